@@ -1,0 +1,9 @@
+// The main function of every test program. Kept apart because Catch2 2.13 compiles its whole runner here (once).
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_session.hpp>
+
+int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
+#else
+#define CATCH_CONFIG_MAIN
+#include <catch2/catch.hpp>
+#endif
