@@ -1,0 +1,61 @@
+#pragma once
+// Errors: one exception type, a code per kind of mistake, and a message that names operation, argument, wanted, got.
+
+#include <fmt/core.h>
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#if defined(__FAST_MATH__)
+#error "stet: -ffast-math changes deployed codes; compile this unit without it (see docs/design.md, Exact bits)"
+#endif
+
+namespace stet {
+
+/// Kind of mistake that an Error reports.
+enum class Errc {
+  shape,        ///< a tensor, window or argument list does not fit
+  range,        ///< a number lies outside what the operation is defined for
+  state,        ///< the object is not at the stage that the call needs (not calibrated, not frozen, ...)
+  unsupported,  ///< nothing is wrong, but this operation or target cannot do it
+  format,       ///< bytes do not follow the file format
+  io            ///< the file system refused
+};
+
+/// Name of an error kind, as written in docs/errors.md.
+inline const char* name(Errc code) {
+  switch (code) {
+    case Errc::shape: return "shape";
+    case Errc::range: return "range";
+    case Errc::state: return "state";
+    case Errc::unsupported: return "unsupported";
+    case Errc::format: return "format";
+    case Errc::io: return "io";
+  }
+  return "unknown";
+}
+
+/// The only exception that stet throws on purpose; what() says what to do.
+class Error : public std::runtime_error {
+ public:
+  Error(Errc code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  [[nodiscard]] Errc code() const noexcept { return code_; }
+
+ private:
+  Errc code_;
+};
+
+/// Throws Error with a formatted message.
+template <class... Args>
+[[noreturn]] void fail(Errc code, fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(code, fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Throws unless the condition holds. The message is formatted only then, so arguments cost nothing on the good path.
+template <class... Args>
+void require(bool condition, Errc code, fmt::format_string<Args...> format, Args&&... args) {
+  if (!condition) [[unlikely]] fail(code, format, std::forward<Args>(args)...);
+}
+
+}  // namespace stet

@@ -1,0 +1,108 @@
+#pragma once
+// Parallel loops: chunks are cut by the caller from the shape alone, so results never depend on the thread count.
+
+#include <cstdint>
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#define STET_PARALLEL openmp
+#else
+#define STET_PARALLEL serial
+#endif
+
+namespace stet {
+
+/// Reference to a callable, without ownership or allocation; the callable must outlive the reference.
+template <class Signature>
+class FunctionRef;
+
+template <class R, class... Args>
+class FunctionRef<R(Args...)> {
+ public:
+  template <class F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef>)
+  FunctionRef(F&& f)  // NOLINT: implicit by design, as a parameter type
+      : object_(const_cast<void*>(static_cast<const void*>(&f))), call_([](void* object, Args... args) -> R {
+          return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<Args>(args)...);
+        }) {}
+  R operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }
+
+ private:
+  void* object_;
+  R (*call_)(void*, Args...);
+};
+
+namespace detail {
+inline int& thread_setting() {
+  static int threads = 0;  // 0: as many as OpenMP offers
+  return threads;
+}
+}  // namespace detail
+
+/// Sets how many threads parallel loops may use; 0 gives the choice back to OpenMP.
+inline void set_threads(int threads) { detail::thread_setting() = threads < 0 ? 0 : threads; }
+
+inline namespace STET_PARALLEL {
+
+/// Threads that a parallel loop would use now; 1 without OpenMP.
+inline int threads() {
+#if defined(_OPENMP)
+  return detail::thread_setting() > 0 ? detail::thread_setting() : omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+/// Calls body(0) ... body(chunks - 1), each exactly once, in any order and possibly at the same time.
+/// Errors:    the first exception of a body is thrown again here, after all bodies ended
+inline void parallel(std::int64_t chunks, FunctionRef<void(std::int64_t)> body) {
+#if defined(_OPENMP)
+  if (chunks > 1 && threads() > 1 && omp_in_parallel() == 0) {
+    std::exception_ptr failure;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads())
+    for (std::int64_t i = 0; i < chunks; ++i) {
+      try {
+        body(i);
+      } catch (...) {
+#pragma omp critical(stet_parallel_failure)
+        if (!failure) failure = std::current_exception();
+      }
+    }
+    if (failure) std::rethrow_exception(failure);
+    return;
+  }
+#endif
+  for (std::int64_t i = 0; i < chunks; ++i) body(i);
+}
+
+}  // namespace STET_PARALLEL
+
+/// Half-open range of items.
+struct Chunk {
+  std::int64_t first, last;
+  [[nodiscard]] std::int64_t size() const { return last - first; }
+};
+
+/// Part `index` of `items` cut into `chunks` nearly equal parts.
+inline Chunk chunk_of(std::int64_t items, std::int64_t chunks, std::int64_t index) {
+  return {items * index / chunks, items * (index + 1) / chunks};
+}
+
+/// Number of chunks for `items` of `cost` elements each: about 16k elements a chunk, at most 64; from the shape alone.
+inline std::int64_t chunk_count(std::int64_t items, std::int64_t cost) {
+  const std::int64_t wanted = (items * (cost > 0 ? cost : 1) + 16383) / 16384;
+  const std::int64_t limited = wanted < 64 ? wanted : 64;
+  return limited < items ? (limited > 0 ? limited : 1) : (items > 0 ? items : 1);
+}
+
+/// Calls body(Chunk) over `items` of `cost` elements each, in parallel, with chunks that depend on the shape alone.
+inline void parallel_chunks(std::int64_t items, std::int64_t cost, FunctionRef<void(Chunk)> body) {
+  if (items <= 0) return;
+  const std::int64_t chunks = chunk_count(items, cost);
+  parallel(chunks, [&](std::int64_t i) { body(chunk_of(items, chunks, i)); });
+}
+
+}  // namespace stet

@@ -1,0 +1,79 @@
+#pragma once
+// Tensor: value semantics over shared pool memory; a copy is free until one of the two is written.
+
+#include <stet/core/pool.hpp>
+#include <stet/core/shape.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+namespace stet {
+
+/// Dense row-major array. Copies share storage; edit() detaches, so nobody else's values change.
+template <class T>
+class Tensor {
+  static_assert(std::is_trivially_copyable_v<T>, "stet::Tensor holds plain numbers only");
+
+ public:
+  using value_type = T;
+
+  /// An empty tensor of shape [0].
+  Tensor() : shape_{0} {}
+  /// A tensor whose elements are not initialised; every element must be written before it is read.
+  explicit Tensor(const Shape& shape)
+      : shape_(shape), size_(shape.elements()), block_(static_cast<std::size_t>(size_) * sizeof(T)) {}
+  Tensor(const Shape& shape, std::span<const T> values) : Tensor(shape) {
+    require(static_cast<std::int64_t>(values.size()) == size_, Errc::shape, "Tensor: shape {} needs {} values, got {}",
+            shape, size_, values.size());
+    if (size_ > 0) std::memcpy(data_(), values.data(), values.size_bytes());
+  }
+  Tensor(const Shape& shape, std::initializer_list<T> values)
+      : Tensor(shape, std::span<const T>(values.begin(), values.size())) {}
+
+  static Tensor filled(const Shape& shape, T value) {
+    Tensor t(shape);
+    std::fill_n(t.data_(), t.size_, value);
+    return t;
+  }
+  static Tensor zeros(const Shape& shape) { return filled(shape, T{}); }
+
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+  [[nodiscard]] std::int64_t size() const { return size_; }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] const T* data() const { return data_(); }
+  [[nodiscard]] std::span<const T> span() const { return {data_(), static_cast<std::size_t>(size_)}; }
+  [[nodiscard]] const T& operator[](std::int64_t i) const { return data_()[i]; }
+
+  /// Writable elements. Copies the values first if the storage is shared.
+  [[nodiscard]] std::span<T> edit() {
+    if (!block_.unique()) {
+      Block copy(static_cast<std::size_t>(size_) * sizeof(T));
+      if (size_ > 0) std::memcpy(copy.data(), block_.data(), static_cast<std::size_t>(size_) * sizeof(T));
+      block_ = std::move(copy);
+    }
+    return {data_(), static_cast<std::size_t>(size_)};
+  }
+  /// Whether writing would have to copy first.
+  [[nodiscard]] bool shared() const { return !block_.unique(); }
+
+  /// The same elements under another shape; no copy.
+  /// Errors:    Errc::shape if the element counts differ
+  [[nodiscard]] Tensor reshaped(const Shape& shape) const {
+    require(shape.elements() == size_, Errc::shape, "reshape: {} has {} elements, {} has {}", shape_, size_, shape,
+            shape.elements());
+    Tensor t = *this;
+    t.shape_ = shape;
+    return t;
+  }
+
+ private:
+  [[nodiscard]] T* data_() const { return static_cast<T*>(block_.data()); }
+
+  Shape shape_;
+  std::int64_t size_ = 0;
+  Block block_;
+};
+
+}  // namespace stet
