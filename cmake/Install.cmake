@@ -1,0 +1,16 @@
+# Installs the headers, the target stet::stet and a package configuration that finds the library's own dependencies.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(STET_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/stet)
+install(DIRECTORY include/stet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+install(TARGETS stet EXPORT stetTargets)
+install(EXPORT stetTargets NAMESPACE stet:: DESTINATION ${STET_CMAKE_DIR})
+configure_package_config_file(cmake/stetConfig.cmake.in ${PROJECT_BINARY_DIR}/stetConfig.cmake
+  INSTALL_DESTINATION ${STET_CMAKE_DIR})
+# Headers only: one installation serves every architecture.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/stetConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(FILES ${PROJECT_BINARY_DIR}/stetConfig.cmake ${PROJECT_BINARY_DIR}/stetConfigVersion.cmake
+  DESTINATION ${STET_CMAKE_DIR})
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/stet)

@@ -1,0 +1,23 @@
+#!/bin/sh
+# usage: packaging.sh MODE SOURCE_DIR WORK_DIR CMAKE CXX     MODE: subdirectory | installed
+# Builds and runs the consumer project against this source tree or against an installation of it.
+set -eu
+mode=$1 source=$2 work=$3 cmake=$4 cxx=$5
+rm -rf "$work"
+mkdir -p "$work"
+set -- -G Ninja -DCMAKE_CXX_COMPILER="$cxx"
+if [ "$mode" = installed ]; then
+  "$cmake" "$@" -S "$source" -B "$work/stet" -DSTET_BUILD_TESTS=OFF -DSTET_BUILD_EXAMPLES=OFF -DSTET_BUILD_BENCHMARKS=OFF
+  "$cmake" --install "$work/stet" --prefix "$work/prefix"
+  if find "$work/prefix" -type f | grep -q -v -e '\.hpp$' -e '\.cmake$' -e LICENSE; then
+    echo "something else than headers, CMake files and the licence was installed"
+    exit 1
+  fi
+  # Moved once: an installation must not remember where it was made.
+  mv "$work/prefix" "$work/moved"
+  "$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$work/moved"
+else
+  "$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer" -DSTET_SOURCE_DIR="$source"
+fi
+"$cmake" --build "$work/consumer" -j 2
+"$work/consumer/consumer"

@@ -1,0 +1,1 @@
+// a room that the table does not know

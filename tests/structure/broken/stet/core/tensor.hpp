@@ -1,0 +1,2 @@
+#include <Eigen/Core>
+#include "stet/quant/grid.hpp"

@@ -1,0 +1,2 @@
+#include "stet/graph/graph.hpp"
+  #  include <stet/autograd/tape.hpp>  // fault

@@ -1,0 +1,2 @@
+#include "../core/tensor.hpp"
+#include "../engine/run.hpp"

@@ -1,0 +1,4 @@
+#pragma once
+#include <vector>
+#include "stet/core/tensor.hpp"
+#include "missing.hpp"

@@ -1,0 +1,124 @@
+// Reads every #include line under <dir>/stet against the layer table of docs/design.md and reports each fault as
+// file:line. Also: included files exist, only core/gemm.hpp touches Eigen, no file is longer than 400 lines.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Rooms = std::set<std::string>;
+
+// What each room may include besides itself.
+const std::map<std::string, Rooms> table = [] {
+  std::map<std::string, Rooms> t = {
+      {"core", {}},
+      {"quant", {"core"}},
+      {"autograd", {"core"}},
+      {"data", {"core"}},
+      {"integer", {"core", "quant"}},
+      {"ops", {"core", "autograd"}},
+      {"graph", {"core", "quant", "integer"}},
+      {"qat", {"core", "quant", "integer", "autograd", "ops"}},
+      {"engine", {"core", "quant", "integer", "graph"}},
+      {"io", {"core", "quant", "integer", "graph"}},
+  };
+  for (const char* room : {"train", "passes", "diagnose", "testing"}) {  // all above; nobody lists testing
+    Rooms all;
+    for (const auto& [name, may_include] : t) all.insert(name);
+    t[room] = all;
+  }
+  return t;
+}();
+
+constexpr std::size_t longest_file = 400;
+
+class Checker {
+ public:
+  explicit Checker(fs::path root) : root_(std::move(root)) {}
+
+  void run() {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::recursive_directory_iterator(root_ / "stet"))
+      if (entry.is_regular_file()) files.push_back(fs::relative(entry.path(), root_));
+    std::sort(files.begin(), files.end());
+    for (const auto& file : files) check(file);
+    std::cout << files.size() << " files read, " << faults_ << " faults\n";
+  }
+
+  std::size_t faults() const { return faults_; }
+
+ private:
+  // "stet/ops/linear.hpp" -> "ops"; files directly in stet/ have no room.
+  static std::string room_of(const fs::path& file) {
+    const auto parent = file.parent_path();
+    return parent == "stet" ? "" : std::next(file.begin())->string();
+  }
+
+  void fault(const fs::path& file, std::size_t line, const std::string& what) {
+    std::cout << (root_ / file).string() << ":" << line << ": " << what << "\n";
+    ++faults_;
+  }
+
+  void check(const fs::path& file) {
+    const std::string room = room_of(file);
+    const bool umbrella = file == "stet/stet.hpp";
+    if (!room.empty() && table.count(room) == 0) fault(file, 1, "room '" + room + "' is not in the layer table");
+    if (room.empty() && !umbrella && file != "stet/version.hpp") fault(file, 1, "a file outside the rooms");
+
+    std::ifstream in(root_ / file);
+    std::size_t number = 0;
+    for (std::string line; std::getline(in, line);) {
+      ++number;
+      static const std::regex include_line("^\\s*#\\s*include\\s*([<\"])([^>\"]+)[>\"].*");
+      std::smatch m;
+      if (!std::regex_match(line, m, include_line)) continue;
+      check_include(file, room, umbrella, number, m[1] == "\"", m[2]);
+    }
+    if (number > longest_file) fault(file, number, "longer than " + std::to_string(longest_file) + " lines");
+  }
+
+  void check_include(const fs::path& file, const std::string& room, bool umbrella, std::size_t line, bool quoted,
+                     const std::string& name) {
+    if (name.starts_with("Eigen/") || name.starts_with("unsupported/Eigen/")) {
+      if (file != "stet/core/gemm.hpp") fault(file, line, "includes <" + name + ">; only core/gemm.hpp touches Eigen");
+      return;
+    }
+    fs::path target = name;
+    if (!name.starts_with("stet/")) {
+      if (!quoted) return;  // a system header
+      target = (file.parent_path() / name).lexically_normal();
+    }
+    if (!fs::exists(root_ / target)) return fault(file, line, "includes " + name + ", which does not exist");
+    const std::string other = room_of(target);
+    if (other == "testing" && room != "testing") return fault(file, line, "includes " + name + "; testing is included by no room");
+    if (umbrella || other == room) return;
+    if (target == "stet/stet.hpp") return fault(file, line, "includes the umbrella header");
+    if (other.empty()) return;  // version.hpp
+    const auto entry = table.find(room);
+    if (entry != table.end() && entry->second.count(other) == 0)
+      fault(file, line, "room '" + room + "' may not include room '" + other + "' (" + name + ")");
+  }
+
+  fs::path root_;
+  std::size_t faults_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2 || !fs::is_directory(fs::path(argv[1]) / "stet")) {
+    std::cerr << "usage: stet_test_structure INCLUDE_DIR\n";
+    return 2;
+  }
+  Checker checker(argv[1]);
+  checker.run();
+  return checker.faults() == 0 ? 0 : 1;
+}
