@@ -1,0 +1,32 @@
+#!/bin/sh
+# Builds the benchmarks with the release preset and runs them one after the other:
+#   sh benchmarks/run.sh              all, and the compile times
+#   sh benchmarks/run.sh step_time …  one, with its arguments
+# STET_BUILD_DIR says where to build (default: build/).
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=${STET_BUILD_DIR:-$root/build}
+
+. "$root/cmake/packages.sh"
+want_build
+install_wanted
+find_build_tools
+
+mkdir -p "$build"
+log=$build/release-benchmarks.log
+cmake -S "$root" --preset release -B "$build/release" -DCMAKE_CXX_COMPILER="$CXX" -DSTET_BUILD_BENCHMARKS=ON \
+  -DSTET_BUILD_EXAMPLES=OFF > "$log" 2>&1 || { cat "$log"; exit 1; }
+cmake --build "$build/release" -j "$(nproc)" >> "$log" 2>&1 || { cat "$log"; exit 1; }
+
+if [ $# -gt 0 ]; then
+  name=$1
+  shift
+  exec "$build/release/benchmarks/bench_$name" "$@"
+fi
+for source in "$root"/benchmarks/*.cpp; do
+  name=$(basename "$source" .cpp)
+  printf '\n== %s\n' "$name"
+  "$build/release/benchmarks/bench_$name"
+done
+printf '\n== compile_time\n'
+CXX=$CXX sh "$root/benchmarks/compile_time.sh"

@@ -1,0 +1,127 @@
+#!/bin/sh
+# Installs what is missing, builds and runs all tests:   sh tests/run.sh [--fast] [--build DIR]
+#   --fast       only the g++ build and the packaging tests
+#   --build DIR  where to build (default: build/)
+# The last line is 'N passed, N failed': Catch2 test cases and other ctest entries, over all stages.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=$root/build fast=no
+while [ $# -gt 0 ]; do
+  case $1 in
+    --fast) fast=yes ;;
+    --build) shift; build=$1 ;;
+    *) sed -n '2,5s/^# //p' "$0"; exit 2 ;;
+  esac
+  shift
+done
+
+. "$root/cmake/packages.sh"
+want_build
+want_library catch2 "the tests' framework"
+want_library nlohmann-json3-dev "reads the golden arrays' descriptions"
+CLANG=
+for compiler in clang++-16 clang++-17 clang++-18 clang++-19; do
+  if command -v $compiler > /dev/null; then CLANG=$compiler; break; fi
+done
+if [ -z "$CLANG" ]; then
+  # Debian 12 and Ubuntu 24.04 have 16; other releases have their own.
+  command -v apt-cache > /dev/null && [ -n "$(apt-cache search --names-only '^clang-16$')" ] && CLANG=clang++-16
+  case $CLANG in
+    "") want clang++ clang "the second compiler of the tests"; CLANG=clang++ ;;
+    *) want clang++-16 clang-16 "the second compiler of the tests"
+       want_library libomp-16-dev "its threads" ;;
+  esac
+fi
+install_wanted
+find_build_tools
+
+jobs=$(nproc)
+passed=0 failed=0 failures=
+start=$(date +%s)
+
+stage() {
+  printf '\n== %s\n' "$1"
+  stage_name=$1 stage_start=$(date +%s)
+}
+
+stage_end() { echo "== $stage_name: $(($(date +%s) - stage_start)) s"; }
+
+fail() {
+  failed=$((failed + 1))
+  failures="$failures
+  $stage_name: $1"
+}
+
+# configure_and_build PRESET [CMAKE_ARGUMENTS...]
+configure_and_build() {
+  preset=$1
+  shift
+  cmake -S "$root" --preset "$preset" -B "$build/$preset" "$@" > "$build/$preset.log" 2>&1 ||
+    { cat "$build/$preset.log"; fail "configuration"; return 1; }
+  cmake --build "$build/$preset" -j "$jobs" || { fail "build"; return 1; }
+}
+
+# run_tests PRESET [CTEST_ARGUMENTS...]: runs them and adds their test cases to the count.
+run_tests() {
+  preset=$1
+  shift
+  status=0
+  (cd "$build/$preset" && ctest -j "$jobs" --output-on-failure "$@") || status=$?
+  counts=$(awk '
+    / Testing: / { name = $NF; cases = 0; bad = 0 }
+    /^All tests passed \(/ { for (i = 2; i < NF; ++i) if ($(i + 1) ~ /^test$/) cases = $i }
+    /^test cases: / { for (i = 2; i <= NF; ++i) { if ($i == "passed") cases = $(i - 1); if ($i == "failed") bad = $(i - 1) } }
+    /^Test Passed\.|^Test Pass Reason:/ { good = 1 }
+    / time elapsed: / {
+      if (good) p += cases > 0 ? cases : 1
+      else { p += cases; f += bad > 0 ? bad : 1; names = names " " name }
+      good = 0
+    }
+    END { print p + 0, f + 0, names }' "$build/$preset/Testing/Temporary/LastTest.log")
+  # shellcheck disable=SC2086  # a list of words
+  set -- $counts
+  passed=$((passed + $1)) failed=$((failed + $2))
+  if [ "$2" -gt 0 ]; then
+    shift 2
+    failures="$failures
+  $stage_name: $*"
+  elif [ $status -ne 0 ]; then
+    fail "ctest"  # a program that could not be started
+  fi
+}
+
+mkdir -p "$build"
+
+stage "g++ -O2: all tests"
+if configure_and_build dev -DCMAKE_CXX_COMPILER="$CXX" -DSTET_BUILD_EXAMPLES=OFF -DSTET_CLANG="$(command -v "$CLANG")"; then
+  run_tests dev -LE packaging
+fi
+stage_end
+
+if [ $fast = no ]; then
+  stage "$CLANG -O2: all tests"
+  if configure_and_build clang -DCMAKE_CXX_COMPILER="$CLANG"; then run_tests clang -LE packaging; fi
+  stage_end
+
+  stage "g++ -O1, address and undefined-behaviour sanitizers: all tests but the slow ones"
+  if configure_and_build sanitize -DCMAKE_CXX_COMPILER="$CXX"; then run_tests sanitize; fi
+  stage_end
+
+  # The two builds above are the -O2 entries of this matrix.
+  stage "the same bits at -O3 and -march=native on both compilers"
+  for preset in bits-gcc-O3 bits-gcc-native bits-clang-O3 bits-clang-native; do
+    case $preset in *gcc*) compiler=$CXX ;; *) compiler=$CLANG ;; esac
+    if configure_and_build $preset -DCMAKE_CXX_COMPILER="$compiler"; then run_tests "$preset"; fi
+  done
+  stage_end
+fi
+
+stage "packaging: consumer projects, headers alone, misuse that must not compile"
+if [ -e "$build/dev/build.ninja" ]; then run_tests dev -L packaging; fi
+stage_end
+
+echo
+[ -z "$failures" ] || printf 'Failed:%s\n' "$failures"
+echo "tests took $(($(date +%s) - start)) s"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
