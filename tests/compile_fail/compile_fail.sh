@@ -2,10 +2,12 @@
 # usage: compile_fail.sh COMPILER SOURCE FLAGS...
 # SOURCE must not compile, and every extended regular expression behind a line "// expect: REGEX" must match the
 # compiler's output. With "// at most N errors" there may be no more lines with "error:". With -DSTET_CONTROL it must
-# compile: so it is the misuse that is refused and not something else in the file.
+# compile: so it is the misuse that is refused and not something else in the file. "// flags: FLAGS" adds flags to the
+# compilation that must fail.
 set -eu
 compiler=$1 source=$2
 shift 2
+flags=$(sed -n 's|^// flags: ||p' "$source")
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
@@ -14,7 +16,8 @@ if ! "$compiler" -std=c++20 -fsyntax-only -DSTET_CONTROL "$@" "$source" > "$outp
   head -n 30 "$output"
   exit 1
 fi
-if "$compiler" -std=c++20 -fsyntax-only "$@" "$source" > "$output" 2>&1; then
+# shellcheck disable=SC2086  # a list of flags
+if "$compiler" -std=c++20 -fsyntax-only $flags "$@" "$source" > "$output" 2>&1; then
   echo "$source: compiles, but must not"
   exit 1
 fi
