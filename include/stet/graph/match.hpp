@@ -1,0 +1,88 @@
+#pragma once
+// Dispatch over the operators of a graph. A fold over get_if, because std::visit costs twice the compile time.
+
+#include <stet/graph/op/list.hpp>
+
+#include <concepts>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace stet::graph {
+
+namespace detail {
+
+template <class Op, class F, class... Args>
+constexpr void check_overload() {
+  static_assert(std::invocable<F&, const Op&, Args&...>,
+                "stet: a behaviour has no overload for the operator `Op` named here; every room that dispatches over "
+                "graph/op/list.hpp must handle it (see docs/design.md, Operators)");
+}
+
+template <class F, std::size_t... I, class... Args>
+decltype(auto) match(const Operator& op, F& f, std::index_sequence<I...>, Args&... args) {
+  (check_overload<std::variant_alternative_t<I, Operator>, F, Args...>(), ...);
+  using R = std::invoke_result_t<F&, const op::Input&, Args&...>;
+  if constexpr (std::is_void_v<R>) {
+    (void)((op.index() == I && (f(*std::get_if<I>(&op), args...), true)) || ...);
+  } else {
+    std::optional<R> result;
+    (void)((op.index() == I && (result.emplace(f(*std::get_if<I>(&op), args...)), true)) || ...);
+    return R(std::move(*result));
+  }
+}
+
+}  // namespace detail
+
+/// Calls f(operator held by the variant, args...) and returns its result; all overloads return the same type (a value
+/// or void). Write the callable without captures and with a trailing decltype, then a missing overload is one readable
+/// error:
+///   match(node.op, [](const auto& o, Shapes in) -> decltype(op::infer(o, in)) { return op::infer(o, in); }, shapes)
+template <class F, class... Args>
+decltype(auto) match(const Operator& op, F&& f, Args&&... args) {
+  return detail::match(op, f, std::make_index_sequence<std::variant_size_v<Operator>>{}, args...);
+}
+
+/// The operator of a node if it is of this type, else null.
+template <class Op>
+const Op* as(const Operator& op) {
+  return std::get_if<Op>(&op);
+}
+template <class Op>
+bool is(const Operator& op) {
+  return std::holds_alternative<Op>(op);
+}
+
+// The dispatchers are not inlined: it saves compile time, and g++ then has no reason to warn about the arity of
+// operators that a caller's constant arguments cannot hold.
+
+/// Name of the operator's kind: conv2d, relu, ...
+[[gnu::noinline]] inline std::string_view kind(const Operator& o) {
+  return match(o, [](const auto& x) -> decltype(op::kind(x)) { return op::kind(x); });
+}
+/// Attributes as text, without those that the output shape shows.
+[[gnu::noinline]] inline std::string attributes(const Operator& o) {
+  return match(o, [](const auto& x) -> decltype(op::attributes(x)) { return op::attributes(x); });
+}
+/// Output shape from input shapes, all without the batch.
+/// Errors:    Errc::shape or Errc::range if they do not fit, beginning with the operator's kind
+[[gnu::noinline]] inline Shape infer(const Operator& o, std::span<const Shape> inputs) {
+  return match(o, [](const auto& x, op::Shapes in) -> decltype(op::infer(x, in)) { return op::infer(x, in); }, inputs);
+}
+/// Parameters and buffers that a node with these inputs owns.
+[[gnu::noinline]] inline std::vector<ParameterSpec> parameters(const Operator& o, std::span<const Shape> inputs) {
+  return match(
+      o, [](const auto& x, op::Shapes in) -> decltype(op::parameters(x, in)) { return op::parameters(x, in); }, inputs);
+}
+/// Multiplications with addition of one sample.
+[[gnu::noinline]] inline std::int64_t multiply_adds(const Operator& o, std::span<const Shape> inputs,
+                                                    const Shape& output) {
+  return match(
+      o,
+      [](const auto& x, op::Shapes in, const Shape& out) -> decltype(op::multiply_adds(x, in, out)) {
+        return op::multiply_adds(x, in, out);
+      },
+      inputs, output);
+}
+
+}  // namespace stet::graph

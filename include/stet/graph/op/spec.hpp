@@ -1,0 +1,48 @@
+#pragma once
+// What an operator says about itself: the parameters it needs, and the checks that its inference shares with others.
+
+#include <stet/core/shape.hpp>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stet::graph {
+
+/// What a parameter or buffer of a node is for. Mean and variance are buffers: state that no gradient moves.
+enum class Role { weight, bias, gamma, beta, mean, variance };
+
+/// Whether a role is state without gradient.
+constexpr bool is_buffer(Role role) { return role == Role::mean || role == Role::variance; }
+
+/// One parameter or buffer that a node needs; its name is "<node>.<suffix>".
+struct ParameterSpec {
+  std::string suffix;
+  Shape shape;
+  Role role = Role::weight;
+};
+
+}  // namespace stet::graph
+
+namespace stet::graph::op {
+
+/// Shapes of a node's inputs, without the batch dimension.
+using Shapes = std::span<const Shape>;
+
+/// Errors:    Errc::shape unless the operator has this many inputs
+inline void expect_inputs(std::string_view kind, std::size_t wanted, Shapes in) {
+  require(in.size() == wanted, Errc::shape, "{}: wants {} input{}, got {}", kind, wanted, wanted == 1 ? "" : "s",
+          in.size());
+}
+
+/// The one input of an operator on images.
+/// Errors:    Errc::shape unless there is one input [height,width,channels]
+inline const Shape& expect_image(std::string_view kind, Shapes in) {
+  expect_inputs(kind, 1, in);
+  require(in[0].rank() == 3, Errc::shape, "{}: wants an image [height,width,channels], got {}", kind, in[0]);
+  return in[0];
+}
+
+}  // namespace stet::graph::op
