@@ -23,37 +23,51 @@ class Tensor {
   Tensor() : shape_{0} {}
   /// A tensor whose elements are not initialised; every element must be written before it is read.
   explicit Tensor(const Shape& shape)
-      : shape_(shape), size_(shape.elements()), block_(static_cast<std::size_t>(size_) * sizeof(T)) {}
+      : shape_(shape), size_(shape.elements()), block_(bytes()), data_(static_cast<T*>(block_.data())) {}
   Tensor(const Shape& shape, std::span<const T> values) : Tensor(shape) {
     require(static_cast<std::int64_t>(values.size()) == size_, Errc::shape, "Tensor: shape {} needs {} values, got {}",
             shape, size_, values.size());
-    if (size_ > 0) std::memcpy(data_(), values.data(), values.size_bytes());
+    if (size_ > 0) std::memcpy(data_, values.data(), values.size_bytes());
   }
   Tensor(const Shape& shape, std::initializer_list<T> values)
       : Tensor(shape, std::span<const T>(values.begin(), values.size())) {}
 
   static Tensor filled(const Shape& shape, T value) {
     Tensor t(shape);
-    std::fill_n(t.data_(), t.size_, value);
+    std::fill_n(t.data_, t.size_, value);
     return t;
   }
   static Tensor zeros(const Shape& shape) { return filled(shape, T{}); }
 
+  /// A tensor over memory that somebody else owns and keeps alive; no copy. edit() writes that memory in place, and
+  /// copies of the tensor refer to it too.
+  /// Errors:    Errc::shape if the memory has another number of elements
+  static Tensor borrow(std::span<T> memory, const Shape& shape) {
+    require(static_cast<std::int64_t>(memory.size()) == shape.elements(), Errc::shape,
+            "Tensor: shape {} needs {} values, the borrowed memory has {}", shape, shape.elements(), memory.size());
+    Tensor t;
+    t.shape_ = shape;
+    t.size_ = shape.elements();
+    t.data_ = memory.data();
+    return t;
+  }
+
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] std::int64_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
-  [[nodiscard]] const T* data() const { return data_(); }
-  [[nodiscard]] std::span<const T> span() const { return {data_(), static_cast<std::size_t>(size_)}; }
-  [[nodiscard]] const T& operator[](std::int64_t i) const { return data_()[i]; }
+  [[nodiscard]] const T* data() const { return data_; }
+  [[nodiscard]] std::span<const T> span() const { return {data_, static_cast<std::size_t>(size_)}; }
+  [[nodiscard]] const T& operator[](std::int64_t i) const { return data_[i]; }
 
   /// Writable elements. Copies the values first if the storage is shared.
   [[nodiscard]] std::span<T> edit() {
     if (!block_.unique()) {
-      Block copy(static_cast<std::size_t>(size_) * sizeof(T));
-      if (size_ > 0) std::memcpy(copy.data(), block_.data(), static_cast<std::size_t>(size_) * sizeof(T));
+      Block copy(bytes());
+      if (size_ > 0) std::memcpy(copy.data(), data_, bytes());
       block_ = std::move(copy);
+      data_ = static_cast<T*>(block_.data());
     }
-    return {data_(), static_cast<std::size_t>(size_)};
+    return {data_, static_cast<std::size_t>(size_)};
   }
   /// Whether writing would have to copy first.
   [[nodiscard]] bool shared() const { return !block_.unique(); }
@@ -69,11 +83,12 @@ class Tensor {
   }
 
  private:
-  [[nodiscard]] T* data_() const { return static_cast<T*>(block_.data()); }
+  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(size_) * sizeof(T); }
 
   Shape shape_;
   std::int64_t size_ = 0;
   Block block_;
+  T* data_ = nullptr;
 };
 
 }  // namespace stet
