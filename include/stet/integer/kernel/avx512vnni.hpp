@@ -1,0 +1,91 @@
+#pragma once
+// Int8 product with AVX-512 VNNI: vpdpbusd multiplies unsigned operands by signed weights and sums four products exactly.
+
+#include <stet/integer/kernel/isa.hpp>
+
+#if defined(STET_INTEGER_VNNI)
+
+#include <stet/integer/kernel/packed.hpp>
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace stet::kernel::implementation::avx512vnni {
+
+namespace detail {
+
+inline __m512i broadcast(const std::uint8_t* x) {
+  std::int32_t four;
+  std::memcpy(&four, x, 4);
+  return _mm512_set1_epi32(four);
+}
+
+// Rows [row, row+R) with P panels, the last of which has `columns` outputs.
+template <int R, int P>
+[[gnu::noinline]] inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, std::int64_t panel_bytes,
+                                   const std::int32_t* start, std::int32_t* acc, std::int64_t stride,
+                                   std::int64_t columns) {
+  __m512i sum[R][P];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) sum[r][p] = _mm512_loadu_si512(start + p * panel_outputs);
+  }
+  for (std::int64_t s = 0; s < a.segments; ++s) {
+    const std::uint8_t* x[R];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) x[r] = a.rows[row + r] + a.offsets[s];
+    for (std::int64_t g = 0; g < a.groups; ++g, w += panel_outputs * group_taps) {
+      __m512i v[P];
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) v[p] = _mm512_loadu_si512(w + p * panel_bytes);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        const __m512i operand = broadcast(x[r] + g * group_taps);
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) sum[r][p] = _mm512_dpbusd_epi32(sum[r][p], operand, v[p]);
+      }
+    }
+  }
+  const auto mask = static_cast<__mmask16>((1u << columns) - 1u);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    std::int32_t* to = acc + (row + r) * stride;
+#pragma GCC unroll 4
+    for (int p = 0; p + 1 < P; ++p) _mm512_storeu_si512(to + p * panel_outputs, sum[r][p]);
+    _mm512_mask_storeu_epi32(to + (P - 1) * panel_outputs, mask, sum[r][P - 1]);
+  }
+}
+
+template <int P>
+inline void rows(const Operands& a, const std::int8_t* w, std::int64_t panel_bytes, const std::int32_t* start,
+                 std::int32_t* acc, std::int64_t stride, std::int64_t columns) {
+  constexpr int R = P == 1 ? 12 : 8;
+  std::int64_t row = 0;
+  for (; row + R <= a.count; row += R) tile<R, P>(a, row, w, panel_bytes, start, acc, stride, columns);
+  for (; row + 4 <= a.count; row += 4) tile<4, P>(a, row, w, panel_bytes, start, acc, stride, columns);
+  for (; row < a.count; ++row) tile<1, P>(a, row, w, panel_bytes, start, acc, stride, columns);
+}
+
+}  // namespace detail
+
+/// Accumulators of all rows with all panels; see portable::product.
+inline void product(const Operands& a, const PackedWeights& w, const std::int32_t* start, std::int32_t* acc,
+                    std::int64_t stride) {
+  for (std::int64_t p = 0; p < w.panels(); p += 2) {
+    const std::int64_t first = p * panel_outputs;
+    const std::int64_t left = w.outputs() - first;
+    if (left > panel_outputs) {
+      const std::int64_t columns = left < 2 * panel_outputs ? left - panel_outputs : panel_outputs;
+      detail::rows<2>(a, w.panel(p), w.panel_bytes(), start + first, acc + first, stride, columns);
+    } else {
+      detail::rows<1>(a, w.panel(p), w.panel_bytes(), start + first, acc + first, stride, left);
+    }
+  }
+}
+
+}  // namespace stet::kernel::implementation::avx512vnni
+
+#endif

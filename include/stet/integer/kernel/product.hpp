@@ -1,0 +1,66 @@
+#pragma once
+// The int8 product: exact int32 accumulators of unsigned operands (code + 128) and signed weights.
+
+#include <stet/integer/kernel/avx2.hpp>
+#include <stet/integer/kernel/avx512vnni.hpp>
+#include <stet/integer/kernel/isa.hpp>
+#include <stet/integer/kernel/packed.hpp>
+#include <stet/integer/kernel/portable.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace stet::kernel {
+
+/// Copies codes as operands: code + 128, which is the code with its sign bit flipped.
+inline void copy_operands(const std::int8_t* from, std::int64_t n, std::uint8_t* to) {
+  constexpr std::uint64_t signs = 0x8080808080808080u;
+  const auto word = [&](std::int64_t i) {
+    std::uint64_t v;
+    std::memcpy(&v, from + i, 8);
+    v ^= signs;
+    std::memcpy(to + i, &v, 8);
+  };
+  if (n < 8) {
+    for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<std::uint8_t>(from[i] ^ -128);
+    return;
+  }
+  std::int64_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    for (int j = 0; j < 64; ++j) to[i + j] = static_cast<std::uint8_t>(from[i + j] ^ -128);
+  }
+  for (; i + 8 <= n; i += 8) word(i);
+  if (i < n) word(n - 8);
+}
+
+inline namespace STET_INTEGER_ISA {
+
+/// Product of rows with packed weights by the kernel of this unit's instruction set.
+/// Formula:   acc[r, o] = start[o] + sum over taps of operand[r, t] * w[o, t]
+/// Shapes:    start [16 * panels] -> acc [rows, stride >= outputs]
+inline void product(const Operands& a, const PackedWeights& w, const std::int32_t* start, std::int32_t* acc,
+                    std::int64_t stride) {
+  implementation::STET_INTEGER_ISA::product(a, w, start, acc, stride);
+}
+
+/// Product of dense rows with packed weights of one segment.
+/// Formula:   acc[r, o] = sum over t < depth of a[r, t] * w[o, t]
+/// Shapes:    a [rows, lda], w [outputs, depth] -> acc [rows, ldc >= outputs]; up to three bytes behind depth are read
+inline void product(const std::uint8_t* a, std::int64_t lda, std::int64_t rows, const PackedWeights& w,
+                    std::int32_t* acc, std::int64_t ldc) {
+  const std::vector<std::int32_t> start(static_cast<std::size_t>(w.panels() * panel_outputs), 0);
+  const std::int64_t offset = 0;
+  std::array<const std::uint8_t*, 64> pointers;
+  for (std::int64_t first = 0; first < rows; first += 64) {
+    const std::int64_t count = std::min<std::int64_t>(rows - first, 64);
+    for (std::int64_t r = 0; r < count; ++r) pointers[static_cast<std::size_t>(r)] = a + (first + r) * lda;
+    product({pointers.data(), count, &offset, 1, w.groups()}, w, start.data(), acc + first * ldc, ldc);
+  }
+}
+
+}  // namespace STET_INTEGER_ISA
+
+}  // namespace stet::kernel

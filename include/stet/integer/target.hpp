@@ -1,0 +1,129 @@
+#pragma once
+// Targets: which runtime executes the integers, as one named rule per operator.
+
+#include <stet/core/error.hpp>
+
+#include <array>
+#include <string_view>
+
+namespace stet {
+
+namespace integer {
+
+/// How accumulators of a convolution, depthwise convolution or linear layer become codes.
+enum class Requantization {
+  double_rounding,   ///< integer multiplier from (double)s_x*s_w/s_y, two roundings
+  half_away_double,  ///< round((double)acc * m), m = (double)s_x*s_w/s_y, half away from zero
+  float_half_even    ///< float(acc) * m, m = (s_x*s_w)/s_y in float from left to right, half to even
+};
+
+/// How the bounds of a fused activation become codes.
+enum class ClampRule {
+  half_away,  ///< z + round(v/s), half away from zero
+  half_even   ///< round(v/s + z), half to even
+};
+
+/// How two tensors are added or subtracted.
+enum class AddRule {
+  three_roundings,  ///< both inputs at 2^20 to the doubled larger scale, then to the output scale
+  xnnpack           ///< 21-bit multipliers and one rounding where both s_i/s_y are in [2^-10, 2^8), else three_roundings
+};
+
+/// How two tensors are multiplied.
+enum class MultiplyRule {
+  double_rounding,  ///< integer multiplier from s_1*s_2/s_y in float, two roundings
+  xnnpack           ///< float(product) * m, half to even, where m is in [2^-16, 2^8), else double_rounding
+};
+
+/// How a mean over height and width is taken.
+enum class MeanRule {
+  integer,         ///< sum - n*z with the multiplier divided by n in integers, two roundings
+  float_half_even  ///< float(sum)*m + z', m = (s_x/s_y)*(1/n) in float, half to even
+};
+
+/// How an average pool divides.
+enum class AveragePoolRule {
+  codes_half_away  ///< sum of the codes inside the image divided by their count, half away from zero
+};
+
+/// How real inputs become codes.
+enum class InputRule {
+  division_half_away,   ///< round(x/s) + z, half away from zero
+  reciprocal_half_even  ///< round(x*(1/s)) + z, half to even
+};
+
+}  // namespace integer
+
+/// A runtime, named, with the rule that it uses for each operator. Plain data; compare by value.
+struct Target {
+  std::string_view name, runtime, version;
+  integer::Requantization convolution, depthwise, linear;
+  integer::ClampRule weighted_clamp;  ///< of convolution, depthwise and linear
+  integer::AddRule add;               ///< of ADD and SUB; their clamp goes with the path that is taken
+  integer::MultiplyRule multiply;     ///< its clamp goes with the path that is taken
+  integer::MeanRule mean;
+  integer::AveragePoolRule average_pool;
+  integer::ClampRule average_pool_clamp;
+  integer::ClampRule max_pool_clamp;         ///< where the stride is at most the window
+  integer::ClampRule max_pool_sparse_clamp;  ///< where it is larger in height or width
+  integer::InputRule input;
+  friend constexpr bool operator==(const Target&, const Target&) = default;
+};
+
+namespace targets {
+
+/// LiteRT's reference kernels (BUILTIN_REF), with the portable rounding of TensorFlow Lite.
+inline constexpr Target tflite_reference{
+    .name = "tflite_reference",
+    .runtime = "LiteRT reference kernels",
+    .version = "2.3",
+    .convolution = integer::Requantization::double_rounding,
+    .depthwise = integer::Requantization::double_rounding,
+    .linear = integer::Requantization::half_away_double,
+    .weighted_clamp = integer::ClampRule::half_away,
+    .add = integer::AddRule::three_roundings,
+    .multiply = integer::MultiplyRule::double_rounding,
+    .mean = integer::MeanRule::integer,
+    .average_pool = integer::AveragePoolRule::codes_half_away,
+    .average_pool_clamp = integer::ClampRule::half_away,
+    .max_pool_clamp = integer::ClampRule::half_away,
+    .max_pool_sparse_clamp = integer::ClampRule::half_away,
+    .input = integer::InputRule::division_half_away,
+};
+
+/// What LiteRT runs by default on x86-64: XNNPACK, and the builtin kernels for what it leaves over.
+inline constexpr Target litert_default{
+    .name = "litert_default",
+    .runtime = "LiteRT with XNNPACK",
+    .version = "2.3",
+    .convolution = integer::Requantization::float_half_even,
+    .depthwise = integer::Requantization::float_half_even,
+    .linear = integer::Requantization::float_half_even,
+    .weighted_clamp = integer::ClampRule::half_even,
+    .add = integer::AddRule::xnnpack,
+    .multiply = integer::MultiplyRule::xnnpack,
+    .mean = integer::MeanRule::float_half_even,
+    .average_pool = integer::AveragePoolRule::codes_half_away,
+    .average_pool_clamp = integer::ClampRule::half_away,
+    .max_pool_clamp = integer::ClampRule::half_even,
+    .max_pool_sparse_clamp = integer::ClampRule::half_away,
+    .input = integer::InputRule::reciprocal_half_even,
+};
+
+/// All targets that stet knows.
+inline constexpr std::array all{tflite_reference, litert_default};
+
+/// The target of this name.
+/// Errors:    Errc::range if there is none; the message lists the names
+inline const Target& by_name(std::string_view name) {
+  for (const Target& target : all) {
+    if (target.name == name) return target;
+  }
+  std::string names;
+  for (const Target& target : all) names += (names.empty() ? "" : ", ") + std::string(target.name);
+  fail(Errc::range, "targets: no target is named {}; there are {}", name, names);
+}
+
+}  // namespace targets
+
+}  // namespace stet
