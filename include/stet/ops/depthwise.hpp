@@ -121,7 +121,7 @@ Tensor<T> depthwise_conv2d_backward_weight(const Tensor<X>& x, const Tensor<T>& 
   const std::int64_t chunks = std::min<std::int64_t>(16, std::max<std::int64_t>(lines, 1));
   Tensor<T> partials = Tensor<T>::zeros({chunks, size});
   T* partial = partials.edit().data();
-  const auto value = [zero_point](X code) {
+  const auto value = [&](X code) {
     if constexpr (std::is_same_v<T, X>) {
       return code;
     } else {
