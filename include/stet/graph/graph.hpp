@@ -172,14 +172,8 @@ class Graph {
     }
     return ids;
   }
-  [[nodiscard]] bool contains(std::string_view name) const { return state().position(name) >= 0; }
-  /// Id of the node of this name.
-  /// Errors:    Errc::range if there is none
-  [[nodiscard]] int find(std::string_view name) const {
-    const int id = state().position(name);
-    require(id >= 0, Errc::range, "graph: no node named '{}'", name);
-    return id;
-  }
+  /// Id of the node of this name, -1 if there is none.
+  [[nodiscard]] int find(std::string_view name) const { return state().position(name); }
   /// Shapes of a node's inputs, without the batch.
   [[nodiscard]] std::vector<Shape> input_shapes(int id) const {
     std::vector<Shape> shapes;

@@ -1,0 +1,133 @@
+#pragma once
+// Model: a graph with the values of its parameters and buffers.
+
+#include <stet/core/parameter.hpp>
+#include <stet/graph/graph.hpp>
+#include <stet/graph/initialize.hpp>
+#include <stet/graph/validate.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+/// A trained tensor of a model and where it belongs.
+struct NamedParameter {
+  std::string name;  ///< "<node>.<suffix>"
+  graph::Role role;
+  int node;
+  Parameter parameter;
+};
+
+/// State of a model that no gradient moves.
+struct NamedBuffer {
+  std::string name;
+  graph::Role role;
+  int node;
+  Tensor<float> value;
+};
+
+/// Graph + named parameters and buffers, in node order. A value: a copy can be trained without changing the original
+/// (tensors are shared until one of the two is written).
+class Model {
+ public:
+  /// Initialises as graph::initial_value says; every tensor draws from its own stream of the generator.
+  /// Errors:    those of validate
+  Model(Graph graph, const Rng& rng) : graph_(std::move(graph)) {
+    graph::validate(graph_);
+    std::uint64_t stream = 0;
+    for (int id = 0; id < graph_.size(); ++id) {
+      const auto specs = graph_.parameter_specs(id);
+      for (const graph::ParameterSpec& spec : specs) {
+        std::string name = graph_.node(id).name + "." + spec.suffix;
+        Tensor<float> value = graph::initial_value(spec, rng.split(stream++));
+        if (graph::is_buffer(spec.role)) {
+          buffers_.push_back({std::move(name), spec.role, id, std::move(value)});
+        } else {
+          parameters_.push_back({std::move(name), spec.role, id, {std::move(value)}});
+        }
+      }
+    }
+  }
+
+  [[nodiscard]] const Graph& graph() const { return graph_; }
+  [[nodiscard]] std::vector<NamedParameter>& parameters() { return parameters_; }
+  [[nodiscard]] const std::vector<NamedParameter>& parameters() const { return parameters_; }
+  [[nodiscard]] std::vector<NamedBuffer>& buffers() { return buffers_; }
+  [[nodiscard]] const std::vector<NamedBuffer>& buffers() const { return buffers_; }
+
+  /// Parameter by name, such as "conv2d_1.weight".
+  /// Errors:    Errc::range if there is none
+  [[nodiscard]] Parameter& parameter(std::string_view name) { return at<Parameter>(*this, name); }
+  [[nodiscard]] const Parameter& parameter(std::string_view name) const { return at<const Parameter>(*this, name); }
+  /// The same, null if there is none.
+  [[nodiscard]] Parameter* find_parameter(std::string_view name) { return lookup<Parameter>(*this, name); }
+  [[nodiscard]] const Parameter* find_parameter(std::string_view name) const {
+    return lookup<const Parameter>(*this, name);
+  }
+  /// Parameter of a node by its role, null if there is none.
+  [[nodiscard]] Parameter* find_parameter(int node, graph::Role role) {
+    for (NamedParameter& p : parameters_) {
+      if (p.node == node && p.role == role) return &p.parameter;
+    }
+    return nullptr;
+  }
+
+  /// Buffer by name, such as "batch_norm_1.mean".
+  /// Errors:    Errc::range if there is none
+  [[nodiscard]] Tensor<float>& buffer(std::string_view name) { return buffer_at<Tensor<float>>(*this, name); }
+  [[nodiscard]] const Tensor<float>& buffer(std::string_view name) const {
+    return buffer_at<const Tensor<float>>(*this, name);
+  }
+  /// Buffer of a node by its role, null if there is none.
+  [[nodiscard]] Tensor<float>* find_buffer(int node, graph::Role role) {
+    for (NamedBuffer& b : buffers_) {
+      if (b.node == node && b.role == role) return &b.value;
+    }
+    return nullptr;
+  }
+
+  /// Elements of all parameters.
+  [[nodiscard]] std::int64_t parameter_count() const {
+    std::int64_t count = 0;
+    for (const NamedParameter& p : parameters_) count += p.parameter.value.size();
+    return count;
+  }
+
+  /// Visits the whole state by name, parameters before buffers: f(name, Tensor<float>&).
+  template <class F>
+  void fields(F&& f) {
+    for (NamedParameter& p : parameters_) f(p.name, p.parameter.value);
+    for (NamedBuffer& b : buffers_) f(b.name, b.value);
+  }
+
+ private:
+  template <class P, class Self>
+  static P* lookup(Self& self, std::string_view name) {
+    for (auto& p : self.parameters_) {
+      if (p.name == name) return &p.parameter;
+    }
+    return nullptr;
+  }
+  template <class P, class Self>
+  static P& at(Self& self, std::string_view name) {
+    P* parameter = lookup<P>(self, name);
+    require(parameter != nullptr, Errc::range, "model: no parameter named '{}'", name);
+    return *parameter;
+  }
+  template <class B, class Self>
+  static B& buffer_at(Self& self, std::string_view name) {
+    for (auto& b : self.buffers_) {
+      if (b.name == name) return b.value;
+    }
+    fail(Errc::range, "model: no buffer named '{}'", name);
+  }
+
+  Graph graph_;
+  std::vector<NamedParameter> parameters_;
+  std::vector<NamedBuffer> buffers_;
+};
+
+}  // namespace stet
