@@ -113,8 +113,8 @@ inline Tensor<std::uint8_t> load_idx(const std::string& path) {
   std::array<std::uint8_t, 4> magic{};
   require(source.read(magic.data(), 4) == 4 && magic[0] == 0 && magic[1] == 0, Errc::format,
           "IDX file {}: does not begin with an IDX magic number", path);
-  require(magic[2] == 0x08, Errc::unsupported, "IDX file {}: element type 0x{:02x}, only unsigned bytes (0x08) are read",
-          path, magic[2]);
+  require(magic[2] == 0x08, Errc::unsupported,
+          "IDX file {}: element type 0x{:02x}, only unsigned bytes (0x08) are read", path, magic[2]);
   const int rank = magic[3];
   require(rank >= 1, Errc::format, "IDX file {}: has no dimensions", path);
   require(rank <= Shape::max_rank, Errc::unsupported, "IDX file {}: {} dimensions, at most {} are read", path, rank,

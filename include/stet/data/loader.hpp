@@ -21,7 +21,8 @@ class BatchLoader {
  public:
   /// The batches of one epoch. The data set is shared, not copied.
   BatchLoader(const Dataset& data, Batches batches, std::size_t depth = 3)
-      : BatchLoader(batches.size(), [data, batches](std::int64_t i) { return data.batch(batches[i]); }, depth) {}
+      : BatchLoader(
+            batches.size(), [data, batches](std::int64_t i) { return data.batch(batches[i]); }, depth) {}
 
   /// Batches made by a function, which runs on the background thread (for own sources and augmentation).
   /// Errors:    Errc::range if depth is 0; Errc::io if no thread can be started

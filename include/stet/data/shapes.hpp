@@ -19,8 +19,8 @@ namespace detail {
 // A figure at a place: signed distance to its outline in pixels, negative inside.
 struct Figure {
   int kind = 0;
-  double x = 0, y = 0;         // centre
-  double cosine = 1, sine = 0; // rotation
+  double x = 0, y = 0;          // centre
+  double cosine = 1, sine = 0;  // rotation
   double radius = 8, stroke = 2, period = 5;
 
   static double box(double u, double v, double a, double b) { return std::fmax(std::fabs(u) - a, std::fabs(v) - b); }
@@ -33,15 +33,23 @@ struct Figure {
     const double u = cosine * dx + sine * dy, v = cosine * dy - sine * dx;
     const double side = 0.85 * radius, half = 0.5 * stroke;
     switch (kind) {
-      case 0: return std::sqrt(u * u + v * v) - radius;
-      case 1: return std::fabs(std::sqrt(u * u + v * v) - radius) - half;
-      case 2: return box(u, v, side, side);
-      case 3: return std::fabs(box(u, v, side, side)) - half;
-      case 4: return std::fmax(v, std::fmax(0.8660254 * u - 0.5 * v, -0.8660254 * u - 0.5 * v)) - 0.6 * radius;
+      case 0:
+        return std::sqrt(u * u + v * v) - radius;
+      case 1:
+        return std::fabs(std::sqrt(u * u + v * v) - radius) - half;
+      case 2:
+        return box(u, v, side, side);
+      case 3:
+        return std::fabs(box(u, v, side, side)) - half;
+      case 4:
+        return std::fmax(v, std::fmax(0.8660254 * u - 0.5 * v, -0.8660254 * u - 0.5 * v)) - 0.6 * radius;
       case 5:
-      case 6: return std::fmin(box(u, v, radius, half), box(u, v, half, radius));
-      case 7: return std::fmax(stripes(v), box(u, v, side, side));
-      case 8: return std::fmax(stripes(u), box(u, v, side, side));
+      case 6:
+        return std::fmin(box(u, v, radius, half), box(u, v, half, radius));
+      case 7:
+        return std::fmax(stripes(v), box(u, v, side, side));
+      case 8:
+        return std::fmax(stripes(u), box(u, v, side, side));
       default: {
         const double a = stripes(u), b = stripes(v);
         return std::fmax(std::fmax(std::fmin(a, b), -std::fmax(a, b)), box(u, v, side, side));
@@ -92,7 +100,8 @@ inline void draw_shape(int kind, Rng rng, std::uint8_t* pixels) {
       const double px = j + 0.5, py = i + 0.5;
       const double cover = std::fmin(1.0, std::fmax(0.0, 0.5 - figure.distance(px, py)));
       const double line = std::fmax(0.0, 1.2 - std::fabs(nx * (px - lx) + ny * (py - ly)));
-      const double value = ground + (ink - ground) * cover + strength * std::fmin(1.0, line) + noise * rough_normal(rng);
+      const double value =
+          ground + (ink - ground) * cover + strength * std::fmin(1.0, line) + noise * rough_normal(rng);
       pixels[i * 28 + j] = static_cast<std::uint8_t>(255.0 * std::fmin(1.0, std::fmax(0.0, value)) + 0.5);
     }
   }
@@ -118,8 +127,8 @@ inline Dataset draw_shapes(const Rng& rng, std::int64_t count, const char* part)
 }  // namespace detail
 
 /// Draws grey images [28,28,1] of ten kinds of figures at random places, sizes, angles, contrasts and noise, crossed by
-/// a stray line. Image i depends on the seed and i alone (bytes are the same for one build; compilers may differ by one).
-/// Errors:    Errc::range if a count is below 1
+/// a stray line. Image i depends on the seed and i alone (bytes are the same for one build; compilers may differ by
+/// one). Errors:    Errc::range if a count is below 1
 inline DatasetSplit make_shapes(std::uint64_t seed, std::int64_t train = 60000, std::int64_t test = 10000) {
   const Rng rng(seed);
   return {detail::draw_shapes(rng.split(0), train, "training"), detail::draw_shapes(rng.split(1), test, "test")};

@@ -29,10 +29,10 @@ inline void square_roots(double* x, std::int64_t n) {
 // Numbers of one Adam update, the same for all elements.
 struct AdamStep {
   double beta1, beta2, eps;
-  double rate;      // lr / (1 - beta1^t)
-  double correct;   // 1 / sqrt(1 - beta2^t)
-  double shrink;    // x is multiplied by this first (decoupled decay)
-  double coupled;   // added to the gradient times x (coupled decay)
+  double rate;     // lr / (1 - beta1^t)
+  double correct;  // 1 / sqrt(1 - beta2^t)
+  double shrink;   // x is multiplied by this first (decoupled decay)
+  double coupled;  // added to the gradient times x (coupled decay)
 };
 
 template <class T>

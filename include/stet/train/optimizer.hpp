@@ -29,9 +29,9 @@ inline constexpr std::size_t max_optimizer_slots = 4;
 /// A rule: lr, a name, the names of the buffers it keeps per parameter (all start at zero), and the update of a block.
 /// The elements of a block are independent of each other, and blocks may be updated at the same time.
 template <class O>
-concept Optimizer = std::copy_constructible<O> &&
-    requires(const O& rule, const UpdateStep& step, std::span<float> value, std::span<const float> gradient,
-             std::span<const std::span<float>> slots) {
+concept Optimizer =
+    std::copy_constructible<O> && requires(const O& rule, const UpdateStep& step, std::span<float> value,
+                                           std::span<const float> gradient, std::span<const std::span<float>> slots) {
       { rule.lr } -> std::convertible_to<double>;
       { rule.name() } -> std::convertible_to<const char*>;
       { rule.slots() } -> std::convertible_to<std::vector<const char*>>;

@@ -18,16 +18,18 @@ namespace stet {
 /// Where a long computation stands.
 struct ProgressState {
   std::string_view title;
-  std::int64_t epoch = 0, epochs = 1;  ///< epoch counts from 0
-  std::int64_t step = 0, steps = 1;    ///< steps done in this epoch
+  std::int64_t epoch = 0, epochs = 1;                          ///< epoch counts from 0
+  std::int64_t step = 0, steps = 1;                            ///< steps done in this epoch
   double loss = std::numeric_limits<double>::quiet_NaN();      ///< left out of the text if not a number
   double accuracy = std::numeric_limits<double>::quiet_NaN();  ///< 0 to 1; left out likewise
   double seconds = 0;                                          ///< since the first step of all epochs
   /// Share of the whole work that is done, 0 to 1.
   [[nodiscard]] double done() const {
     const double all = static_cast<double>(epochs) * static_cast<double>(steps);
-    return all <= 0 ? 1.0 : std::fmin(1.0, (static_cast<double>(epoch) * static_cast<double>(steps) +
-                                            static_cast<double>(step)) / all);
+    return all <= 0
+               ? 1.0
+               : std::fmin(1.0,
+                           (static_cast<double>(epoch) * static_cast<double>(steps) + static_cast<double>(step)) / all);
   }
 };
 
@@ -140,8 +142,8 @@ class Progress {
   ProgressMode mode_;
   std::FILE* stream_;
   double start_, shown_ = 0;
-  std::int64_t tenth_ = 0;   // tenths of this epoch that were printed
-  std::size_t length_ = 0;   // characters of the open line
+  std::int64_t tenth_ = 0;  // tenths of this epoch that were printed
+  std::size_t length_ = 0;  // characters of the open line
   bool open_ = false;
 };
 
