@@ -1,0 +1,142 @@
+#pragma once
+// forward: runs a Model in float on the tape.
+
+#include <stet/train/op/activation.hpp>
+#include <stet/train/op/convolution.hpp>
+#include <stet/train/op/custom.hpp>
+#include <stet/train/op/elementwise.hpp>
+#include <stet/train/op/linear.hpp>
+#include <stet/train/op/normalization.hpp>
+#include <stet/train/op/pooling.hpp>
+#include <stet/train/op/reduction.hpp>
+#include <stet/train/op/shape.hpp>
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace stet {
+
+/// What a forward pass may need besides the model and its input.
+struct ForwardOptions {
+  Rng* rng = nullptr;  ///< random numbers of dropout in training
+  /// Called with every node's value, inputs included, in node order. Activations are then not fused into what is
+  /// before them, so that every value exists; the values are the same.
+  std::function<void(int node, const Tensor<float>& value)> observe{};
+};
+
+namespace train_op {
+
+inline Var<Tensor<float>> forward(const graph::op::Input&, NodeContext& c) { return c.input(); }
+
+}  // namespace train_op
+
+namespace detail {
+
+[[gnu::noinline]] inline Var<Tensor<float>> run_node(const graph::Operator& op, NodeContext& context) {
+  return graph::match(
+      op, [](const auto& o, NodeContext& c) -> decltype(train_op::forward(o, c)) { return train_op::forward(o, c); },
+      context);
+}
+
+// The activation that can run as the clamp of this batch norm: the only reader of its value. -1 if there is none.
+inline int fused_activation(const Graph& graph, int id, Clamp& clamp) {
+  if (!graph::is<graph::op::BatchNorm>(graph.node(id).op) || graph.is_output(id)) return -1;
+  const std::vector<int> readers = graph.consumers(id);
+  if (readers.size() != 1) return -1;
+  const graph::Operator& next = graph.node(readers[0]).op;
+  clamp = graph::is<graph::op::Relu>(next) ? Clamp::relu : graph::is<graph::op::Relu6>(next) ? Clamp::relu6 : Clamp::none;
+  return clamp == Clamp::none ? -1 : readers[0];
+}
+
+// Runs all nodes. `trained` is the same model in training, null in evaluation.
+inline std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
+                                                 std::span<const Tensor<float>> inputs, const ForwardOptions& options) {
+  const Graph& graph = model.graph();
+  const auto count = static_cast<std::size_t>(graph.size());
+  const std::vector<int> entries = graph.inputs();
+  require(inputs.size() == entries.size(), Errc::shape, "forward: the model has {} inputs, got {}", entries.size(),
+          inputs.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const graph::Node& node = graph.node(entries[i]);
+    const Shape& x = inputs[i].shape();
+    require(x.rank() >= 1 && x.unbatched() == node.shape && x[0] >= 1 && x[0] == inputs[0].shape()[0], Errc::shape,
+            "forward: input '{}' wants [N] + {}, the same N everywhere, got {}", node.name, node.shape, x);
+  }
+
+  std::vector<int> readers(count, 0);  // uses that are still to come; a value is released after the last
+  for (const graph::Node& node : graph.nodes()) {
+    for (const int from : node.inputs) ++readers[static_cast<std::size_t>(from)];
+  }
+  for (const int id : graph.outputs()) ++readers[static_cast<std::size_t>(id)];
+
+  std::vector<std::optional<Var<Tensor<float>>>> values(count);
+  std::size_t next_input = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const int id = static_cast<int>(i);
+    const graph::Node& node = graph.nodes()[i];
+    if (values[i]) continue;  // made by the node it is fused into
+    NodeContext context(tape, model, trained, id, options.rng);
+    if (node.inputs.empty()) context.add_input(tape.constant(inputs[next_input++]));
+    for (const int from : node.inputs) {
+      auto& value = values[static_cast<std::size_t>(from)];
+      if (--readers[static_cast<std::size_t>(from)] == 0) {
+        context.add_input(std::move(*value));
+        value.reset();
+      } else {
+        context.add_input(*value);
+      }
+    }
+    Clamp clamp = Clamp::none;
+    const int fused = options.observe ? -1 : fused_activation(graph, id, clamp);
+    if (fused >= 0) context.fuse(clamp);
+    values[fused >= 0 ? static_cast<std::size_t>(fused) : i].emplace(run_node(node.op, context));
+    if (options.observe) options.observe(id, values[i]->value());
+  }
+
+  std::vector<Var<Tensor<float>>> outputs;
+  for (const int id : graph.outputs()) outputs.push_back(*values[static_cast<std::size_t>(id)]);
+  return outputs;
+}
+
+inline void require_single(const char* op, const Graph& graph) {
+  require(graph.inputs().size() == 1 && graph.outputs().size() == 1, Errc::shape,
+          "{}: the model has {} inputs and {} outputs; pass the inputs as a list to get a list of outputs", op,
+          graph.inputs().size(), graph.outputs().size());
+}
+
+}  // namespace detail
+
+/// Runs a model on the tape. In training batch norm uses and moves batch statistics, dropout drops, and backward adds
+/// to the parameters' gradients; in evaluation nothing is recorded and nothing changes.
+/// Shapes:    x [N] + the input's shape -> [N] + the output's shape
+/// Errors:    Errc::shape if x does not fit, naming the input; Errc::state if dropout has no random numbers
+inline std::vector<Var<Tensor<float>>> forward(Tape& tape, Model& model, std::span<const Tensor<float>> inputs,
+                                               Mode mode = Mode::training, const ForwardOptions& options = {}) {
+  return detail::run_model(tape, model, mode == Mode::training ? &model : nullptr, inputs, options);
+}
+/// The same for a model with one input and one output.
+inline Var<Tensor<float>> forward(Tape& tape, Model& model, const Tensor<float>& x, Mode mode = Mode::training,
+                                  const ForwardOptions& options = {}) {
+  detail::require_single("forward", model.graph());
+  return forward(tape, model, std::span<const Tensor<float>>(&x, 1), mode, options)[0];
+}
+
+/// Computes a model's outputs in evaluation mode.
+inline std::vector<Tensor<float>> infer(const Model& model, std::span<const Tensor<float>> inputs,
+                                        const ForwardOptions& options = {}) {
+  Tape tape;
+  std::vector<Tensor<float>> outputs;
+  for (const Var<Tensor<float>>& y : detail::run_model(tape, model, nullptr, inputs, options)) {
+    outputs.push_back(y.value());
+  }
+  return outputs;
+}
+/// The same for a model with one input and one output.
+inline Tensor<float> infer(const Model& model, const Tensor<float>& x, const ForwardOptions& options = {}) {
+  detail::require_single("infer", model.graph());
+  return infer(model, std::span<const Tensor<float>>(&x, 1), options)[0];
+}
+
+}  // namespace stet

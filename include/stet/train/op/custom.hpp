@@ -1,0 +1,31 @@
+#pragma once
+// Operators of the user's own, on the tape.
+
+#include <stet/train/op/node_context.hpp>
+
+namespace stet {
+
+/// Capability of a CustomOp to run in float: derive an operator from graph::CustomOp and from this.
+class TapeOp {
+ public:
+  virtual ~TapeOp() = default;
+  /// Computes the node's value from context.input(i) and context.parameter(suffix); record() gives it a gradient.
+  /// Shapes:    as the operator's infer says, with the batch in front
+  [[nodiscard]] virtual Var<Tensor<float>> forward(NodeContext& context) const = 0;
+};
+
+}  // namespace stet
+
+namespace stet::train_op {
+
+inline Var<Tensor<float>> forward(const graph::op::Custom& o, NodeContext& c) {
+  const auto* op = dynamic_cast<const TapeOp*>(o.op.get());
+  require(op != nullptr, Errc::unsupported, "{}: operator '{}' cannot run on the tape; derive it from stet::TapeOp",
+          c.node().name, o.op->kind());
+  Var<Tensor<float>> y = op->forward(c);
+  require(y.shape() == c.node().shape.batched(c.batch()), Errc::shape, "{}: forward made {}, infer promised {}",
+          c.node().name, y.shape(), c.node().shape.batched(c.batch()));
+  return y;
+}
+
+}  // namespace stet::train_op

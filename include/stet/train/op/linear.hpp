@@ -1,0 +1,52 @@
+#pragma once
+// Products with a matrix, from graph to tape.
+
+#include <stet/core/gemm.hpp>
+#include <stet/core/parallel.hpp>
+#include <stet/ops/linear.hpp>
+#include <stet/ops/shape.hpp>
+#include <stet/train/op/node_context.hpp>
+
+namespace stet::train_op {
+
+namespace detail {
+
+/// One product per sample.
+/// Shapes:    op(a) [N,rows,depth], op(b) [N,depth,columns] -> [N,rows,columns]; op transposes each sample
+inline Tensor<float> batch_product(Layout a_layout, Layout b_layout, const Tensor<float>& a, const Tensor<float>& b) {
+  const std::int64_t rows = a.shape()[a_layout == Layout::plain ? 1 : 2];
+  const std::int64_t depth = a.shape()[a_layout == Layout::plain ? 2 : 1];
+  const std::int64_t columns = b.shape()[b_layout == Layout::plain ? 2 : 1];
+  Tensor<float> y({a.shape()[0], rows, columns});
+  float* out = y.edit().data();
+  parallel_chunks(a.shape()[0], rows * depth * columns, [&](Chunk samples) {
+    for (std::int64_t n = samples.first; n < samples.last; ++n) {
+      gemm(a_layout, b_layout, rows, columns, depth, a.data() + n * rows * depth, a.shape()[2],
+           b.data() + n * depth * columns, b.shape()[2], out + n * rows * columns, columns, false);
+    }
+  });
+  return y;
+}
+
+}  // namespace detail
+
+inline Var<Tensor<float>> forward(const graph::op::Linear& o, NodeContext& c) {
+  const Shape in = c.input().shape();
+  const bool flat = in.rank() == 2;
+  const Var<Tensor<float>> x = flat ? c.input() : reshape(c.input(), {in.product(0, in.rank() - 1), in.back()});
+  const Var<Tensor<float>> w = c.parameter("weight");
+  const Var<Tensor<float>> y = o.bias ? linear(x, w, c.parameter("bias")) : linear(x, w);
+  return flat ? y : reshape(y, in.with(in.rank() - 1, o.units));
+}
+
+/// Gradient:  da = dy b^T, db = a^T dy, per sample
+inline Var<Tensor<float>> forward(const graph::op::Matmul&, NodeContext& c) {
+  const auto &a = c.input(0), &b = c.input(1);
+  return record(detail::batch_product(Layout::plain, Layout::plain, a.value(), b.value()), std::tie(a, b),
+                [a = a.value(), b = b.value()](const Tensor<float>& dy, auto da, auto db) {
+                  if (da.wanted()) da.add(detail::batch_product(Layout::plain, Layout::transposed, dy, b));
+                  if (db.wanted()) db.add(detail::batch_product(Layout::transposed, Layout::plain, a, dy));
+                });
+}
+
+}  // namespace stet::train_op

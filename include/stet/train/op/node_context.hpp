@@ -1,0 +1,79 @@
+#pragma once
+// What an operator sees when its node runs in float.
+
+#include <stet/autograd/tape.hpp>
+#include <stet/core/random.hpp>
+#include <stet/graph/model.hpp>
+#include <stet/ops/normalization.hpp>
+
+#include <span>
+#include <string_view>
+
+namespace stet {
+
+/// Whether a forward pass learns (batch statistics, dropout, gradients) or only computes.
+enum class Mode { evaluation, training };
+
+/// One node of a forward pass: its inputs, parameters and buffers. Made by forward().
+class NodeContext {
+ public:
+  NodeContext(Tape& tape, const Model& model, Model* trained, int node, Rng* rng)
+      : tape_(tape), model_(model), trained_(trained), node_(node), rng_(rng) {}
+
+  [[nodiscard]] Tape& tape() const { return tape_; }
+  [[nodiscard]] const graph::Node& node() const { return model_.graph().nodes()[static_cast<std::size_t>(node_)]; }
+  [[nodiscard]] int id() const { return node_; }
+  [[nodiscard]] Mode mode() const { return trained_ != nullptr ? Mode::training : Mode::evaluation; }
+
+  [[nodiscard]] std::size_t inputs() const { return inputs_.size(); }
+  [[nodiscard]] const Var<Tensor<float>>& input(std::size_t i = 0) const { return inputs_[i]; }
+  [[nodiscard]] const std::vector<Var<Tensor<float>>>& input_list() const { return inputs_; }
+  void add_input(Var<Tensor<float>> x) { inputs_.push_back(std::move(x)); }
+  [[nodiscard]] std::int64_t batch() const { return inputs_[0].shape()[0]; }
+
+  /// The clamp that the node applies to its value because the activation behind it is fused into it.
+  [[nodiscard]] Clamp clamp() const { return clamp_; }
+  void fuse(Clamp clamp) { clamp_ = clamp; }
+
+  /// A parameter by its suffix; with a gradient in training.
+  /// Errors:    Errc::range if the node has none of this name
+  [[nodiscard]] Var<Tensor<float>> parameter(std::string_view suffix) {
+    if (trained_ != nullptr) return tape_.parameter(find<NamedParameter>(trained_->parameters(), suffix).parameter);
+    return tape_.constant(find<const NamedParameter>(model_.parameters(), suffix).parameter.value);
+  }
+  [[nodiscard]] const Tensor<float>& buffer(std::string_view suffix) const {
+    return find<const NamedBuffer>(model_.buffers(), suffix).value;
+  }
+  /// A buffer that training moves.
+  /// Errors:    Errc::state in evaluation
+  [[nodiscard]] Tensor<float>& moving_buffer(std::string_view suffix) {
+    require(trained_ != nullptr, Errc::state, "{}: buffer {} moves in training only", node().name, suffix);
+    return find<NamedBuffer>(trained_->buffers(), suffix).value;
+  }
+  /// Random numbers, for dropout.
+  /// Errors:    Errc::state if forward was given none
+  [[nodiscard]] Rng& rng() {
+    require(rng_ != nullptr, Errc::state, "{}: needs random numbers in training; pass forward an Rng in its options",
+            node().name);
+    return *rng_;
+  }
+
+ private:
+  template <class Named, class List>
+  Named& find(List& list, std::string_view suffix) const {
+    for (auto& entry : list) {
+      if (entry.node == node_ && std::string_view(entry.name).substr(node().name.size() + 1) == suffix) return entry;
+    }
+    fail(Errc::range, "{}: has no parameter or buffer '{}'", node().name, suffix);
+  }
+
+  Tape& tape_;
+  const Model& model_;
+  Model* trained_;  // the same model if it is trained, else null
+  int node_;
+  Rng* rng_;
+  Clamp clamp_ = Clamp::none;
+  std::vector<Var<Tensor<float>>> inputs_;
+};
+
+}  // namespace stet

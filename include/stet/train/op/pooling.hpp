@@ -1,0 +1,22 @@
+#pragma once
+// Pooling, from graph to tape.
+
+#include <stet/ops/pooling.hpp>
+#include <stet/train/op/node_context.hpp>
+
+namespace stet::train_op {
+
+inline Var<Tensor<float>> forward(const graph::op::MaxPool& o, NodeContext& c) {
+  return max_pool(c.input(), {.size = o.size, .stride = o.stride, .padding = o.padding});
+}
+inline Var<Tensor<float>> forward(const graph::op::AveragePool& o, NodeContext& c) {
+  return avg_pool(c.input(), {.size = o.size,
+                              .stride = o.stride,
+                              .padding = o.padding,
+                              .count_include_pad = o.count_padding});
+}
+inline Var<Tensor<float>> forward(const graph::op::GlobalAveragePool&, NodeContext& c) {
+  return global_average_pool(c.input());
+}
+
+}  // namespace stet::train_op
