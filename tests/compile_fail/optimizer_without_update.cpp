@@ -10,7 +10,8 @@ struct Rule {
   std::vector<const char*> slots() const { return {}; }
   void check() const {}
 #ifdef STET_CONTROL
-  void update(const stet::UpdateStep&, std::span<float>, std::span<const float>, std::span<const std::span<float>>) const {}
+  void update(const stet::UpdateStep&, std::span<float>, std::span<const float>,
+              std::span<const std::span<float>>) const {}
 #endif
 };
 

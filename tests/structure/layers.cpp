@@ -98,7 +98,8 @@ class Checker {
     }
     if (!fs::exists(root_ / target)) return fault(file, line, "includes " + name + ", which does not exist");
     const std::string other = room_of(target);
-    if (other == "testing" && room != "testing") return fault(file, line, "includes " + name + "; testing is included by no room");
+    if (other == "testing" && room != "testing")
+      return fault(file, line, "includes " + name + "; testing is included by no room");
     if (umbrella || other == room) return;
     if (target == "stet/stet.hpp") return fault(file, line, "includes the umbrella header");
     if (other.empty()) return;  // version.hpp

@@ -8,7 +8,8 @@
 //
 // Without CMake, one room's tests build with
 //   f="-std=c++20 -O2 -Iinclude -Itests -isystem /usr/include/eigen3"; g++ $f tests/support/main.cpp tests/ROOM/*_test.cpp -lfmt
-// in the repository root (golden sets are then found in tests/golden; CMake gives an absolute path), and include this file as "support/golden.hpp".
+// in the repository root (golden sets are then found in tests/golden; CMake gives an absolute path). Include this file as
+// "support/golden.hpp".
 #pragma once
 
 #include "support/catch.hpp"
@@ -80,7 +81,8 @@ inline GoldenArray read_npy(const std::string& path) {
   if (!in) throw std::runtime_error("cannot open " + path);
   std::string file{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   const auto bad = [&](const char* what) { return std::runtime_error(path + ": " + what); };
-  if (file.size() < 10 || file.compare(0, 8, std::string("\x93NUMPY\x01\x00", 8)) != 0) throw bad("not .npy version 1.0");
+  if (file.size() < 10 || file.compare(0, 8, std::string("\x93NUMPY\x01\x00", 8)) != 0)
+    throw bad("not .npy version 1.0");
   const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(file[i])); };
   const std::size_t start = 10 + byte(8) + 256 * byte(9);
   if (file.size() < start) throw bad("short header");

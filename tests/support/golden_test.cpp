@@ -5,8 +5,8 @@
 
 TEST_CASE("every golden set can be read", "[support]") {
   std::size_t arrays = 0;
-  for (const char* set : {"ops", "qparams", "quantize", "fake_quant_per_tensor", "fake_quant_per_channel",
-                          "conv_bn_qat", "trajectory"}) {
+  for (const char* set :
+       {"ops", "qparams", "quantize", "fake_quant_per_tensor", "fake_quant_per_channel", "conv_bn_qat", "trajectory"}) {
     for (const auto& c : load_golden(set)) {
       CAPTURE(set, c.name);
       for (const auto& [key, entry] : c.input_entries) CHECK(c.inputs(key).as<double>().size() == c.inputs(key).size());
