@@ -30,18 +30,18 @@ inline std::int64_t chunk_pixels(const Window& w, std::int64_t pixels, std::int6
 /// Operands of the output pixels [first, last) of a batch of images.
 class Bands {
  public:
-  /// Copies the lines that the pixels need. Taps outside the image get the zero point.
-  /// Shapes:    image [N,H,W,C]
+  /// Copies the lines that the pixels need, every channel `repeat` times. Taps outside the image get the zero point.
+  /// Shapes:    image [N,H,W,channels]
   Bands(const Window& w, std::int64_t channels, const std::int8_t* image, std::int32_t zero_point, std::int64_t first,
-        std::int64_t last)
-      : window_(w), channels_(channels), first_(first) {
+        std::int64_t last, std::int64_t repeat = 1)
+      : window_(w), channels_(channels * repeat), repeat_(repeat), first_(first) {
     const std::int64_t out = w.h.out * w.w.out;
     columns_ = (w.w.out - 1) * w.w.stride + (w.w.kernel - 1) * w.w.dilation + 1;
     const std::int64_t first_image = first / out;
     const std::int64_t last_image = (last - 1) / out;
     std::int64_t total = 0;
     for (std::int64_t n = first_image; n <= last_image; ++n) total += lines(n, first, last).size;
-    bytes_ = Tensor<std::uint8_t>(Shape{total * pitch() + 64});
+    bytes_ = Tensor<std::uint8_t>(Shape{total * pitch() + slack});
     std::uint8_t* to = bytes_.edit().data();
     const auto pad = static_cast<std::uint8_t>(zero_point + 128);
     for (std::int64_t n = first_image; n <= last_image; ++n) {
@@ -51,7 +51,7 @@ class Bands {
         copy_line(y >= 0 && y < w.h.in ? image + (n * w.h.in + y) * w.w.in * channels : nullptr, pad, to);
       }
     }
-    std::memset(to, 0, 64);
+    std::memset(to, 0, slack);
   }
 
   /// Bytes from a line to the next.
@@ -106,13 +106,23 @@ class Bands {
     const std::int64_t left = from == nullptr ? columns_ : std::min(w.before, columns_);
     const std::int64_t inside = std::min(w.in, columns_ - left);
     if (left > 0) std::memset(to, pad, static_cast<std::size_t>(left * channels_));
-    if (inside > 0 && from != nullptr) kernel::copy_operands(from, inside * channels_, to + left * channels_);
+    if (inside > 0 && from != nullptr) copy_inside(from, inside * channels_, to + left * channels_);
     const std::int64_t rest = columns_ - left - inside;
     if (rest > 0) std::memset(to + (left + inside) * channels_, pad, static_cast<std::size_t>(rest * channels_));
   }
 
+  void copy_inside(const std::int8_t* from, std::int64_t n, std::uint8_t* to) const {
+    if (repeat_ == 1) {
+      kernel::copy_operands(from, n, to);
+    } else {
+      for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<std::uint8_t>(from[i / repeat_] ^ -128);
+    }
+  }
+
+  static constexpr std::int64_t slack = 128;  // kernels read whole vectors
+
   Window window_;
-  std::int64_t channels_, columns_ = 0, first_;
+  std::int64_t channels_, repeat_, columns_ = 0, first_;
   Tensor<std::uint8_t> bytes_;
 };
 

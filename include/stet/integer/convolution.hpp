@@ -5,6 +5,7 @@
 #include <stet/core/tensor.hpp>
 #include <stet/core/window.hpp>
 #include <stet/integer/bands.hpp>
+#include <stet/integer/codes.hpp>
 #include <stet/integer/kernel/product.hpp>
 
 #include <algorithm>
@@ -88,7 +89,7 @@ inline namespace STET_INTEGER_ISA {
 /// Units:     acc in steps of s_x * s_w[o]
 /// Errors:    Errc::shape if x is not [N,H,W,I] with the weights' I or the window does not fit it or the weights;
 ///            Errc::range if z_x lies outside int8
-inline void convolve(const Tensor<std::int8_t>& x, std::int32_t z_x, const ConvolutionWeights& weights,
+inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights,
                      const Window& window, AccumulatorSink sink) {
   const Shape& s = x.shape();
   require(s.rank() == 4 && s[3] == weights.inputs(), Errc::shape,
@@ -158,14 +159,15 @@ inline void convolve(const Tensor<std::int8_t>& x, std::int32_t z_x, const Convo
 /// Shapes:    x [N,I], or [N,...] with I elements per row -> N rows of O accumulators, given to the sink
 /// Units:     acc in steps of s_x * s_w[o]
 /// Errors:    Errc::shape if the weights are not [O,I] with I elements per row of x; Errc::range if z_x lies outside int8
-inline void linear(const Tensor<std::int8_t>& x, std::int32_t z_x, const ConvolutionWeights& weights,
+inline void linear(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights,
                    AccumulatorSink sink) {
   const Shape& s = x.shape();
   require(weights.shape().rank() == 2 && weights.groups() == 1, Errc::shape,
           "linear: weights must be [O,I] without groups, got {} in {} groups", weights.shape(), weights.groups());
   require(s.rank() >= 2 && s.product(1, s.rank()) == weights.inputs(), Errc::shape,
           "linear: weights {} expect rows of {} inputs, got {}", weights.shape(), weights.inputs(), s);
-  convolve(x.reshaped({s[0], 1, 1, weights.inputs()}), z_x, weights,
+  const Shape image{s[0], 1, 1, weights.inputs()};
+  convolve(Codes(image, {x.data(), static_cast<std::size_t>(x.size())}), z_x, weights,
            make_window("linear", 1, 1, 1, 1, 1, Padding::valid()), sink);
 }
 

@@ -66,6 +66,7 @@ struct Target {
   integer::ClampRule average_pool_clamp;
   integer::ClampRule max_pool_clamp;         ///< where the stride is at most the window
   integer::ClampRule max_pool_sparse_clamp;  ///< where it is larger in height or width
+  integer::ClampRule activation_clamp;       ///< of RELU and RELU6 as operators of their own
   integer::InputRule input;
   friend constexpr bool operator==(const Target&, const Target&) = default;
 };
@@ -88,6 +89,7 @@ inline constexpr Target tflite_reference{
     .average_pool_clamp = integer::ClampRule::half_away,
     .max_pool_clamp = integer::ClampRule::half_away,
     .max_pool_sparse_clamp = integer::ClampRule::half_away,
+    .activation_clamp = integer::ClampRule::half_away,
     .input = integer::InputRule::division_half_away,
 };
 
@@ -107,6 +109,7 @@ inline constexpr Target litert_default{
     .average_pool_clamp = integer::ClampRule::half_away,
     .max_pool_clamp = integer::ClampRule::half_even,
     .max_pool_sparse_clamp = integer::ClampRule::half_away,
+    .activation_clamp = integer::ClampRule::half_away,
     .input = integer::InputRule::reciprocal_half_even,
 };
 
