@@ -26,8 +26,8 @@ struct QParams {
 };
 
 /// Checks that parameters can be used on a tensor of this shape.
-/// Errors:    Errc::shape if the number of scales is wrong; Errc::range if a scale is not positive and finite or a
-///            zero point lies outside the grid
+/// Errors:    Errc::shape if the number of scales is wrong; Errc::range if a scale is not positive and finite or
+///            its reciprocal is not finite, or a zero point lies outside the grid
 inline void check(const char* op, const QParams& p, const Shape& shape) {
   const ScaleMap map = scale_map(p.granularity, shape);
   require(static_cast<std::int64_t>(p.scale.size()) == map.count && p.zero_point.size() == p.scale.size(), Errc::shape,
@@ -36,6 +36,8 @@ inline void check(const char* op, const QParams& p, const Shape& shape) {
   for (std::size_t i = 0; i < p.scale.size(); ++i) {
     require(std::isfinite(p.scale[i]) && p.scale[i] > 0.0f, Errc::range,
             "{}: scale {} is {}, must be positive and finite", op, i, p.scale[i]);
+    require(std::isfinite(1.0f / p.scale[i]), Errc::range, "{}: scale {} is {}, too small: its reciprocal overflows", op,
+            i, p.scale[i]);
     require(p.grid.contains(p.zero_point[i]), Errc::range, "{}: zero point {} is {}, outside the grid {}..{}", op, i,
             p.zero_point[i], p.grid.lo, p.grid.hi);
   }
