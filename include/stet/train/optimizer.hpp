@@ -88,7 +88,7 @@ class AnyOptimizer {
 /// One trained tensor as the optimizer sees it.
 struct ParameterRef {
   Parameter* parameter = nullptr;
-  std::string name;      ///< names its state in a checkpoint; the position is used if it is empty
+  std::string name{};    ///< names its state in a checkpoint; the position is used if it is empty
   bool decay = true;     ///< false for scales, biases and batch norm
   double lr_factor = 1;  ///< learning rate relative to the others
 };
@@ -108,6 +108,7 @@ class OptimizerState {
               parameters[p].name);
       const Shape& shape = parameters[p].parameter->value.shape();
       names_.push_back(parameters[p].name.empty() ? std::to_string(p) : parameters[p].name);
+      shapes_.push_back(shape);
       for (std::size_t s = 0; s < slot_names_.size(); ++s) slots_.push_back(Tensor<float>::zeros(shape));
       for (std::int64_t first = 0; first < shape.elements(); first += block_) {
         blocks_.push_back({p, first, std::min(block_, shape.elements() - first)});
@@ -127,9 +128,8 @@ class OptimizerState {
     const std::size_t per = slot_names_.size();
     for (std::size_t p = 0; p < parameters.size(); ++p) {
       const Parameter& q = *parameters[p].parameter;
-      require(per == 0 || q.value.shape() == slots_[p * per].shape(), Errc::shape,
-              "optimizer: parameter {} had shape {} at first, now {}", names_[p], slots_[p * per].shape(),
-              q.value.shape());
+      require(q.value.shape() == shapes_[p], Errc::shape, "optimizer: parameter {} had shape {} at first, now {}",
+              names_[p], shapes_[p], q.value.shape());
       require(q.gradient.empty() || q.gradient.shape() == q.value.shape(), Errc::shape,
               "optimizer: parameter {} has shape {}, its gradient {}", names_[p], q.value.shape(), q.gradient.shape());
     }
@@ -184,6 +184,7 @@ class OptimizerState {
   AnyOptimizer rule_;
   std::vector<const char*> slot_names_;
   std::vector<std::string> names_;
+  std::vector<Shape> shapes_;
   std::vector<Tensor<float>> slots_;  // slot s of parameter p at p * slots + s
   Tensor<std::int64_t> counts_;
   std::vector<BlockOf> blocks_;

@@ -17,7 +17,7 @@ namespace stet {
 
 /// Where a long computation stands.
 struct ProgressState {
-  std::string_view title;
+  std::string_view title{};
   std::int64_t epoch = 0, epochs = 1;                          ///< epoch counts from 0
   std::int64_t step = 0, steps = 1;                            ///< steps done in this epoch
   double loss = std::numeric_limits<double>::quiet_NaN();      ///< left out of the text if not a number
