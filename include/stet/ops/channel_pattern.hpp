@@ -47,10 +47,10 @@ struct ChannelPattern {
     });
   }
 
-  /// Two sums per channel in double: term(element, position) returns a pair-like {first, second}. Chunk by chunk in
-  /// order, so that the result depends on the shape alone.
-  template <class F>
-  void sums(F&& term, double* first, double* second) const {
+  /// Two sums per channel in double: value(element, position) and its product with factor(element, position). Chunk by
+  /// chunk in order, so that the result depends on the shape alone.
+  template <class T, class Value, class Factor>
+  void sums(Value&& value, Factor&& factor, double* sum, double* product) const {
     const std::int64_t count = chunks();
     Tensor<double> partials = Tensor<double>::zeros({count, 2, period});
     double* partial = partials.edit().data();
@@ -65,48 +65,39 @@ struct ChannelPattern {
       for (; position + lane_count <= period; position += lane_count) {
         double s[lane_count] = {}, t[lane_count] = {};
         for (std::int64_t e = begin + position; e < whole; e += period) {
-#if defined(__clang__)
-#pragma clang loop vectorize(assume_safety)
-#else
-#pragma GCC ivdep
-#endif
-          for (int j = 0; j < lane_count; ++j) {
-            const auto value = term(e + j, position + j);
-            s[j] += value.first;
-            t[j] += value.second;
-          }
+          // Three loops: one of them with a condition and a conversion of width does not vectorize.
+          T v[lane_count], f[lane_count];
+          lanes(lane_count, [&](std::int64_t j) { v[j] = value(e + j, position + j); });
+          lanes(lane_count, [&](std::int64_t j) { f[j] = factor(e + j, position + j); });
+          lanes(lane_count, [&](std::int64_t j) {
+            const auto term = static_cast<double>(v[j]);
+            s[j] += term;
+            t[j] += term * static_cast<double>(f[j]);
+          });
         }
         for (int j = 0; j < lane_count; ++j) {
           a[position + j] = s[j];
           b[position + j] = t[j];
         }
       }
+      const auto add = [&](std::int64_t e, std::int64_t p) {
+        const auto term = static_cast<double>(value(e, p));
+        a[p] += term;
+        b[p] += term * static_cast<double>(factor(e, p));
+      };
       for (; position < period; ++position) {
-        for (std::int64_t e = begin + position; e < whole; e += period) {
-          const auto value = term(e, position);
-          a[position] += value.first;
-          b[position] += value.second;
-        }
+        for (std::int64_t e = begin + position; e < whole; e += period) add(e, position);
       }
-      for (std::int64_t e = whole; e < end; ++e) {
-        const auto value = term(e, e - whole);
-        a[e - whole] += value.first;
-        b[e - whole] += value.second;
-      }
+      for (std::int64_t e = whole; e < end; ++e) add(e, e - whole);
     });
-    for (std::int64_t c = 0; c < channels; ++c) first[c] = second[c] = 0;
+    for (std::int64_t c = 0; c < channels; ++c) sum[c] = product[c] = 0;
     for (std::int64_t i = 0; i < count; ++i) {
       for (std::int64_t p = 0; p < period; ++p) {
-        first[p % channels] += partial[i * 2 * period + p];
-        second[p % channels] += partial[(i * 2 + 1) * period + p];
+        sum[p % channels] += partial[i * 2 * period + p];
+        product[p % channels] += partial[(i * 2 + 1) * period + p];
       }
     }
   }
-};
-
-/// The two terms that ChannelPattern::sums adds up.
-struct Terms {
-  double first, second;
 };
 
 }  // namespace stet::detail

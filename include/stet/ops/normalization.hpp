@@ -58,12 +58,8 @@ Moments batch_moments(const Tensor<T>& x) {
   const T* __restrict from = x.data();
   double* mean = m.mean.edit().data();
   double* variance = m.variance.edit().data();
-  pattern.sums(
-      [=](std::int64_t e, std::int64_t p) {
-        const double d = static_cast<double>(from[e]) - static_cast<double>(shift[p]);
-        return detail::Terms{d, d * d};
-      },
-      mean, variance);
+  const auto deviation = [=](std::int64_t e, std::int64_t p) { return from[e] - shift[p]; };
+  pattern.sums<T>(deviation, deviation, mean, variance);
   const auto n = static_cast<double>(rows);
   for (std::int64_t c = 0; c < channels; ++c) {
     const double d = mean[c] / n;
@@ -170,19 +166,18 @@ BatchNormGradients<T> batch_norm_backward(const Tensor<T>& x, const Tensor<T>& d
   const T limit = static_cast<T>(detail::clamp_limit(bn.clamp));
   const auto passed = [=](std::int64_t e, std::int64_t p) {
     const T z = from[e] * a[p] + b[p];
-    return z > T{0} && z < limit ? gradient[e] : T{0};
+    const T g = gradient[e];  // read in any case: a conditional load does not vectorize
+    return ((z > T{0}) & (z < limit)) ? g : T{0};
   };
 
   Tensor<double> sums(Shape{2, channels});
   double* sum = sums.edit().data();
   double* product = sum + channels;
-  const auto terms = [=](T g, std::int64_t e, std::int64_t p) {
-    return detail::Terms{static_cast<double>(g), static_cast<double>(g) * static_cast<double>(from[e] - mean[p])};
-  };
+  const auto centred = [=](std::int64_t e, std::int64_t p) { return from[e] - mean[p]; };
   if (clamped) {
-    pattern.sums([=](std::int64_t e, std::int64_t p) { return terms(passed(e, p), e, p); }, sum, product);
+    pattern.sums<T>(passed, centred, sum, product);
   } else {
-    pattern.sums([=](std::int64_t e, std::int64_t p) { return terms(gradient[e], e, p); }, sum, product);
+    pattern.sums<T>([=](std::int64_t e, std::int64_t) { return gradient[e]; }, centred, sum, product);
   }
   T* dgamma = result.dgamma.edit().data();
   T* dbeta = result.dbeta.edit().data();

@@ -2,9 +2,9 @@
 // Max, average and global average pooling: plain functions on tensors, and the operators on the tape.
 
 #include <stet/autograd/tape.hpp>
-#include <stet/core/lanes.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/window.hpp>
+#include <stet/ops/channel_lanes.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -42,8 +42,6 @@ struct MaxPooled {
 
 namespace detail {
 
-inline constexpr int pool_lanes = 16;
-
 // Part of a window that lies inside the image along one axis: taps [first, last).
 struct TapRange {
   std::int64_t first, last, origin;
@@ -54,34 +52,35 @@ inline TapRange tap_range(const WindowAxis& a, std::int64_t out) {
   return {first, std::max(std::min(a.kernel, a.in - origin), first), origin};
 }
 
-// Largest of a window's taps for `count` channels from `from` on; Count is `count` at compile time, or 0.
+// Largest of a window's taps for `Count` channels from `image` on.
 template <int Count, class T>
-void max_taps(const Window& w, const TapRange& ys, const TapRange& xs, const T* image, std::int64_t channels, int count,
-              T* y, std::uint8_t* tap) {
-  T best[pool_lanes];
-  std::int32_t winner[pool_lanes];
-  const int n = Count > 0 ? Count : count;
-  bool empty = true;
+void max_taps(const Window& w, const TapRange& ys, const TapRange& xs, const T* image, std::int64_t channels,
+              T* __restrict y, std::uint8_t* __restrict tap) {
+  T best[Count];
+  std::int32_t winner[Count];
+  const auto at = [&](std::int64_t ky, std::int64_t kx) {
+    return image + ((ys.origin + ky) * w.w.in + xs.origin + kx) * channels;
+  };
+  const T* first = at(ys.first, xs.first);
+  const auto start = static_cast<std::int32_t>(ys.first * w.w.kernel + xs.first);
+  fixed_lanes<Count>([&](int j) {
+    best[j] = first[j];
+    winner[j] = start;
+  });
   for (std::int64_t ky = ys.first; ky < ys.last; ++ky) {
-    for (std::int64_t kx = xs.first; kx < xs.last; ++kx) {
-      const T* from = image + ((ys.origin + ky) * w.w.in + xs.origin + kx) * channels;
+    for (std::int64_t kx = xs.first + (ky == ys.first ? 1 : 0); kx < xs.last; ++kx) {
+      const T* from = at(ky, kx);
       const auto t = static_cast<std::int32_t>(ky * w.w.kernel + kx);
-      if (empty) {
-        for (int j = 0; j < n; ++j) best[j] = from[j];
-        for (int j = 0; j < n; ++j) winner[j] = t;
-        empty = false;
-        continue;
-      }
-      for (int j = 0; j < n; ++j) {
+      fixed_lanes<Count>([&](int j) {
         const T value = from[j];
-        const bool larger = value > best[j] || value != value;  // a NaN wins, the last one if there are several
+        const bool larger = (value > best[j]) | (value != value);  // NaN wins, the last one of several
         best[j] = larger ? value : best[j];
         winner[j] = larger ? t : winner[j];
-      }
+      });
     }
   }
-  for (int j = 0; j < n; ++j) y[j] = best[j];
-  for (int j = 0; j < n; ++j) tap[j] = static_cast<std::uint8_t>(winner[j]);
+  fixed_lanes<Count>([&](int j) { y[j] = best[j]; });
+  fixed_lanes<Count>([&](int j) { tap[j] = static_cast<std::uint8_t>(winner[j]); });
 }
 
 }  // namespace detail
@@ -106,13 +105,11 @@ MaxPooled<T> max_pool_forward(const Tensor<T>& x, const Window& window) {
         const detail::TapRange xs = detail::tap_range(window.w, i);
         const std::int64_t pixel = (l * window.w.out + i) * channels;
         std::int64_t c = 0;
-        for (; c + detail::pool_lanes <= channels; c += detail::pool_lanes) {
-          detail::max_taps<detail::pool_lanes>(window, ys, xs, image + c, channels, detail::pool_lanes, y + pixel + c,
-                                               tap + pixel + c);
+        for (; c + detail::channel_block <= channels; c += detail::channel_block) {
+          detail::max_taps<detail::channel_block>(window, ys, xs, image + c, channels, y + pixel + c, tap + pixel + c);
         }
-        if (c < channels) {
-          detail::max_taps<0>(window, ys, xs, image + c, channels, static_cast<int>(channels - c), y + pixel + c,
-                              tap + pixel + c);
+        for (; c < channels; ++c) {
+          detail::max_taps<1>(window, ys, xs, image + c, channels, y + pixel + c, tap + pixel + c);
         }
       }
     }
@@ -147,9 +144,15 @@ Tensor<T> max_pool_backward(const Tensor<T>& dy, const Tensor<std::uint8_t>& tap
             T* __restrict to = to_image + ((ys.origin + ky) * window.w.in + xs.origin + kx) * channels;
             const auto t = static_cast<std::uint8_t>(ky * window.w.kernel + kx);
             if (once) {
-              for (std::int64_t c = 0; c < channels; ++c) to[c] = winner[c] == t ? gradient[c] : T{0};
+              detail::channel_lanes(channels, [=](std::int64_t c) {
+                const T g = gradient[c];
+                to[c] = winner[c] == t ? g : T{0};
+              });
             } else {
-              for (std::int64_t c = 0; c < channels; ++c) to[c] += winner[c] == t ? gradient[c] : T{0};
+              detail::channel_lanes(channels, [=](std::int64_t c) {
+                const T g = gradient[c];
+                to[c] += winner[c] == t ? g : T{0};
+              });
             }
           }
         }
@@ -194,7 +197,7 @@ Tensor<T> avg_pool_forward(const Tensor<T>& x, const Window& window, bool count_
     detail::visit_pool(window, channels, count_include_pad, chunk.first, chunk.last,
                        [&](std::int64_t out, std::int64_t in, std::int64_t divisor) {
                          const T share = T{1} / static_cast<T>(divisor);
-                         lanes(channels, [=](std::int64_t c) { y[out + c] += from[in + c] * share; });
+                         detail::channel_lanes(channels, [=](std::int64_t c) { y[out + c] += from[in + c] * share; });
                        });
   });
   return result;
@@ -211,7 +214,7 @@ Tensor<T> avg_pool_backward(const Tensor<T>& dy, const Window& window, bool coun
     detail::visit_pool(window, channels, count_include_pad, chunk.first, chunk.last,
                        [&](std::int64_t out, std::int64_t in, std::int64_t divisor) {
                          const T share = T{1} / static_cast<T>(divisor);
-                         lanes(channels, [=](std::int64_t c) { dx[in + c] += gradient[out + c] * share; });
+                         detail::channel_lanes(channels, [=](std::int64_t c) { dx[in + c] += gradient[out + c] * share; });
                        });
   });
   return result;
@@ -234,7 +237,7 @@ Tensor<T> global_average_pool_forward(const Tensor<T>& x) {
       std::fill_n(sum, channels, 0.0);
       for (std::int64_t p = 0; p < pixels; ++p) {
         const T* __restrict from = x.data() + (n * pixels + p) * channels;
-        lanes(channels, [=](std::int64_t c) { sum[c] += static_cast<double>(from[c]); });
+        detail::channel_lanes(channels, [=](std::int64_t c) { sum[c] += static_cast<double>(from[c]); });
       }
       for (std::int64_t c = 0; c < channels; ++c) {
         y[n * channels + c] = static_cast<T>(sum[c] / static_cast<double>(pixels));
@@ -255,7 +258,7 @@ Tensor<T> global_average_pool_backward(const Tensor<T>& dy, const Shape& input) 
     for (std::int64_t p = chunk.first * pixels; p < chunk.last * pixels; ++p) {
       const T* __restrict from = dy.data() + p / pixels * channels;
       T* __restrict to = dx + p * channels;
-      lanes(channels, [=](std::int64_t c) { to[c] = from[c] * share; });
+      detail::channel_lanes(channels, [=](std::int64_t c) { to[c] = from[c] * share; });
     }
   });
   return result;
