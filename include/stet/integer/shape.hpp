@@ -1,0 +1,105 @@
+#pragma once
+// Operators that move codes without changing them: concat, pad, transpose. Reshape needs no code: the elements stay.
+
+#include <stet/integer/codes.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+namespace stet::integer {
+
+/// Puts tensors of one scale and zero point side by side.
+/// Shapes:    inputs equal but for dimension `axis` -> out with the sum of these dimensions
+/// Errors:    Errc::shape if there is no input, the axis does not exist, the shapes do not match or out has another size
+inline void concat(std::span<const Codes> inputs, int axis, std::span<std::int8_t> out) {
+  require(!inputs.empty(), Errc::shape, "concat: there are no inputs");
+  const Shape& first = inputs[0].shape();
+  require(axis >= 0 && axis < first.rank(), Errc::shape, "concat: axis {} does not exist in {}", axis, first);
+  std::int64_t joint = 0;
+  for (const Codes& x : inputs) {
+    require(x.shape().rank() == first.rank() && x.shape().with(axis, 0) == first.with(axis, 0), Errc::shape,
+            "concat: input {} does not match {} outside axis {}", x.shape(), first, axis);
+    joint += x.shape()[axis];
+  }
+  detail::require_size("concat", first.with(axis, joint), out.size());
+  const std::int64_t inner = first.product(axis + 1, first.rank());
+  std::int8_t* to = out.data();
+  for (std::int64_t o = 0; o < first.product(0, axis); ++o) {
+    for (const Codes& x : inputs) {
+      const std::int64_t run = x.shape()[axis] * inner;
+      to = std::copy_n(x.data() + o * run, run, to);
+    }
+  }
+}
+
+/// Surrounds codes with a value, usually the zero point.
+/// Shapes:    x [d0, ...]; before and after one number per dimension -> out [before0 + d0 + after0, ...]
+/// Errors:    Errc::shape if the numbers do not match the rank, one is negative or out has another size
+inline void pad(const Codes& x, std::span<const std::int64_t> before, std::span<const std::int64_t> after,
+                std::int8_t value, std::span<std::int8_t> out) {
+  const Shape& s = x.shape();
+  const auto rank = static_cast<std::size_t>(s.rank());
+  require(before.size() == rank && after.size() == rank, Errc::shape,
+          "pad: {} needs {} numbers before and after, got {} and {}", s, rank, before.size(), after.size());
+  Shape padded = s;
+  std::int64_t offset = 0;
+  for (std::size_t d = 0; d < rank; ++d) {
+    require(before[d] >= 0 && after[d] >= 0, Errc::shape, "pad: padding {} and {} of dimension {} must not be negative",
+            before[d], after[d], d);
+    const int axis = static_cast<int>(d);
+    padded = padded.with(axis, before[d] + s[axis] + after[d]);
+  }
+  detail::require_size("pad", padded, out.size());
+  for (int d = 0; d < s.rank(); ++d) offset = offset * padded[d] + before[static_cast<std::size_t>(d)];
+  std::fill(out.begin(), out.end(), value);
+  const std::int64_t run = s.back();
+  if (x.size() == 0) return;
+  for (std::int64_t line = 0; line < x.size() / run; ++line) {
+    std::int64_t rest = line;
+    std::int64_t at = 0;
+    std::int64_t step = s.rank() > 0 ? padded.back() : 1;
+    for (int d = s.rank() - 2; d >= 0; --d) {
+      at += rest % s[d] * step;
+      rest /= s[d];
+      step *= padded[d];
+    }
+    std::copy_n(x.data() + line * run, run, out.data() + offset + at);
+  }
+}
+
+/// Reorders dimensions: dimension d of the result is dimension order[d] of x.
+/// Shapes:    x [d0, ...] -> out [d_order[0], d_order[1], ...]
+/// Errors:    Errc::shape if the order is not a permutation of the dimensions or out has another size
+inline void transpose(const Codes& x, std::span<const int> order, std::span<std::int8_t> out) {
+  const Shape& s = x.shape();
+  const int rank = s.rank();
+  require(static_cast<int>(order.size()) == rank, Errc::shape, "transpose: {} needs an order of {} dimensions, got {}", s,
+          rank, order.size());
+  std::array<bool, Shape::max_rank> seen{};
+  std::array<std::int64_t, Shape::max_rank> steps{};
+  for (int d = 0; d < rank; ++d) {
+    const int from = order[static_cast<std::size_t>(d)];
+    require(from >= 0 && from < rank && !seen[static_cast<std::size_t>(from)], Errc::shape,
+            "transpose: the order names dimension {} of {} twice or it does not exist", from, s);
+    seen[static_cast<std::size_t>(from)] = true;
+    steps[static_cast<std::size_t>(d)] = s.product(from + 1, rank);
+  }
+  detail::require_size("transpose", s, out.size());
+  std::array<std::int64_t, Shape::max_rank> index{};
+  std::int64_t from = 0;
+  for (std::int64_t i = 0; i < x.size(); ++i) {
+    out[static_cast<std::size_t>(i)] = x.data()[from];
+    for (int d = rank - 1; d >= 0; --d) {
+      const auto k = static_cast<std::size_t>(d);
+      from += steps[k];
+      if (++index[k] < s[order[k]]) break;
+      from -= steps[k] * s[order[k]];
+      index[k] = 0;
+    }
+  }
+}
+
+}  // namespace stet::integer
