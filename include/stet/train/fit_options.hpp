@@ -1,0 +1,66 @@
+#pragma once
+// Options and results of fit.
+
+#include <stet/data/dataset.hpp>
+#include <stet/train/adam.hpp>
+#include <stet/train/progress.hpp>
+#include <stet/train/schedule.hpp>
+#include <stet/train/sgd.hpp>
+
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace stet {
+
+/// When to stop before the last epoch.
+struct EarlyStop {
+  int patience = 0;      ///< epochs without a better validation loss after which training ends; 0: never
+  double min_delta = 0;  ///< smallest decrease that counts as better
+};
+
+/// What on_step sees, after the parameters were updated.
+struct StepReport {
+  int epoch = 0;
+  std::int64_t step = 0, steps = 0;  ///< of the whole run; step counts from 0
+  double loss = 0;                   ///< of this batch, before the update
+  double lr = 0;                     ///< rule and schedule multiplied
+  double gradient_norm = 0;          ///< before clipping; 0 if clip_norm is 0
+};
+
+/// One epoch of a run.
+struct EpochReport {
+  int epoch = 0;
+  double loss = 0, accuracy = 0;  ///< over the epoch's batches as they were trained on
+  double validation_loss = std::numeric_limits<double>::quiet_NaN();      ///< not a number without validation
+  double validation_accuracy = std::numeric_limits<double>::quiet_NaN();
+  double seconds = 0;  ///< training alone
+};
+
+/// A whole run, epochs before a resume included.
+struct FitReport {
+  std::vector<EpochReport> epochs{};
+  bool stopped_early = false;
+  double seconds = 0;  ///< sum over the epochs
+};
+
+struct FitOptions {
+  int epochs = 1;
+  std::int64_t batch = 128;
+  AnyOptimizer optimizer = Adam{};
+  AnySchedule schedule = Constant{};
+  std::uint64_t seed = 1;      ///< of the order of the images and of dropout
+  double label_smoothing = 0;  ///< in the training loss
+  double clip_norm = 0;        ///< largest norm of all gradients together; 0: any
+  EarlyStop early_stop{};
+  const Dataset* validation = nullptr;  ///< evaluated after every epoch
+  std::string title{};
+  ProgressMode progress = ProgressMode::automatic;
+  std::function<void(const StepReport&)> on_step{};
+  std::function<void(const EpochReport&)> on_epoch{};
+  std::string checkpoint{};  ///< file that holds the whole state of training after every epoch
+  bool resume = false;       ///< continue from that file if it exists
+};
+
+}  // namespace stet
