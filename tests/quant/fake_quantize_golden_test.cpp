@@ -55,7 +55,8 @@ TEST_CASE("fake_quantize per tensor equals PyTorch, value and gradient", "[bits]
   CHECK(cases.size() == 49);
   for (const auto& c : cases) {
     INFO(c.name);
-    check_case(c, QParams::per_tensor(c.params.at("scale").get<float>(), c.params.at("zero_point").get<int>(), grid_of(c)));
+    check_case(
+        c, QParams::per_tensor(c.params.at("scale").get<float>(), c.params.at("zero_point").get<int>(), grid_of(c)));
   }
 }
 

@@ -68,7 +68,7 @@ TEST_CASE("power-of-two scales: up never shrinks the range, nearest is nearest i
   CHECK(round_scale(0.25f, PowerOfTwo::up) == 0.25f);
   CHECK(round_scale(0.25f, PowerOfTwo::nearest) == 0.25f);
   CHECK(round_scale(0.2500001f, PowerOfTwo::up) == 0.5f);
-  CHECK(round_scale(0.35f, PowerOfTwo::nearest) == 0.25f);   // below 0.25 sqrt(2) = 0.35355
+  CHECK(round_scale(0.35f, PowerOfTwo::nearest) == 0.25f);  // below 0.25 sqrt(2) = 0.35355
   CHECK(round_scale(0.354f, PowerOfTwo::nearest) == 0.5f);
   CHECK(round_scale(1.4142135f, PowerOfTwo::nearest) == 1.0f);  // the float below sqrt(2)
   CHECK(round_scale(1.4142137f, PowerOfTwo::nearest) == 2.0f);

@@ -19,11 +19,11 @@ enum class PowerOfTwo { no, up, nearest };
 
 /// How choose_qparams makes scale and zero point from a range.
 struct QParamsOptions {
-  bool symmetric = false;       ///< the zero point does not depend on the range
-  float eps = FLT_EPSILON;      ///< smallest scale
-  Granularity granularity{};    ///< which elements the ranges belong to; copied into the result
+  bool symmetric = false;     ///< the zero point does not depend on the range
+  float eps = FLT_EPSILON;    ///< smallest scale
+  Granularity granularity{};  ///< which elements the ranges belong to; copied into the result
   PowerOfTwo power_of_two = PowerOfTwo::no;
-  bool reduce_range = false;    ///< give up one bit: use reduced(grid)
+  bool reduce_range = false;                           ///< give up one bit: use reduced(grid)
   std::optional<std::int32_t> symmetric_zero_point{};  ///< instead of the rule of symmetric_zero_point(grid)
   std::optional<float> zero_range_scale{};             ///< scale of a range that is {0, 0}, instead of eps
 };
@@ -55,8 +55,8 @@ namespace detail {
 
 inline void choose_one(const Range& range, const Grid& grid, const QParamsOptions& options, float& scale,
                        std::int32_t& zero_point) {
-  require(range.finite() && range.lo <= range.hi, Errc::range, "choose_qparams: range {}..{} must be finite and ordered",
-          range.lo, range.hi);
+  require(range.finite() && range.lo <= range.hi, Errc::range,
+          "choose_qparams: range {}..{} must be finite and ordered", range.lo, range.hi);
   const float lo = range.lo < 0.0f ? range.lo : 0.0f;
   const float hi = range.hi > 0.0f ? range.hi : 0.0f;
   const auto steps = static_cast<float>(grid.hi - grid.lo);

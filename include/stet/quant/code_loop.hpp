@@ -63,9 +63,12 @@ template <ClipMask mask, class T>
 template <class F>
 void with_mask(ClipMask mask, F&& f) {
   switch (mask) {
-    case ClipMask::rounded_inclusive: return f(std::integral_constant<ClipMask, ClipMask::rounded_inclusive>());
-    case ClipMask::raw_inclusive: return f(std::integral_constant<ClipMask, ClipMask::raw_inclusive>());
-    case ClipMask::raw_exclusive: return f(std::integral_constant<ClipMask, ClipMask::raw_exclusive>());
+    case ClipMask::rounded_inclusive:
+      return f(std::integral_constant<ClipMask, ClipMask::rounded_inclusive>());
+    case ClipMask::raw_inclusive:
+      return f(std::integral_constant<ClipMask, ClipMask::raw_inclusive>());
+    case ClipMask::raw_exclusive:
+      return f(std::integral_constant<ClipMask, ClipMask::raw_exclusive>());
   }
 }
 
@@ -90,7 +93,9 @@ class RuleTable {
   }
   [[nodiscard]] auto rules() const {
     return [inverse = inverse_.data(), scale = scale_.data(), lo = lo_.data(), hi = hi_.data(),
-            zero = zero_point_.data()](std::int64_t i) { return CodeRule<T>{inverse[i], scale[i], lo[i], hi[i], zero[i]}; };
+            zero = zero_point_.data()](std::int64_t i) {
+      return CodeRule<T>{inverse[i], scale[i], lo[i], hi[i], zero[i]};
+    };
   }
 
  private:

@@ -31,8 +31,8 @@ void through_grid(std::span<const T> x, const Shape& shape, const QParams& p, st
 }
 
 template <class T>
-void mask_gradient(std::span<const T> x, std::span<const T> dy, const Shape& shape, const QParams& p,
-                            std::span<T> dx, ClipMask mask) {
+void mask_gradient(std::span<const T> x, std::span<const T> dy, const Shape& shape, const QParams& p, std::span<T> dx,
+                   ClipMask mask) {
   check_codes("fake_quantize_backward", shape, p, x.size(), dx.size());
   require(dy.size() == x.size(), Errc::shape, "fake_quantize_backward: x has {} elements, dy has {}", x.size(),
           dy.size());
@@ -54,8 +54,8 @@ void mask_gradient(std::span<const T> x, std::span<const T> dy, const Shape& sha
 }
 
 template <class Code>
-void make_codes_and_mask(std::span<const float> x, const Shape& shape, const QParams& p, ClipMask mask, std::span<Code> codes,
-            std::span<std::uint32_t> pass) {
+void make_codes_and_mask(std::span<const float> x, const Shape& shape, const QParams& p, ClipMask mask,
+                         std::span<Code> codes, std::span<std::uint32_t> pass) {
   check_codes("encode", shape, p, x.size(), codes.size());
   using Limits = std::numeric_limits<Code>;
   require(p.grid.lo >= Limits::min() && p.grid.hi <= Limits::max(), Errc::range,
@@ -167,10 +167,14 @@ inline void encode(std::span<const float> x, const Shape& shape, const QParams& 
                    std::span<std::int16_t> codes, std::span<std::uint32_t> pass) {
   detail::make_codes_and_mask(x, shape, p, mask, codes, pass);
 }
+inline void encode(std::span<const float> x, const Shape& shape, const QParams& p, ClipMask mask,
+                   std::span<std::int32_t> codes, std::span<std::uint32_t> pass) {
+  detail::make_codes_and_mask(x, shape, p, mask, codes, pass);
+}
 inline void encode(std::span<const float> x, float scale, std::int32_t zero_point, const Grid& grid,
                    std::span<std::int8_t> codes, std::span<std::uint32_t> pass) {
-  detail::make_codes_and_mask(x, detail::flat(x.size()), QParams::per_tensor(scale, zero_point, grid), ClipMask::rounded_inclusive,
-                 codes, pass);
+  detail::make_codes_and_mask(x, detail::flat(x.size()), QParams::per_tensor(scale, zero_point, grid),
+                              ClipMask::rounded_inclusive, codes, pass);
 }
 
 }  // namespace stet

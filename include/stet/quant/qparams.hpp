@@ -36,8 +36,8 @@ inline void check(const char* op, const QParams& p, const Shape& shape) {
   for (std::size_t i = 0; i < p.scale.size(); ++i) {
     require(std::isfinite(p.scale[i]) && p.scale[i] > 0.0f, Errc::range,
             "{}: scale {} is {}, must be positive and finite", op, i, p.scale[i]);
-    require(std::isfinite(1.0f / p.scale[i]), Errc::range, "{}: scale {} is {}, too small: its reciprocal overflows", op,
-            i, p.scale[i]);
+    require(std::isfinite(1.0f / p.scale[i]), Errc::range, "{}: scale {} is {}, too small: its reciprocal overflows",
+            op, i, p.scale[i]);
     require(p.grid.contains(p.zero_point[i]), Errc::range, "{}: zero point {} is {}, outside the grid {}..{}", op, i,
             p.zero_point[i], p.grid.lo, p.grid.hi);
   }

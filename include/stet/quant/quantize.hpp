@@ -50,10 +50,11 @@ void make_codes(std::span<const T> x, const Shape& shape, const QParams& p, std:
 // The other two roundings, one element at a time: they exist to reproduce PyTorch, not to be fast.
 template <class Code>
 void make_codes(std::span<const float> x, const Shape& shape, const QParams& p, std::span<Code> codes,
-              CodeRounding rounding) {
+                CodeRounding rounding) {
   if (rounding == CodeRounding::round_then_shift) return make_codes(x, shape, p, codes);
   require(static_cast<std::int64_t>(x.size()) == shape.elements() && x.size() == codes.size(), Errc::shape,
-          "quantize: shape {} has {} elements, input has {}, output {}", shape, shape.elements(), x.size(), codes.size());
+          "quantize: shape {} has {} elements, input has {}, output {}", shape, shape.elements(), x.size(),
+          codes.size());
   check("quantize", p, shape);
   check_container<Code>("quantize", p.grid);
   const ScaleMap map = scale_map(p.granularity, shape);

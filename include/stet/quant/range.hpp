@@ -31,8 +31,8 @@ inline Range unite(const Range& a, const Range& b) { return {b.lo < a.lo ? b.lo 
 /// What a scan for the range found. The range is {+inf, -inf} while there is no finite value.
 struct RangeScan {
   Range range{std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
-  std::int64_t non_finite = 0;        ///< how many values are NaN or infinite; they are not in the range
-  std::int64_t first_non_finite = -1; ///< index of the first of them
+  std::int64_t non_finite = 0;         ///< how many values are NaN or infinite; they are not in the range
+  std::int64_t first_non_finite = -1;  ///< index of the first of them
 
   [[nodiscard]] bool empty() const { return range.lo > range.hi; }
 };
@@ -110,9 +110,10 @@ inline RangeScan scan_range(std::span<const float> x) {
 /// The same per scale of a granularity; indices count from the start of the tensor.
 /// Shapes:    x of `shape` -> one scan per tensor, channel or group
 /// Errors:    Errc::shape if the granularity does not fit the shape or x is not of that shape
-inline std::vector<RangeScan> scan_ranges(std::span<const float> x, const Shape& shape, const Granularity& granularity) {
-  require(static_cast<std::int64_t>(x.size()) == shape.elements(), Errc::shape, "min_max: shape {} needs {} values, got {}",
-          shape, shape.elements(), x.size());
+inline std::vector<RangeScan> scan_ranges(std::span<const float> x, const Shape& shape,
+                                          const Granularity& granularity) {
+  require(static_cast<std::int64_t>(x.size()) == shape.elements(), Errc::shape,
+          "min_max: shape {} needs {} values, got {}", shape, shape.elements(), x.size());
   const ScaleMap map = scale_map(granularity, shape);
   if (map.count == 1) return {scan_range(x)};
   std::vector<RangeScan> scans(static_cast<std::size_t>(map.count));

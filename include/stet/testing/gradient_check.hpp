@@ -16,18 +16,18 @@
 namespace stet::testing {
 
 struct GradientCheckOptions {
-  double step = 0x1p-16;     ///< of the central difference, relative to max(1, |x|)
-  double tolerance = 1e-7;   ///< largest allowed error, relative to max(1, |gradient|)
-  std::uint64_t seed = 1;    ///< of the random weights that make one number out of the operator's value
-  int logged = 8;            ///< how many faults the log names
+  double step = 0x1p-16;    ///< of the central difference, relative to max(1, |x|)
+  double tolerance = 1e-7;  ///< largest allowed error, relative to max(1, |gradient|)
+  std::uint64_t seed = 1;   ///< of the random weights that make one number out of the operator's value
+  int logged = 8;           ///< how many faults the log names
 };
 
 /// What check_gradient found.
 struct GradientReport {
-  double largest_error = 0;      ///< over all elements, relative to max(1, |gradient|)
-  std::int64_t elements = 0;     ///< how many were compared
-  std::int64_t faults = 0;       ///< how many exceeded the tolerance
-  std::string log{};             ///< one line per fault, at most options.logged; then the totals
+  double largest_error = 0;   ///< over all elements, relative to max(1, |gradient|)
+  std::int64_t elements = 0;  ///< how many were compared
+  std::int64_t faults = 0;    ///< how many exceeded the tolerance
+  std::string log{};          ///< one line per fault, at most options.logged; then the totals
 
   [[nodiscard]] bool ok() const { return faults == 0; }
 };
@@ -54,8 +54,7 @@ template <class F, std::size_t N, std::size_t... I>
 double play(F& f, const std::array<Tensor<double>, N>& inputs, const std::array<bool, N>& wanted, std::uint64_t seed,
             std::type_identity_t<std::array<Tensor<double>, N>>* gradients, std::index_sequence<I...>) {
   Tape tape;
-  const std::array<Var<Tensor<double>>, N> vars{
-      (wanted[I] ? tape.variable(inputs[I]) : tape.constant(inputs[I]))...};
+  const std::array<Var<Tensor<double>>, N> vars{(wanted[I] ? tape.variable(inputs[I]) : tape.constant(inputs[I]))...};
   const Var<Tensor<double>> y = f(vars[I]...);
   const Tensor<double> weights = random_weights(y.shape(), seed);
   const double value = weighted_sum(y.value(), weights);

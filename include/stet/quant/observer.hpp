@@ -1,0 +1,164 @@
+#pragma once
+// Observer: whatever watches values and answers with ranges; and AnyObserver, which holds one of any type.
+
+#include <stet/core/parallel.hpp>
+#include <stet/quant/last_batch_observer.hpp>
+#include <stet/quant/min_max_observer.hpp>
+#include <stet/quant/moving_average_observer.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+namespace detail {
+
+// Stands for the function that a checkpoint passes to fields().
+struct FieldVisitor {
+  void operator()(std::string_view, std::vector<float>&) const {}
+  void operator()(std::string_view, std::int64_t&) const {}
+};
+
+template <class O>
+concept ObservesValues = requires(O& o, std::span<const float> x, const Shape& shape, std::span<const Range> ranges) {
+  o.observe(x, shape);
+  o.observe(ranges);
+};
+template <class O>
+concept HasRanges = requires(const O& o) {
+  { o.ranges() } -> std::same_as<std::vector<Range>>;
+  { o.empty() } -> std::same_as<bool>;
+  { o.non_finite() } -> std::convertible_to<std::int64_t>;
+  { o.granularity() } -> std::convertible_to<Granularity>;
+};
+template <class O>
+concept Resets = requires(O& o) { o.reset(); };
+template <class O>
+concept Merges = requires(O& o, const O& other) { o.merge(other); };
+template <class O>
+concept HasFields = requires(O& o) { o.fields(FieldVisitor{}); };
+
+}  // namespace detail
+
+/// Value type that sees batches and answers with one range per scale.
+/// Laws (testing/laws.hpp): an empty observer reports Errc::state; ranges() contains what the observer promises; values
+/// that are not finite are counted and change nothing; fields() carries the whole state.
+template <class O>
+concept Observer = std::copyable<O> && detail::ObservesValues<O> && detail::HasRanges<O> && detail::Resets<O> &&
+                   detail::Merges<O> && detail::HasFields<O>;
+
+/// Explains at compile time what a type lacks to be an Observer.
+template <class O>
+consteval bool check_observer() {
+  static_assert(std::copyable<O>, "stet: an Observer is a value: it must be copyable");
+  static_assert(
+      detail::ObservesValues<O>,
+      "stet: an Observer needs observe(std::span<const float>, const Shape&) and observe(std::span<const Range>)");
+  static_assert(detail::HasRanges<O>,
+                "stet: an Observer needs const members ranges() -> std::vector<Range>, empty() -> bool, non_finite() "
+                "and granularity()");
+  static_assert(detail::Resets<O>, "stet: an Observer needs reset()");
+  static_assert(detail::Merges<O>, "stet: an Observer needs merge(const Self&)");
+  static_assert(detail::HasFields<O>,
+                "stet: an Observer needs fields(f), calling f(std::string_view, std::vector<float>& or std::int64_t&)");
+  return Observer<O>;
+}
+
+/// Any Observer as a value; a call costs one virtual function per batch.
+class AnyObserver {
+ public:
+  template <class O>
+    requires(!std::same_as<std::remove_cvref_t<O>, AnyObserver>)
+  AnyObserver(O observer) : held_(std::make_unique<Held<O>>(std::move(observer))) {  // NOLINT: implicit by design
+    static_assert(check_observer<O>());
+  }
+  AnyObserver(const AnyObserver& other) : held_(other.held_->clone()) {}
+  AnyObserver(AnyObserver&&) noexcept = default;
+  AnyObserver& operator=(AnyObserver other) noexcept {
+    held_ = std::move(other.held_);
+    return *this;
+  }
+  ~AnyObserver() = default;
+
+  void observe(std::span<const float> x, const Shape& shape) { held_->observe(x, shape); }
+  void observe(const Tensor<float>& x) { held_->observe(x.span(), x.shape()); }
+  void observe(std::span<const float> x) { held_->observe(x, Shape{static_cast<std::int64_t>(x.size())}); }
+  void observe(std::span<const Range> ranges) { held_->observe(ranges); }
+  void observe(const Range& range) { held_->observe(std::span<const Range>(&range, 1)); }
+  [[nodiscard]] bool empty() const { return held_->empty(); }
+  [[nodiscard]] std::vector<Range> ranges() const { return held_->ranges(); }
+  [[nodiscard]] Granularity granularity() const { return held_->granularity(); }
+  [[nodiscard]] std::int64_t non_finite() const { return held_->non_finite(); }
+  void reset() { held_->reset(); }
+  /// Errors:    Errc::state if the other one holds an observer of another type
+  void merge(const AnyObserver& other) { held_->merge(*other.held_); }
+  template <class F>
+  void fields(F&& f) {
+    held_->fields([&](std::string_view name, Field field) {
+      if (field.values != nullptr) f(name, *field.values);
+      if (field.number != nullptr) f(name, *field.number);
+    });
+  }
+  /// The observer inside, or nullptr if it is of another type.
+  template <class O>
+  [[nodiscard]] const O* get() const {
+    const auto* held = dynamic_cast<const Held<O>*>(held_.get());
+    return held == nullptr ? nullptr : &held->observer;
+  }
+
+ private:
+  struct Field {  // one of the two
+    std::vector<float>* values;
+    std::int64_t* number;
+  };
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual std::unique_ptr<Interface> clone() const = 0;
+    virtual void observe(std::span<const float> x, const Shape& shape) = 0;
+    virtual void observe(std::span<const Range> ranges) = 0;
+    virtual bool empty() const = 0;
+    virtual std::vector<Range> ranges() const = 0;
+    virtual Granularity granularity() const = 0;
+    virtual std::int64_t non_finite() const = 0;
+    virtual void reset() = 0;
+    virtual void merge(const Interface& other) = 0;
+    virtual void fields(FunctionRef<void(std::string_view, Field)> f) = 0;
+  };
+  template <class O>
+  struct Held final : Interface {
+    explicit Held(O o) : observer(std::move(o)) {}
+    std::unique_ptr<Interface> clone() const override { return std::make_unique<Held>(observer); }
+    void observe(std::span<const float> x, const Shape& shape) override { observer.observe(x, shape); }
+    void observe(std::span<const Range> ranges) override { observer.observe(ranges); }
+    bool empty() const override { return observer.empty(); }
+    std::vector<Range> ranges() const override { return observer.ranges(); }
+    Granularity granularity() const override { return observer.granularity(); }
+    std::int64_t non_finite() const override { return observer.non_finite(); }
+    void reset() override { observer.reset(); }
+    void merge(const Interface& other) override {
+      const auto* same = dynamic_cast<const Held*>(&other);
+      require(same != nullptr, Errc::state, "AnyObserver: merge needs two observers of the same type");
+      observer.merge(same->observer);
+    }
+    void fields(FunctionRef<void(std::string_view, Field)> f) override {
+      observer.fields([&]<class T>(std::string_view name, T& value) {
+        if constexpr (std::same_as<T, std::int64_t>) {
+          f(name, Field{nullptr, &value});
+        } else {
+          f(name, Field{&value, nullptr});
+        }
+      });
+    }
+    O observer;
+  };
+
+  std::unique_ptr<Interface> held_;
+};
+
+}  // namespace stet
