@@ -1,0 +1,165 @@
+// .npy files and atomic writing.
+#include <stet/io/npy.hpp>
+
+#include "io/temporary_directory.hpp"
+#include "support/golden.hpp"
+
+using namespace stet;
+using Catch::Matchers::ContainsSubstring;
+using stet_test::read_text;
+using stet_test::TemporaryDirectory;
+
+namespace {
+
+template <class T>
+void round_trip(const TemporaryDirectory& dir) {
+  for (const Shape& shape : {Shape{}, Shape{0}, Shape{5}, Shape{2, 3}, Shape{1, 2, 1, 2, 1, 2}, Shape{3, 0, 2}}) {
+    Tensor<T> t(shape);
+    for (std::int64_t i = 0; i < t.size(); ++i) t.edit()[static_cast<std::size_t>(i)] = static_cast<T>(i * 37 - 3);
+    const std::string path = dir.path("t.npy");
+    save_npy(path, t);
+    CHECK(read_text(path).find('\n') % 64 == 63);
+    const Tensor<T> back = load_npy<T>(path);
+    CHECK(back.shape() == shape);
+    CHECK(std::ranges::equal(back.span(), t.span()));
+  }
+}
+
+// A file with this header text and this much data.
+std::string npy(const std::string& header, std::size_t data, char major = 1) {
+  std::string file = "\x93NUMPY";
+  file += major;
+  file += '\0';
+  file += static_cast<char>(header.size() & 255);
+  file += static_cast<char>(header.size() >> 8);
+  return file + header + std::string(data, '\1');
+}
+
+Errc code_of(const std::string& path) {
+  try {
+    (void)load_npy<float>(path);
+  } catch (const Error& e) {
+    return e.code();
+  }
+  FAIL("read without error: " << read_text(path));
+  return Errc::io;
+}
+
+}  // namespace
+
+TEST_CASE("a tensor written as .npy reads back equal", "[io]") {
+  const TemporaryDirectory dir;
+  round_trip<float>(dir);
+  round_trip<double>(dir);
+  round_trip<std::int8_t>(dir);
+  round_trip<std::uint8_t>(dir);
+  round_trip<std::int16_t>(dir);
+  round_trip<std::int32_t>(dir);
+  round_trip<std::int64_t>(dir);
+}
+
+TEST_CASE("files that NumPy wrote are read and written with the same bytes", "[io]") {
+  const TemporaryDirectory dir;
+  const std::string values = std::string(STET_GOLDEN_DIR) + "/ops/optimizer_adam.values.npy";
+  const auto t = load_npy<double>(values);
+  CHECK(t.shape() == Shape{12, 10});
+  save_npy(dir.path("again.npy"), t);
+  CHECK(read_text(dir.path("again.npy")) == read_text(values));
+  const std::string row = std::string(STET_GOLDEN_DIR) + "/ops/optimizer_adam.initial.npy";
+  save_npy(dir.path("row.npy"), load_npy<float>(row));
+  CHECK(read_text(dir.path("row.npy")) == read_text(row));
+}
+
+TEST_CASE("odd but valid headers are read", "[io]") {
+  const TemporaryDirectory dir;
+  for (const char* header : {"{'shape': (2,), 'descr': '<f4', 'fortran_order': False}",
+                             "{\"descr\":\"<f4\",\"fortran_order\":False,\"shape\":(1,2)}\n",
+                             "  {'descr': '<f4' ,\n 'fortran_order' : False, 'shape': ( 2 , 1 , ) , }   \n"}) {
+    CHECK(load_npy<float>(dir.write("t.npy", npy(header, 8))).size() == 2);
+  }
+  CHECK(
+      load_npy<std::int8_t>(dir.write("t.npy", npy("{'descr':'<i1','fortran_order':False,'shape':(2,)}", 2))).size() ==
+      2);
+}
+
+TEST_CASE("bad headers are refused", "[io]") {
+  const TemporaryDirectory dir;
+  const auto code = [&](const std::string& header, std::size_t data = 8) {
+    CAPTURE(header);
+    return code_of(dir.write("t.npy", npy(header, data)));
+  };
+  const auto with_shape = [](const std::string& s) {
+    return "{'descr': '<f4', 'fortran_order': False, 'shape': " + s + "}";
+  };
+  for (const char* shape : {"2", "(2)", "(2", "(,)", "(2,,1)", "(-1,)", "(2.0,)", "(2 1)", "()x", "(1,2))", "[2]",
+                            "(0x2,)", "(99999999999999999999999,)", "(4294967296,4294967296)", "(281474976710656,2)"}) {
+    CHECK(code(with_shape(shape)) == Errc::format);
+  }
+  CHECK(code(with_shape("(1,1,1,1,1,1,2)")) == Errc::unsupported);
+  CHECK(code(with_shape("(3,)")) == Errc::format);
+  CHECK(code(with_shape("(1,)")) == Errc::format);
+  for (const char* header :
+       {"", "{", "{}", "[]", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'x': 1}",
+        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '<f4, 'fortran_order': False, 'shape': (2,)}", "{'descr: <f4",
+        "{'descr': '<f4' 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)} 7"}) {
+    CHECK(code(header) == Errc::format);
+  }
+  CHECK(code("{'descr': '<f4', 'fortran_order': True, 'shape': (2,)}") == Errc::unsupported);
+  for (const char* type : {"<f8", ">f4", "|O", "<i4", "f4", "<f2", "|f4", ""}) {
+    CHECK(code(std::string("{'descr': '") + type + "', 'fortran_order': False, 'shape': (2,)}") == Errc::unsupported);
+  }
+  CHECK(code_of(dir.write("t.npy", npy(with_shape("(2,)"), 8, 2))) == Errc::unsupported);
+  CHECK(code_of(dir.write("t.npy", "PK\3\4 this is a .npz")) == Errc::format);
+  CHECK(code_of(dir.path("nothing.npy")) == Errc::io);
+  CHECK_THROWS_WITH(load_npy<float>(dir.write("t.npy", npy("{'descr':'<i4','fortran_order':False,'shape':(2,)}", 8))),
+                    ContainsSubstring("elements are '<i4', wanted '<f4'"));
+}
+
+TEST_CASE("a .npy file that is cut anywhere is refused", "[io]") {
+  const TemporaryDirectory dir;
+  save_npy(dir.path("t.npy"), Tensor<float>::filled({2, 3}, 1.5f));
+  const std::string whole = read_text(dir.path("t.npy"));
+  for (std::size_t n = 0; n < whole.size(); ++n) {
+    CAPTURE(n);
+    CHECK(code_of(dir.write("cut.npy", whole.substr(0, n))) == Errc::format);
+  }
+  CHECK(code_of(dir.write("long.npy", whole + "x")) == Errc::format);
+}
+
+TEST_CASE("a file is replaced as a whole and no temporary file stays", "[io]") {
+  const TemporaryDirectory dir;
+  const std::string path = dir.path("a");
+  write_file_atomically(path, std::string_view("first"));
+  const std::string one = "sec", two = "ond";
+  write_file_atomically(path, {stet_test::as_bytes(one), stet_test::as_bytes(two)});
+  CHECK(read_text(path) == "second");
+  write_file_atomically(dir.path("empty"), std::string_view());
+  CHECK(read_file(dir.path("empty")).empty());
+  CHECK(dir.files() == 2);
+  const auto bytes = read_file(path);
+  CHECK(std::string(bytes.begin(), bytes.end()) == "second");
+}
+
+TEST_CASE("a write that fails leaves everything as it was", "[io]") {
+  const TemporaryDirectory dir;
+  CHECK_THROWS_WITH(write_file_atomically(dir.path("no/such/file"), std::string_view("x")),
+                    ContainsSubstring("check that the directory") && ContainsSubstring("no/such"));
+  std::filesystem::create_directory(dir.path("full"));
+  dir.write("full/old", "old");
+  CHECK_THROWS_WITH(write_file_atomically(dir.path("full"), std::string_view("x")),
+                    ContainsSubstring("cannot replace"));
+  CHECK(dir.files() == 1);
+  CHECK(read_text(dir.path("full/old")) == "old");
+}
+
+TEST_CASE("reading refuses what is missing, no file, or too large", "[io]") {
+  const TemporaryDirectory dir;
+  CHECK_THROWS_WITH(read_file(dir.path("none")), ContainsSubstring("cannot open"));
+  CHECK_THROWS_WITH(read_file(dir.str()), ContainsSubstring("not a regular file"));
+  CHECK_THROWS_WITH(read_file(dir.write("five", "12345"), 4), ContainsSubstring("5 bytes, at most 4"));
+  CHECK(read_file(dir.path("five"), 5).size() == 5);
+}
