@@ -83,7 +83,11 @@ inline double half_even(double v) {
   if (part > 0.5 || (part == 0.5 && std::fmod(lower, 2.0) != 0.0)) return lower + 1;
   return lower;
 }
-inline double half_away(double v) { return v < 0 ? -std::floor(-v + 0.5) : std::floor(v + 0.5); }
+inline double half_away(double v) {
+  const double size = std::floor(std::fabs(v));
+  const double rounded = std::fabs(v) - size >= 0.5 ? size + 1 : size;
+  return v < 0 ? -rounded : rounded;
+}
 
 /// Accumulators of a convolution; codes [O,kh,kw,I/g], x [N,H,W,I].
 inline std::vector<std::int64_t> convolution(const Tensor<std::int8_t>& x, int z, const Tensor<std::int8_t>& codes,

@@ -1,0 +1,235 @@
+// Add, subtract, multiply and clamp of codes, over all pairs of codes, against the rules of each target written out.
+
+#include "naive.hpp"
+#include "support/catch.hpp"
+
+#include <stet/integer/elementwise.hpp>
+
+using namespace stet;
+using Catch::Matchers::ContainsSubstring;
+using integer::Activation;
+using integer::Quantized;
+using integer::QuantizedOutput;
+
+namespace {
+
+struct Result {
+  double value;   // code minus zero point before the clamp
+  bool positive;  // sum before the last rounding
+  bool half_even_bounds;
+};
+
+float divided(float a, float b) {
+  volatile float q = a / b;
+  return q;
+}
+
+// formats 3.4 and 3.5
+Result add(bool litert, float s1, int z1, float s2, int z2, float s_out, bool subtract, int q1, int q2) {
+  const float r1 = divided(s1, s_out);
+  const float r2 = divided(s2, s_out);
+  if (litert && std::min(r1, r2) >= 0x1p-10f && std::max(r1, r2) < 0x1p8f) {
+    int exponent = 0;
+    std::frexp(std::max(r1, r2), &exponent);  // r = f * 2^exponent, f in [1/2, 1)
+    const int shift = 20 - (exponent - 1);
+    const auto f1 = static_cast<std::int64_t>(naive::half_even(std::ldexp(static_cast<double>(r1), shift)));
+    const auto f2 = static_cast<std::int64_t>(naive::half_even(std::ldexp(static_cast<double>(r2), shift)));
+    const std::int64_t sum = f1 * (q1 - z1) + (subtract ? -f2 : f2) * (q2 - z2);
+    return {static_cast<double>(naive::divide_half_up(sum, naive::power_of_two(shift))), sum > 0, true};
+  }
+  const double t = 2.0 * static_cast<double>(std::max(s1, s2));
+  const auto m1 = naive::multiplier(static_cast<double>(s1) / t);
+  const auto m2 = naive::multiplier(static_cast<double>(s2) / t);
+  const auto m = naive::multiplier(t / (1048576.0 * static_cast<double>(s_out)));
+  const auto a = naive::double_rounding(static_cast<naive::wide>(q1 - z1) * 1048576, m1);
+  const auto b = naive::double_rounding(static_cast<naive::wide>(q2 - z2) * 1048576, m2);
+  const auto sum = subtract ? a - b : a + b;
+  return {static_cast<double>(naive::double_rounding(sum, m)), sum > 0, false};
+}
+
+Result multiply(bool litert, float s1, int z1, float s2, int z2, float s_out, int q1, int q2) {
+  volatile float product = s1 * s2;
+  const float m = divided(product, s_out);
+  const int v = (q1 - z1) * (q2 - z2);
+  if (litert && m >= 0x1p-16f && m < 0x1p8f) {
+    volatile float real = static_cast<float>(v) * m;
+    return {naive::half_even(static_cast<double>(real)), v > 0, true};
+  }
+  return {static_cast<double>(naive::double_rounding(v, naive::multiplier(static_cast<double>(m)))), v > 0, false};
+}
+
+// formats 3.3
+int bound(bool half_even, float value, float s, int z) {
+  const float v = divided(value, s);
+  if (!half_even) return std::clamp(z + static_cast<int>(std::min(naive::half_away(static_cast<double>(v)), 1e6)), -128, 127);
+  volatile float code = v + static_cast<float>(z);
+  return static_cast<int>(naive::half_even(std::clamp(static_cast<double>(code), -128.0, 127.0)));
+}
+
+struct Pairs {
+  Tensor<std::int8_t> a{Shape{65536}}, b{Shape{65536}};
+  Pairs() {
+    auto x = a.edit();
+    auto y = b.edit();
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      x[i] = static_cast<std::int8_t>(static_cast<int>(i % 256) - 128);
+      y[i] = static_cast<std::int8_t>(static_cast<int>(i / 256) - 128);
+    }
+  }
+};
+
+float random_scale(Rng& rng, double lo, double hi) {
+  const double e = rng.uniform(lo, hi);
+  return static_cast<float>(std::exp2(rng.below(3) == 0 ? std::round(e) : e));
+}
+
+template <class Run, class Rule>
+void check(Rng& rng, int repeats, const Run& run, const Rule& rule, double lo, double hi) {
+  const Pairs pairs;
+  for (const bool litert : {false, true}) {
+    for (int repeat = 0; repeat < repeats; ++repeat) {
+      const Quantized a{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
+      const Quantized b{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
+      QuantizedOutput y{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
+      y.activation = static_cast<Activation>(rng.below(3));
+      if (y.activation != Activation::none && rng.below(2) == 0) y.scale = static_cast<float>(6.0 / (static_cast<double>(rng.below(200)) + 0.5));
+      INFO("litert " << litert << " " << a.scale << " " << a.zero_point << " " << b.scale << " " << b.zero_point << " "
+                     << y.scale << " " << y.zero_point);
+      std::vector<std::int8_t> codes(65536), plain(65536);
+      std::vector<std::uint32_t> pass(2048);
+      run(litert ? targets::litert_default : targets::tflite_reference, a, b, y, pairs, codes, plain, pass.data());
+      CHECK(codes == plain);
+      int wrong = 0;
+      int wrong_bits = 0;
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        const Result r = rule(litert, a, b, y, pairs.a.span()[i], pairs.b.span()[i]);
+        const int low = y.activation == Activation::none ? -128 : bound(r.half_even_bounds, 0, y.scale, y.zero_point);
+        const int high = y.activation == Activation::relu6 ? bound(r.half_even_bounds, 6, y.scale, y.zero_point) : 127;
+        const double code = r.value + y.zero_point;
+        wrong += codes[i] != std::clamp<double>(code, low, high);
+        const bool passing = (y.activation == Activation::none || r.positive) && low <= code && code <= high;
+        wrong_bits += integer::passes(pass.data(), static_cast<std::int64_t>(i)) != passing;
+      }
+      CHECK(wrong == 0);
+      CHECK(wrong_bits == 0);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("add and sub follow the rule of the target on all pairs of codes", "[integer][bits]") {
+  Rng rng(1);
+  for (const bool subtract : {false, true}) {
+    check(
+        rng, 25,
+        [&](const Target& t, Quantized a, Quantized b, QuantizedOutput y, const Pairs& p, std::vector<std::int8_t>& codes,
+            std::vector<std::int8_t>& plain, std::uint32_t* pass) {
+          const auto parameters = integer::make_add(t, a, b, y, subtract);
+          integer::add(p.a, p.b, parameters, codes, pass);
+          integer::add(p.a, p.b, parameters, plain);
+        },
+        [&](bool litert, Quantized a, Quantized b, QuantizedOutput y, int q1, int q2) {
+          return add(litert, a.scale, a.zero_point, b.scale, b.zero_point, y.scale, subtract, q1, q2);
+        },
+        -8.5, 1.0);
+  }
+}
+
+TEST_CASE("mul follows the rule of the target on all pairs of codes", "[integer][bits]") {
+  Rng rng(2);
+  check(
+      rng, 40,
+      [](const Target& t, Quantized a, Quantized b, QuantizedOutput y, const Pairs& p, std::vector<std::int8_t>& codes,
+         std::vector<std::int8_t>& plain, std::uint32_t* pass) {
+        const auto parameters = integer::make_multiply(t, a, b, y);
+        integer::multiply(p.a, p.b, parameters, codes, pass);
+        integer::multiply(p.a, p.b, parameters, plain);
+      },
+      [](bool litert, Quantized a, Quantized b, QuantizedOutput y, int q1, int q2) {
+        return multiply(litert, a.scale, a.zero_point, b.scale, b.zero_point, y.scale, q1, q2);
+      },
+      -9.0, 0.0);
+}
+
+TEST_CASE("litert_default leaves additions outside XNNPACK's ratios to the builtin kernel", "[integer][bits]") {
+  const auto rule = [](float s1, float s2, float s) {
+    return integer::make_add(targets::litert_default, {s1, 0}, {s2, 0}, {s, 0}).rule;
+  };
+  CHECK(rule(1, 1, 1) == integer::AddRule::xnnpack);
+  CHECK(rule(0x1p-10f, 1, 1) == integer::AddRule::xnnpack);
+  CHECK(rule(0x1.fffffep-11f, 1, 1) == integer::AddRule::three_roundings);
+  CHECK(rule(1, 0x1.fffffep7f, 1) == integer::AddRule::xnnpack);
+  CHECK(rule(1, 256, 1) == integer::AddRule::three_roundings);
+  CHECK(integer::make_add(targets::tflite_reference, {1, 0}, {1, 0}, {1, 0}).rule == integer::AddRule::three_roundings);
+  const auto m = [](float s1, float s2, float s) {
+    return integer::make_multiply(targets::litert_default, {s1, 0}, {s2, 0}, {s, 0}).rule;
+  };
+  CHECK(m(0x1p-8f, 0x1p-8f, 1) == integer::MultiplyRule::xnnpack);
+  CHECK(m(0x1p-8f, 0x1p-9f, 1) == integer::MultiplyRule::double_rounding);
+}
+
+TEST_CASE("element-wise operators broadcast like NumPy, and the thread count does not matter", "[integer][bits]") {
+  Rng rng(3);
+  const auto a = naive::random_codes(rng, {3, 5, 7, 33});
+  const auto p = integer::make_add(targets::litert_default, {0.1f, 3}, {0.07f, -9}, {0.15f, 1, Activation::relu});
+  const std::int64_t n = a.size();
+  for (const Shape& shape : {Shape{33}, Shape{3, 1, 1, 33}, Shape{1, 5, 7, 1}, Shape{}, Shape{5, 1, 33}}) {
+    const auto b = naive::random_codes(rng, shape);
+    Tensor<std::int8_t> wide(a.shape());
+    auto to = wide.edit();
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::int64_t index[4] = {i / (5 * 7 * 33), i / (7 * 33) % 5, i / 33 % 7, i % 33};
+      std::int64_t from = 0;
+      for (int d = 0; d < shape.rank(); ++d) from = from * shape[d] + (shape[d] == 1 ? 0 : index[d + 4 - shape.rank()]);
+      to[static_cast<std::size_t>(i)] = b[from];
+    }
+    std::vector<std::int8_t> expected(static_cast<std::size_t>(n)), got(expected.size());
+    set_threads(1);
+    integer::add(a, wide, p, expected);
+    set_threads(4);
+    integer::add(a, b, p, got);
+    set_threads(0);
+    CHECK(got == expected);
+    std::vector<std::int8_t> swapped(expected.size());
+    const auto q = integer::make_add(targets::litert_default, {0.07f, -9}, {0.1f, 3}, {0.15f, 1, Activation::relu});
+    integer::add(b, a, q, swapped);
+    CHECK(swapped == expected);
+  }
+}
+
+TEST_CASE("clamp cuts codes and passes what it does not cut", "[integer][bits]") {
+  Tensor<std::int8_t> x(Shape{256});
+  for (int i = 0; i < 256; ++i) x.edit()[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(i - 128);
+  for (const Target& target : targets::all) {
+    for (const auto activation : {Activation::none, Activation::relu, Activation::relu6}) {
+      const auto p = integer::make_clamp(target, {6.0f / 100.5f, -20, activation});
+      const int low = activation == Activation::none ? -128 : -20;
+      const int high = activation == Activation::relu6 ? bound(false, 6.0f, 6.0f / 100.5f, -20) : 127;
+      std::vector<std::int8_t> out(256);
+      std::vector<std::uint32_t> pass(8);
+      integer::clamp(x, p, out, pass.data());
+      for (int i = 0; i < 256; ++i) {
+        const int q = i - 128;
+        CHECK(out[static_cast<std::size_t>(i)] == std::clamp(q, low, high));
+        CHECK(integer::passes(pass.data(), i) == ((activation == Activation::none || q > -20) && low <= q && q <= high));
+      }
+    }
+  }
+}
+
+TEST_CASE("element-wise operators refuse what does not fit", "[integer]") {
+  const Target& t = targets::tflite_reference;
+  CHECK_THROWS_WITH(integer::make_add(t, {0.0f, 0}, {1, 0}, {1, 0}), ContainsSubstring("add: scale 0"));
+  CHECK_THROWS_WITH(integer::make_add(t, {1, 0}, {1, 200}, {1, 0}, true), ContainsSubstring("sub: zero point 200"));
+  CHECK_THROWS_WITH(integer::make_add(t, {1, 0}, {0x1p19f, 0}, {1, 0}), ContainsSubstring("too large for output scale 1"));
+  CHECK_THROWS_WITH(integer::make_multiply(t, {16, 0}, {16, 0}, {1, 0}), ContainsSubstring("multiplier 256"));
+  CHECK_THROWS_WITH(integer::make_multiply(t, {NAN, 0}, {16, 0}, {1, 0}), ContainsSubstring("mul: scale nan"));
+  const auto p = integer::make_add(t, {1, 0}, {1, 0}, {1, 0});
+  const auto a = Tensor<std::int8_t>::zeros({2, 3});
+  std::vector<std::int8_t> out(6);
+  CHECK_THROWS_WITH(integer::add(a, Tensor<std::int8_t>::zeros({2, 2}), p, out),
+                    ContainsSubstring("add: shapes [2,3] and [2,2] do not broadcast"));
+  out.resize(5);
+  CHECK_THROWS_WITH(integer::add(a, a, p, out), ContainsSubstring("the result [2,3] needs 6 elements, got 5"));
+}
