@@ -1,0 +1,85 @@
+// Softmax, losses and dropout.
+#include <stet/ops/dropout.hpp>
+#include <stet/ops/loss.hpp>
+#include <stet/ops/softmax.hpp>
+#include <stet/testing/gradient_check.hpp>
+
+#include "ops/values.hpp"
+#include "support/catch.hpp"
+
+#include <limits>
+
+using namespace stet;
+using stet::testing::check_gradient;
+using stet_test::equal;
+using stet_test::uniform;
+
+TEST_CASE("the gradients of softmax and losses are those of finite differences", "[ops]") {
+  const Tensor<std::int32_t> labels({4}, {2, 0, 4, 2});
+  const auto check = [](const char* name, const auto& report) {
+    INFO(name << "\n" << report.log);
+    CHECK(report.ok());
+  };
+  check("softmax", check_gradient([](auto x) { return softmax(x); }, {uniform({2, 3, 5}, 1, -3, 3)}));
+  check("log_softmax", check_gradient([](auto x) { return log_softmax(x); }, {uniform({2, 3, 5}, 1, -3, 3)}));
+  for (const double smoothing : {0.0, 0.1, 1.0}) {
+    check("cross-entropy", check_gradient(
+                               [&](auto x) {
+                                 return softmax_cross_entropy(x, labels, {.label_smoothing = smoothing});
+                               },
+                               {uniform({4, 5}, 1, -3, 3)}));
+  }
+  check("mse", check_gradient([](auto y, auto t) { return mse(y, t); }, {uniform({3, 5}, 1), uniform({3, 5}, 2)}));
+  check("dropout", check_gradient(
+                       [](auto x) {
+                         Rng rng(5);
+                         return dropout(x, 0.4, rng);
+                       },
+                       {uniform({6, 7}, 1)}));
+}
+
+TEST_CASE("softmax does not overflow and does not change when a constant is added", "[ops]") {
+  const Tensor<float> x({2, 3}, {1000, 1001, 999, -2000, -2000, -2000});
+  const Tensor<float> y = softmax_forward(x);
+  CHECK(y[3] == Approx(1.0f / 3));
+  CHECK(y[0] + y[1] + y[2] == Approx(1));
+  CHECK(equal(softmax_forward(Tensor<float>({1, 3}, {0, 1, -1})).reshaped({3}), Tensor<float>({3}, {y[0], y[1], y[2]})));
+  const float inf = std::numeric_limits<float>::infinity();
+  CHECK(softmax_forward(Tensor<float>({1, 2}, {-inf, 0}))[0] == 0);
+}
+
+TEST_CASE("NaN in a row makes the row NaN, and only it", "[ops]") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const Tensor<float> y = log_softmax_forward(Tensor<float>({2, 2}, {1, nan, 3, 4}));
+  CHECK(std::isnan(y[0]));
+  CHECK(std::isnan(y[1]));
+  CHECK(std::isfinite(y[2]));
+}
+
+TEST_CASE("the loss is the mean over the batch and scales with the incoming gradient", "[ops]") {
+  Tape tape;
+  const auto logits = tape.variable(Tensor<double>({2, 2}, {0, 0, 0, 0}));
+  const auto loss = softmax_cross_entropy(logits, Tensor<std::int32_t>({2}, {0, 1}));
+  CHECK(loss.value()[0] == Approx(std::log(2.0)));
+  tape.backward(loss, Tensor<double>({}, {3}));
+  CHECK(equal(tape.gradient(logits), Tensor<double>({2, 2}, {-0.75, 0.75, 0.75, -0.75})));
+}
+
+TEST_CASE("dropout keeps the mean, draws once per element and repeats with the seed", "[ops]") {
+  Tape tape;
+  const auto x = tape.constant(Tensor<float>::filled({20000}, 1));
+  Rng rng(1), again(1), counted(1);
+  const auto y = dropout(x, 0.25, rng);
+  double sum = 0;
+  int others = 0;
+  for (const float v : y.value().span()) {
+    others += v != 0 && v != static_cast<float>(1 / 0.75) ? 1 : 0;
+    sum += static_cast<double>(v);
+  }
+  CHECK(others == 0);
+  CHECK(sum / 20000 == Approx(1).margin(0.02));
+  CHECK(equal(dropout(x, 0.25, again).value(), y.value()));
+  for (int i = 0; i < 20000; ++i) counted.next();
+  CHECK(rng.state() == counted.state());
+  CHECK(equal(dropout(x, 0, rng).value(), x.value()));
+}
