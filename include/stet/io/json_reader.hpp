@@ -103,7 +103,7 @@ class JsonReader {
     for (const Json::Member& m : members) names.push_back(m.first);
     std::sort(names.begin(), names.end());
     const auto twice = std::adjacent_find(names.begin(), names.end());
-    require(twice == names.end(), Errc::format, "JSON: member '{}' is there twice", *twice);
+    if (twice != names.end()) fail(Errc::format, "JSON: member '{}' is there twice", *twice);
     ++depth_left_;
     return Json::object(std::move(members));
   }
