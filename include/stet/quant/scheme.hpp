@@ -14,12 +14,12 @@ namespace stet {
 namespace detail {
 
 template <class S>
-struct CodeOf {
+struct CodeTypeOf {
   using type = std::int8_t;
 };
 template <class S>
   requires requires { typename S::Code; }
-struct CodeOf<S> {
+struct CodeTypeOf<S> {
   using type = typename S::Code;
 };
 
@@ -27,7 +27,7 @@ struct CodeOf<S> {
 
 /// Integer type of a scheme's codes: S::Code if it has one, else std::int8_t.
 template <class S>
-using CodeOf = typename detail::CodeOf<S>::type;
+using CodeOf = typename detail::CodeTypeOf<S>::type;
 
 namespace detail {
 
@@ -170,7 +170,8 @@ struct PowerOfTwoScales : AffineCodes<> {
   Granularity sharing{};
   PowerOfTwo rounding = PowerOfTwo::up;
 
-  explicit PowerOfTwoScales(int bit_count = 8, const Granularity& granularity = {}, PowerOfTwo rule = PowerOfTwo::up)
+  PowerOfTwoScales() = default;
+  explicit PowerOfTwoScales(int bit_count, const Granularity& granularity = {}, PowerOfTwo rule = PowerOfTwo::up)
       : bits(bit_count), sharing(granularity), rounding(rule) {
     require(bits <= 8, Errc::range, "PowerOfTwoScales: {} bits do not fit codes of 8 bits", bits);
     static_cast<void>(Grid::narrow(bits));
