@@ -170,20 +170,30 @@ void product(std::int64_t rows, std::int64_t columns, const Row& row, const Dept
   }
 }
 
-/// Panels of B: value(k, j) for k in [0, depth) and j in [0, columns), missing columns of the last vector zero.
+/// Panels of B: value(k, j) for k in [0, depth) and j in [0, columns), missing columns of the last vector zero. `run`
+/// is how many neighbours in k are read together: 1 if neighbours in j are neighbours in memory, else a cache line.
 /// Shapes:    out [depth * padded_width(columns)]
 template <class T, class F>
-void pack_panels(std::int64_t depth, std::int64_t columns, F&& value, T* out) {
+void pack_panels(std::int64_t depth, std::int64_t columns, std::int64_t run, F&& value, T* out) {
   for (std::int64_t j = 0; j < columns; j += panel_width<T>) {
     const std::int64_t wide = columns - j < panel_width<T> ? columns - j : panel_width<T>;
     const std::int64_t stride = padded_width<T>(wide);
     T* panel = out + j * depth;
-    for (std::int64_t k = 0; k < depth; ++k) {
-      for (std::int64_t c = 0; c < wide; ++c) panel[k * stride + c] = value(k, j + c);
-      for (std::int64_t c = wide; c < stride; ++c) panel[k * stride + c] = T{0};
+    for (std::int64_t first = 0; first < depth; first += run) {
+      const std::int64_t last = depth - first < run ? depth : first + run;
+      for (std::int64_t c = 0; c < wide; ++c) {
+        for (std::int64_t k = first; k < last; ++k) panel[k * stride + c] = value(k, j + c);
+      }
+      for (std::int64_t k = first; k < last; ++k) {
+        for (std::int64_t c = wide; c < stride; ++c) panel[k * stride + c] = T{0};
+      }
     }
   }
 }
+
+/// The `run` of pack_panels for matrices whose columns are contiguous.
+template <class T>
+inline constexpr std::int64_t line_run = 64 / static_cast<std::int64_t>(sizeof(T));
 
 }  // namespace STET_PRODUCT
 }  // namespace stet

@@ -77,7 +77,7 @@ Tensor<T> linear_backward_weight(const Tensor<X>& x, const Tensor<T>& dy, std::i
         const std::int64_t count = std::min(block, rows - first);
         const X* from = x.data() + first * inputs + column;
         pack_panels(
-            count, columns,
+            count, columns, 1,
             [&](std::int64_t r, std::int64_t c) {
               if constexpr (std::is_same_v<T, X>) {
                 return from[r * inputs + c];
