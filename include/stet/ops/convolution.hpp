@@ -66,6 +66,14 @@ Tensor<T> convolve(const Tensor<T>& x, const T* packed, std::int64_t filters, co
   return result;
 }
 
+// Window of the convolution that takes gradients back through a window of stride 1, with the kernel turned around.
+inline Window turned_window(const Window& w) {
+  const auto turned = [](const WindowAxis& a) {
+    return WindowAxis{a.out, a.in, a.kernel, 1, a.dilation, (a.kernel - 1) * a.dilation - a.before};
+  };
+  return {turned(w.h), turned(w.w)};
+}
+
 }  // namespace detail
 
 /// Checks the shapes of a convolution and resolves its window.
@@ -113,9 +121,6 @@ Tensor<T> conv2d_backward_input(const Tensor<T>& dy, const Tensor<T>& w, const W
   const std::int64_t taps = window.taps();
   if (window.h.stride == 1 && window.w.stride == 1) {
     // A convolution of dy with the kernel turned around.
-    const auto turned = [](const WindowAxis& a) {
-      return WindowAxis{a.out, a.in, a.kernel, 1, a.dilation, (a.kernel - 1) * a.dilation - a.before};
-    };
     const std::int64_t depth = taps * filters;
     Tensor<T> packed(Shape{groups * depth * padded_width<T>(channels)});
     T* panels = packed.edit().data();
@@ -128,8 +133,8 @@ Tensor<T> conv2d_backward_input(const Tensor<T>& dy, const Tensor<T>& w, const W
           },
           panels + g * depth * padded_width<T>(channels));
     }
-    return detail::convolve(dy, packed.data(), input[3], static_cast<const T*>(nullptr),
-                            Window{turned(window.h), turned(window.w)}, groups);
+    return detail::convolve(dy, packed.data(), input[3], static_cast<const T*>(nullptr), detail::turned_window(window),
+                            groups);
   }
   // Columns of gradients, block by block, added onto the image they came from.
   const std::int64_t width = taps * channels;
