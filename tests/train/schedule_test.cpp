@@ -83,6 +83,8 @@ TEST_CASE("a progress line shows where the work stands", "[train]") {
   p.seconds = 30;
   CHECK(format_progress(p, 10) == "fp32  epoch 2/4 [#####.....]  loss 0.2500  accuracy 91.25 %  50 s left");
   CHECK(format_progress(p, 0) == "fp32  epoch 2/4  50 %  loss 0.2500  accuracy 91.25 %  50 s left");
+  p.from = 0.25;  // resumed: an eighth of the work took 30 s, five eighths are left
+  CHECK_THAT(format_progress(p, 0), ContainsSubstring("  2:30 left"));
   p.epoch = 3;
   p.step = 100;
   CHECK(format_progress(p, 4) == "fp32  epoch 4/4 [####]  loss 0.2500  accuracy 91.25 %  30 s");

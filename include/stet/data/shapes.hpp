@@ -61,7 +61,7 @@ struct Figure {
 inline Figure random_figure(int kind, Rng& rng) {
   Figure f;
   f.kind = kind;
-  f.radius = rng.uniform(4.0, 10.0);
+  f.radius = rng.uniform(6.0, 11.0);
   f.x = rng.uniform(f.radius - 1.0, 28.0 - f.radius);
   f.y = rng.uniform(f.radius - 1.0, 28.0 - f.radius);
   f.stroke = rng.uniform(1.6, 3.2);
@@ -89,12 +89,12 @@ inline double rough_normal(Rng& rng) {
 inline void draw_shape(int kind, Rng rng, std::uint8_t* pixels) {
   const Figure figure = random_figure(kind, rng);
   const double ground = rng.uniform(0.0, 1.0);
-  const double contrast = rng.uniform(0.25, 0.8);
+  const double contrast = rng.uniform(0.4, 0.9);
   const double ink = ground < 0.5 ? ground + contrast : ground - contrast;
-  const double noise = rng.uniform(0.02, 0.22);
+  const double noise = rng.uniform(0.02, 0.14);
   // A stray line crosses the picture.
   const double lx = rng.uniform(0.0, 28.0), ly = rng.uniform(0.0, 28.0), t = rng.uniform(-1.0, 1.0);
-  const double nx = (1 - t * t) / (1 + t * t), ny = 2 * t / (1 + t * t), strength = rng.uniform(-0.4, 0.4);
+  const double nx = (1 - t * t) / (1 + t * t), ny = 2 * t / (1 + t * t), strength = rng.uniform(-0.3, 0.3);
   for (int i = 0; i < 28; ++i) {
     for (int j = 0; j < 28; ++j) {
       const double px = j + 0.5, py = i + 0.5;

@@ -22,7 +22,8 @@ struct ProgressState {
   std::int64_t step = 0, steps = 1;                            ///< steps done in this epoch
   double loss = std::numeric_limits<double>::quiet_NaN();      ///< left out of the text if not a number
   double accuracy = std::numeric_limits<double>::quiet_NaN();  ///< 0 to 1; left out likewise
-  double seconds = 0;                                          ///< since the first step of all epochs
+  double seconds = 0;                                          ///< since the clock was started
+  double from = 0;  ///< share of the work that was done before that (a resumed run)
   /// Share of the whole work that is done, 0 to 1.
   [[nodiscard]] double done() const {
     const double all = static_cast<double>(epochs) * static_cast<double>(steps);
@@ -57,8 +58,8 @@ inline std::string format_progress(const ProgressState& p, int bar) {
   const double done = p.done();
   if (done >= 1) {
     line += "  " + format_duration(p.seconds);
-  } else if (done > 0 && p.seconds >= 1) {
-    line += "  " + format_duration(p.seconds / done - p.seconds) + " left";
+  } else if (done > p.from && p.seconds >= 1) {
+    line += "  " + format_duration(p.seconds * (1 - done) / (done - p.from)) + " left";
   }
   return line;
 }
@@ -121,8 +122,10 @@ class Progress {
   void show(std::int64_t epoch, std::int64_t step, double loss, double accuracy, double time,
             std::string_view note = {}) {
     const bool bar = mode_ == ProgressMode::bar;
+    if (first_epoch_ < 0) first_epoch_ = epoch;
+    const double from = epochs_ > 0 ? static_cast<double>(first_epoch_) / static_cast<double>(epochs_) : 0.0;
     std::string line =
-        format_progress({title_, epoch, epochs_, step, steps_, loss, accuracy, time - start_}, bar ? 24 : 0);
+        format_progress({title_, epoch, epochs_, step, steps_, loss, accuracy, time - start_, from}, bar ? 24 : 0);
     if (!note.empty()) line += fmt::format("  {}", note);
     if (bar) {
       const std::size_t length = line.size();
@@ -139,6 +142,7 @@ class Progress {
 
   std::string title_;
   std::int64_t epochs_, steps_;
+  std::int64_t first_epoch_ = -1;  // the epoch that was shown first; later than 0 in a resumed run
   ProgressMode mode_;
   std::FILE* stream_;
   double start_, shown_ = 0;
