@@ -1,0 +1,36 @@
+#pragma once
+// convert: from a model with quantizers to integers.
+
+#include <stet/graph/integer_model.hpp>
+#include <stet/train/lower.hpp>
+
+#include <vector>
+
+namespace stet {
+
+/// Makes the integer model that the recipe's target executes: the same operators, codes and scales with which
+/// evaluate(qat) computes.
+/// Errors:    Errc::state naming the first activation without a range; Errc::range as fold()
+inline IntegerModel convert(const QatModel& qat) {
+  qat.require_calibrated("convert");
+  IntegerModel model;
+  model.target = qat.recipe().target;
+  const Graph& graph = qat.graph();
+  std::vector<int> value_of(graph.nodes().size(), -1);
+  for (const Unit& unit : qat.units()) {
+    const auto output = static_cast<std::size_t>(unit.output);
+    if (unit.kind == UnitKind::dropout) {  // the identity after training
+      value_of[output] = value_of[static_cast<std::size_t>(unit.inputs[0])];
+      continue;
+    }
+    IntegerNode node{qat.node_name(unit.node), lower(qat, unit), {}, static_cast<int>(model.values.size())};
+    for (const int in : unit.inputs) node.inputs.push_back(value_of[static_cast<std::size_t>(in)]);
+    value_of[output] = node.output;
+    model.values.push_back({qat.node_name(unit.output), graph.nodes()[output].shape, qat.params(unit)});
+    model.nodes.push_back(std::move(node));
+  }
+  for (const int out : graph.outputs()) model.outputs.push_back(value_of[static_cast<std::size_t>(out)]);
+  return model;
+}
+
+}  // namespace stet

@@ -1,0 +1,50 @@
+#pragma once
+// prepare: from a trained float model to a model with quantizers.
+
+#include <stet/train/qat_model.hpp>
+
+#include <string>
+#include <utility>
+
+namespace stet {
+
+namespace detail {
+
+// A channel with gamma < 0 is the same function with W, conv bias, running mean and gamma negated. Exact, and the folded
+// codes then are the trained ones without a sign flip.
+inline void flip_negative_channels(QatModel& qat) {
+  Model& model = qat.model();
+  for (const Unit& unit : qat.units()) {
+    if (unit.batch_norm < 0) continue;
+    const std::string& node = qat.node_name(unit.node);
+    const std::string& bn = qat.node_name(unit.batch_norm);
+    const auto gamma = model.parameter(bn + ".gamma").value.edit();
+    const auto mean = model.buffer(bn + ".mean").edit();
+    Tensor<float>& w = model.parameter(node + ".weight").value;
+    Parameter* bias = model.find_parameter(node + ".bias");
+    const ChannelOf channel = channel_of(w.shape(), unit.kind == UnitKind::depthwise_conv2d ? 3 : 0);
+    const auto weights = w.edit();
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      if (gamma[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))] < 0.0f) weights[i] = -weights[i];
+    }
+    for (std::size_t c = 0; c < gamma.size(); ++c) {
+      if (!(gamma[c] < 0.0f)) continue;
+      gamma[c] = -gamma[c];
+      mean[c] = -mean[c];
+      if (bias != nullptr) bias->value.edit()[c] = -bias->value.span()[c];
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Prepares a copy of a model for quantization-aware training or post-training quantization.
+/// Channels whose batch norm scale is negative are negated with their weights, which changes no value.
+/// Errors:    Errc::unsupported listing every node that the recipe's target cannot run as integers, with the remedy
+inline QatModel prepare(const Model& model, const Recipe& recipe) {
+  QatModel qat(model, recipe);
+  detail::flip_negative_channels(qat);
+  return qat;
+}
+
+}  // namespace stet

@@ -1,0 +1,133 @@
+#pragma once
+// Addition, subtraction, multiplication and clamping of codes with their straight-through gradients.
+
+#include <stet/autograd/tape.hpp>
+#include <stet/core/bits.hpp>
+#include <stet/integer/elementwise.hpp>
+#include <stet/qat/qvar.hpp>
+#include <stet/quant/range.hpp>
+
+#include <cstdint>
+#include <utility>
+
+namespace stet {
+
+namespace detail {
+
+inline bool any_wanted(const Var<QTensor>& a, const Var<QTensor>& b) { return a.wanted() || b.wanted(); }
+
+// dy where its bit is set, times a factor.
+inline Tensor<float> kept(const Tensor<float>& dy, const Tensor<std::uint32_t>& pass) {
+  Tensor<float> g(dy.shape());
+  float* to = g.edit().data();
+  parallel_chunks(bit_words(dy.size()), lane_count, [&](Chunk words) {
+    const std::int64_t first = words.first * lane_count;
+    const std::int64_t last = std::min(words.last * lane_count, dy.size());
+    keep_where(dy.data() + first, pass.data() + words.first, last - first, to + first);
+  });
+  return g;
+}
+
+inline Tensor<float> scaled(const Tensor<float>& x, float factor) {
+  Tensor<float> y(x.shape());
+  float* to = y.edit().data();
+  const float* from = x.data();
+  parallel_chunks(x.size(), 1, [&](Chunk c) {
+    lanes(c.size(), [&](std::int64_t i) { to[c.first + i] = factor * from[c.first + i]; });
+  });
+  return y;
+}
+
+}  // namespace detail
+
+/// Real range of a (+|-|*) b before activation and clamping, from the codes.
+/// Formula:   s1*(q1-z1) + sign*s2*(q2-z2), or the product of the two
+enum class Elementwise { add, sub, mul };
+inline Range elementwise_range(Elementwise op, const QTensor& a, const QTensor& b) {
+  const std::int64_t n = a.codes.size();
+  Tensor<float> y(a.shape());
+  float* to = y.edit().data();
+  const std::int8_t* qa = a.codes.data();
+  const std::int8_t* qb = b.codes.data();
+  const float s1 = a.params.scale[0];
+  const float s2 = op == Elementwise::sub ? -b.params.scale[0] : b.params.scale[0];
+  const std::int32_t z1 = a.params.zero_point[0];
+  const std::int32_t z2 = b.params.zero_point[0];
+  parallel_chunks(n, 1, [&](Chunk c) {
+    const std::int64_t f = c.first;
+    if (op == Elementwise::mul) {
+      lanes(c.size(), [&](std::int64_t i) {
+        to[f + i] = s1 * s2 * static_cast<float>((qa[f + i] - z1) * (qb[f + i] - z2));
+      });
+    } else {
+      lanes(c.size(), [&](std::int64_t i) {
+        to[f + i] = s1 * static_cast<float>(qa[f + i] - z1) + s2 * static_cast<float>(qb[f + i] - z2);
+      });
+    }
+  });
+  return min_max(y.span());
+}
+
+/// Adds or subtracts codes as the target does.
+/// Formula:   integer::add
+/// Shapes:    a, b [N,...] equal -> codes [N,...]
+/// Gradient:  straight-through: da = g, db = g (-g for a subtraction), g = dy where the code was not clipped and the
+///            activation passes
+/// Errors:    Errc::shape if the shapes differ
+inline Var<QTensor> add(const Var<QTensor>& a, const Var<QTensor>& b, const integer::AddParameters& p,
+                        const QParams& out) {
+  require(a.shape() == b.shape(), Errc::shape, "{}: codes of shapes {} and {} must be equal", p.subtract ? "sub" : "add",
+          a.shape(), b.shape());
+  QTensor y{Tensor<std::int8_t>(a.shape()), out};
+  Tensor<std::uint32_t> pass(Shape{detail::any_wanted(a, b) ? bit_words(y.codes.size()) : 0});
+  integer::add(a.value().codes, b.value().codes, p, y.codes.edit(), pass.edit().data());
+  return record(std::move(y), std::tie(a, b),
+                [pass, subtract = p.subtract](const Tensor<float>& dy, const auto& da, const auto& db) {
+                  const Tensor<float> g = detail::kept(dy, pass);
+                  if (db.wanted()) db.add(subtract ? detail::scaled(g, -1.0f) : g);
+                  if (da.wanted()) da.add(g);
+                });
+}
+
+/// Multiplies codes as the target does.
+/// Formula:   integer::multiply
+/// Shapes:    a, b [N,...] equal -> codes [N,...]
+/// Gradient:  straight-through: da = g*s2*(q2-z2), db = g*s1*(q1-z1), g = dy where the code was not clipped and the
+///            activation passes
+/// Errors:    Errc::shape if the shapes differ
+inline Var<QTensor> multiply(const Var<QTensor>& a, const Var<QTensor>& b, const integer::MultiplyParameters& p,
+                             const QParams& out) {
+  require(a.shape() == b.shape(), Errc::shape, "mul: codes of shapes {} and {} must be equal", a.shape(), b.shape());
+  QTensor y{Tensor<std::int8_t>(a.shape()), out};
+  Tensor<std::uint32_t> pass(Shape{detail::any_wanted(a, b) ? bit_words(y.codes.size()) : 0});
+  integer::multiply(a.value().codes, b.value().codes, p, y.codes.edit(), pass.edit().data());
+  return record(std::move(y), std::tie(a, b),
+                [pass, qa = a.value(), qb = b.value()](const Tensor<float>& dy, const auto& da, const auto& db) {
+                  const Tensor<float> g = detail::kept(dy, pass);
+                  const auto times = [&](const QTensor& other) {
+                    Tensor<float> d(g.shape());
+                    float* to = d.edit().data();
+                    const float s = other.params.scale[0];
+                    const std::int32_t z = other.params.zero_point[0];
+                    const std::int8_t* q = other.codes.data();
+                    const float* from = g.data();
+                    lanes(g.size(), [&](std::int64_t i) { to[i] = from[i] * s * static_cast<float>(q[i] - z); });
+                    return d;
+                  };
+                  if (da.wanted()) da.add(times(qb));
+                  if (db.wanted()) db.add(times(qa));
+                });
+}
+
+/// Clamps codes under a shared scale: ReLU or ReLU6 as an operator of its own.
+/// Formula:   integer::clamp
+/// Gradient:  dx = dy where the code passes, else 0
+inline Var<QTensor> clamp(const Var<QTensor>& x, const integer::ClampParameters& p) {
+  QTensor y{Tensor<std::int8_t>(x.shape()), x.value().params};
+  Tensor<std::uint32_t> pass(Shape{x.wanted() ? bit_words(y.codes.size()) : 0});
+  integer::clamp(x.value().codes, p, y.codes.edit(), pass.edit().data());
+  return record(std::move(y), std::tie(x),
+                [pass](const Tensor<float>& dy, const auto& dx) { dx.add(detail::kept(dy, pass)); });
+}
+
+}  // namespace stet

@@ -1,0 +1,200 @@
+#pragma once
+// fold(): the one function that makes deployed weights. The frozen training forward, evaluate and convert call it, which
+// is why they cannot differ.
+
+#include <stet/core/rounding.hpp>
+#include <stet/core/tensor.hpp>
+#include <stet/integer/multiplier.hpp>
+#include <stet/quant/choose_qparams.hpp>
+#include <stet/quant/quantize.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace stet {
+
+/// How the weights of a layer are quantized.
+struct WeightScheme {
+  int bits = 8;
+  bool per_channel = true;
+};
+
+/// Weight codes of one step: symmetric narrow grid, one scale per output channel or one for all.
+struct WeightCodes {
+  Tensor<std::int8_t> codes{};
+  std::vector<float> scale{};
+};
+
+/// Batch norm as a layer sees it; spans of one number per output channel.
+struct NormView {
+  std::span<const float> gamma, beta, mean, variance;
+  float eps = 1e-5f;
+
+  /// k = gamma / sqrt(variance + eps), in double.
+  [[nodiscard]] double factor(std::size_t c) const {
+    return static_cast<double>(gamma[c]) / std::sqrt(static_cast<double>(variance[c]) + static_cast<double>(eps));
+  }
+};
+
+/// Where a layer stands: what its input codes and its output codes mean.
+struct LayerScales {
+  float input_scale = 1.0f;
+  std::int32_t input_zero_point = 0;
+  Grid input_grid{};
+  float output_scale = 1.0f;
+};
+
+/// Weights, scales and bias as the target stores them.
+/// Units:     scale real per weight step; bias in steps of input scale * weight scale
+struct FoldedWeights {
+  Tensor<std::int8_t> codes{};
+  std::vector<float> scale{};
+  Tensor<std::int32_t> bias{};
+};
+
+/// Index of the output channel of weight element i: the leading axis, or the last one for depthwise weights.
+struct ChannelOf {
+  std::int64_t inner, channels;
+  std::int64_t operator()(std::int64_t i) const { return i / inner % channels; }
+};
+inline ChannelOf channel_of(const Shape& weights, int axis) {
+  return {weights.product(axis + 1, weights.rank()), weights[axis]};
+}
+
+/// Quantizes weights for one step.
+/// Formula:   weight_qparams and quantize on the narrow grid of `bits`; per tensor with batch norm: of k*w, with one
+///            scale (numerics.md, Per-tensor weights). Below 8 bits codes are stored times 2^t and the scale times 2^-t,
+///            t as large as int8 allows, so that the bias, which is rounded to that scale, stays fine
+/// Shapes:    w any, output channels along `axis`; k empty or [C]
+/// Rounding:  half to even
+/// Errors:    Errc::range if a weight is not finite
+inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const WeightScheme& scheme,
+                                    std::span<const float> k = {}) {
+  Tensor<float> scaled = w;
+  if (!k.empty()) {
+    const ChannelOf channel = channel_of(w.shape(), axis);
+    const auto out = scaled.edit();
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      out[i] *= k[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))];
+    }
+  }
+  const Granularity granularity = scheme.per_channel ? Granularity::per_channel(axis) : Granularity::per_tensor();
+  const Grid grid = Grid::narrow(scheme.bits);
+  QTensor q = quantize(scaled, weight_qparams(scaled, granularity, grid));
+  int factor = 1;
+  while (2 * factor * grid.hi <= 127) factor *= 2;
+  if (factor > 1) {
+    for (std::int8_t& code : q.codes.edit()) code = static_cast<std::int8_t>(code * factor);
+    for (float& s : q.params.scale) s /= static_cast<float>(factor);
+  }
+  return {std::move(q.codes), std::move(q.params.scale)};
+}
+
+namespace detail {
+
+// Largest magnitude that an accumulator without bias can reach, per output channel.
+inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, const ChannelOf& channel,
+                                              const LayerScales& at) {
+  std::vector<double> sum(static_cast<std::size_t>(channel.channels), 0.0);
+  for (std::int64_t i = 0; i < codes.size(); ++i) {
+    sum[static_cast<std::size_t>(channel(i))] += std::abs(static_cast<int>(codes[i]));
+  }
+  const int reach = std::max(at.input_grid.hi - at.input_zero_point, at.input_zero_point - at.input_grid.lo);
+  for (double& s : sum) s *= reach;
+  return sum;
+}
+
+}  // namespace detail
+
+/// Folds batch norm and bias into codes that the target executes.
+/// Formula:   k = gamma/sqrt(var+eps) (1 without batch norm), b = beta + (b_conv - mean)*k (b_conv without);
+///            per channel: q = codes*sign(k), s = fl32(s_w*|k|); per tensor: codes and s_w are those of k*W already;
+///            bias code = rne(b / (s_x*s)), m = s_x*s/s_y
+/// Channels whose product can never move the output by an eighth of a step become zero with m = 2^-16; a bias is
+/// limited to 2^14 output steps; codes are halved until accumulator and bias fit 32 bits (numerics.md, Dead and tiny).
+/// Shapes:    bias and norm spans empty or [C]
+/// Rounding:  half to even, in double
+/// Errors:    Errc::range if m reaches 256 (the message names layer and channel) or a parameter is not finite
+inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, int axis, bool per_channel,
+                          std::span<const float> bias, const NormView* norm, const LayerScales& at) {
+  const ChannelOf channel = channel_of(weights.codes.shape(), axis);
+  const auto channels = static_cast<std::size_t>(channel.channels);
+  FoldedWeights folded{weights.codes, weights.scale, Tensor<std::int32_t>(Shape{channel.channels})};
+  std::vector<double> real_bias(channels, 0.0);
+  std::vector<bool> negative(channels, false);
+  for (std::size_t c = 0; c < channels; ++c) {
+    const double b = bias.empty() ? 0.0 : static_cast<double>(bias[c]);
+    real_bias[c] = b;
+    if (norm != nullptr) {
+      const double k = norm->factor(c);
+      real_bias[c] = static_cast<double>(norm->beta[c]) + rounded_product(b - static_cast<double>(norm->mean[c]), k);
+      if (per_channel) {
+        negative[c] = k < 0.0;
+        folded.scale[c] = static_cast<float>(static_cast<double>(folded.scale[c]) * std::fabs(k));
+      }
+    }
+    require(std::isfinite(real_bias[c]), Errc::range,
+            "{}: bias of channel {} is {}; training has diverged, lower the learning rate", layer, c, real_bias[c]);
+    const double limit = 16384.0 * static_cast<double>(at.output_scale);
+    real_bias[c] = std::clamp(real_bias[c], -limit, limit);
+  }
+  auto codes = folded.codes.edit();
+  if (per_channel) {
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      if (negative[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))]) {
+        codes[i] = static_cast<std::int8_t>(-codes[i]);
+      }
+    }
+  }
+  std::vector<double> bound = detail::accumulator_bounds(folded.codes, channel, at);
+  const auto scale_index = [&](std::size_t c) { return per_channel ? c : 0; };
+  const auto multiplier = [&](std::size_t c) {
+    return static_cast<double>(at.input_scale) * static_cast<double>(folded.scale[scale_index(c)]) /
+           static_cast<double>(at.output_scale);
+  };
+  const auto zero_or_halve = [&](std::size_t only, bool all, bool zero) {
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      if (!all && static_cast<std::size_t>(channel(static_cast<std::int64_t>(i))) != only) continue;
+      codes[i] = zero ? std::int8_t{0} : static_cast<std::int8_t>(round_half_even(0.5 * static_cast<double>(codes[i])));
+    }
+  };
+  if (per_channel) {
+    for (std::size_t c = 0; c < channels; ++c) {
+      if (bound[c] * multiplier(c) >= 0.125) continue;
+      zero_or_halve(c, false, true);
+      bound[c] = 0.0;
+      folded.scale[c] = static_cast<float>(static_cast<double>(at.output_scale) /
+                                           static_cast<double>(at.input_scale) / 65536.0);
+    }
+  }
+  auto bias_codes = folded.bias.edit();
+  for (std::size_t c = 0; c < channels; ++c) {
+    for (;;) {
+      const double m = multiplier(c);
+      require(m < 256.0, Errc::range,
+              "{}: channel {} would be multiplied by {} after the product, the limit is 256; its output range is too "
+              "small for its weights (calibrate on more data, or raise batch norm's eps)",
+              layer, c, m);
+      const double step = static_cast<double>(at.input_scale) * static_cast<double>(folded.scale[scale_index(c)]);
+      const double code = round_half_even(real_bias[c] / step);
+      const double shift = std::ldexp(1.0, std::max(integer::quantize_multiplier(m).shift, 0));
+      if ((bound[c] + std::fabs(code)) * shift < 2147483647.0) {
+        bias_codes[c] = static_cast<std::int32_t>(code);
+        break;
+      }
+      // Per tensor all channels share the scale, so all are halved and the biases before this one are made again.
+      zero_or_halve(c, !per_channel, false);
+      folded.scale[scale_index(c)] *= 2.0f;
+      bound = detail::accumulator_bounds(folded.codes, channel, at);
+      if (!per_channel) c = 0;
+    }
+  }
+  return folded;
+}
+
+}  // namespace stet

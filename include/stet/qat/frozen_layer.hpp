@@ -1,0 +1,153 @@
+#pragma once
+// A quantized layer whose parameters are folded: the training forward is the target's own arithmetic.
+
+#include <stet/autograd/tape.hpp>
+#include <stet/core/bits.hpp>
+#include <stet/integer/requantize.hpp>
+#include <stet/qat/accumulators.hpp>
+#include <stet/qat/fold.hpp>
+#include <stet/qat/layer_kernels.hpp>
+#include <stet/qat/product.hpp>
+#include <stet/qat/qvar.hpp>
+
+#include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+/// A layer that was folded: what runs, and what its gradients need of the parameters before folding.
+struct FrozenLayer {
+  WeightCodes weights{};              ///< codes before folding
+  FoldedWeights folded{};             ///< codes that run
+  integer::Requantizer requantizer{};
+  bool per_channel = true;
+  std::vector<double> k{};            ///< batch norm's factor per channel; empty without batch norm
+  std::vector<double> mean{};         ///< running mean minus the convolution's bias
+  std::vector<double> inverse_std{};  ///< of the running variance
+};
+
+/// Trained parameters of a frozen layer on the tape; those that the layer does not have stay empty.
+struct FrozenParameters {
+  Var<Tensor<float>> w;
+  std::optional<Var<Tensor<float>>> bias{}, gamma{}, beta{};
+};
+
+namespace detail {
+
+// Real value of the layer's output before activation and clamping, at the extreme accumulators.
+inline Range accumulator_range(const AccumulatorStatistics& s, const FoldedWeights& folded, float input_scale) {
+  Range range{3.4e38f, -3.4e38f};
+  for (std::size_t c = 0; c < s.lowest.size(); ++c) {
+    const double unit = static_cast<double>(input_scale) * static_cast<double>(folded.scale[folded.scale.size() == 1 ? 0 : c]);
+    for (const std::int32_t a : {s.lowest[c], s.highest[c]}) {
+      const auto y = static_cast<float>(unit * (static_cast<double>(a) + static_cast<double>(folded.bias[static_cast<std::int64_t>(c)])));
+      range = {std::min(range.lo, y), std::max(range.hi, y)};
+    }
+  }
+  return range;
+}
+
+}  // namespace detail
+
+/// Codes of a folded layer, as the target computes them.
+/// Formula:   code = requantize(acc + bias code); integer/requantize.hpp
+/// Shapes:    x [N,...] -> codes [N,...,C]
+/// Units:     `observed` (may be null) receives the real range before activation and clamping
+/// Gradient:  straight-through, g = dy where the code was not clipped and the activation passes: dbeta = dbias = sum g
+///            (dbias times k), D = gradient of the folded weights, dw = k*D, dgamma = (<W_q, D> - mean*dbeta)/sigma,
+///            dx with the folded codes; not the derivative of the rounding
+/// Source:    numerics.md, Backward
+inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, const FrozenParameters& p,
+                                 FrozenLayer layer, const QParams& out_params, Range* observed) {
+  const Shape out_shape = product.output_shape(x.shape(), p.w.shape());
+  const std::int64_t channels = out_shape.back();
+  const auto inputs = std::tuple(x, p.w, p.bias ? *p.bias : p.w.tape().constant(Tensor<float>()),
+                                 p.gamma ? *p.gamma : p.w.tape().constant(Tensor<float>()),
+                                 p.beta ? *p.beta : p.w.tape().constant(Tensor<float>()));
+  const bool trains = x.wanted() || p.w.wanted() || (p.bias && p.bias->wanted()) || (p.gamma && p.gamma->wanted()) ||
+                      (p.beta && p.beta->wanted());
+  QTensor codes{Tensor<std::int8_t>(out_shape), out_params};
+  Tensor<std::uint32_t> pass(Shape{trains ? bit_words(codes.codes.size()) : 0});
+  std::int8_t* to = codes.codes.edit().data();
+  std::uint32_t* bits = trains ? pass.edit().data() : nullptr;
+  std::optional<AccumulatorCollector> collector;
+  if (observed != nullptr) collector.emplace(channels);
+  product.accumulate(x.value(), layer.folded.codes,
+                     [&](std::int64_t first, std::int64_t rows, const std::int32_t* acc, std::int64_t stride) {
+                       if (trains) {
+                         integer::requantize_rows(acc, stride, rows, channels, layer.requantizer, to + first * channels,
+                                                  bits + first * channels / lane_count);
+                       } else {
+                         integer::requantize_rows(acc, stride, rows, channels, layer.requantizer, to + first * channels);
+                       }
+                       if (collector) collector->add(first, rows, acc, stride);
+                     });
+  if (observed != nullptr) {
+    *observed = detail::accumulator_range(collector->finish(), layer.folded, x.value().params.scale[0]);
+  }
+  if (!trains) return p.w.tape().constant(std::move(codes));
+
+  return record(
+      std::move(codes), inputs,
+      [product, xq = x.value(), layer = std::move(layer), pass, latent = p.w.value()](
+          const Tensor<float>& dy, const auto& dx, const auto& dw, const auto& dbias, const auto& dgamma,
+          const auto& dbeta) {
+        const std::int64_t count = dy.shape().back();
+        const ChannelPattern pattern(count);
+        const ClippedSums sums = clipped_sums(dy.span(), pass.span(), {}, {}, pattern);
+        const auto at = [](const std::vector<float>& scales, std::int64_t c) {
+          return scales[scales.size() == 1 ? 0 : static_cast<std::size_t>(c)];
+        };
+        std::vector<float> slope;
+        for (std::int64_t c = 0; c < count; ++c) slope.push_back(at(layer.folded.scale, c));
+        const Tensor<float> steps = accumulator_gradient(dy, pass.span(), {}, {}, slope, {}, {}, pattern);
+        const bool norm = !layer.k.empty();
+        const Shape channel_shape{count};
+        if (dbeta.wanted() || dbias.wanted()) {
+          std::vector<float> dbeta_values, dbias_values;
+          for (std::size_t c = 0; c < sums.gradient.size(); ++c) {
+            dbeta_values.push_back(static_cast<float>(sums.gradient[c]));
+            dbias_values.push_back(static_cast<float>(sums.gradient[c] * (norm ? layer.k[c] : 1.0)));
+          }
+          if (dbeta.wanted()) dbeta.add(Tensor<float>(channel_shape, dbeta_values));
+          if (dbias.wanted()) dbias.add(Tensor<float>(channel_shape, dbias_values));
+        }
+        if (dx.wanted()) dx.add(product.pull_input(steps, layer.folded.codes, xq.shape()));
+        if (!dw.wanted() && !dgamma.wanted()) return;
+        // D: gradient of the folded real weights.
+        std::vector<float> factor;
+        for (const float s : slope) factor.push_back(xq.params.scale[0] / s);
+        Tensor<float> gradient = product.pull_weight(xq, steps, layer.weights.codes.shape(), factor);
+        if (!norm) {
+          if (dw.wanted()) dw.add(std::move(gradient));
+          return;
+        }
+        const ChannelOf channel = channel_of(gradient.shape(), product.channel_axis());
+        const std::span<float> d = gradient.edit();
+        std::vector<double> inner(static_cast<std::size_t>(count), 0.0);
+        for (std::size_t i = 0; i < d.size(); ++i) {
+          const auto c = static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)));
+          // Quantized weights before folding; per tensor the codes are those of k*W, and k may be 0.
+          double w = static_cast<double>(latent.span()[i]);
+          if (layer.per_channel || layer.k[c] != 0.0) {
+            w = static_cast<double>(layer.weights.codes.span()[i]) *
+                static_cast<double>(at(layer.weights.scale, static_cast<std::int64_t>(c))) /
+                (layer.per_channel ? 1.0 : layer.k[c]);
+          }
+          inner[c] += w * static_cast<double>(d[i]);
+          d[i] *= static_cast<float>(layer.k[c]);
+        }
+        if (dgamma.wanted()) {
+          std::vector<float> values;
+          for (std::size_t c = 0; c < inner.size(); ++c) {
+            values.push_back(static_cast<float>((inner[c] - layer.mean[c] * sums.gradient[c]) * layer.inverse_std[c]));
+          }
+          dgamma.add(Tensor<float>(channel_shape, values));
+        }
+        if (dw.wanted()) dw.add(std::move(gradient));
+      });
+}
+
+}  // namespace stet

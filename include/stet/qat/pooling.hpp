@@ -1,0 +1,72 @@
+#pragma once
+// Pools and the mean over height and width on codes, with their gradients.
+
+#include <stet/autograd/tape.hpp>
+#include <stet/integer/pooling.hpp>
+#include <stet/integer/reduction.hpp>
+#include <stet/ops/pooling.hpp>
+#include <stet/qat/qvar.hpp>
+
+#include <cstdint>
+#include <utility>
+
+namespace stet {
+
+/// Maximum codes of windows.
+/// Shapes:    x [N,H,W,C] -> codes [N,h,w,C]
+/// Gradient:  dy goes to the first maximal code of its window
+inline Var<QTensor> max_pool(const Var<QTensor>& x, const Window& window, integer::Bounds bounds) {
+  QTensor y{Tensor<std::int8_t>(Shape{x.shape()[0], window.h.out, window.w.out, x.shape()[3]}), x.value().params};
+  Tensor<std::uint8_t> tap(x.wanted() ? y.shape() : Shape{0});
+  integer::max_pool(x.value().codes, window, bounds, y.codes.edit(), tap.edit());
+  return record(std::move(y), std::tie(x), [tap, window, input = x.shape()](const Tensor<float>& dy, const auto& dx) {
+    dx.add(max_pool_backward(dy, tap, window, input));
+  });
+}
+
+/// Average codes of windows, padding not counted.
+/// Shapes:    x [N,H,W,C] -> codes [N,h,w,C]
+/// Rounding:  as the target, see integer::average_pool
+/// Gradient:  dy/count to every tap inside the image; straight-through the rounding
+inline Var<QTensor> average_pool(const Var<QTensor>& x, const Window& window, integer::Bounds bounds) {
+  QTensor y{Tensor<std::int8_t>(Shape{x.shape()[0], window.h.out, window.w.out, x.shape()[3]}), x.value().params};
+  integer::average_pool(x.value().codes, window, bounds, y.codes.edit());
+  return record(std::move(y), std::tie(x), [window, input = x.shape()](const Tensor<float>& dy, const auto& dx) {
+    dx.add(avg_pool_backward(dy, window, false, input));
+  });
+}
+
+/// Real range of the means over height and width.
+inline Range mean_range(const QTensor& x) {
+  const Shape& s = x.shape();
+  Range range{3.4e38f, -3.4e38f};
+  const std::int64_t pixels = s[1] * s[2];
+  std::vector<std::int32_t> sums(static_cast<std::size_t>(s[3]));
+  for (std::int64_t n = 0; n < s[0]; ++n) {
+    std::fill(sums.begin(), sums.end(), 0);
+    const std::int8_t* from = x.codes.data() + n * pixels * s[3];
+    std::int32_t* to = sums.data();
+    for (std::int64_t p = 0; p < pixels; ++p, from += s[3]) {
+      lanes(s[3], [=](std::int64_t c) { to[c] += from[c]; });
+    }
+    for (const std::int32_t sum : sums) {
+      const float mean = x.params.scale[0] * (static_cast<float>(sum) / static_cast<float>(pixels) -
+                                              static_cast<float>(x.params.zero_point[0]));
+      range = {std::min(range.lo, mean), std::max(range.hi, mean)};
+    }
+  }
+  return range;
+}
+
+/// Mean codes over height and width, as the target takes them.
+/// Shapes:    x [N,H,W,C] -> codes [N,C]
+/// Gradient:  dy/(H*W) to every pixel where the code is inside its bounds or at one of them; straight-through
+inline Var<QTensor> mean(const Var<QTensor>& x, const integer::MeanParameters& p, const QParams& out) {
+  QTensor y{Tensor<std::int8_t>(Shape{x.shape()[0], x.shape()[3]}), out};
+  integer::mean(x.value().codes, p, y.codes.edit());
+  return record(std::move(y), std::tie(x), [input = x.shape()](const Tensor<float>& dy, const auto& dx) {
+    dx.add(global_average_pool_backward(dy, input));
+  });
+}
+
+}  // namespace stet

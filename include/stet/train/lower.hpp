@@ -1,0 +1,129 @@
+#pragma once
+// lower(): what a unit becomes on the target. evaluate, the frozen training forward and convert all call it.
+
+#include <stet/graph/integer_model.hpp>
+#include <stet/integer/layer.hpp>
+#include <stet/qat/fold.hpp>
+#include <stet/qat/frozen_layer.hpp>
+#include <stet/train/qat_model.hpp>
+
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace stet {
+
+/// Kind of the layer that a unit with weights is.
+inline integer::LayerKind layer_kind(UnitKind kind) {
+  return kind == UnitKind::conv2d             ? integer::LayerKind::convolution
+         : kind == UnitKind::depthwise_conv2d ? integer::LayerKind::depthwise
+                                              : integer::LayerKind::linear;
+}
+
+/// Product of a unit with weights, from its node's attributes.
+inline Product product_of(const Graph& graph, const Unit& unit) {
+  const graph::Operator& o = graph.nodes()[static_cast<std::size_t>(unit.node)].op;
+  if (const auto* conv = graph::as<graph::op::Conv2D>(o)) {
+    return Product::conv2d({.stride = conv->stride, .padding = conv->padding, .dilation = conv->dilation,
+                            .groups = conv->groups});
+  }
+  if (const auto* depthwise = graph::as<graph::op::DepthwiseConv2D>(o)) {
+    return Product::depthwise({.stride = depthwise->stride, .padding = depthwise->padding,
+                               .dilation = depthwise->dilation});
+  }
+  return Product::linear();
+}
+
+namespace detail {
+
+inline std::span<const float> bias_of(const QatModel& qat, const Unit& unit) {
+  const Parameter* p = qat.model().find_parameter(qat.node_name(unit.node) + ".bias");
+  return p == nullptr ? std::span<const float>() : p->value.span();
+}
+
+}  // namespace detail
+
+/// Folds a unit with weights from the present parameters and running statistics.
+/// Errors:    Errc::state if a range is missing; Errc::range as fold()
+inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit) {
+  const Model& model = qat.model();
+  const std::string& name = qat.node_name(unit.node);
+  const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
+  const Tensor<float>& w = model.parameter(name + ".weight").value;
+  const std::span<const float> bias = detail::bias_of(qat, unit);
+  FrozenLayer layer;
+  layer.per_channel = unit.weights.per_channel;
+  NormView norm;
+  std::vector<float> k;
+  if (unit.batch_norm >= 0) {
+    const std::string& bn = qat.node_name(unit.batch_norm);
+    norm = {model.parameter(bn + ".gamma").value.span(), model.parameter(bn + ".beta").value.span(),
+            model.buffer(bn + ".mean").span(), model.buffer(bn + ".variance").span(),
+            graph::as<graph::op::BatchNorm>(qat.graph().nodes()[static_cast<std::size_t>(unit.batch_norm)].op)->eps};
+    for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
+      layer.k.push_back(norm.factor(c));
+      layer.mean.push_back(static_cast<double>(norm.mean[c]) - (bias.empty() ? 0.0 : static_cast<double>(bias[c])));
+      layer.inverse_std.push_back(1.0 / std::sqrt(static_cast<double>(norm.variance[c]) + static_cast<double>(norm.eps)));
+      if (!unit.weights.per_channel) k.push_back(static_cast<float>(layer.k.back()));
+    }
+  }
+  layer.weights = quantize_weights(w, axis, unit.weights, k);
+  const QParams& in = qat.params_of(unit.inputs[0]);
+  const QParams& out = qat.params(unit);
+  layer.folded = fold(name, layer.weights, axis, unit.weights.per_channel, bias,
+                      unit.batch_norm >= 0 ? &norm : nullptr,
+                      {in.scale[0], in.zero_point[0], in.grid, out.scale[0]});
+  layer.requantizer = integer::layer_requantizer(qat.recipe().target, layer_kind(unit.kind), in, layer.folded.scale,
+                                                 layer.folded.bias.span(), out, unit.activation);
+  return layer;
+}
+
+/// The integer operator of a unit.
+/// Errors:    as fold_unit
+inline IntegerOperator lower(const QatModel& qat, const Unit& unit) {
+  namespace op = graph::op;
+  const graph::Operator& o = qat.graph().nodes()[static_cast<std::size_t>(unit.node)].op;
+  switch (unit.kind) {
+    case UnitKind::quantize: return integer_op::Quantize{};
+    case UnitKind::conv2d: {
+      const auto& a = *graph::as<op::Conv2D>(o);
+      FoldedWeights f = fold_unit(qat, unit).folded;
+      return integer_op::Conv2D{a.stride, a.dilation, a.padding, a.groups, f.codes, f.scale, f.bias, unit.activation};
+    }
+    case UnitKind::depthwise_conv2d: {
+      const auto& a = *graph::as<op::DepthwiseConv2D>(o);
+      FoldedWeights f = fold_unit(qat, unit).folded;
+      return integer_op::DepthwiseConv2D{a.stride, a.dilation, a.padding,    a.multiplier,
+                                         f.codes,  f.scale,    f.bias, unit.activation};
+    }
+    case UnitKind::linear: {
+      FoldedWeights f = fold_unit(qat, unit).folded;
+      return integer_op::Linear{f.codes, f.scale, f.bias, unit.activation};
+    }
+    case UnitKind::add: return integer_op::Add{unit.activation};
+    case UnitKind::sub: return integer_op::Sub{unit.activation};
+    case UnitKind::mul: return integer_op::Mul{unit.activation};
+    case UnitKind::max_pool: {
+      const auto& a = *graph::as<op::MaxPool>(o);
+      return integer_op::MaxPool{a.size, op::pool_stride(a.size, a.stride), a.padding};
+    }
+    case UnitKind::average_pool: {
+      const auto& a = *graph::as<op::AveragePool>(o);
+      return integer_op::AveragePool{a.size, op::pool_stride(a.size, a.stride), a.padding};
+    }
+    case UnitKind::mean: return integer_op::Mean{};
+    case UnitKind::concat: return integer_op::Concat{graph::as<op::Concat>(o)->axis};
+    case UnitKind::pad: {
+      const auto& a = *graph::as<op::Pad>(o);
+      return integer_op::Pad{a.top, a.bottom, a.left, a.right};
+    }
+    case UnitKind::transpose: return integer_op::Transpose{graph::as<op::Transpose>(o)->axes};
+    case UnitKind::clamp: return integer_op::Clamp{unit.activation};
+    case UnitKind::reshape:
+    case UnitKind::dropout: return integer_op::Reshape{};
+  }
+  fail(Errc::range, "lower: unknown unit");
+}
+
+}  // namespace stet

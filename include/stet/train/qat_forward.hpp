@@ -1,0 +1,264 @@
+#pragma once
+// Forward pass of a QatModel on the tape. Between the quantized input and the dequantized logits every value is codes.
+
+#include <stet/integer/input_output.hpp>
+#include <stet/qat/elementwise.hpp>
+#include <stet/qat/fake_quantize.hpp>
+#include <stet/qat/live_layer.hpp>
+#include <stet/qat/pooling.hpp>
+#include <stet/qat/shape.hpp>
+#include <stet/train/fit.hpp>
+#include <stet/train/lower.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+namespace detail {
+
+inline Range after(Activation activation, Range r) {
+  if (activation == Activation::none) return r;
+  r = {std::max(r.lo, 0.0f), std::max(r.hi, 0.0f)};
+  if (activation == Activation::relu6) r = {std::min(r.lo, 6.0f), std::min(r.hi, 6.0f)};
+  return r;
+}
+
+// Runs the units of a model. With `trained` null nothing is recorded and nothing moves: evaluation.
+class UnitRunner {
+ public:
+  using Observe = FunctionRef<void(int node, const QTensor& codes)>;
+
+  UnitRunner(Tape& tape, const QatModel& qat, QatModel* trained, Rng* rng) : tape_(tape), qat_(qat), trained_(trained), rng_(rng) {}
+
+  Var<QTensor> run(const Tensor<float>& x, const Observe* observe) {
+    const Graph& graph = qat_.graph();
+    std::vector<int> readers(graph.nodes().size(), 0);
+    for (const Unit& unit : qat_.units()) {
+      for (const int in : unit.inputs) ++readers[static_cast<std::size_t>(in)];
+    }
+    for (const int out : graph.outputs()) ++readers[static_cast<std::size_t>(out)];
+    values_.resize(graph.nodes().size());
+    for (const Unit& unit : qat_.units()) {
+      auto& slot = values_[static_cast<std::size_t>(unit.output)];
+      slot.emplace(unit.kind == UnitKind::quantize ? quantize_input(unit, x) : run_unit(unit));
+      if (observe != nullptr) (*observe)(unit.output, slot->value());
+      for (const int in : unit.inputs) {
+        if (--readers[static_cast<std::size_t>(in)] == 0) values_[static_cast<std::size_t>(in)].reset();
+      }
+    }
+    if (trained_ != nullptr) {
+      for (Quantizer& q : trained_->quantizers()) q.end_step();
+    }
+    return *values_[static_cast<std::size_t>(graph.outputs()[0])];
+  }
+
+ private:
+  const Target& target() const { return qat_.recipe().target; }
+  const graph::Operator& op(const Unit& unit) const { return qat_.graph().nodes()[static_cast<std::size_t>(unit.node)].op; }
+  const Var<QTensor>& input(const Unit& unit, std::size_t i = 0) const {
+    return *values_[static_cast<std::size_t>(unit.inputs[i])];
+  }
+  Quantizer* following(const Unit& unit) {
+    if (trained_ == nullptr) return nullptr;
+    Quantizer& q = trained_->quantizer(unit.quantizer);
+    return q.follows() ? &q : nullptr;
+  }
+  void observe(const Unit& unit, const Range& range) {
+    if (Quantizer* q = following(unit)) q->observe(after(unit.activation, range));
+  }
+  integer::Quantized quantized(const Var<QTensor>& x) const {
+    return {x.value().params.scale[0], x.value().params.zero_point[0]};
+  }
+  integer::QuantizedOutput output(const Unit& unit) const {
+    const QParams& p = qat_.params(unit);
+    return {p.scale[0], p.zero_point[0], unit.activation, p.grid};
+  }
+  Window window(const Unit& unit, Pair size, Pair stride, const Padding& padding) const {
+    const Shape& x = input(unit).shape();
+    return make_window(qat_.node_name(unit.node).c_str(), x[1], x[2], size, graph::op::pool_stride(size, stride), 1, padding);
+  }
+
+  Var<QTensor> quantize_input(const Unit& unit, const Tensor<float>& x) {
+    const Shape& wanted = qat_.graph().nodes()[static_cast<std::size_t>(unit.node)].shape;
+    require(x.shape().rank() > 0 && x.shape().unbatched() == wanted && x.shape()[0] > 0, Errc::shape,
+            "forward: model expects input [N] + {}, got {}", wanted, x.shape());
+    if (following(unit) != nullptr) observe(unit, min_max(x.span()));
+    QTensor codes{Tensor<std::int8_t>(x.shape()), qat_.params(unit)};
+    integer::quantize_input(target().input, x.span(), codes.params.scale[0], codes.params.zero_point[0], codes.params.grid,
+                            codes.codes.edit());
+    return tape_.constant(std::move(codes));
+  }
+
+  Var<Tensor<float>> parameter(const std::string& name) {
+    if (trained_ == nullptr) return tape_.constant(qat_.model().parameter(name).value);
+    return tape_.parameter(trained_->model().parameter(name));
+  }
+
+  Var<QTensor> run_layer(const Unit& unit) {
+    const Product product = product_of(qat_.graph(), unit);
+    const std::string& name = qat_.node_name(unit.node);
+    Range range;
+    Range* observed = following(unit) != nullptr ? &range : nullptr;
+    const auto finish = [&](Var<QTensor> y) {
+      if (observed != nullptr) observe(unit, range);
+      return y;
+    };
+    const std::string bn = unit.batch_norm < 0 ? std::string() : qat_.node_name(unit.batch_norm);
+    if (trained_ != nullptr && unit.batch_norm >= 0 && !qat_.batch_norm_frozen()) {
+      const auto& attributes = *graph::as<graph::op::BatchNorm>(qat_.graph().nodes()[static_cast<std::size_t>(unit.batch_norm)].op);
+      const QParams& out = qat_.params(unit);
+      const integer::Bounds bounds = integer::clamp_bounds(target().weighted_clamp, unit.activation, out.scale[0],
+                                                           out.zero_point[0], out.grid);
+      const LiveNorm norm{parameter(bn + ".gamma"), parameter(bn + ".beta"), &trained_->model().buffer(bn + ".mean"),
+                          &trained_->model().buffer(bn + ".variance"), bias_of(qat_, unit), attributes.eps,
+                          attributes.momentum};
+      return finish(live_layer(product, input(unit), parameter(name + ".weight"), unit.weights, norm,
+                               {out.scale[0], out.zero_point[0], bounds.lo, bounds.hi, unit.activation != Activation::none},
+                               out, observed));
+    }
+    FrozenParameters p{parameter(name + ".weight")};
+    if (qat_.model().find_parameter(name + ".bias") != nullptr) p.bias = parameter(name + ".bias");
+    if (unit.batch_norm >= 0) {
+      p.gamma = parameter(bn + ".gamma");
+      p.beta = parameter(bn + ".beta");
+    }
+    return finish(frozen_layer(product, input(unit), p, fold_unit(qat_, unit), qat_.params(unit), observed));
+  }
+
+  Var<QTensor> run_binary(const Unit& unit) {
+    const Var<QTensor>& a = input(unit, 0);
+    const Var<QTensor>& b = input(unit, 1);
+    const bool subtract = unit.kind == UnitKind::sub;
+    if (following(unit) != nullptr) {
+      const Elementwise kind = unit.kind == UnitKind::mul ? Elementwise::mul : subtract ? Elementwise::sub : Elementwise::add;
+      observe(unit, elementwise_range(kind, a.value(), b.value()));
+    }
+    if (unit.kind == UnitKind::mul) {
+      return multiply(a, b, integer::make_multiply(target(), quantized(a), quantized(b), output(unit)), qat_.params(unit));
+    }
+    return add(a, b, integer::make_add(target(), quantized(a), quantized(b), output(unit), subtract), qat_.params(unit));
+  }
+
+  Var<QTensor> run_unit(const Unit& unit) {
+    namespace op_ = graph::op;
+    switch (unit.kind) {
+      case UnitKind::conv2d:
+      case UnitKind::depthwise_conv2d:
+      case UnitKind::linear: return run_layer(unit);
+      case UnitKind::add:
+      case UnitKind::sub:
+      case UnitKind::mul: return run_binary(unit);
+      case UnitKind::max_pool: {
+        const auto& a = *graph::as<op_::MaxPool>(op(unit));
+        const Window w = window(unit, a.size, a.stride, a.padding);
+        const integer::QuantizedOutput y = output(unit);
+        return max_pool(input(unit), w, integer::max_pool_bounds(target(), Activation::none, y.scale, y.zero_point, w, y.grid));
+      }
+      case UnitKind::average_pool: {
+        const auto& a = *graph::as<op_::AveragePool>(op(unit));
+        const integer::QuantizedOutput y = output(unit);
+        return average_pool(input(unit), window(unit, a.size, a.stride, a.padding),
+                            integer::average_pool_bounds(target(), Activation::none, y.scale, y.zero_point, y.grid));
+      }
+      case UnitKind::mean: {
+        const Var<QTensor>& x = input(unit);
+        if (following(unit) != nullptr) observe(unit, mean_range(x.value()));
+        const integer::Quantized in = quantized(x);
+        const integer::QuantizedOutput y = output(unit);
+        return mean(x, integer::make_mean(target(), in.scale, in.zero_point, y.scale, y.zero_point,
+                                          x.shape()[1] * x.shape()[2], y.grid),
+                    qat_.params(unit));
+      }
+      case UnitKind::concat: {
+        const int axis = graph::as<op_::Concat>(op(unit))->axis + 1;
+        Var<QTensor> y = input(unit, 0);
+        for (std::size_t i = 1; i < unit.inputs.size(); ++i) y = concat(y, input(unit, i), axis);
+        return y;
+      }
+      case UnitKind::pad: {
+        const auto& a = *graph::as<op_::Pad>(op(unit));
+        return pad(input(unit), {{0, 0}, {a.top, a.bottom}, {a.left, a.right}, {0, 0}});
+      }
+      case UnitKind::reshape:
+        return reshape(input(unit), qat_.graph().nodes()[static_cast<std::size_t>(unit.output)].shape.batched(input(unit).shape()[0]));
+      case UnitKind::transpose: {
+        std::vector<int> order{0};
+        for (const int axis : graph::as<op_::Transpose>(op(unit))->axes) order.push_back(axis + 1);
+        return transpose(input(unit), std::move(order));
+      }
+      case UnitKind::clamp: return clamp(input(unit), integer::make_clamp(target(), output(unit)));
+      case UnitKind::dropout: {
+        if (trained_ == nullptr || qat_.batch_norm_frozen()) return input(unit);
+        require(rng_ != nullptr, Errc::state, "forward: {} needs random numbers in training; set ForwardOptions::rng",
+                qat_.node_name(unit.node));
+        return dropout(input(unit), static_cast<double>(graph::as<op_::Dropout>(op(unit))->rate), *rng_);
+      }
+      case UnitKind::quantize: break;
+    }
+    fail(Errc::range, "forward: unknown unit");
+  }
+
+  Tape& tape_;
+  const QatModel& qat_;
+  QatModel* trained_;
+  Rng* rng_;
+  std::vector<std::optional<Var<QTensor>>> values_;
+};
+
+inline void require_one_output(const QatModel& qat) {
+  require(qat.graph().outputs().size() == 1, Errc::unsupported,
+          "forward: a quantized model is trained on one output, this one has {}", qat.graph().outputs().size());
+}
+
+// Training before fake quantization starts: the float model, watched.
+inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tensor<float>& x, ForwardOptions options) {
+  std::vector<int> unit_of(qat.graph().nodes().size(), -1);
+  for (std::size_t i = 0; i < qat.units().size(); ++i) unit_of[static_cast<std::size_t>(qat.units()[i].output)] = static_cast<int>(i);
+  options.observe = [&, inner = std::move(options.observe)](int node, const Tensor<float>& value) {
+    const int unit = unit_of[static_cast<std::size_t>(node)];
+    if (unit >= 0) qat.quantizer(qat.units()[static_cast<std::size_t>(unit)].quantizer).observe(min_max(value.span()));
+    if (inner) inner(node, value);
+  };
+  Var<Tensor<float>> y = forward(tape, qat.model(), x, Mode::training, options);
+  for (Quantizer& q : qat.quantizers()) q.end_step();
+  return y;
+}
+
+}  // namespace detail
+
+/// Runs a quantized model on the tape. Evaluation computes what the integer engine computes, whatever the stage of
+/// training; training normalizes in float while batch norm is live and runs the deployed arithmetic once it is frozen.
+/// Shapes:    x [N] + the input's shape -> logits [N] + the output's shape, in real units
+/// Gradient:  straight-through, see live_layer and frozen_layer
+/// Errors:    Errc::shape if x does not fit; Errc::state if a range is missing
+inline Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
+                                  const ForwardOptions& options = {}) {
+  detail::require_one_output(qat);
+  if (mode == Mode::training && !qat.quantizing()) return detail::observed_forward(tape, qat, x, options);
+  qat.require_calibrated("forward");
+  detail::UnitRunner runner(tape, qat, mode == Mode::training ? &qat : nullptr, options.rng);
+  return dequantize(runner.run(x, nullptr));
+}
+
+/// Output codes of a quantized model in evaluation; `observe` (if given) sees the codes of every unit, by graph node.
+inline QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
+                           FunctionRef<void(int node, const QTensor& codes)> observe) {
+  detail::require_one_output(qat);
+  qat.require_calibrated("infer");
+  Tape tape;
+  return detail::UnitRunner(tape, qat, nullptr, nullptr).run(x, &observe).value();
+}
+
+/// Logits of a quantized model in evaluation.
+inline Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
+  return dequantize(infer_codes(qat, x, [](int, const QTensor&) {}));
+}
+
+/// Trained tensors of a quantized model; weight decay applies to weights only.
+inline std::vector<ParameterRef> parameter_refs(QatModel& qat) { return parameter_refs(qat.model()); }
+
+}  // namespace stet

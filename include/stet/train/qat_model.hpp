@@ -1,0 +1,116 @@
+#pragma once
+// QatModel: a model with quantizers on its activations, on the way from calibration to deployed integers.
+
+#include <stet/graph/model.hpp>
+#include <stet/qat/recipe.hpp>
+#include <stet/train/unit.hpp>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+/// Model + quantizers + which value has which. Made by prepare(); a copy is independent.
+class QatModel {
+ public:
+  /// Errors:    Errc::unsupported listing all nodes that the recipe's target cannot run
+  QatModel(Model model, Recipe recipe)
+      : model_(std::move(model)), recipe_(std::move(recipe)), plan_(plan_units(model_.graph(), recipe_)) {
+    std::vector<std::string> names(plan_.quantizer_bits.size());
+    for (const Unit& unit : plan_.units) {
+      std::string& name = names[static_cast<std::size_t>(unit.quantizer)];
+      if (name.empty()) name = node_name(unit.output);
+    }
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      quantizers_.emplace_back(names[i], Grid::activation(plan_.quantizer_bits[i]), recipe_.observer);
+    }
+  }
+
+  [[nodiscard]] Model& model() { return model_; }
+  [[nodiscard]] const Model& model() const { return model_; }
+  [[nodiscard]] const Graph& graph() const { return model_.graph(); }
+  [[nodiscard]] const Recipe& recipe() const { return recipe_; }
+  [[nodiscard]] const std::vector<Unit>& units() const { return plan_.units; }
+
+  [[nodiscard]] std::vector<Quantizer>& quantizers() { return quantizers_; }
+  [[nodiscard]] const std::vector<Quantizer>& quantizers() const { return quantizers_; }
+  [[nodiscard]] Quantizer& quantizer(int index) { return quantizers_[static_cast<std::size_t>(index)]; }
+  [[nodiscard]] const Quantizer& quantizer(int index) const { return quantizers_[static_cast<std::size_t>(index)]; }
+  /// Quantizer of a node's value by node name, e.g. to fix its range.
+  /// Errors:    Errc::range if no unit makes a value of this name
+  [[nodiscard]] Quantizer& quantizer(std::string_view node) {
+    for (const Unit& unit : plan_.units) {
+      if (node_name(unit.output) == node) return quantizer(unit.quantizer);
+    }
+    fail(Errc::range, "QatModel: no quantized value is named {}", node);
+  }
+  /// Scale and zero point of a unit's output.
+  [[nodiscard]] const QParams& params(const Unit& unit) const { return quantizer(unit.quantizer).params(); }
+  /// Scale and zero point of the value of a node that a unit reads.
+  [[nodiscard]] const QParams& params_of(int node) const {
+    return quantizer(plan_.quantizer_of[static_cast<std::size_t>(node)]).params();
+  }
+
+  [[nodiscard]] bool calibrated() const {
+    for (const Quantizer& q : quantizers_) {
+      if (!q.calibrated()) return false;
+    }
+    return true;
+  }
+  /// Errors:    Errc::state naming the first quantizer without a range
+  void require_calibrated(const char* op) const {
+    for (const Quantizer& q : quantizers_) {
+      require(q.calibrated(), Errc::state, "{}: {} has no range yet; call calibrate(model, data) before", op, q.name());
+    }
+  }
+
+  /// Whether training steps quantize (they do not before QatSchedule::quantize_at).
+  [[nodiscard]] bool quantizing() const { return quantizing_; }
+  /// Whether training steps run the folded, deployed arithmetic.
+  [[nodiscard]] bool batch_norm_frozen() const { return batch_norm_frozen_; }
+  void start_quantizing() {
+    for (Quantizer& q : quantizers_) q.start();
+    quantizing_ = true;
+  }
+  void freeze_ranges() {
+    for (Quantizer& q : quantizers_) q.freeze();
+  }
+  void freeze_batch_norm() { batch_norm_frozen_ = true; }
+
+  /// Enters the phases of the recipe's schedule that begin at or before this part of the run, 0 to 1.
+  /// Errors:    Errc::state if a quantizer has no range
+  void advance(double progress) {
+    const QatSchedule& schedule = recipe_.schedule;
+    if (!quantizing_ && progress >= schedule.quantize_at) {
+      require_calibrated("fit");
+      start_quantizing();
+    }
+    if (progress >= schedule.freeze_ranges_at) freeze_ranges();
+    if (progress >= schedule.freeze_batch_norm_at) freeze_batch_norm();
+  }
+
+  /// Visits the state beside parameters and buffers by name, for checkpoints.
+  template <class F>
+  void fields(F&& f) {
+    f("quantizing", quantizing_);
+    f("batch_norm_frozen", batch_norm_frozen_);
+    for (Quantizer& q : quantizers_) {
+      q.fields([&](const std::string& field, auto& value) { f(q.name() + "." + field, value); });
+    }
+  }
+
+  [[nodiscard]] const std::string& node_name(int node) const {
+    return model_.graph().nodes()[static_cast<std::size_t>(node)].name;
+  }
+
+ private:
+  Model model_;
+  Recipe recipe_;
+  UnitPlan plan_;
+  std::vector<Quantizer> quantizers_;
+  bool quantizing_ = false;
+  bool batch_norm_frozen_ = false;
+};
+
+}  // namespace stet

@@ -1,0 +1,168 @@
+// fold(): integers that the target executes, equal to float batch norm up to one output step.
+
+#include <stet/core/random.hpp>
+#include <stet/qat/fold.hpp>
+
+#include "../support/catch.hpp"
+
+#include <cmath>
+#include <vector>
+
+using namespace stet;
+
+namespace {
+
+struct Layer {
+  Tensor<float> w;
+  std::vector<float> gamma, beta, mean, variance, bias;
+  LayerScales at;
+  NormView norm() const { return {gamma, beta, mean, variance, 1e-5f}; }
+};
+
+Layer random_layer(Rng& rng, std::int64_t channels, std::int64_t depth) {
+  Layer layer;
+  layer.w = Tensor<float>(Shape{channels, 1, 1, depth});
+  for (float& w : layer.w.edit()) w = static_cast<float>(rng.normal() * 0.2);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    layer.gamma.push_back(static_cast<float>(rng.normal()));
+    layer.beta.push_back(static_cast<float>(rng.normal()));
+    layer.mean.push_back(static_cast<float>(rng.normal()));
+    layer.variance.push_back(static_cast<float>(std::exp(2.0 * rng.normal())));
+    layer.bias.push_back(static_cast<float>(rng.normal()));
+  }
+  layer.at = {0.02f, -128, Grid::int8(), 0.03f};
+  return layer;
+}
+
+// Real output of the folded layer for given input codes, without rounding to the output grid.
+double folded_value(const FoldedWeights& f, const Layer& layer, std::int64_t c, const std::vector<int>& q) {
+  const auto depth = static_cast<std::int64_t>(q.size());
+  std::int64_t acc = f.bias[c];
+  for (std::int64_t i = 0; i < depth; ++i) {
+    acc += std::int64_t{f.codes[c * depth + i]} * (q[static_cast<std::size_t>(i)] - layer.at.input_zero_point);
+  }
+  const float s = f.scale[f.scale.size() == 1 ? 0 : static_cast<std::size_t>(c)];
+  return static_cast<double>(acc) * static_cast<double>(layer.at.input_scale) * static_cast<double>(s);
+}
+
+double float_value(const WeightCodes& w, const Layer& layer, std::int64_t c, const std::vector<int>& q,
+                   bool per_channel) {
+  const auto ci = static_cast<std::size_t>(c);
+  const auto depth = static_cast<std::int64_t>(q.size());
+  double u = 0;
+  for (std::int64_t i = 0; i < depth; ++i) {
+    u += static_cast<double>(w.codes[c * depth + i]) * (q[static_cast<std::size_t>(i)] - layer.at.input_zero_point);
+  }
+  u *= static_cast<double>(layer.at.input_scale) * static_cast<double>(w.scale[per_channel ? ci : 0]);
+  const double k = layer.norm().factor(ci);
+  const double centred = static_cast<double>(layer.bias[ci]) - static_cast<double>(layer.mean[ci]);
+  return (per_channel ? u * k : u) + centred * k + static_cast<double>(layer.beta[ci]);
+}
+
+}  // namespace
+
+TEST_CASE("folded integers equal float batch norm within an eighth of an output step", "[bits]") {
+  Rng rng(7);
+  for (const bool per_channel : {true, false}) {
+    for (int round = 0; round < 20; ++round) {
+      Layer layer = random_layer(rng, 8, 27);
+      std::vector<float> k;
+      for (std::size_t c = 0; c < 8; ++c) k.push_back(static_cast<float>(layer.norm().factor(c)));
+      const NormView norm = layer.norm();
+      const WeightCodes w = quantize_weights(layer.w, 0, {8, per_channel}, per_channel ? std::vector<float>{} : k);
+      const FoldedWeights f = fold("test", w, 0, per_channel, layer.bias, &norm, layer.at);
+      for (std::int64_t c = 0; c < 8; ++c) {
+        std::vector<int> q(27);
+        for (int& v : q) v = static_cast<int>(rng.below(256)) - 128;
+        const double got = folded_value(f, layer, c, q);
+        const double want = float_value(w, layer, c, q, per_channel);
+        INFO("channel " << c << " per channel " << per_channel);
+        CHECK(std::fabs(got - want) < 0.126 * 0.03);
+      }
+    }
+  }
+}
+
+TEST_CASE("codes survive the fold: only signs of channels with negative gamma change", "[bits]") {
+  Rng rng(3);
+  const Layer layer = random_layer(rng, 16, 9);
+  const NormView norm = layer.norm();
+  const WeightCodes w = quantize_weights(layer.w, 0, {8, true});
+  const FoldedWeights f = fold("test", w, 0, true, layer.bias, &norm, layer.at);
+  for (std::int64_t c = 0; c < 16; ++c) {
+    const int sign = layer.gamma[static_cast<std::size_t>(c)] < 0 ? -1 : 1;
+    for (std::int64_t i = 0; i < 9; ++i) CHECK(f.codes[c * 9 + i] == sign * w.codes[c * 9 + i]);
+    const double k = std::fabs(norm.factor(static_cast<std::size_t>(c)));
+    CHECK(f.scale[static_cast<std::size_t>(c)] ==
+          static_cast<float>(static_cast<double>(w.scale[static_cast<std::size_t>(c)]) * k));
+  }
+}
+
+TEST_CASE("dead and tiny channels keep their bias within a step and their multiplier in range", "[bits]") {
+  Rng rng(11);
+  for (int round = 0; round < 200; ++round) {
+    Layer layer = random_layer(rng, 4, 9);
+    layer.gamma[0] = 0.0f;
+    for (std::size_t i = 0; i < 9; ++i) layer.w.edit()[9 + i] = 0.0f;
+    layer.gamma[2] = static_cast<float>(std::exp2(-40.0 * rng.uniform()));
+    layer.variance[3] = static_cast<float>(std::exp2(20.0 * rng.uniform()));
+    for (float& b : layer.beta) b *= static_cast<float>(std::exp2(12.0 * rng.uniform()));
+    const NormView norm = layer.norm();
+    const WeightCodes w = quantize_weights(layer.w, 0, {8, true});
+    const FoldedWeights f = fold("test", w, 0, true, layer.bias, &norm, layer.at);
+    for (std::int64_t c = 0; c < 4; ++c) {
+      std::vector<int> q(9);
+      for (int& v : q) v = static_cast<int>(rng.below(256)) - 128;
+      const double limit = 16384.0 * 0.03;
+      const double m = static_cast<double>(layer.at.input_scale) * static_cast<double>(f.scale[static_cast<std::size_t>(c)]) /
+                       static_cast<double>(layer.at.output_scale);
+      CHECK(m > std::exp2(-32));
+      CHECK(m < 256.0);
+      const double got = folded_value(f, layer, c, q);
+      const double want = float_value(w, layer, c, q, true);
+      INFO("channel " << c << " of round " << round << ": " << got << " for " << want);
+      // On the output grid, which is all that is seen of it.
+      const auto seen = [&](double v) { return std::clamp(v, -limit, limit) / 0.03; };
+      CHECK(std::fabs(std::clamp(seen(got), -300.0, 300.0) - std::clamp(seen(want), -300.0, 300.0)) < 1.0);
+    }
+  }
+}
+
+TEST_CASE("accumulators with bias always fit 32 bits after the fold", "[bits]") {
+  Layer layer;
+  layer.w = Tensor<float>::filled({1, 1, 1, 66000}, 1.0f);
+  layer.at = {1.0f, -128, Grid::int8(), 4.0f};
+  const std::vector<float> bias{3e6f};
+  const WeightCodes w = quantize_weights(layer.w, 0, {8, true});
+  const FoldedWeights f = fold("test", w, 0, true, bias, nullptr, layer.at);
+  double reach = std::fabs(static_cast<double>(f.bias[0]));
+  for (const std::int8_t q : f.codes.span()) reach += 255.0 * std::abs(q);
+  CHECK(reach < 2147483647.0);
+}
+
+TEST_CASE("low-bit codes are stored as large as int8 allows", "[bits]") {
+  for (int bits = 2; bits <= 8; ++bits) {
+    const Tensor<float> w({1, 4}, {1.0f, -1.0f, 0.4f, 0.0f});
+    const WeightCodes codes = quantize_weights(w, 0, {bits, true});
+    const int top = (1 << (bits - 1)) - 1;
+    CHECK(codes.codes[0] > 63);
+    CHECK(codes.codes[0] == -codes.codes[1]);
+    CHECK(codes.codes[0] % top == 0);
+    CHECK(static_cast<float>(codes.codes[0]) * codes.scale[0] == Approx(1.0f));
+  }
+}
+
+TEST_CASE("fold refuses what no target can run, naming layer and channel") {
+  const Tensor<float> w({1, 2}, {100.0f, -50.0f});
+  const WeightCodes codes = quantize_weights(w, 0, {8, true});
+  const std::vector<float> bias{0.0f};
+  try {
+    (void)fold("head", codes, 0, true, bias, nullptr, {1.0f, 0, Grid::int8(), 1e-3f});
+    FAIL("expected an error");
+  } catch (const Error& e) {
+    CHECK(e.code() == Errc::range);
+    CHECK(std::string(e.what()).find("head: channel 0") != std::string::npos);
+  }
+  const std::vector<float> broken{std::nanf("")};
+  CHECK_THROWS_AS(fold("head", codes, 0, true, broken, nullptr, {1.0f, 0, Grid::int8(), 1.0f}), Error);
+}
