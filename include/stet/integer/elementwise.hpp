@@ -4,15 +4,18 @@
 #include <stet/core/rounding.hpp>
 #include <stet/integer/clamp.hpp>
 #include <stet/integer/codes.hpp>
+#include <stet/integer/kernel/blocks.hpp>
+#include <stet/integer/kernel/elements.hpp>
 #include <stet/integer/kernel/isa.hpp>
 #include <stet/integer/multiplier.hpp>
 #include <stet/integer/pass_bits.hpp>
 #include <stet/integer/target.hpp>
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 namespace stet::integer {
@@ -190,71 +193,116 @@ inline namespace STET_INTEGER_ISA {
 
 namespace loops {
 
-// Element rules: the code minus the zero point, and whether a gradient passes a relu (the sum before its last rounding).
+using kernel::block_elements;
+using kernel::Block32;
+
+// Multiplier and shift of one factor, repeated for a block.
+struct RepeatedMultiplier {
+  Block32 multiplier, shift;
+  explicit RepeatedMultiplier(QuantizedMultiplier m) {
+    std::fill_n(multiplier.value, block_elements, m.multiplier);
+    std::fill_n(shift.value, block_elements, m.shift);
+  }
+  void operator()(const Block32& x, Block32& y) const {
+    kernel::double_rounding(x, multiplier.value, shift.value, y);
+  }
+};
+
+// Rules on blocks of codes: the code minus the zero point, and the sum before its last rounding.
+namespace element = kernel::implementation::STET_INTEGER_ISA;
+
 struct ThreeRoundings {
   AddParameters p;
-  void operator()(std::int32_t q1, std::int32_t q2, std::int32_t& value, bool& positive) const {
-    const std::int32_t a = double_rounding((q1 - p.z1) * (1 << 20), p.m1);
-    const std::int32_t b = double_rounding((q2 - p.z2) * (1 << 20), p.m2);
-    const std::int32_t sum = p.subtract ? a - b : a + b;
-    value = double_rounding(sum, p.m_out);
-    positive = sum > 0;
+  RepeatedMultiplier m1{p.m1}, m2{p.m2}, m_out{p.m_out};
+  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+    constexpr std::int32_t one = 1 << 20;
+    Block32 a, b;
+    element::affine(q1, one, -p.z1 * one, value);
+    m1(value, a);
+    element::affine(q2, one, -p.z2 * one, value);
+    m2(value, b);
+    if (p.subtract) {
+      element::minus(a, b, sum);
+    } else {
+      element::plus(a, b, sum);
+    }
+    m_out(sum, value);
   }
 };
 
 struct XnnpackAdd {
   AddParameters p;
-  void operator()(std::int32_t q1, std::int32_t q2, std::int32_t& value, bool& positive) const {
-    const std::int32_t sum = p.constant + q1 * p.f1 + q2 * p.f2;
-    value = (sum + (1 << (p.shift - 1))) >> p.shift;
-    positive = sum > 0;
+  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+    Block32 a, b;
+    element::affine(q1, p.f1, p.constant, a);
+    element::affine(q2, p.f2, 0, b);
+    element::plus(a, b, sum);
+    element::shift_half_up(sum, p.shift, value);
   }
 };
 
 struct DoubleRoundingMultiply {
   MultiplyParameters p;
-  void operator()(std::int32_t q1, std::int32_t q2, std::int32_t& value, bool& positive) const {
-    const std::int32_t product = (q1 - p.z1) * (q2 - p.z2);
-    value = double_rounding(product, p.m);
-    positive = product > 0;
+  RepeatedMultiplier m{p.m};
+  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+    Block32 a, b;
+    element::affine(q1, 1, -p.z1, a);
+    element::affine(q2, 1, -p.z2, b);
+    element::times(a, b, sum);
+    m(sum, value);
   }
 };
 
 struct XnnpackMultiply {
   MultiplyParameters p;
-  void operator()(std::int32_t q1, std::int32_t q2, std::int32_t& value, bool& positive) const {
-    const std::int32_t product = (q1 - p.z1) * (q2 - p.z2);
-    const float real = std::clamp(static_cast<float>(product) * p.scale, -1024.0f, 1024.0f);
-    value = static_cast<std::int32_t>(round_half_even_small(real));
-    positive = product > 0;
+  float scale[block_elements];
+  explicit XnnpackMultiply(const MultiplyParameters& parameters) : p(parameters) {
+    std::fill_n(scale, block_elements, p.scale);
+  }
+  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+    Block32 a, b;
+    element::affine(q1, 1, -p.z1, a);
+    element::affine(q2, 1, -p.z2, b);
+    element::times(a, b, sum);
+    kernel::float_half_even(sum, scale, -1024.0f, 1024.0f, value);
+  }
+};
+
+// Standalone activation: the second operand is not looked at.
+struct ClampRuleOfCodes {
+  struct {
+    bool relu;
+    Bounds bounds;
+    std::int32_t z_out;
+  } p;
+  void operator()(const std::int8_t* q, const std::int8_t*, Block32& value, Block32& sum) const {
+    element::affine(q, 1, -p.z_out, value);
+    sum = value;
   }
 };
 
 template <bool with_pass, class Rule>
-void binary(const std::int8_t* __restrict a, const std::int8_t* __restrict b, std::int64_t n, const Rule& rule,
-            bool relu, Bounds bounds, std::int32_t z, std::int8_t* __restrict out, std::uint32_t* pass) {
-  const std::int32_t lo = bounds.lo - z;
-  const std::int32_t hi = bounds.hi - z;
-  std::array<std::uint8_t, 32> flags{};
-  const auto one = [&](std::int64_t i, std::uint8_t& flag) {
-    std::int32_t v = 0;
-    bool positive = false;
-    rule(a[i], b[i], v, positive);
-    if constexpr (with_pass) {
-      flag = static_cast<std::uint8_t>(static_cast<int>(v >= lo) & static_cast<int>(v <= hi) &
-                                       (static_cast<int>(positive) | static_cast<int>(!relu)));
-    }
-    out[i] = static_cast<std::int8_t>((v < lo ? lo : v > hi ? hi : v) + z);
-  };
+void binary(const std::int8_t* a, const std::int8_t* b, std::int64_t n, const Rule& rule, std::int8_t* out,
+            std::uint32_t* pass) {
+  const std::int32_t z = rule.p.z_out;
+  const std::int32_t lo = rule.p.bounds.lo - z;
+  const std::int32_t hi = rule.p.bounds.hi - z;
+  const std::int32_t least = rule.p.relu ? 1 : std::numeric_limits<std::int32_t>::min();
+  Block32 value, sum;
   std::int64_t i = 0;
-  for (; i + 32 <= n; i += 32) {
-    for (int j = 0; j < 32; ++j) one(i + j, flags[static_cast<std::size_t>(j)]);
-    if constexpr (with_pass) pass[i / 32] = integer::detail::pack_flags(flags);
+  for (; i + block_elements <= n; i += block_elements) {
+    rule(a + i, b + i, value, sum);
+    if constexpr (with_pass) pass[i / 32] = kernel::within(value, sum, lo, hi, least);
+    kernel::store_codes(value, lo, hi, z, out + i);
   }
   if (i < n) {
-    flags.fill(0);
-    for (int j = 0; i + j < n; ++j) one(i + j, flags[static_cast<std::size_t>(j)]);
-    if constexpr (with_pass) pass[i / 32] = integer::detail::pack_flags(flags);
+    std::int8_t rest_a[block_elements]{}, rest_b[block_elements]{}, codes[block_elements];
+    std::copy_n(a + i, n - i, rest_a);
+    std::copy_n(b + i, n - i, rest_b);
+    rule(rest_a, rest_b, value, sum);
+    if constexpr (with_pass) pass[i / 32] = kernel::within(value, sum, lo, hi, least) & ((1u << (n - i)) - 1u);
+    kernel::store_codes(value, lo, hi, z, codes);
+    std::copy_n(codes, n - i, out + i);
   }
 }
 
@@ -272,11 +320,9 @@ void run_binary(const char* op, const Codes& a, const Codes& b, const Rule& rule
   integer::detail::parallel_words(shape.elements(), [&](std::int64_t first, std::int64_t last) {
     const std::int64_t n = last - first;
     if (pass != nullptr) {
-      binary<true>(pa + first, pb + first, n, rule, rule.p.relu, rule.p.bounds, rule.p.z_out, out.data() + first,
-                   pass + first / 32);
+      binary<true>(pa + first, pb + first, n, rule, out.data() + first, pass + first / 32);
     } else {
-      binary<false>(pa + first, pb + first, n, rule, rule.p.relu, rule.p.bounds, rule.p.z_out, out.data() + first,
-                    nullptr);
+      binary<false>(pa + first, pb + first, n, rule, out.data() + first, nullptr);
     }
   });
 }
@@ -317,19 +363,7 @@ inline void multiply(const Codes& a, const Codes& b, const MultiplyParameters& p
 /// Formula:   y = clamp(q, lo, hi); pass = (not relu or q > z) and lo <= q <= hi
 /// Errors:    Errc::shape if out has another size
 inline void clamp(const Codes& x, const ClampParameters& p, std::span<std::int8_t> out, std::uint32_t* pass = nullptr) {
-  struct Identity {
-    ClampParameters c;
-    struct {
-      bool relu;
-      Bounds bounds;
-      std::int32_t z_out;
-    } p;
-    void operator()(std::int32_t q, std::int32_t, std::int32_t& value, bool& positive) const {
-      value = q - c.zero_point;
-      positive = value > 0;
-    }
-  };
-  loops::run_binary("clamp", x, x, Identity{p, {p.relu, p.bounds, p.zero_point}}, out, pass);
+  loops::run_binary("clamp", x, x, loops::ClampRuleOfCodes{{p.relu, p.bounds, p.zero_point}}, out, pass);
 }
 
 }  // namespace STET_INTEGER_ISA

@@ -1,16 +1,16 @@
 #pragma once
 // Requantization: int32 accumulators and biases to int8 codes, as the target does it.
 
-#include <stet/core/rounding.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/integer/kernel/blocks.hpp>
 #include <stet/integer/kernel/isa.hpp>
 #include <stet/integer/pass_bits.hpp>
 #include <stet/integer/requantizer.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 namespace stet::integer {
 
@@ -18,95 +18,60 @@ inline namespace STET_INTEGER_ISA {
 
 namespace loops {
 
-// acc + bias modulo 2^32: exact under check_accumulators, and defined for any input.
-inline std::int32_t biased(std::int32_t acc, std::int32_t bias) {
-  return static_cast<std::int32_t>(static_cast<std::uint32_t>(acc) + static_cast<std::uint32_t>(bias));
+using kernel::block_elements;
+using kernel::Block32;
+
+// Each rule as a function of a block of sums and its first channel entry: codes minus the zero point, right wherever they
+// lie within the bounds and outside them otherwise.
+inline auto requantization(const Requantizer& r, std::integral_constant<Requantization, Requantization::float_half_even>) {
+  const auto below = static_cast<float>(r.bounds.lo - r.zero_point - 1);
+  const auto above = static_cast<float>(r.bounds.hi - r.zero_point + 1);
+  return [=, scale = r.scale.data()](const Block32& sum, std::int64_t entry, Block32& v) {
+    kernel::float_half_even(sum, scale + entry, below, above, v);
+  };
+}
+inline auto requantization(const Requantizer& r, std::integral_constant<Requantization, Requantization::double_rounding>) {
+  return [m = r.multiplier.data(), e = r.shift.data()](const Block32& sum, std::int64_t entry, Block32& v) {
+    kernel::double_rounding(sum, m + entry, e + entry, v);
+  };
+}
+inline auto requantization(const Requantizer& r, std::integral_constant<Requantization, Requantization::half_away_double>) {
+  const auto below = static_cast<double>(r.bounds.lo - r.zero_point - 1);
+  const auto above = static_cast<double>(r.bounds.hi - r.zero_point + 1);
+  return [=, factor = r.factor.data()](const Block32& sum, std::int64_t entry, Block32& v) {
+    kernel::double_half_away(sum, factor + entry, below, above, v);
+  };
 }
 
-// Each rule as a function of element and channel entry: the code minus the zero point, cut one step outside the bounds.
-struct FloatHalfEven {
-  const float* scale;
-  float below, above;
-  explicit FloatHalfEven(const Requantizer& r)
-      : scale(r.scale.data()),
-        below(static_cast<float>(r.bounds.lo - r.zero_point - 1)),
-        above(static_cast<float>(r.bounds.hi - r.zero_point + 1)) {}
-  std::int32_t operator()(std::int32_t sum, std::int64_t entry) const {
-    float v = static_cast<float>(sum) * scale[entry];
-    v = v < below ? below : v;
-    v = v > above ? above : v;
-    return static_cast<std::int32_t>(round_half_even_small(v));
-  }
-};
-
-struct DoubleRounding {
-  const std::int32_t* multiplier;
-  const std::int32_t* shift;
-  std::int32_t below, above;
-  explicit DoubleRounding(const Requantizer& r)
-      : multiplier(r.multiplier.data()),
-        shift(r.shift.data()),
-        below(r.bounds.lo - r.zero_point - 1),
-        above(r.bounds.hi - r.zero_point + 1) {}
-  std::int32_t operator()(std::int32_t sum, std::int64_t entry) const {
-    const std::int32_t e = shift[entry];
-    const std::int32_t left = e > 0 ? e : 0;
-    const std::int32_t right = left - e;
-    const auto x = static_cast<std::int32_t>(static_cast<std::uint32_t>(sum) << left);
-    const auto h =
-        static_cast<std::int32_t>((static_cast<std::int64_t>(x) * multiplier[entry] + (std::int64_t{1} << 30)) >> 31);
-    const auto mask = static_cast<std::int32_t>((1u << right) - 1u);
-    const std::int32_t up = (h & mask) > (mask >> 1) + (h < 0 ? 1 : 0) ? 1 : 0;
-    const std::int32_t v = (h >> right) + up;
-    return v < below ? below : v > above ? above : v;
-  }
-};
-
-struct HalfAwayDouble {
-  const double* factor;
-  std::int32_t below, above;
-  explicit HalfAwayDouble(const Requantizer& r)
-      : factor(r.factor.data()),
-        below(r.bounds.lo - r.zero_point - 1),
-        above(r.bounds.hi - r.zero_point + 1) {}
-  std::int32_t operator()(std::int32_t sum, std::int64_t entry) const {
-    return std::clamp(half_away_double(sum, factor[entry]), below, above);
-  }
-};
-
-// Rows without a seam: element i uses entry i % period; 32 elements at a time.
-template <bool with_pass, class Rule>
-void requantize_flat(const std::int32_t* __restrict acc, std::int64_t n, const Requantizer& r, const Rule& rule,
-                     std::int8_t* __restrict out, std::uint32_t* pass) {
+// Rows without a seam: element i uses entry i % period.
+template <bool with_pass, Requantization which>
+void requantize_flat(const std::int32_t* acc, std::int64_t n, const Requantizer& r, std::int8_t* out,
+                     std::uint32_t* pass) {
+  const auto rule = requantization(r, std::integral_constant<Requantization, which>());
   const auto period = static_cast<std::int64_t>(r.bias.size());
-  const std::int32_t* __restrict bias = r.bias.data();
-  const std::int32_t z = r.zero_point;
-  const std::int32_t lo = r.bounds.lo - z;
-  const std::int32_t hi = r.bounds.hi - z;
+  const std::int32_t lo = r.bounds.lo - r.zero_point;
+  const std::int32_t hi = r.bounds.hi - r.zero_point;
   const std::int32_t least = r.relu ? 1 : std::numeric_limits<std::int32_t>::min();
+  Block32 sum, v;
   std::int64_t entry = 0;
-  const auto one = [&](std::int64_t i, std::int64_t e, std::uint8_t& flag) {
-    const std::int32_t sum = biased(acc[i], bias[e]);
-    const std::int32_t v = rule(sum, e);
-    if constexpr (with_pass) {
-      flag = static_cast<std::uint8_t>(static_cast<int>(v >= lo) & static_cast<int>(v <= hi) &
-                                       static_cast<int>(sum >= least));
-    }
-    const std::int32_t cut = v < lo ? lo : v > hi ? hi : v;
-    out[i] = static_cast<std::int8_t>(cut + z);
-  };
-  std::array<std::uint8_t, 32> flags{};
   std::int64_t i = 0;
-  for (; i + 32 <= n; i += 32) {
-    for (int j = 0; j < 32; ++j) one(i + j, entry + j, flags[static_cast<std::size_t>(j)]);
-    if constexpr (with_pass) pass[i / 32] = detail::pack_flags(flags);
-    entry += 32;
+  for (; i + block_elements <= n; i += block_elements) {
+    kernel::biased(acc + i, r.bias.data() + entry, sum);
+    rule(sum, entry, v);
+    if constexpr (with_pass) pass[i / 32] = kernel::within(v, sum, lo, hi, least);
+    kernel::store_codes(v, lo, hi, r.zero_point, out + i);
+    entry += block_elements;
     if (entry == period) entry = 0;
   }
   if (i < n) {
-    flags.fill(0);
-    for (int j = 0; i + j < n; ++j) one(i + j, entry + j, flags[static_cast<std::size_t>(j)]);
-    if constexpr (with_pass) pass[i / 32] = detail::pack_flags(flags);
+    Block32 rest{};
+    std::copy_n(acc + i, n - i, rest.value);
+    kernel::biased(rest.value, r.bias.data() + entry, sum);
+    rule(sum, entry, v);
+    if constexpr (with_pass) pass[i / 32] = kernel::within(v, sum, lo, hi, least) & ((1u << (n - i)) - 1u);
+    std::int8_t codes[block_elements];
+    kernel::store_codes(v, lo, hi, r.zero_point, codes);
+    std::copy_n(codes, n - i, out + i);
   }
 }
 
@@ -114,9 +79,12 @@ template <bool with_pass>
 void requantize_dense(const std::int32_t* acc, std::int64_t n, const Requantizer& r, std::int8_t* out,
                       std::uint32_t* pass) {
   switch (r.rule) {
-    case Requantization::float_half_even: return requantize_flat<with_pass>(acc, n, r, FloatHalfEven(r), out, pass);
-    case Requantization::double_rounding: return requantize_flat<with_pass>(acc, n, r, DoubleRounding(r), out, pass);
-    case Requantization::half_away_double: return requantize_flat<with_pass>(acc, n, r, HalfAwayDouble(r), out, pass);
+    case Requantization::float_half_even:
+      return requantize_flat<with_pass, Requantization::float_half_even>(acc, n, r, out, pass);
+    case Requantization::double_rounding:
+      return requantize_flat<with_pass, Requantization::double_rounding>(acc, n, r, out, pass);
+    case Requantization::half_away_double:
+      return requantize_flat<with_pass, Requantization::half_away_double>(acc, n, r, out, pass);
   }
 }
 

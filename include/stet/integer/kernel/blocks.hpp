@@ -1,0 +1,220 @@
+#pragma once
+// Steps of requantization on blocks of 32 elements: constant trip counts vectorize at -O2 on every instruction set; what
+// compilers do not find (64-bit products of lanes, comparison masks) is written out for AVX-512.
+
+#include <stet/core/rounding.hpp>
+#include <stet/integer/kernel/isa.hpp>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#if defined(STET_INTEGER_VNNI)
+#include <immintrin.h>
+#endif
+
+namespace stet::kernel {
+
+inline constexpr int block_elements = 32;
+
+/// Int32 values of one block.
+struct alignas(64) Block32 {
+  std::int32_t value[block_elements];
+};
+
+namespace implementation::portable {
+
+/// acc + bias modulo 2^32.
+inline void biased(const std::int32_t* __restrict acc, const std::int32_t* __restrict bias, Block32& __restrict sum) {
+  for (int j = 0; j < block_elements; ++j) {
+    sum.value[j] = static_cast<std::int32_t>(static_cast<std::uint32_t>(acc[j]) + static_cast<std::uint32_t>(bias[j]));
+  }
+}
+
+/// float(x[j]) * scale[j], cut to [below, above], rounded half to even.
+inline void float_half_even(const Block32& __restrict x, const float* __restrict scale, float below, float above,
+                            Block32& __restrict y) {
+  for (int j = 0; j < block_elements; ++j) {
+    float v = static_cast<float>(x.value[j]) * scale[j];
+    v = v < below ? below : v;
+    v = v > above ? above : v;
+    y.value[j] = static_cast<std::int32_t>(round_half_even_small(v));
+  }
+}
+
+/// clamp(v[j], lo, hi) + z as codes.
+inline void store_codes(const Block32& __restrict v, std::int32_t lo, std::int32_t hi, std::int32_t z,
+                        std::int8_t* __restrict out) {
+  for (int j = 0; j < block_elements; ++j) {
+    std::int32_t q = v.value[j];
+    q = q < lo ? lo : q;
+    q = q > hi ? hi : q;
+    out[j] = static_cast<std::int8_t>(q + z);
+  }
+}
+
+/// x[j] * multiplier[j] * 2^(shift[j]-31), rounded half up, then half away from zero; multipliers must not be negative.
+inline void double_rounding(const Block32& x, const std::int32_t* __restrict multiplier,
+                            const std::int32_t* __restrict shift, Block32& __restrict y) {
+  for (int j = 0; j < block_elements; ++j) {
+    const std::int32_t left = shift[j] > 0 ? shift[j] : 0;
+    const std::int32_t right = left - shift[j];
+    const auto shifted = static_cast<std::int32_t>(static_cast<std::uint32_t>(x.value[j]) << left);
+    const std::int64_t product = static_cast<std::int64_t>(shifted) * multiplier[j];
+    const auto h = static_cast<std::int32_t>((product + (std::int64_t{1} << 30)) >> 31);
+    const auto mask = static_cast<std::int32_t>((1u << right) - 1u);
+    const std::int32_t threshold = (mask >> 1) + (h < 0 ? 1 : 0);
+    y.value[j] = (h >> right) + ((h & mask) > threshold ? 1 : 0);
+  }
+}
+
+/// One bit per element: lo <= v[j] <= hi and sum[j] >= least.
+inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi, std::int32_t least) {
+  std::array<std::uint8_t, block_elements> flags;
+  for (std::size_t j = 0; j < block_elements; ++j) {
+    const std::int32_t inside = static_cast<std::int32_t>(v.value[j] >= lo) & static_cast<std::int32_t>(v.value[j] <= hi) &
+                                static_cast<std::int32_t>(sum.value[j] >= least);
+    flags[j] = static_cast<std::uint8_t>(inside);
+  }
+  std::uint32_t word = 0;
+  for (std::size_t k = 0; k < 4; ++k) {  // the product moves bit 8i of eight bytes to bit 56+i
+    std::uint64_t bytes;
+    std::memcpy(&bytes, flags.data() + 8 * k, 8);
+    word |= static_cast<std::uint32_t>((bytes * 0x0102040810204080u) >> 56) << (8 * k);
+  }
+  return word;
+}
+
+}  // namespace implementation::portable
+
+#if defined(__AVX2__)
+namespace implementation::avx2 {
+using portable::biased;
+using portable::double_rounding;
+using portable::float_half_even;
+using portable::store_codes;
+using portable::within;
+}  // namespace implementation::avx2
+#endif
+
+#if defined(STET_INTEGER_VNNI)
+
+namespace implementation::avx512vnni {
+
+// The masked forms with all lanes on are the plain ones; g++ 12 warns wrongly about the plain ones in its own header.
+
+/// See portable::biased.
+inline void biased(const std::int32_t* acc, const std::int32_t* bias, Block32& sum) {
+  for (int j = 0; j < block_elements; j += 16) {
+    _mm512_store_si512(sum.value + j, _mm512_add_epi32(_mm512_loadu_si512(acc + j), _mm512_loadu_si512(bias + j)));
+  }
+}
+
+/// See portable::float_half_even.
+inline void float_half_even(const Block32& x, const float* scale, float below, float above, Block32& y) {
+  const __m512 low = _mm512_set1_ps(below), high = _mm512_set1_ps(above);
+  for (int j = 0; j < block_elements; j += 16) {
+    __m512 v = _mm512_maskz_cvtepi32_ps(0xffff, _mm512_load_si512(x.value + j));
+    v = _mm512_mul_ps(v, _mm512_loadu_ps(scale + j));
+    v = _mm512_maskz_min_ps(0xffff, _mm512_maskz_max_ps(0xffff, v, low), high);
+    _mm512_store_si512(y.value + j,
+                       _mm512_maskz_cvt_roundps_epi32(0xffff, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+}
+
+/// See portable::store_codes.
+inline void store_codes(const Block32& v, std::int32_t lo, std::int32_t hi, std::int32_t z, std::int8_t* out) {
+  const __m512i low = _mm512_set1_epi32(lo), high = _mm512_set1_epi32(hi), zero_point = _mm512_set1_epi32(z);
+  for (int j = 0; j < block_elements; j += 16) {
+    __m512i q = _mm512_maskz_max_epi32(0xffff, _mm512_load_si512(v.value + j), low);
+    q = _mm512_add_epi32(_mm512_maskz_min_epi32(0xffff, q, high), zero_point);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), _mm512_maskz_cvtepi32_epi8(0xffff, q));
+  }
+}
+
+/// See portable::double_rounding.
+inline void double_rounding(const Block32& x, const std::int32_t* multiplier, const std::int32_t* shift, Block32& y) {
+  const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1), half = _mm512_set1_epi64(1 << 30);
+  for (int j = 0; j < block_elements; j += 16) {
+    const __m512i e = _mm512_loadu_si512(shift + j), m = _mm512_loadu_si512(multiplier + j);
+    const __m512i left = _mm512_maskz_max_epi32(0xffff, e, zero), right = _mm512_sub_epi32(left, e);
+    const __m512i v = _mm512_maskz_sllv_epi32(0xffff, _mm512_load_si512(x.value + j), left);
+    // Products of even and odd lanes; bits 31 to 62 of each sum are the rounded high half.
+    const __m512i even = _mm512_add_epi64(_mm512_maskz_mul_epi32(0xff, v, m), half);
+    const __m512i odd = _mm512_add_epi64(
+        _mm512_maskz_mul_epi32(0xff, _mm512_maskz_srli_epi64(0xff, v, 32), _mm512_maskz_srli_epi64(0xff, m, 32)), half);
+    const __m512i h = _mm512_mask_blend_epi32(0xaaaa, _mm512_maskz_srli_epi64(0xff, even, 31),
+                                              _mm512_maskz_slli_epi64(0xff, odd, 1));
+    const __m512i mask = _mm512_sub_epi32(_mm512_maskz_sllv_epi32(0xffff, one, right), one);
+    const __m512i threshold =
+        _mm512_add_epi32(_mm512_maskz_srli_epi32(0xffff, mask, 1), _mm512_maskz_srli_epi32(0xffff, h, 31));
+    const __mmask16 up = _mm512_cmpgt_epi32_mask(_mm512_and_si512(h, mask), threshold);
+    const __m512i q = _mm512_maskz_srav_epi32(0xffff, h, right);
+    _mm512_store_si512(y.value + j, _mm512_mask_add_epi32(q, up, q, one));
+  }
+}
+
+/// See portable::within.
+inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi, std::int32_t least) {
+  const __m512i low = _mm512_set1_epi32(lo), high = _mm512_set1_epi32(hi), floor = _mm512_set1_epi32(least);
+  std::uint32_t word = 0;
+  for (int j = 0; j < block_elements; j += 16) {
+    const __m512i value = _mm512_load_si512(v.value + j);
+    const __mmask16 from = _mm512_cmpge_epi32_mask(value, low);
+    const __mmask16 to = _mm512_mask_cmple_epi32_mask(from, value, high);
+    word |= std::uint32_t{_mm512_mask_cmpge_epi32_mask(to, _mm512_load_si512(sum.value + j), floor)} << j;
+  }
+  return word;
+}
+
+}  // namespace implementation::avx512vnni
+
+#endif
+
+inline namespace STET_INTEGER_ISA {
+
+/// See implementation::portable::double_rounding.
+inline void double_rounding(const Block32& x, const std::int32_t* multiplier, const std::int32_t* shift, Block32& y) {
+  implementation::STET_INTEGER_ISA::double_rounding(x, multiplier, shift, y);
+}
+
+/// double(x[j]) * factor[j], cut to [below, above] (small integers), rounded half away from zero.
+inline void double_half_away(const Block32& __restrict x, const double* __restrict factor, double below, double above,
+                             Block32& __restrict y) {
+  double rounded[block_elements];
+  for (int j = 0; j < block_elements; ++j) {
+    double v = static_cast<double>(x.value[j]) * factor[j];
+    v = v < below ? below : v;
+    v = v > above ? above : v;
+    const double even = (v + 0x1.8p52) - 0x1.8p52;  // half to even; the clamp keeps product and sum apart
+    const double part = v - even;                   // exact
+    const double up = ((part == 0.5) & (v > 0.0)) ? 1.0 : 0.0;
+    const double down = ((part == -0.5) & (v < 0.0)) ? 1.0 : 0.0;
+    rounded[j] = even + up - down;
+  }
+  for (int j = 0; j < block_elements; ++j) y.value[j] = static_cast<std::int32_t>(rounded[j]);
+}
+
+/// See implementation::portable::biased.
+inline void biased(const std::int32_t* acc, const std::int32_t* bias, Block32& sum) {
+  implementation::STET_INTEGER_ISA::biased(acc, bias, sum);
+}
+
+/// See implementation::portable::float_half_even.
+inline void float_half_even(const Block32& x, const float* scale, float below, float above, Block32& y) {
+  implementation::STET_INTEGER_ISA::float_half_even(x, scale, below, above, y);
+}
+
+/// See implementation::portable::store_codes.
+inline void store_codes(const Block32& v, std::int32_t lo, std::int32_t hi, std::int32_t z, std::int8_t* out) {
+  implementation::STET_INTEGER_ISA::store_codes(v, lo, hi, z, out);
+}
+
+/// See implementation::portable::within.
+inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi, std::int32_t least) {
+  return implementation::STET_INTEGER_ISA::within(v, sum, lo, hi, least);
+}
+
+}  // namespace STET_INTEGER_ISA
+
+}  // namespace stet::kernel
