@@ -1,0 +1,54 @@
+// Tensors: values with shared storage, copied when written.
+#include <stet/core/tensor.hpp>
+
+#include "support/catch.hpp"
+
+#include <vector>
+
+using namespace stet;
+
+TEST_CASE("a copy shares storage until one of the two is written") {
+  Tensor<float> a({2, 2}, {1, 2, 3, 4});
+  Tensor<float> b = a;
+  CHECK(a.data() == b.data());
+  CHECK(a.shared());
+  b.edit()[0] = 9;
+  CHECK(a.data() != b.data());
+  CHECK(a[0] == 1);
+  CHECK(b[0] == 9);
+  CHECK(b[3] == 4);
+  CHECK_FALSE(a.shared());
+}
+
+TEST_CASE("writing an unshared tensor moves nothing") {
+  Tensor<int> a = Tensor<int>::zeros({5});
+  const int* before = a.data();
+  a.edit()[2] = 7;
+  CHECK(a.data() == before);
+  const Tensor<int> moved = std::move(a);
+  CHECK(moved.data() == before);
+  CHECK(moved[2] == 7);
+}
+
+TEST_CASE("reshaped shares the elements") {
+  const Tensor<float> a({2, 3}, {1, 2, 3, 4, 5, 6});
+  const Tensor<float> b = a.reshaped({3, 2});
+  CHECK(b.shape() == Shape{3, 2});
+  CHECK(b.data() == a.data());
+  CHECK_THROWS_WITH(a.reshaped({4, 2}), Catch::Matchers::ContainsSubstring("[2,3] has 6 elements, [4,2] has 8"));
+}
+
+TEST_CASE("construction from values checks their number") {
+  const std::vector<float> values{1, 2, 3};
+  CHECK(Tensor<float>({3}, values)[2] == 3);
+  CHECK_THROWS_AS((Tensor<float>({2, 2}, values)), Error);
+  CHECK_THROWS_AS((Tensor<float>({2}, {1.0f, 2.0f, 3.0f})), Error);
+}
+
+TEST_CASE("empty tensors and scalars") {
+  CHECK(Tensor<float>().empty());
+  CHECK(Tensor<float>().shape() == Shape{0});
+  CHECK(Tensor<float>({0, 5}).edit().empty());
+  CHECK(Tensor<double>::filled({}, 2.5)[0] == 2.5);
+  CHECK(Tensor<double>::filled({}, 2.5).size() == 1);
+}
