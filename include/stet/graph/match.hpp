@@ -1,5 +1,5 @@
 #pragma once
-// Dispatch over the operators of a graph. A fold over get_if, because std::visit costs twice the compile time.
+// Dispatch over the operators of a graph. A fold over the alternatives, because std::visit costs twice the compile time.
 
 #include <stet/graph/op/list.hpp>
 
@@ -21,36 +21,36 @@ constexpr void check_overload() {
 
 template <class F, std::size_t... I, class... Args>
 decltype(auto) match(const Operator& op, F& f, std::index_sequence<I...>, Args&... args) {
-  (check_overload<std::variant_alternative_t<I, Operator>, F, Args...>(), ...);
+  (check_overload<Operator::alternative<I>, F, Args...>(), ...);
   using R = std::invoke_result_t<F&, const op::Input&, Args&...>;
   if constexpr (std::is_void_v<R>) {
-    (void)((op.index() == I && (f(*std::get_if<I>(&op), args...), true)) || ...);
+    (void)((op.index() == I && (f(*op.get_if<Operator::alternative<I>>(), args...), true)) || ...);
   } else {
     std::optional<R> result;
-    (void)((op.index() == I && (result.emplace(f(*std::get_if<I>(&op), args...)), true)) || ...);
+    (void)((op.index() == I && (result.emplace(f(*op.get_if<Operator::alternative<I>>(), args...)), true)) || ...);
     return R(std::move(*result));
   }
 }
 
 }  // namespace detail
 
-/// Calls f(operator held by the variant, args...) and returns its result; all overloads return the same type (a value
+/// Calls f(operator that is held, args...) and returns its result; all overloads return the same type (a value
 /// or void). Write the callable without captures and with a trailing decltype, then a missing overload is one readable
 /// error:
 ///   match(node.op, [](const auto& o, Shapes in) -> decltype(op::infer(o, in)) { return op::infer(o, in); }, shapes)
 template <class F, class... Args>
 decltype(auto) match(const Operator& op, F&& f, Args&&... args) {
-  return detail::match(op, f, std::make_index_sequence<std::variant_size_v<Operator>>{}, args...);
+  return detail::match(op, f, std::make_index_sequence<Operator::count>{}, args...);
 }
 
 /// The operator of a node if it is of this type, else null.
 template <class Op>
 const Op* as(const Operator& op) {
-  return std::get_if<Op>(&op);
+  return op.get_if<Op>();
 }
 template <class Op>
 bool is(const Operator& op) {
-  return std::holds_alternative<Op>(op);
+  return op.is<Op>();
 }
 
 // The dispatchers are not inlined: it saves compile time, and g++ then has no reason to warn about the arity of

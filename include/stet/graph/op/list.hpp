@@ -1,6 +1,7 @@
 #pragma once
 // The operators of a graph. Adding one is a line here; then the compiler names each room that does not handle it.
 
+#include <stet/core/one_of.hpp>
 #include <stet/graph/op/activation.hpp>
 #include <stet/graph/op/convolution.hpp>
 #include <stet/graph/op/custom.hpp>
@@ -12,15 +13,13 @@
 #include <stet/graph/op/reduction.hpp>
 #include <stet/graph/op/shape.hpp>
 
-#include <variant>
-
 namespace stet::graph {
 
 /// Any operator.
 using Operator =
-    std::variant<op::Input, op::Conv2D, op::DepthwiseConv2D, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
-                 op::Mul, op::Relu, op::Relu6, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::MaxPool,
-                 op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose,
-                 op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom>;
+    OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
+          op::Mul, op::Relu, op::Relu6, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::MaxPool,
+          op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose,
+          op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom>;
 
 }  // namespace stet::graph
