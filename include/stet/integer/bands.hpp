@@ -65,20 +65,28 @@ class Bands {
           y_(b.first_ % (b.window_.h.out * b.window_.w.out) / b.window_.w.out),
           x_(b.first_ % b.window_.w.out),
           line_(b.bytes_.data()) {}
-    /// Address of the current pixel's window; steps to the next pixel.
-    const std::uint8_t* next() {
+
+    /// Windows side by side in one line: the address of the first, how many, and the bytes from one to the next.
+    struct Run {
+      const std::uint8_t* address;
+      std::int64_t count, step;
+    };
+    /// The next pixels of the current line, at most `most` of them.
+    Run next(std::int64_t most) {
       const Window& w = bands_->window_;
-      const std::uint8_t* address = line_ + x_ * w.w.stride * bands_->channels_;
-      if (++x_ == w.w.out) {
+      const std::int64_t step = w.w.stride * bands_->channels_;
+      const Run run{line_ + x_ * step, std::min(most, w.w.out - x_), step};
+      x_ += run.count;
+      if (x_ == w.w.out) {
         x_ = 0;
-        std::int64_t step = w.h.stride;
+        std::int64_t lines = w.h.stride;
         if (++y_ == w.h.out) {
           y_ = 0;
-          step = (w.h.kernel - 1) * w.h.dilation + 1;  // the next image's lines follow this window
+          lines = (w.h.kernel - 1) * w.h.dilation + 1;  // the next image's lines follow this window
         }
-        line_ += step * bands_->pitch();
+        line_ += lines * bands_->pitch();
       }
-      return address;
+      return run;
     }
 
    private:

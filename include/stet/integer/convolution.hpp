@@ -143,7 +143,11 @@ inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights&
     std::array<const std::uint8_t*, most_rows> rows;
     for (std::int64_t row = first; row < last; row += block) {
       const std::int64_t count = std::min(block, last - row);
-      for (std::int64_t r = 0; r < count; ++r) rows[static_cast<std::size_t>(r)] = walker.next();
+      for (std::int64_t r = 0; r < count;) {
+        const auto run = walker.next(count - r);
+        for (std::int64_t i = 0; i < run.count; ++i) rows[static_cast<std::size_t>(r + i)] = run.address + i * run.step;
+        r += run.count;
+      }
       for (std::int64_t g = 0; g < groups; ++g) {
         const kernel::Operands operands{rows.data(), count, offsets.data() + g * segments, segments, segment_groups};
         kernel::product(operands, *weights.view(g, window.w.dilation == 1).packed, start.data() + g * padded,

@@ -104,12 +104,9 @@ inline void depthwise(const Codes& x, std::int32_t z_x, const DepthwiseWeights& 
       const std::int64_t count = std::min(block, last - row);
       for (std::int64_t r = 0; r < count;) {
         // Pixels of one line are one row of elements if windows are neighbours.
-        const std::int64_t line_left = window.w.out - (row + r) % window.w.out;
-        const std::int64_t run = window.w.stride == 1 ? std::min(line_left, count - r) : 1;
-        const std::uint8_t* address = walker.next();
-        for (std::int64_t i = 1; i < run; ++i) walker.next();
-        kernel::depthwise(address, offsets.data(), packed, start.data(), acc + r * outputs, run * outputs);
-        r += run;
+        const auto run = walker.next(window.w.stride == 1 ? count - r : 1);
+        kernel::depthwise(run.address, offsets.data(), packed, start.data(), acc + r * outputs, run.count * outputs);
+        r += run.count;
       }
       sink(row, count, acc, outputs);
     }

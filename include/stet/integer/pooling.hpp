@@ -8,7 +8,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <span>
+#include <type_traits>
+#include <vector>
 
 namespace stet::integer {
 
@@ -40,26 +43,57 @@ inline Taps inside(const WindowAxis& a, std::int64_t out) {
   return {std::min(first, a.kernel), std::clamp<std::int64_t>(last, std::min(first, a.kernel), a.kernel)};
 }
 
-// Checks a pool and calls body(image, y, x, row of the output) for every output pixel, in parallel.
+// Checks a pool and calls body(first tap of the window in the image, taps inside in y, in x, element of the result) for
+// every output pixel, in parallel.
 template <class Body>
 void for_each_window(const char* op, const Codes& x, const Window& w, std::size_t results, Body&& body) {
   const Shape& s = x.shape();
   require(s.rank() == 4 && s[1] == w.h.in && s[2] == w.w.in, Errc::shape,
           "{}: window over {}x{} does not fit input {}", op, w.h.in, w.w.in, s);
   require_size(op, {s[0], w.h.out, w.w.out, s[3]}, results);
-  for (const WindowAxis& a : {w.h, w.w}) {
-    for (std::int64_t i = 0; i < a.out; ++i) {
-      const Taps t = inside(a, i);
-      require(t.first < t.last, Errc::shape, "{}: window {} of input {} lies in the padding only", op, i, s);
+  std::vector<Taps> vertical, horizontal;
+  for (std::int64_t i = 0; i < w.h.out; ++i) vertical.push_back(inside(w.h, i));
+  for (std::int64_t i = 0; i < w.w.out; ++i) horizontal.push_back(inside(w.w, i));
+  for (const auto* taps : {&vertical, &horizontal}) {
+    for (std::size_t i = 0; i < taps->size(); ++i) {
+      require((*taps)[i].first < (*taps)[i].last, Errc::shape, "{}: window {} of input {} lies in the padding only", op,
+              i, s);
     }
   }
   parallel_chunks(s[0] * w.h.out, w.w.out * s[3] * w.taps(), [&](Chunk lines) {
     for (std::int64_t line = lines.first; line < lines.last; ++line) {
       const std::int64_t y = line % w.h.out;
-      const std::int8_t* image = x.data() + line / w.h.out * s[1] * s[2] * s[3];
-      for (std::int64_t column = 0; column < w.w.out; ++column) body(image, y, column, line * w.w.out + column);
+      const std::int64_t origin = (line / w.h.out * s[1] + y * w.h.stride - w.h.before) * s[2] - w.w.before;
+      for (std::int64_t column = 0; column < w.w.out; ++column) {
+        body(x.data() + (origin + column * w.w.stride) * s[3], vertical[static_cast<std::size_t>(y)],
+             horizontal[static_cast<std::size_t>(column)], (line * w.w.out + column) * s[3]);
+      }
     }
   });
+}
+
+// Sixteen codes or bytes as one vector; an extension of g++ and clang that needs no instruction set.
+using Codes16 [[gnu::vector_size(16)]] = std::int8_t;
+using Bytes16 [[gnu::vector_size(16)]] = std::uint8_t;
+
+// Loads and stores up to sixteen bytes.
+template <class Vector, class T>
+Vector load(const T* from, std::int64_t n) {
+  Vector v{};
+  if (n >= 16) {
+    std::memcpy(&v, from, 16);
+  } else {
+    std::memcpy(&v, from, static_cast<std::size_t>(n));
+  }
+  return v;
+}
+template <class Vector, class T>
+void store(const Vector& v, T* to, std::int64_t n) {
+  if (n >= 16) {
+    std::memcpy(to, &v, 16);
+  } else {
+    std::memcpy(to, &v, static_cast<std::size_t>(n));
+  }
 }
 
 }  // namespace detail
@@ -77,37 +111,28 @@ inline void max_pool(const Codes& x, const Window& w, Bounds bounds, std::span<s
             out.size());
     require(w.taps() <= 256, Errc::unsupported, "max_pool: argmax of {} taps does not fit 8 bits", w.taps());
   }
-  const auto lo = static_cast<std::int8_t>(bounds.lo);
-  const auto hi = static_cast<std::int8_t>(bounds.hi);
-  constexpr int width = 16;
-  detail::for_each_window("max_pool", x, w, out.size(), [&](const std::int8_t* image, std::int64_t y, std::int64_t column,
-                                                            std::int64_t row) {
-    const auto ys = detail::inside(w.h, y);
-    const auto xs = detail::inside(w.w, column);
-    const std::int8_t* corner = image + ((y * w.h.stride - w.h.before) * w.w.in + column * w.w.stride - w.w.before) * channels;
-    // Channels [c, c + n) of one window; n is a constant where it can be, so that the loops vectorize.
-    const auto some = [&](std::int64_t c, auto n) {
-      std::int8_t best[width];
-      std::uint8_t where[width];
-      for (int j = 0; j < n; ++j) best[j] = -128;
-      for (int j = 0; j < n; ++j) where[j] = static_cast<std::uint8_t>(ys.first * w.w.kernel + xs.first);
+  const auto lo = detail::Codes16{} + static_cast<std::int8_t>(bounds.lo);
+  const auto hi = detail::Codes16{} + static_cast<std::int8_t>(bounds.hi);
+  detail::for_each_window("max_pool", x, w, out.size(), [&](const std::int8_t* corner, detail::Taps ys, detail::Taps xs,
+                                                            std::int64_t element) {
+    for (std::int64_t c = 0; c < channels; c += 16) {
+      const std::int64_t n = channels - c;
+      auto best = detail::Codes16{} + std::int8_t{-128};
+      auto where = detail::Bytes16{} + static_cast<std::uint8_t>(ys.first * w.w.kernel + xs.first);
       for (std::int64_t ky = ys.first; ky < ys.last; ++ky) {
         for (std::int64_t kx = xs.first; kx < xs.last; ++kx) {
-          const std::int8_t* from = corner + (ky * w.h.dilation * w.w.in + kx * w.w.dilation) * channels + c;
-          const auto tap = static_cast<std::uint8_t>(ky * w.w.kernel + kx);
-          for (int j = 0; j < n; ++j) {
-            where[j] = from[j] > best[j] ? tap : where[j];
-            best[j] = from[j] > best[j] ? from[j] : best[j];
-          }
+          const auto q = detail::load<detail::Codes16>(
+              corner + (ky * w.h.dilation * w.w.in + kx * w.w.dilation) * channels + c, n);
+          const auto tap = detail::Bytes16{} + static_cast<std::uint8_t>(ky * w.w.kernel + kx);
+          where = q > best ? tap : where;
+          best = q > best ? q : best;
         }
       }
-      std::int8_t* to = out.data() + row * channels + c;
-      for (int j = 0; j < n; ++j) to[j] = best[j] < lo ? lo : best[j] > hi ? hi : best[j];
-      if (!argmax.empty()) std::copy_n(where, static_cast<int>(n), argmax.data() + row * channels + c);
-    };
-    std::int64_t c = 0;
-    for (; c + width <= channels; c += width) some(c, std::integral_constant<int, width>());
-    if (c < channels) some(c, static_cast<int>(channels - c));
+      best = best < lo ? lo : best;
+      best = best > hi ? hi : best;
+      detail::store(best, out.data() + element + c, n);
+      if (!argmax.empty()) detail::store(where, argmax.data() + element + c, n);
+    }
   });
 }
 
@@ -121,11 +146,8 @@ inline void average_pool(const Codes& x, const Window& w, Bounds bounds, std::sp
   const std::int64_t channels = x.shape().back();
   require(w.taps() < (std::int64_t{1} << 23), Errc::range, "average_pool: {} taps can overflow int32", w.taps());
   constexpr int width = 16;
-  detail::for_each_window("average_pool", x, w, out.size(), [&](const std::int8_t* image, std::int64_t y,
-                                                                std::int64_t column, std::int64_t row) {
-    const auto ys = detail::inside(w.h, y);
-    const auto xs = detail::inside(w.w, column);
-    const std::int8_t* corner = image + ((y * w.h.stride - w.h.before) * w.w.in + column * w.w.stride - w.w.before) * channels;
+  detail::for_each_window("average_pool", x, w, out.size(), [&](const std::int8_t* corner, detail::Taps ys,
+                                                                detail::Taps xs, std::int64_t element) {
     const auto count = static_cast<std::int32_t>((ys.last - ys.first) * (xs.last - xs.first));
     const auto some = [&](std::int64_t c, auto n) {
       std::int32_t sum[width];
@@ -136,7 +158,7 @@ inline void average_pool(const Codes& x, const Window& w, Bounds bounds, std::sp
           for (int j = 0; j < n; ++j) sum[j] += from[j];
         }
       }
-      std::int8_t* to = out.data() + row * channels + c;
+      std::int8_t* to = out.data() + element + c;
       for (int j = 0; j < n; ++j) {
         const std::int32_t mean = sum[j] > 0 ? (sum[j] + count / 2) / count : (sum[j] - count / 2) / count;
         to[j] = static_cast<std::int8_t>(std::clamp(mean, bounds.lo, bounds.hi));
