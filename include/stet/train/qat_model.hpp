@@ -96,7 +96,7 @@ class QatModel {
     f("quantizing", quantizing_);
     f("batch_norm_frozen", batch_norm_frozen_);
     for (Quantizer& q : quantizers_) {
-      q.fields([&](const std::string& field, auto& value) { f(q.name() + "." + field, value); });
+      q.fields([&](std::string_view field, auto& value) { f(q.name() + "." + std::string(field), value); });
     }
   }
 

@@ -20,7 +20,10 @@ struct Mean {
 /// Text such as 0,1.
 inline std::string str(const std::vector<int>& numbers) {
   std::string text;
-  for (const int n : numbers) text += (text.empty() ? "" : ",") + std::to_string(n);
+  for (const int n : numbers) {
+    if (!text.empty()) text += ',';  // one character at a time: g++ 12 warns wrongly of overlap in literal + string
+    text += std::to_string(n);
+  }
   return text;
 }
 

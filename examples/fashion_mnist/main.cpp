@@ -1,0 +1,148 @@
+// Trains FP32, then compares: more FP32 epochs, post-training quantization, and quantization-aware training, the last in
+// its training forward and in the integer engine.
+
+#include "networks.hpp"
+#include "options.hpp"
+#include "report.hpp"
+
+#include <stet/data/shapes.hpp>
+#include <stet/engine/engine.hpp>
+#include <stet/io/integers.hpp>
+#include <stet/stet.hpp>
+
+#include <cstdio>
+#include <filesystem>
+
+namespace example {
+
+namespace {
+
+using namespace stet;
+
+DatasetSplit load_data(const Options& o) {
+  if (o.data == "shapes") return make_shapes(o.seed);
+  try {
+    return load_fashion_mnist(o.data_directory);
+  } catch (const Error& e) {
+    throw Error(e.code(), std::string(e.what()) +
+                              "\nWithout it, --data shapes trains on images that this program draws itself (the results "
+                              "are then not about Fashion-MNIST and say so).");
+  }
+}
+
+FitOptions fit_options(const Options& o, const char* title, int epochs, double lr, const std::string& checkpoint) {
+  FitOptions f;
+  f.epochs = epochs;
+  f.batch = o.batch;
+  f.optimizer = Adam{.lr = lr};
+  f.schedule = Cosine{};
+  f.seed = o.seed;
+  f.title = title;
+  f.checkpoint = o.out + "/" + checkpoint;
+  f.resume = o.resume;
+  return f;
+}
+
+Row row(const char* name, const Evaluation& e, std::int64_t bytes, double seconds) {
+  return {name, e.correct, e.images, bytes, seconds};
+}
+
+Evaluation evaluate_engine(const IntegerModel& model, const Dataset& test) {
+  Engine engine(model);
+  return evaluate_logits([&](const Tensor<float>& x) { return infer(engine, x); }, test);
+}
+
+// Every code of every tensor: the training forward in evaluation mode against the engine, which also gives the outputs.
+BitExact compare(const QatModel& qat, const IntegerModel& model, const Dataset& test, Tensor<std::int8_t>& outputs) {
+  Engine engine(model);
+  BitExact result{std::string(model.target.name), test.size(), 0, 0};
+  const std::int64_t classes = model.values[static_cast<std::size_t>(model.outputs[0])].shape.elements();
+  outputs = Tensor<std::int8_t>(Shape{test.size(), classes});
+  for (std::int64_t first = 0; first < test.size(); first += 500) {
+    const Batch batch = test.batch(first, std::min(first + 500, test.size()));
+    std::vector<Tensor<std::int8_t>> trained(model.values.size());
+    (void)infer_codes(qat, batch.x, [&](int node, const QTensor& codes) {
+      const std::string& name = qat.node_name(node);
+      for (std::size_t v = 0; v < model.values.size(); ++v) {
+        if (model.values[v].name == name) trained[v] = codes.codes;
+      }
+    });
+    const QTensor y = engine.run(batch.x, [&](int value, std::span<const std::int8_t> codes) {
+      const Tensor<std::int8_t>& other = trained[static_cast<std::size_t>(value)];
+      require(other.size() == static_cast<std::int64_t>(codes.size()), Errc::state, "value {} was not trained",
+              model.values[static_cast<std::size_t>(value)].name);
+      result.compared_codes += other.size();
+      for (std::size_t i = 0; i < codes.size(); ++i) result.different_codes += codes[i] != other.span()[i] ? 1 : 0;
+    });
+    std::copy(y.codes.span().begin(), y.codes.span().end(), outputs.edit().begin() + first * classes);
+  }
+  return result;
+}
+
+int run(const Options& given) {
+  Options o = given;
+  set_threads(o.threads);
+  std::filesystem::create_directories(o.out);
+  DatasetSplit data = load_data(o);
+  if (o.quick) {
+    o.epochs = std::min(o.epochs, 2);
+    o.qat_epochs = std::min(o.qat_epochs, 1);
+    data.train = data.train.first(6000);
+    data.test = data.test.first(2000);
+  }
+  const std::string data_name = data.train.name() + (o.quick ? " (first 6000)" : "");
+  fmt::print("{} on {}: {} training and {} test images\n", o.network, data_name, data.train.size(), data.test.size());
+  std::fflush(stdout);  // the progress goes to stderr
+  Report report{o.network, data_name, o.seed, threads(), {}, {}};
+
+  Model fp32(make_network(o.network), Rng(o.seed));
+  const FitReport trained = fit(fp32, data.train, fit_options(o, "fp32", o.epochs, o.lr, "fp32.checkpoint"));
+  save_checkpoint(o.out + "/fp32.safetensors", fp32);
+  const std::int64_t float_bytes = file_size(o.out + "/fp32.safetensors");
+  report.rows.push_back(row("fp32", evaluate(fp32, data.test), float_bytes, trained.seconds));
+
+  Model continued = fp32;
+  const FitReport more =
+      fit(continued, data.train, fit_options(o, "fp32 continued", o.qat_epochs, o.qat_lr, "fp32_continued.checkpoint"));
+  report.rows.push_back(row("fp32_continued", evaluate(continued, data.test), float_bytes, more.seconds));
+
+  Recipe recipe = o.per_tensor ? recipes::int8_per_tensor() : recipes::int8();
+  recipe.target = targets::by_name(o.target);
+  const Dataset calibration = data.train.first(std::min<std::int64_t>(1024, data.train.size()));
+  const IntegerModel ptq = quantize(fp32, recipe, calibration);
+  save_integers(o.out + "/ptq_int8.safetensors", ptq);
+  report.rows.push_back(row("ptq_int8", evaluate_engine(ptq, data.test), file_size(o.out + "/ptq_int8.safetensors"), 0));
+
+  QatModel qat = prepare(fp32, recipe);
+  calibrate(qat, calibration);
+  const FitReport tuned = fit(qat, data.train, fit_options(o, "qat", o.qat_epochs, o.qat_lr, "qat.checkpoint"));
+  save_checkpoint(o.out + "/qat.safetensors", qat);
+  const IntegerModel deployed = convert(qat);
+  save_integers(o.out + "/int8.safetensors", deployed);
+  std::filesystem::create_directories(o.out + "/int8");
+  save_integers_npy(o.out + "/int8/", deployed);
+  const std::int64_t integer_bytes = file_size(o.out + "/int8.safetensors");
+  report.rows.push_back(row("qat_int8_forward", evaluate(qat, data.test), file_size(o.out + "/qat.safetensors"), tuned.seconds));
+  report.rows.push_back(row("qat_int8_engine", evaluate_engine(deployed, data.test), integer_bytes, tuned.seconds));
+
+  Tensor<std::int8_t> outputs;
+  report.bit_exact = compare(qat, deployed, data.test, outputs);
+  save_npy(o.out + "/int8_outputs.npy", outputs);
+  save(report, o.out + "/results.json");
+  print(report);
+  fmt::print("Files are in {}/.\n", o.out);
+  return report.bit_exact.different_codes == 0 ? 0 : 2;
+}
+
+}  // namespace
+
+}  // namespace example
+
+int main(int argc, char** argv) {
+  try {
+    return example::run(example::read_options(argc, argv));
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "fashion_mnist: {}\n", e.what());
+    return 1;
+  }
+}

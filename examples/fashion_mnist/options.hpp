@@ -1,0 +1,30 @@
+#pragma once
+// Options of the example, from the command line.
+
+#include <cstdint>
+#include <string>
+
+namespace example {
+
+struct Options {
+  std::string network = "plain";
+  int epochs = 8;
+  int qat_epochs = 2;
+  std::uint64_t seed = 1;
+  int threads = 0;  ///< 0: all
+  std::int64_t batch = 128;
+  double lr = 1e-3;
+  double qat_lr = 1e-4;
+  std::string target = "litert_default";
+  bool per_tensor = false;
+  std::string data = "fashion-mnist";
+  std::string data_directory;
+  bool quick = false;
+  bool resume = false;
+  std::string out = "fashion_mnist_results";
+};
+
+/// Reads the command line; leaves the program for --help and for arguments that do not fit.
+Options read_options(int argc, char** argv);
+
+}  // namespace example

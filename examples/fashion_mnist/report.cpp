@@ -1,0 +1,65 @@
+#include "report.hpp"
+
+#include <stet/io/file.hpp>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+
+namespace example {
+
+namespace {
+
+std::string size_text(std::int64_t bytes) {
+  return bytes == 0 ? std::string("-") : fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024.0);
+}
+
+std::string seconds_text(double seconds) { return seconds < 0.005 ? std::string("-") : fmt::format("{:.1f} s", seconds); }
+
+}  // namespace
+
+void print(const Report& report) {
+  fmt::print("\nnetwork {}, data {}, seed {}, target {}, {} threads\n\n", report.network, report.data, report.seed,
+             report.bit_exact.target, report.threads);
+  fmt::print("{:<20}{:>10}{:>16}{:>14}{:>16}\n", "", "accuracy", "against fp32", "file size", "training time");
+  const double base = report.rows.front().accuracy();
+  for (const Row& row : report.rows) {
+    fmt::print("{:<20}{:>8.2f} %{:>+14.2f} p{:>14}{:>16}\n", row.name, 100.0 * row.accuracy(),
+               100.0 * (row.accuracy() - base), size_text(row.size_bytes), seconds_text(row.seconds));
+  }
+  const BitExact& b = report.bit_exact;
+  fmt::print("\nTraining forward against integer engine ({}): {} of {} codes differ, over {} images and all tensors.\n",
+             b.target, b.different_codes, b.compared_codes, b.images);
+}
+
+void save(const Report& report, const std::string& path) {
+  nlohmann::ordered_json json;
+  json["network"] = report.network;
+  json["data"] = report.data;
+  json["seed"] = report.seed;
+  json["threads"] = report.threads;
+  json["rows"] = nlohmann::ordered_json::array();
+  for (const Row& row : report.rows) {
+    json["rows"].push_back({{"name", row.name},
+                            {"accuracy", row.accuracy()},
+                            {"correct", row.correct},
+                            {"images", row.images},
+                            {"size_bytes", row.size_bytes},
+                            {"seconds", row.seconds}});
+  }
+  const BitExact& b = report.bit_exact;
+  json["bit_exact"] = {{"target", b.target},
+                       {"images", b.images},
+                       {"compared_codes", b.compared_codes},
+                       {"different_codes", b.different_codes}};
+  stet::write_file_atomically(path, json.dump(2) + "\n");
+}
+
+std::int64_t file_size(const std::string& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  return error ? 0 : static_cast<std::int64_t>(size);
+}
+
+}  // namespace example

@@ -1,0 +1,42 @@
+#pragma once
+// Rows of the example's result, as a table and as results.json.
+
+#include "options.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace example {
+
+struct Row {
+  std::string name;
+  std::int64_t correct = 0, images = 0;
+  std::int64_t size_bytes = 0;
+  double seconds = 0;
+  [[nodiscard]] double accuracy() const { return static_cast<double>(correct) / static_cast<double>(images); }
+};
+
+/// Comparison of every code of the training forward in evaluation mode with the engine's.
+struct BitExact {
+  std::string target;
+  std::int64_t images = 0, compared_codes = 0, different_codes = 0;
+};
+
+struct Report {
+  std::string network, data;
+  std::uint64_t seed = 1;
+  int threads = 1;
+  std::vector<Row> rows;
+  BitExact bit_exact;
+};
+
+/// Prints the table; differences are to the row fp32, in points.
+void print(const Report& report);
+/// Writes results.json.
+void save(const Report& report, const std::string& path);
+
+/// Bytes of a file, 0 if there is none.
+std::int64_t file_size(const std::string& path);
+
+}  // namespace example

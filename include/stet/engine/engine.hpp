@@ -1,0 +1,120 @@
+#pragma once
+// Engine: runs an IntegerModel. Weights are packed and memory is planned once; no training code is included.
+
+#include <stet/engine/memory_plan.hpp>
+#include <stet/engine/step.hpp>
+#include <stet/graph/integer_model.hpp>
+#include <stet/integer/input_output.hpp>
+#include <stet/quant/qtensor.hpp>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace stet {
+
+/// Executes the integers of a model on batches of any size. Not for use by several threads at the same time; the
+/// operators themselves run in parallel.
+class Engine {
+ public:
+  using Observe = FunctionRef<void(int value, std::span<const std::int8_t> codes)>;
+
+  /// Checks and packs a model.
+  /// Errors:    Errc::shape or Errc::range naming the node whose constants, shapes or scales do not fit;
+  ///            Errc::state if a value is read before it is made or a model has no output
+  explicit Engine(const IntegerModel& model) : target_(model.target), values_(model.values), outputs_(model.outputs) {
+    require(!model.outputs.empty(), Errc::state, "engine: the model has no output");
+    for (const IntegerValue& value : values_) {
+      require(value.params.scale.size() == 1 && value.params.zero_point.size() == 1, Errc::shape,
+              "engine: value {} must have one scale and zero point", value.name);
+    }
+    std::vector<bool> made(values_.size(), false);
+    const auto known = [&](int v) { return v >= 0 && v < static_cast<int>(values_.size()); };
+    for (const IntegerNode& node : model.nodes) {
+      require(known(node.output) && !made[static_cast<std::size_t>(node.output)], Errc::state,
+              "engine: {} writes value {}, which does not exist or is written twice", node.name, node.output);
+      for (const int in : node.inputs) {
+        require(known(in) && made[static_cast<std::size_t>(in)], Errc::state,
+                "engine: {} reads value {} before it is made", node.name, in);
+      }
+      made[static_cast<std::size_t>(node.output)] = true;
+      if (std::holds_alternative<integer_op::Quantize>(node.op)) {
+        require(input_ < 0, Errc::unsupported, "engine: {} is a second input; a model has one", node.name);
+        input_ = node.output;
+      } else {
+        steps_.push_back(make_step(model, node));
+      }
+    }
+    require(input_ >= 0, Errc::state, "engine: the model has no Quantize node for its input");
+    for (const int out : outputs_) {
+      require(known(out) && made[static_cast<std::size_t>(out)], Errc::state, "engine: output {} is never made", out);
+    }
+    plan_ = plan_memory(model);
+    tensors_.resize(values_.size());
+  }
+
+  [[nodiscard]] const Shape& input_shape() const { return values_[static_cast<std::size_t>(input_)].shape; }
+  [[nodiscard]] const std::vector<IntegerValue>& values() const { return values_; }
+  /// Arena bytes for one sample; a batch needs as many times as much.
+  [[nodiscard]] std::int64_t bytes_per_sample() const { return plan_.bytes; }
+
+  /// Computes the codes of the first output.
+  /// Shapes:    x [N] + input shape -> codes [N] + output shape
+  /// Errors:    Errc::shape if x does not fit
+  [[nodiscard]] QTensor run(const Tensor<float>& x) { return execute(x, nullptr); }
+  /// The same; `observe` sees the codes of every value as it is made.
+  [[nodiscard]] QTensor run(const Tensor<float>& x, Observe observe) { return execute(x, &observe); }
+
+ private:
+  QTensor execute(const Tensor<float>& x, const Observe* observe) {
+    require(x.shape().rank() > 0 && x.shape().unbatched() == input_shape(), Errc::shape,
+            "engine: model expects input [N] + {}, got {}", input_shape(), x.shape());
+    const std::int64_t batch = x.shape()[0];
+    place(batch);
+    const auto seen = [&](int v) {
+      if (observe != nullptr) (*observe)(v, tensors_[static_cast<std::size_t>(v)].span());
+    };
+    const QParams& in = values_[static_cast<std::size_t>(input_)].params;
+    integer::quantize_input(target_.input, x.span(), in.scale[0], in.zero_point[0], in.grid,
+                            tensors_[static_cast<std::size_t>(input_)].edit());
+    seen(input_);
+    for (const EngineStep& step : steps_) {
+      step.run(tensors_);
+      seen(step.output);
+    }
+    const auto out = static_cast<std::size_t>(outputs_[0]);
+    return {Tensor<std::int8_t>(tensors_[out].shape(), tensors_[out].span()), values_[out].params};
+  }
+
+  // Lets every value's tensor refer to its place in the arena.
+  void place(std::int64_t batch) {
+    if (batch == batch_) return;
+    if (arena_.size() < plan_.bytes * batch) arena_ = Tensor<std::int8_t>(Shape{plan_.bytes * batch});
+    std::int8_t* base = arena_.edit().data();
+    for (std::size_t v = 0; v < values_.size(); ++v) {
+      const Shape shape = values_[v].shape.batched(batch);
+      tensors_[v] = Tensor<std::int8_t>::borrow({base + plan_.offset[v] * batch, static_cast<std::size_t>(shape.elements())}, shape);
+    }
+    batch_ = batch;
+  }
+
+  Target target_;
+  std::vector<IntegerValue> values_;
+  std::vector<int> outputs_;
+  std::vector<EngineStep> steps_;
+  int input_ = -1;
+  MemoryPlan plan_;
+  Tensor<std::int8_t> arena_;
+  std::vector<Tensor<std::int8_t>> tensors_;
+  std::int64_t batch_ = -1;
+};
+
+/// Logits of an integer model in real units.
+inline Tensor<float> infer(Engine& engine, const Tensor<float>& x) {
+  const QTensor codes = engine.run(x);
+  Tensor<float> y(codes.shape());
+  integer::dequantize_output(codes.codes.span(), codes.params.scale[0], codes.params.zero_point[0], y.edit());
+  return y;
+}
+
+}  // namespace stet

@@ -1,0 +1,251 @@
+#pragma once
+// Steps: the operators of an IntegerModel, checked, packed and resolved once.
+
+#include <stet/graph/integer_model.hpp>
+#include <stet/integer/convolution.hpp>
+#include <stet/integer/depthwise.hpp>
+#include <stet/integer/elementwise.hpp>
+#include <stet/integer/layer.hpp>
+#include <stet/integer/pooling.hpp>
+#include <stet/integer/reduction.hpp>
+#include <stet/integer/requantize.hpp>
+#include <stet/integer/shape.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace stet {
+
+/// One operator, ready to run on the tensors of all values.
+struct EngineStep {
+  using Values = std::vector<Tensor<std::int8_t>>;
+  int output = -1;
+  std::function<void(Values&)> run;
+};
+
+namespace detail {
+
+class StepMaker {
+ public:
+  StepMaker(const IntegerModel& model, const IntegerNode& node) : model_(model), node_(node) {}
+
+  EngineStep make() {
+    namespace op = integer_op;
+    using Run = std::function<void(EngineStep::Values&)>;
+    Run run;
+    if (const auto* conv = std::get_if<op::Conv2D>(&node_.op)) {
+      run = convolution(*conv);
+    } else if (const auto* depthwise = std::get_if<op::DepthwiseConv2D>(&node_.op)) {
+      run = depthwise_convolution(*depthwise);
+    } else if (const auto* linear = std::get_if<op::Linear>(&node_.op)) {
+      run = linear_layer(*linear);
+    } else if (const auto* add = std::get_if<op::Add>(&node_.op)) {
+      run = binary(integer::make_add(model_.target, quantized(0), quantized(1), output(add->activation)));
+    } else if (const auto* sub = std::get_if<op::Sub>(&node_.op)) {
+      run = binary(integer::make_add(model_.target, quantized(0), quantized(1), output(sub->activation), true));
+    } else if (const auto* mul = std::get_if<op::Mul>(&node_.op)) {
+      run = binary(integer::make_multiply(model_.target, quantized(0), quantized(1), output(mul->activation)));
+    } else if (const auto* max = std::get_if<op::MaxPool>(&node_.op)) {
+      const Window w = pool_window(max->size, max->stride, max->padding);
+      const integer::QuantizedOutput y = output(Activation::none);
+      const integer::Bounds b = integer::max_pool_bounds(model_.target, Activation::none, y.scale, y.zero_point, w, y.grid);
+      run = [w, b, x = in(0), y = node_.output](auto& v) { integer::max_pool(at(v, x), w, b, at(v, y).edit()); };
+    } else if (const auto* average = std::get_if<op::AveragePool>(&node_.op)) {
+      const Window w = pool_window(average->size, average->stride, average->padding);
+      const integer::QuantizedOutput y = output(Activation::none);
+      const integer::Bounds b = integer::average_pool_bounds(model_.target, Activation::none, y.scale, y.zero_point, y.grid);
+      run = [w, b, x = in(0), y = node_.output](auto& v) { integer::average_pool(at(v, x), w, b, at(v, y).edit()); };
+    } else if (std::holds_alternative<op::Mean>(node_.op)) {
+      run = mean();
+    } else if (const auto* concat = std::get_if<op::Concat>(&node_.op)) {
+      run = concatenation(concat->axis + 1);
+    } else if (const auto* pad = std::get_if<op::Pad>(&node_.op)) {
+      require_same_scale();
+      run = [p = *pad, zero = static_cast<std::int8_t>(value(0).params.zero_point[0]), x = in(0), y = node_.output](auto& v) {
+        const std::int64_t before[] = {0, p.top, p.left, 0};
+        const std::int64_t after[] = {0, p.bottom, p.right, 0};
+        integer::pad(at(v, x), before, after, zero, at(v, y).edit());
+      };
+    } else if (std::holds_alternative<op::Reshape>(node_.op)) {
+      require_same_scale();
+      require(value(0).shape.elements() == result().shape.elements(), Errc::shape, "{}: {} cannot become {}", node_.name,
+              value(0).shape, result().shape);
+      run = [x = in(0), y = node_.output](auto& v) {
+        const auto from = at(v, x).span();
+        std::copy(from.begin(), from.end(), at(v, y).edit().begin());
+      };
+    } else if (const auto* transpose = std::get_if<op::Transpose>(&node_.op)) {
+      require_same_scale();
+      std::vector<int> order{0};
+      for (const int axis : transpose->axes) order.push_back(axis + 1);
+      run = [order, x = in(0), y = node_.output](auto& v) { integer::transpose(at(v, x), order, at(v, y).edit()); };
+    } else if (const auto* clamp = std::get_if<op::Clamp>(&node_.op)) {
+      require_same_scale();
+      run = [p = integer::make_clamp(model_.target, output(clamp->activation)), x = in(0), y = node_.output](auto& v) {
+        integer::clamp(at(v, x), p, at(v, y).edit());
+      };
+    } else {
+      fail(Errc::unsupported, "engine: {} has an operator that cannot stand here", node_.name);
+    }
+    return {node_.output, std::move(run)};
+  }
+
+ private:
+  static Tensor<std::int8_t>& at(EngineStep::Values& v, int i) { return v[static_cast<std::size_t>(i)]; }
+
+  int in(std::size_t i) const {
+    require(i < node_.inputs.size(), Errc::shape, "engine: {} has {} inputs, needs {}", node_.name, node_.inputs.size(), i + 1);
+    return node_.inputs[i];
+  }
+  const IntegerValue& value(std::size_t i) const { return model_.values[static_cast<std::size_t>(in(i))]; }
+  const IntegerValue& result() const { return model_.values[static_cast<std::size_t>(node_.output)]; }
+  integer::Quantized quantized(std::size_t i) const {
+    return {value(i).params.scale[0], value(i).params.zero_point[0]};
+  }
+  integer::QuantizedOutput output(Activation activation) const {
+    const QParams& p = result().params;
+    return {p.scale[0], p.zero_point[0], activation, p.grid};
+  }
+  void require_same_scale() const {
+    for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
+      require(value(i).params == result().params, Errc::range, "engine: {} must keep scale and zero point, {} has others",
+              node_.name, value(i).name);
+    }
+  }
+  void require_shape(const Shape& made) const {
+    require(made == result().shape, Errc::shape, "engine: {} makes {}, its value {} has shape {}", node_.name, made,
+            result().name, result().shape);
+  }
+  const Shape& image() const {
+    require(value(0).shape.rank() == 3, Errc::shape, "engine: {} reads {} of shape {}, needs [H,W,C]", node_.name,
+            value(0).name, value(0).shape);
+    return value(0).shape;
+  }
+  Window pool_window(Pair size, Pair stride, const Padding& padding) const {
+    require_same_scale();
+    const Shape& x = image();
+    const Window w = make_window(node_.name.c_str(), x[0], x[1], size, stride, 1, padding);
+    require_shape({w.h.out, w.w.out, x[2]});
+    return w;
+  }
+
+  template <class Op>
+  integer::Requantizer requantizer(const Op& o, integer::LayerKind kind, std::int64_t outputs) const {
+    require(o.bias.size() == outputs, Errc::shape, "engine: {} has {} outputs, {} bias codes", node_.name, outputs, o.bias.size());
+    return integer::layer_requantizer(model_.target, kind, value(0).params, o.weight_scale, o.bias.span(), result().params,
+                                      o.activation);
+  }
+  integer::Bounds input_bounds() const {
+    const Grid& g = value(0).params.grid;
+    return {g.lo, g.hi};
+  }
+
+  std::function<void(EngineStep::Values&)> convolution(const integer_op::Conv2D& o) const {
+    auto weights = std::make_shared<const integer::ConvolutionWeights>(o.weights, o.groups);
+    const Shape& x = image();
+    const Window w = make_window(node_.name.c_str(), x[0], x[1],
+                                 Pair(static_cast<int>(weights->kernel_height()), static_cast<int>(weights->kernel_width())),
+                                 o.stride, o.dilation, o.padding);
+    require_shape({w.h.out, w.w.out, weights->outputs()});
+    auto r = std::make_shared<const integer::Requantizer>(requantizer(o, integer::LayerKind::convolution, weights->outputs()));
+    const std::int32_t z = value(0).params.zero_point[0];
+    integer::check_accumulators(node_.name.c_str(), weights->magnitudes(), z, input_bounds(), *r);
+    return [weights, r, w, z, from = in(0), to = node_.output](auto& v) {
+      std::int8_t* y = at(v, to).edit().data();
+      const std::int64_t c = r->channels;
+      integer::convolve(at(v, from), z, *weights, w,
+                        [&](std::int64_t first, std::int64_t rows, const std::int32_t* acc, std::int64_t stride) {
+                          integer::requantize_rows(acc, stride, rows, c, *r, y + first * c);
+                        });
+    };
+  }
+
+  std::function<void(EngineStep::Values&)> depthwise_convolution(const integer_op::DepthwiseConv2D& o) const {
+    const Shape& x = image();
+    auto weights = std::make_shared<const integer::DepthwiseWeights>(o.weights, x[2]);
+    const Window w = make_window(node_.name.c_str(), x[0], x[1],
+                                 Pair(static_cast<int>(o.weights.shape()[1]), static_cast<int>(o.weights.shape()[2])),
+                                 o.stride, o.dilation, o.padding);
+    require_shape({w.h.out, w.w.out, o.weights.shape()[3]});
+    auto r = std::make_shared<const integer::Requantizer>(requantizer(o, integer::LayerKind::depthwise, o.weights.shape()[3]));
+    const std::int32_t z = value(0).params.zero_point[0];
+    integer::check_accumulators(node_.name.c_str(), weights->magnitudes(), z, input_bounds(), *r);
+    return [weights, r, w, z, from = in(0), to = node_.output](auto& v) {
+      std::int8_t* y = at(v, to).edit().data();
+      const std::int64_t c = r->channels;
+      integer::depthwise(at(v, from), z, *weights, w,
+                         [&](std::int64_t first, std::int64_t rows, const std::int32_t* acc, std::int64_t stride) {
+                           integer::requantize_rows(acc, stride, rows, c, *r, y + first * c);
+                         });
+    };
+  }
+
+  std::function<void(EngineStep::Values&)> linear_layer(const integer_op::Linear& o) const {
+    auto weights = std::make_shared<const integer::ConvolutionWeights>(o.weights);
+    require(value(0).shape.rank() == 1 && o.weights.shape().rank() == 2 && value(0).shape[0] == o.weights.shape()[1],
+            Errc::shape, "engine: {} has weights {} for an input of shape {}", node_.name, o.weights.shape(), value(0).shape);
+    require_shape({weights->outputs()});
+    auto r = std::make_shared<const integer::Requantizer>(requantizer(o, integer::LayerKind::linear, weights->outputs()));
+    const std::int32_t z = value(0).params.zero_point[0];
+    integer::check_accumulators(node_.name.c_str(), weights->magnitudes(), z, input_bounds(), *r);
+    return [weights, r, z, from = in(0), to = node_.output](auto& v) {
+      std::int8_t* y = at(v, to).edit().data();
+      const std::int64_t c = r->channels;
+      integer::linear(at(v, from), z, *weights,
+                      [&](std::int64_t first, std::int64_t rows, const std::int32_t* acc, std::int64_t stride) {
+                        integer::requantize_rows(acc, stride, rows, c, *r, y + first * c);
+                      });
+    };
+  }
+
+  std::function<void(EngineStep::Values&)> binary(const integer::AddParameters& p) const {
+    require_equal_shapes();
+    return [p, a = in(0), b = in(1), to = node_.output](auto& v) { integer::add(at(v, a), at(v, b), p, at(v, to).edit()); };
+  }
+  std::function<void(EngineStep::Values&)> binary(const integer::MultiplyParameters& p) const {
+    require_equal_shapes();
+    return [p, a = in(0), b = in(1), to = node_.output](auto& v) {
+      integer::multiply(at(v, a), at(v, b), p, at(v, to).edit());
+    };
+  }
+  void require_equal_shapes() const {
+    require(value(0).shape == value(1).shape, Errc::shape, "engine: {} reads shapes {} and {}, which must be equal",
+            node_.name, value(0).shape, value(1).shape);
+    require_shape(value(0).shape);
+  }
+
+  std::function<void(EngineStep::Values&)> mean() const {
+    const Shape& x = image();
+    require_shape({x[2]});
+    const integer::QuantizedOutput y = output(Activation::none);
+    const integer::Quantized q = quantized(0);
+    return [p = integer::make_mean(model_.target, q.scale, q.zero_point, y.scale, y.zero_point, x[0] * x[1], y.grid),
+            from = in(0), to = node_.output](auto& v) { integer::mean(at(v, from), p, at(v, to).edit()); };
+  }
+
+  std::function<void(EngineStep::Values&)> concatenation(int axis) const {
+    require_same_scale();
+    return [inputs = node_.inputs, axis, to = node_.output](auto& v) {
+      std::vector<integer::Codes> parts;
+      for (const int i : inputs) parts.emplace_back(at(v, i));
+      integer::concat(parts, axis, at(v, to).edit());
+    };
+  }
+
+  const IntegerModel& model_;
+  const IntegerNode& node_;
+};
+
+}  // namespace detail
+
+/// Resolves one node of a model.
+/// Errors:    Errc::shape or Errc::range naming the node
+inline EngineStep make_step(const IntegerModel& model, const IntegerNode& node) {
+  return detail::StepMaker(model, node).make();
+}
+
+}  // namespace stet
