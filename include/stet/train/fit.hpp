@@ -5,6 +5,7 @@
 #include <stet/ops/loss.hpp>
 #include <stet/train/clip.hpp>
 #include <stet/train/evaluate.hpp>
+#include <stet/train/fit_checkpoint.hpp>
 #include <stet/train/fit_options.hpp>
 #include <stet/train/forward.hpp>
 
@@ -41,15 +42,6 @@ struct FitStage {
   FunctionRef<void(double)> advance;
   FunctionRef<Evaluation(const Dataset&)> evaluate;
   FunctionRef<void()> save;
-};
-
-// Where a run stands between two epochs.
-struct FitState {
-  std::int64_t epoch = 0;  // epochs done
-  double best_loss = std::numeric_limits<double>::infinity();
-  std::int64_t epochs_without_better = 0;
-  bool stopped = false;
-  std::vector<EpochReport> history{};
 };
 
 inline double fit_clock() {
@@ -161,14 +153,12 @@ inline FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOp
       state.stopped = should_stop(state, e.loss, o.early_stop);
     }
     progress.finish_epoch(state.epoch, report.loss, report.accuracy, note);
-    state.history.push_back(report);
+    state.record(report);
     ++state.epoch;
     if (!o.checkpoint.empty()) stage.save();
     if (o.on_epoch) o.on_epoch(report);
   }
-  FitReport report{state.history, state.stopped, 0.0};
-  for (const EpochReport& e : report.epochs) report.seconds += e.seconds;
-  return report;
+  return state.report();
 }
 
 }  // namespace detail
@@ -190,7 +180,11 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
   const auto validate = [&](const Dataset& validation) { return evaluate(model, validation); };
-  const auto save = [&] {};
+  const std::string description = detail::describe_run(data, options);
+  const auto save = [&] { detail::save_run(options.checkpoint, description, model, optimizer, state); };
+  if (options.resume && CheckpointReader::exists(options.checkpoint)) {
+    detail::load_run(options.checkpoint, description, model, optimizer, state);
+  }
   return detail::run_fit({run, advance, validate, save}, data, options, parameters, optimizer, state);
 }
 

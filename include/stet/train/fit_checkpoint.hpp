@@ -1,0 +1,80 @@
+#pragma once
+// The whole state of a run of fit in one file, so that training continues from it bit for bit.
+
+#include <stet/train/checkpoint.hpp>
+#include <stet/train/fit_options.hpp>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace stet::detail {
+
+// Where a run stands between two epochs. The order of the images and the random numbers of dropout follow from the
+// seed and the number of the step, so there is no other random state.
+struct FitState {
+  std::int64_t epoch = 0;  // epochs done
+  double best_loss = std::numeric_limits<double>::infinity();
+  std::int64_t epochs_without_better = 0;
+  bool stopped = false;
+  std::vector<double> history{};  // six numbers of every epoch
+
+  void record(const EpochReport& e) {
+    for (const double x :
+         {e.loss, e.accuracy, e.validation_loss, e.validation_accuracy, e.seconds, static_cast<double>(e.epoch)}) {
+      history.push_back(x);
+    }
+  }
+  [[nodiscard]] FitReport report() const {
+    FitReport r;
+    r.stopped_early = stopped;
+    for (std::size_t i = 0; i + 5 < history.size(); i += 6) {
+      r.epochs.push_back({static_cast<int>(history[i + 5]), history[i], history[i + 1], history[i + 2], history[i + 3],
+                          history[i + 4]});
+      r.seconds += r.epochs.back().seconds;
+    }
+    return r;
+  }
+  template <class F>
+  void fields(F&& f) {
+    f("epoch", epoch);
+    f("best_loss", best_loss);
+    f("epochs_without_better", epochs_without_better);
+    f("stopped", stopped);
+    f("history", history);
+  }
+};
+
+// What must be the same in the run that continues. A schedule has no name, so two of its factors stand for it.
+inline std::string describe_run(const Dataset& data, const FitOptions& o) {
+  const std::int64_t total = (data.size() + o.batch - 1) / o.batch * o.epochs;
+  return fmt::format("{} lr {}, schedule {:.9g} {:.9g}, {} epochs, batch {}, seed {}, label smoothing {}, clip norm {}, "
+                     "{} images of {}",
+                     o.optimizer.name(), o.optimizer.lr(), o.schedule.at(total / 3, total),
+                     o.schedule.at(total - 1, total), o.epochs, o.batch, o.seed, o.label_smoothing, o.clip_norm,
+                     data.size(), data.name());
+}
+
+template <class M>
+void save_run(const std::string& path, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
+  CheckpointWriter writer;
+  writer.model(model);
+  writer.fields(std::string(training_prefix), state);
+  writer.fields(std::string(training_prefix) + "optimizer/", optimizer);
+  writer.note("format", "stet checkpoint 1");
+  writer.note("run", run);
+  writer.save(path);
+}
+
+template <class M>
+void load_run(const std::string& path, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
+  CheckpointReader reader(path);
+  reader.expect("run", run);
+  reader.model(model);
+  reader.fields(std::string(training_prefix), state);
+  reader.fields(std::string(training_prefix) + "optimizer/", optimizer);
+  reader.finish();
+}
+
+}  // namespace stet::detail
