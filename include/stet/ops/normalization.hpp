@@ -87,9 +87,14 @@ void update_running(const Moments& batch, std::int64_t rows, double momentum, Te
 
 namespace detail {
 
-inline double clamp_limit(Clamp clamp) {
-  return clamp == Clamp::relu6 ? 6.0 : std::numeric_limits<double>::infinity();
-}
+// Ends of a clamp; infinite without one, so that the loops need no second form.
+template <class T>
+struct ClampEnds {
+  T low, high;
+  explicit ClampEnds(Clamp clamp)
+      : low(clamp == Clamp::none ? -std::numeric_limits<T>::infinity() : T{0}),
+        high(clamp == Clamp::relu6 ? T{6} : std::numeric_limits<T>::infinity()) {}
+};
 
 // Normalization as y = scale * x + shift.
 template <class T>
@@ -123,25 +128,19 @@ Tensor<T> batch_norm_forward(const Tensor<T>& x, const BatchNorm<T>& bn) {
   const T* __restrict b = affine.shift.data();
   const T* __restrict from = x.data();
   T* __restrict to = result.edit().data();
-  const T limit = static_cast<T>(detail::clamp_limit(bn.clamp));
-  if (bn.clamp == Clamp::none) {
-    pattern.for_each([=](std::int64_t e, std::int64_t n) {
-      lanes(n, [=](std::int64_t i) { to[e + i] = from[e + i] * a[i] + b[i]; });
+  const detail::ClampEnds<T> ends(bn.clamp);
+  pattern.for_each([=](std::int64_t e, std::int64_t n) {
+    lanes(n, [=](std::int64_t i) {
+      const T z = from[e + i] * a[i] + b[i];
+      const T low = z < ends.low ? ends.low : z;
+      to[e + i] = low > ends.high ? ends.high : low;
     });
-  } else {
-    pattern.for_each([=](std::int64_t e, std::int64_t n) {
-      lanes(n, [=](std::int64_t i) {
-        const T z = from[e + i] * a[i] + b[i];
-        const T low = z < T{0} ? T{0} : z;
-        to[e + i] = low > limit ? limit : low;
-      });
-    });
-  }
+  });
   return result;
 }
 
 /// Gradients of a batch normalization; x is the input, from which the normalized values are computed again.
-/// Formula:   g = dy where the clamp passes; n rows; h = (x - mean) / sqrt(variance + eps)
+/// Formula:   g = dy where the clamp passes (z inside its ends, NaN does not), else 0; n rows; h = (x - mean) / sqrt(variance + eps)
 ///            dbeta = sum g; dgamma = sum g*h; dx = gamma / sqrt(variance + eps) * (g - dbeta/n - h*dgamma/n),
 ///            frozen: dx = gamma / sqrt(variance + eps) * g
 /// Shapes:    x, dy [..., C]; dx is left empty unless want_dx
@@ -162,23 +161,18 @@ BatchNormGradients<T> batch_norm_backward(const Tensor<T>& x, const Tensor<T>& d
   const T* __restrict mean = means.data();
   const T* __restrict from = x.data();
   const T* __restrict gradient = dy.data();
-  const bool clamped = bn.clamp != Clamp::none;
-  const T limit = static_cast<T>(detail::clamp_limit(bn.clamp));
+  const detail::ClampEnds<T> ends(bn.clamp);
   const auto passed = [=](std::int64_t e, std::int64_t p) {
     const T z = from[e] * a[p] + b[p];
     const T g = gradient[e];  // read in any case: a conditional load does not vectorize
-    return ((z > T{0}) & (z < limit)) ? g : T{0};
+    return ((z > ends.low) & (z < ends.high)) ? g : T{0};
   };
 
   Tensor<double> sums(Shape{2, channels});
   double* sum = sums.edit().data();
   double* product = sum + channels;
   const auto centred = [=](std::int64_t e, std::int64_t p) { return from[e] - mean[p]; };
-  if (clamped) {
-    pattern.sums<T>(passed, centred, sum, product);
-  } else {
-    pattern.sums<T>([=](std::int64_t e, std::int64_t) { return gradient[e]; }, centred, sum, product);
-  }
+  pattern.sums<T>(passed, centred, sum, product);
   T* dgamma = result.dgamma.edit().data();
   T* dbeta = result.dbeta.edit().data();
   Tensor<double> slopes = Tensor<double>::zeros({channels});
@@ -204,15 +198,9 @@ BatchNormGradients<T> batch_norm_backward(const Tensor<T>& x, const Tensor<T>& d
   const Tensor<T> pattern_offset = pattern.repeat<T>(offset);
   const T* __restrict k = pattern_slope.data();
   const T* __restrict d = pattern_offset.data();
-  if (clamped) {
-    pattern.for_each([=](std::int64_t e, std::int64_t n) {
-      lanes(n, [=](std::int64_t i) { dx[e + i] = passed(e + i, i) * a[i] + ((from[e + i] - mean[i]) * k[i] + d[i]); });
-    });
-  } else {
-    pattern.for_each([=](std::int64_t e, std::int64_t n) {
-      lanes(n, [=](std::int64_t i) { dx[e + i] = gradient[e + i] * a[i] + ((from[e + i] - mean[i]) * k[i] + d[i]); });
-    });
-  }
+  pattern.for_each([=](std::int64_t e, std::int64_t n) {
+    lanes(n, [=](std::int64_t i) { dx[e + i] = passed(e + i, i) * a[i] + ((from[e + i] - mean[i]) * k[i] + d[i]); });
+  });
   return result;
 }
 
