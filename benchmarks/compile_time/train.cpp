@@ -22,5 +22,5 @@ int main() {
   calibrate(qat, data.train.first(1024));
   fit(qat, data.train, {.epochs = 2, .optimizer = Adam{.lr = 1e-4f}, .schedule = Cosine{}});
   const IntegerModel deployed = convert(qat);
-  return deployed.graph.nodes().empty();
+  return deployed.nodes.empty();
 }

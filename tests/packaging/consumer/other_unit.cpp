@@ -1,4 +1,12 @@
 // A second unit with the same headers: functions that are not inline would be defined twice.
-#include <stet/version.hpp>
+#include <cmath>
+#include <stet/stet.hpp>
 
-int other_unit() { return STET_VERSION_MAJOR == 0 ? 0 : 1; }
+double other_unit() {
+  const std::vector<float> x = {-1.0f, -0.3f, 0.0f, 0.7f, 2.0f};
+  std::vector<float> y(x.size());
+  stet::fake_quantize(x, stet::choose_qparams(stet::min_max(x), stet::Grid::int8()), y);
+  double worst = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) worst = std::max(worst, std::abs(static_cast<double>(y[i] - x[i])));
+  return worst;
+}
