@@ -15,11 +15,13 @@
 
 namespace stet::graph {
 
-/// Any operator.
-using Operator =
-    OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
-          op::Mul, op::Relu, op::Relu6, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::MaxPool,
-          op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose,
-          op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom>;
+/// Any operator. A class of its own rather than an alias, so that functions of namespace graph are found for it.
+struct Operator
+    : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
+            op::Mul, op::Relu, op::Relu6, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::MaxPool,
+            op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose,
+            op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom> {
+  using OneOf::OneOf;
+};
 
 }  // namespace stet::graph
