@@ -34,7 +34,7 @@ struct Padding {
 /// One axis of a window after the input size is known.
 /// Formula:   reach = (kernel-1)*dilation+1; SAME: out = ceil(in/stride), before = max((out-1)*stride+reach-in, 0)/2;
 ///            otherwise out = (in+before+after-reach)/stride + 1
-/// Source:    formats.md of the TFLite schema notes; kernels/padding.h of LiteRT
+/// Source:    docs/math.md, equation 36; LiteRT kernels/padding.h
 struct WindowAxis {
   std::int64_t in = 0, out = 0, kernel = 1, stride = 1, dilation = 1, before = 0;
 };

@@ -68,7 +68,7 @@ inline ChannelOf channel_of(const Shape& weights, int axis) {
 
 /// Quantizes weights for one step.
 /// Formula:   weight_qparams and quantize on the narrow grid of `bits`; per tensor with batch norm: of k*w, with one
-///            scale (numerics.md, Per-tensor weights). Below 8 bits codes are stored times 2^t and the scale times 2^-t,
+///            scale (docs/math.md, equation 40). Below 8 bits codes are stored times 2^t and the scale times 2^-t,
 ///            t as large as int8 allows, so that the bias, which is rounded to that scale, stays fine
 /// Shapes:    w any, output channels along `axis`; k empty or [C]
 /// Rounding:  half to even
@@ -116,10 +116,11 @@ inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, 
 ///            per channel: q = codes*sign(k), s = fl32(s_w*|k|); per tensor: codes and s_w are those of k*W already;
 ///            bias code = rne(b / (s_x*s)), m = s_x*s/s_y
 /// Channels whose product can never move the output by an eighth of a step become zero with m = 2^-16; a bias is
-/// limited to 2^14 output steps; codes are halved until accumulator and bias fit 32 bits (numerics.md, Dead and tiny).
+/// limited to 2^14 output steps; codes are halved until accumulator and bias fit 32 bits.
 /// Shapes:    bias and norm spans empty or [C]
 /// Rounding:  half to even, in double
 /// Errors:    Errc::range if m reaches 256 (the message names layer and channel) or a parameter is not finite
+/// Source:    docs/math.md, equations 37 to 43
 inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, int axis, bool per_channel,
                           std::span<const float> bias, const NormView* norm, const LayerScales& at) {
   const ChannelOf channel = channel_of(weights.codes.shape(), axis);

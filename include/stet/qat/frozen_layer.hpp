@@ -58,7 +58,7 @@ inline Range accumulator_range(const AccumulatorStatistics& s, const FoldedWeigh
 /// Gradient:  straight-through, g = dy where the code was not clipped and the activation passes: dbeta = dbias = sum g
 ///            (dbias times k), D = gradient of the folded weights, dw = k*D, dgamma = (<W_q, D> - mean*dbeta)/sigma,
 ///            dx with the folded codes; not the derivative of the rounding
-/// Source:    numerics.md, Backward
+/// Source:    docs/math.md, equations 50 to 53
 inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, const FrozenParameters& p,
                                  FrozenLayer layer, const QParams& out_params, Range* observed) {
   const Shape out_shape = product.output_shape(x.shape(), p.w.shape());

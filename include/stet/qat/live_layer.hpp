@@ -27,7 +27,7 @@ struct LiveNorm {
 
 namespace detail {
 
-// Coefficients per channel of the live layer, named as in docs/math.md.
+// Coefficients per channel of the live layer, equations 44 to 46 of docs/math.md.
 struct LiveCoefficients {
   std::vector<std::int32_t> centre;           // m: integer near the mean accumulator
   std::vector<float> slope, offset;           // output steps per accumulator step, and at the centre
@@ -47,7 +47,7 @@ struct LiveCoefficients {
 /// Gradient:  straight-through: g = dy where the code was not clipped and the activation passes; batch norm's true
 ///            gradient; dw and dx of the product with the other's dequantized codes; k is a constant
 /// Errors:    Errc::shape if fewer than two values per channel are normalized
-/// Source:    numerics.md, Backward; Krishnamoorthi 2018, arXiv 1806.08342, section 3.2
+/// Source:    docs/math.md, equations 44 to 49; Krishnamoorthi 2018, arXiv 1806.08342, section 3.2
 inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, const Var<Tensor<float>>& w,
                                const WeightScheme& scheme, const LiveNorm& norm, const OutputCodes& out,
                                const QParams& out_params, Range* observed) {
