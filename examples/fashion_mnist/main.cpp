@@ -1,6 +1,7 @@
 // Trains FP32, then compares: more FP32 epochs, post-training quantization, and quantization-aware training, the last in
 // its training forward and in the integer engine.
 
+#include "compare.hpp"
 #include "networks.hpp"
 #include "options.hpp"
 #include "report.hpp"
@@ -50,33 +51,6 @@ Row row(const char* name, const Evaluation& e, std::int64_t bytes, double second
 Evaluation evaluate_engine(const IntegerModel& model, const Dataset& test) {
   Engine engine(model);
   return evaluate_logits([&](const Tensor<float>& x) { return infer(engine, x); }, test);
-}
-
-// Every code of every tensor: the training forward in evaluation mode against the engine, which also gives the outputs.
-BitExact compare(const QatModel& qat, const IntegerModel& model, const Dataset& test, Tensor<std::int8_t>& outputs) {
-  Engine engine(model);
-  BitExact result{std::string(model.target.name), test.size(), 0, 0};
-  const std::int64_t classes = model.values[static_cast<std::size_t>(model.outputs[0])].shape.elements();
-  outputs = Tensor<std::int8_t>(Shape{test.size(), classes});
-  for (std::int64_t first = 0; first < test.size(); first += 500) {
-    const Batch batch = test.batch(first, std::min(first + 500, test.size()));
-    std::vector<Tensor<std::int8_t>> trained(model.values.size());
-    (void)infer_codes(qat, batch.x, [&](int node, const QTensor& codes) {
-      const std::string& name = qat.node_name(node);
-      for (std::size_t v = 0; v < model.values.size(); ++v) {
-        if (model.values[v].name == name) trained[v] = codes.codes;
-      }
-    });
-    const QTensor y = engine.run(batch.x, [&](int value, std::span<const std::int8_t> codes) {
-      const Tensor<std::int8_t>& other = trained[static_cast<std::size_t>(value)];
-      require(other.size() == static_cast<std::int64_t>(codes.size()), Errc::state, "value {} was not trained",
-              model.values[static_cast<std::size_t>(value)].name);
-      result.compared_codes += other.size();
-      for (std::size_t i = 0; i < codes.size(); ++i) result.different_codes += codes[i] != other.span()[i] ? 1 : 0;
-    });
-    std::copy(y.codes.span().begin(), y.codes.span().end(), outputs.edit().begin() + first * classes);
-  }
-  return result;
 }
 
 int run(const Options& given) {
