@@ -51,7 +51,7 @@ Tensor<T> leaky_relu_backward(const Tensor<T>& x, const Tensor<T>& dy, T slope) 
 /// Formula:   y = 1 / (1 + exp(-x)), without overflow
 template <class T>
 Tensor<T> sigmoid_forward(const Tensor<T>& x) {
-  return detail::map(x, [](T v) {
+  return detail::map_calls(x, [](T v) {
     const T e = std::exp(-std::abs(v));
     return (v < T{0} ? e : T{1}) / (T{1} + e);
   });
@@ -65,7 +65,7 @@ Tensor<T> sigmoid_backward(const Tensor<T>& y, const Tensor<T>& dy) {
 /// Formula:   y = tanh(x)
 template <class T>
 Tensor<T> tanh_forward(const Tensor<T>& x) {
-  return detail::map(x, [](T v) { return std::tanh(v); });
+  return detail::map_calls(x, [](T v) { return std::tanh(v); });
 }
 /// Takes the result of tanh_forward.
 template <class T>

@@ -21,6 +21,18 @@ Tensor<T> map(const Tensor<T>& x, F f) {
   return result;
 }
 
+/// y[i] = f(x[i]) for an f that calls the mathematics library, which does not vectorize.
+template <class T, class F>
+Tensor<T> map_calls(const Tensor<T>& x, F f) {
+  Tensor<T> result(x.shape());
+  T* y = result.edit().data();
+  const T* from = x.data();
+  parallel_chunks(x.size(), 16, [=](Chunk chunk) {
+    for (std::int64_t i = chunk.first; i < chunk.last; ++i) y[i] = f(from[i]);
+  });
+  return result;
+}
+
 /// y[i] = f(a[i], b[i]); the result has the shape of a.
 template <class T, class F>
 Tensor<T> map(const Tensor<T>& a, const Tensor<T>& b, F f) {
