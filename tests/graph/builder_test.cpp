@@ -25,8 +25,9 @@ TEST_CASE("nodes are named by kind and number, or as the user says") {
   const Graph g = two_blocks();
   std::string names;
   for (const auto& node : g.nodes()) names += node.name + " ";
-  CHECK(names ==
-        "input_1 conv2d_1 batch_norm_1 relu_1 max_pool_1 conv2d_2 batch_norm_2 features global_average_pool_1 linear_1 ");
+  CHECK(
+      names ==
+      "input_1 conv2d_1 batch_norm_1 relu_1 max_pool_1 conv2d_2 batch_norm_2 features global_average_pool_1 linear_1 ");
   CHECK(g.find("features") == 7);
   CHECK(g.find("relu_2") == -1);
   CHECK(g.node(7).shape == Shape{14, 14, 32});

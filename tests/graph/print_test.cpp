@@ -21,8 +21,9 @@ Graph branching() {
 }  // namespace
 
 TEST_CASE("the table of a graph shows attributes, shapes, parameters and multiply-adds") {
-  CHECK(table(branching()) ==
-        R"(name                kind              attributes                   inputs                     output      parameters  multiply-adds
+  CHECK(
+      table(branching()) ==
+      R"(name                kind              attributes                   inputs                     output      parameters  multiply-adds
 input_1             input                                                                     [28,28,1]            0              0
 conv2d_1            conv2d            3x3 stride 2x2 same no bias  input_1                    [14,14,16]         144         28,224
 batch_norm_1        batch_norm                                     conv2d_1                   [14,14,16]          32          3,136
