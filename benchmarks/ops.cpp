@@ -18,8 +18,8 @@
 #include <stet/ops/pooling.hpp>
 #include <stet/ops/shape.hpp>
 
-#include <Eigen/Core>
 #include <fmt/core.h>
+#include <Eigen/Core>
 
 #include <algorithm>
 #include <chrono>
@@ -87,13 +87,19 @@ void operators() {
   report("depthwise 3x3, 28x28, 16", depthwise, random({128, 28, 28, 16}), random({1, 3, 3, 16}));
   report("depthwise 3x3 stride 2, 28x28, 32", depthwise_strided, random({128, 28, 28, 32}), random({1, 3, 3, 32}));
   report("depthwise 3x3, 14x14, 64", depthwise, random({128, 14, 14, 64}), random({1, 3, 3, 64}));
-  report("linear 3136 to 10", [](auto x, auto w) { return linear(x, w); }, random({128, 3136}), random({10, 3136}));
+  report(
+      "linear 3136 to 10", [](auto x, auto w) { return linear(x, w); }, random({128, 3136}), random({10, 3136}));
   report("batch_norm_relu, 28x28, 16", normalize, random({128, 28, 28, 16}), random({16}), random({16}));
-  report("max_pool 2, 28x28, 16", [](auto x) { return max_pool(x); }, random({128, 28, 28, 16}));
-  report("avg_pool 2, 28x28, 16", [](auto x) { return avg_pool(x); }, random({128, 28, 28, 16}));
-  report("add, 28x28, 16", [](auto a, auto b) { return add(a, b); }, random({128, 28, 28, 16}), random({128, 28, 28, 16}));
-  report("relu, 28x28, 16", [](auto x) { return relu(x); }, random({128, 28, 28, 16}));
-  report("tanh, 28x28, 16", [](auto x) { return tanh(x); }, random({128, 28, 28, 16}));
+  report(
+      "max_pool 2, 28x28, 16", [](auto x) { return max_pool(x); }, random({128, 28, 28, 16}));
+  report(
+      "avg_pool 2, 28x28, 16", [](auto x) { return avg_pool(x); }, random({128, 28, 28, 16}));
+  report(
+      "add, 28x28, 16", [](auto a, auto b) { return add(a, b); }, random({128, 28, 28, 16}), random({128, 28, 28, 16}));
+  report(
+      "relu, 28x28, 16", [](auto x) { return relu(x); }, random({128, 28, 28, 16}));
+  report(
+      "tanh, 28x28, 16", [](auto x) { return tanh(x); }, random({128, 28, 28, 16}));
 }
 
 void products() {
@@ -104,11 +110,12 @@ void products() {
   };
   using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   Eigen::setNbThreads(1);
-  for (const Sizes& s : {Sizes{Layout::plain, Layout::transposed, 224, 32, 144}, Sizes{Layout::plain, Layout::transposed, 128, 64, 288},
-                         Sizes{Layout::transposed, Layout::plain, 32, 144, 224}, Sizes{Layout::transposed, Layout::plain, 64, 288, 128},
-                         Sizes{Layout::plain, Layout::plain, 224, 144, 32}, Sizes{Layout::plain, Layout::plain, 128, 288, 64},
-                         Sizes{Layout::plain, Layout::transposed, 128, 10, 3136}, Sizes{Layout::plain, Layout::plain, 512, 512, 512},
-                         Sizes{Layout::plain, Layout::plain, 1024, 1024, 1024}}) {
+  for (const Sizes& s :
+       {Sizes{Layout::plain, Layout::transposed, 224, 32, 144}, Sizes{Layout::plain, Layout::transposed, 128, 64, 288},
+        Sizes{Layout::transposed, Layout::plain, 32, 144, 224}, Sizes{Layout::transposed, Layout::plain, 64, 288, 128},
+        Sizes{Layout::plain, Layout::plain, 224, 144, 32}, Sizes{Layout::plain, Layout::plain, 128, 288, 64},
+        Sizes{Layout::plain, Layout::transposed, 128, 10, 3136}, Sizes{Layout::plain, Layout::plain, 512, 512, 512},
+        Sizes{Layout::plain, Layout::plain, 1024, 1024, 1024}}) {
     const bool ta = s.a == Layout::transposed, tb = s.b == Layout::transposed;
     const Matrix a = Matrix::Random(ta ? s.depth : s.rows, ta ? s.rows : s.depth);
     const Matrix b = Matrix::Random(tb ? s.columns : s.depth, tb ? s.depth : s.columns);

@@ -54,7 +54,8 @@ Tensor<double> naive(const Tensor<double>& x, const Tensor<double>& w, const Win
       for (std::int64_t j = 0; j < window.w.out; ++j) {
         for (std::int64_t o = 0; o < filters; ++o, ++at) {
           for (std::int64_t t = 0; t < window.taps() * channels; ++t) {
-            const std::int64_t c = t % channels, kx = t / channels % window.w.kernel, ky = t / channels / window.w.kernel;
+            const std::int64_t c = t % channels, kx = t / channels % window.w.kernel,
+                               ky = t / channels / window.w.kernel;
             const std::int64_t iy = i * window.h.stride - window.h.before + ky * window.h.dilation;
             const std::int64_t ix = j * window.w.stride - window.w.before + kx * window.w.dilation;
             if (iy < 0 || ix < 0 || iy >= window.h.in || ix >= window.w.in) continue;
@@ -86,7 +87,8 @@ TEST_CASE("conv2d is its definition", "[ops]") {
 TEST_CASE("conv2d of large images is its definition, band by band", "[ops]") {
   const auto x = whole<double>({2, 40, 33, 9}, 1, -9, 9);
   const auto w = whole<double>({5, 3, 3, 9}, 2, -9, 9);
-  for (const ConvOptions& options : {ConvOptions{}, ConvOptions{.stride = 2}, ConvOptions{.padding = Padding::valid()}}) {
+  for (const ConvOptions& options :
+       {ConvOptions{}, ConvOptions{.stride = 2}, ConvOptions{.padding = Padding::valid()}}) {
     const Window window = conv2d_window(x.shape(), w.shape(), nullptr, options);
     CHECK(equal(conv2d_forward<double>(x, w, nullptr, window, 1), naive(x, w, window, 1)));
   }
@@ -95,8 +97,8 @@ TEST_CASE("conv2d of large images is its definition, band by band", "[ops]") {
 TEST_CASE("conv2d's gradients are those of finite differences", "[ops]") {
   for (const Case& c : cases()) {
     CAPTURE(c.name);
-    const auto report = check_gradient([&](auto x, auto w) { return conv2d(x, w, c.options); },
-                                       {uniform(c.x, 1), uniform(c.w, 2)});
+    const auto report =
+        check_gradient([&](auto x, auto w) { return conv2d(x, w, c.options); }, {uniform(c.x, 1), uniform(c.w, 2)});
     INFO(report.log);
     CHECK(report.ok());
     const auto biased = check_gradient([&](auto x, auto w, auto b) { return conv2d(x, w, b, c.options); },
@@ -112,13 +114,14 @@ TEST_CASE("depthwise_conv2d's gradients are those of finite differences", "[ops]
     Shape x, w;
     DepthwiseConvOptions options;
   };
-  for (const Depthwise& c : {Depthwise{"same", {2, 4, 5, 3}, {1, 3, 3, 3}, {}},
-                             Depthwise{"stride 2", {1, 5, 6, 2}, {1, 3, 3, 2}, {.stride = 2}},
-                             Depthwise{"multiplier 2", {1, 4, 3, 3}, {1, 2, 3, 6}, {.padding = Padding::valid()}},
-                             Depthwise{"multiplier 3, dilated", {1, 6, 5, 2}, {1, 2, 2, 6}, {.dilation = 2}},
-                             Depthwise{"a vector of channels", {1, 3, 3, 17}, {1, 2, 2, 17}, {}},
-                             Depthwise{"multiplier and many channels", {1, 3, 2, 9}, {1, 2, 2, 18}, {}},
-                             Depthwise{"explicit padding", {1, 3, 3, 1}, {1, 3, 2, 1}, {.padding = Padding::of(2, 1, 0, 2)}}}) {
+  for (const Depthwise& c :
+       {Depthwise{"same", {2, 4, 5, 3}, {1, 3, 3, 3}, {}},
+        Depthwise{"stride 2", {1, 5, 6, 2}, {1, 3, 3, 2}, {.stride = 2}},
+        Depthwise{"multiplier 2", {1, 4, 3, 3}, {1, 2, 3, 6}, {.padding = Padding::valid()}},
+        Depthwise{"multiplier 3, dilated", {1, 6, 5, 2}, {1, 2, 2, 6}, {.dilation = 2}},
+        Depthwise{"a vector of channels", {1, 3, 3, 17}, {1, 2, 2, 17}, {}},
+        Depthwise{"multiplier and many channels", {1, 3, 2, 9}, {1, 2, 2, 18}, {}},
+        Depthwise{"explicit padding", {1, 3, 3, 1}, {1, 3, 2, 1}, {.padding = Padding::of(2, 1, 0, 2)}}}) {
     CAPTURE(c.name);
     const auto report = check_gradient([&](auto x, auto w) { return depthwise_conv2d(x, w, c.options); },
                                        {uniform(c.x, 1), uniform(c.w, 2)});

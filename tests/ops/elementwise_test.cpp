@@ -76,9 +76,11 @@ TEST_CASE("the gradient of broadcasting is the sum over what was repeated", "[op
     CAPTURE(s.a.str(), s.b.str());
     if (s.y.elements() > 200) continue;
     for (const int op : {0, 1, 2}) {
-      const auto report = check_gradient(
-          [&](auto a, auto b) { return op == 0 ? add(a, b) : op == 1 ? sub(a, b) : mul(a, b); },
-          {uniform(s.a, 1), uniform(s.b, 2)});
+      const auto report =
+          check_gradient([&](auto a, auto b) { return op == 0   ? add(a, b)
+                                                      : op == 1 ? sub(a, b)
+                                                                : mul(a, b); },
+                         {uniform(s.a, 1), uniform(s.b, 2)});
       INFO(report.log);
       CHECK(report.ok());
     }

@@ -39,36 +39,55 @@ struct Values {
 
 TEST_CASE("convolutions name what does not fit", "[ops]") {
   Values v;
-  CHECK(error_of([&] { conv2d(v({8, 32, 32, 4}), v({5, 3, 3, 3})); }) ==
+  CHECK(error_of([&] {
+          conv2d(v({8, 32, 32, 4}), v({5, 3, 3, 3}));
+        }) ==
         "shape: conv2d: weight expects 3 input channels, input has 4 (input [8,32,32,4], weight [5,3,3,3], groups 1)");
-  CHECK(error_of([&] { conv2d(v({8, 32, 4}), v({5, 3, 3, 4})); }) == "shape: conv2d: input must be [N,H,W,C], got [8,32,4]");
-  CHECK(error_of([&] { conv2d(v({1, 3, 3, 4}), v({5, 4})); }) == "shape: conv2d: weight must be [O,kh,kw,C/groups], got [5,4]");
-  CHECK(error_of([&] { conv2d(v({1, 3, 3, 4}), v({5, 1, 1, 2}), {.groups = 2}); }) ==
-        "shape: conv2d: groups 2 must divide input channels 4 and filters 5");
-  CHECK(error_of([&] { conv2d(v({1, 3, 3, 4}), v({5, 1, 1, 4}), {.groups = 0}); }) ==
-        "range: conv2d: groups is 0, must be at least 1");
-  CHECK(error_of([&] { conv2d(v({1, 3, 3, 1}), v({5, 1, 1, 1}), v({4})); }) == "shape: conv2d: bias must be [5], got [4]");
-  CHECK(error_of([&] { conv2d(v({1, 3, 3, 1}), v({5, 4, 1, 1}), {.padding = Padding::valid()}); }) ==
-        "shape: conv2d: window of 4 does not fit into input of 3 with padding 0 and 0");
-  CHECK(error_of([&] { conv2d(v({1, 3, 3, 1}), v({5, 1, 1, 1}), {.stride = 0}); }) ==
-        "range: conv2d: kernel 1, stride 0 and dilation 1 must be at least 1");
-  CHECK(error_of([&] { conv2d(v({1, 3, 3, 1}), v({5, 0, 1, 1})); }) ==
-        "range: conv2d: kernel 0, stride 1 and dilation 1 must be at least 1");
-  CHECK(error_of([&] { depthwise_conv2d(v({1, 3, 3, 4}), v({1, 3, 3, 6})); }) ==
+  CHECK(error_of([&] {
+          conv2d(v({8, 32, 4}), v({5, 3, 3, 4}));
+        }) == "shape: conv2d: input must be [N,H,W,C], got [8,32,4]");
+  CHECK(error_of([&] {
+          conv2d(v({1, 3, 3, 4}), v({5, 4}));
+        }) == "shape: conv2d: weight must be [O,kh,kw,C/groups], got [5,4]");
+  CHECK(error_of([&] {
+          conv2d(v({1, 3, 3, 4}), v({5, 1, 1, 2}), {.groups = 2});
+        }) == "shape: conv2d: groups 2 must divide input channels 4 and filters 5");
+  CHECK(error_of([&] {
+          conv2d(v({1, 3, 3, 4}), v({5, 1, 1, 4}), {.groups = 0});
+        }) == "range: conv2d: groups is 0, must be at least 1");
+  CHECK(error_of([&] {
+          conv2d(v({1, 3, 3, 1}), v({5, 1, 1, 1}), v({4}));
+        }) == "shape: conv2d: bias must be [5], got [4]");
+  CHECK(error_of([&] {
+          conv2d(v({1, 3, 3, 1}), v({5, 4, 1, 1}), {.padding = Padding::valid()});
+        }) == "shape: conv2d: window of 4 does not fit into input of 3 with padding 0 and 0");
+  CHECK(error_of([&] {
+          conv2d(v({1, 3, 3, 1}), v({5, 1, 1, 1}), {.stride = 0});
+        }) == "range: conv2d: kernel 1, stride 0 and dilation 1 must be at least 1");
+  CHECK(error_of([&] {
+          conv2d(v({1, 3, 3, 1}), v({5, 0, 1, 1}));
+        }) == "range: conv2d: kernel 0, stride 1 and dilation 1 must be at least 1");
+  CHECK(error_of([&] {
+          depthwise_conv2d(v({1, 3, 3, 4}), v({1, 3, 3, 6}));
+        }) ==
         "shape: depthwise_conv2d: weight has 6 channels, must be a multiple of the input's 4 (input [1,3,3,4], weight "
         "[1,3,3,6])");
-  CHECK(error_of([&] { depthwise_conv2d(v({1, 3, 3, 4}), v({4, 3, 3, 1})); }) ==
-        "shape: depthwise_conv2d: weight must be [1,kh,kw,C*multiplier], got [4,3,3,1]");
-  CHECK(error_of([&] { depthwise_conv2d(v({1, 3, 3, 4}), v({1, 3, 3, 4}), v({3})); }) ==
-        "shape: depthwise_conv2d: bias must be [4], got [3]");
+  CHECK(error_of([&] {
+          depthwise_conv2d(v({1, 3, 3, 4}), v({4, 3, 3, 1}));
+        }) == "shape: depthwise_conv2d: weight must be [1,kh,kw,C*multiplier], got [4,3,3,1]");
+  CHECK(error_of([&] {
+          depthwise_conv2d(v({1, 3, 3, 4}), v({1, 3, 3, 4}), v({3}));
+        }) == "shape: depthwise_conv2d: bias must be [4], got [3]");
 }
 
 TEST_CASE("linear layers and products name what does not fit", "[ops]") {
   Values v;
-  CHECK(error_of([&] { linear(v({2, 3}), v({4, 5})); }) ==
-        "shape: linear: weight expects 5 inputs, input has 3 (input [2,3], weight [4,5])");
-  CHECK(error_of([&] { linear(v({2, 3, 1}), v({4, 3})); }) ==
-        "shape: linear: input must be [N,in], got [2,3,1] (flatten it first)");
+  CHECK(error_of([&] {
+          linear(v({2, 3}), v({4, 5}));
+        }) == "shape: linear: weight expects 5 inputs, input has 3 (input [2,3], weight [4,5])");
+  CHECK(error_of([&] {
+          linear(v({2, 3, 1}), v({4, 3}));
+        }) == "shape: linear: input must be [N,in], got [2,3,1] (flatten it first)");
   CHECK(error_of([&] { linear(v({2, 3}), v({4, 3}), v({5})); }) == "shape: linear: bias must be [4], got [5]");
   CHECK(error_of([&] { matmul(v({2, 3}), v({4, 3})); }) == "shape: matmul: inner sizes differ, [2,3] times [4,3]");
   CHECK(error_of([&] { matmul(v({2}), v({4, 3})); }) == "shape: matmul: operands must be matrices, got [2] and [4,3]");
@@ -94,31 +113,40 @@ TEST_CASE("normalization names what does not fit", "[ops]") {
 TEST_CASE("pools name what does not fit", "[ops]") {
   Values v;
   CHECK(error_of([&] { max_pool(v({4, 3})); }) == "shape: max_pool: input must be [N,H,W,C], got [4,3]");
-  CHECK(error_of([&] { avg_pool(v({1, 2, 2, 1}), {.size = 3}); }) ==
-        "shape: avg_pool: window of 3 does not fit into input of 2 with padding 0 and 0");
-  CHECK(error_of([&] { max_pool(v({1, 4, 4, 1}), {.padding = Padding::of(2)}); }) ==
-        "shape: max_pool: padding must be smaller than the window of 2x2");
-  CHECK(error_of([&] { max_pool(v({1, 20, 20, 1}), {.size = 17}); }) ==
-        "unsupported: max_pool: window of 17x17 has more than 256 taps");
-  CHECK(error_of([&] { global_average_pool(v({1, 0, 4, 1})); }) ==
-        "shape: global_average_pool: input [1,0,4,1] has no pixels");
+  CHECK(error_of([&] {
+          avg_pool(v({1, 2, 2, 1}), {.size = 3});
+        }) == "shape: avg_pool: window of 3 does not fit into input of 2 with padding 0 and 0");
+  CHECK(error_of([&] {
+          max_pool(v({1, 4, 4, 1}), {.padding = Padding::of(2)});
+        }) == "shape: max_pool: padding must be smaller than the window of 2x2");
+  CHECK(error_of([&] {
+          max_pool(v({1, 20, 20, 1}), {.size = 17});
+        }) == "unsupported: max_pool: window of 17x17 has more than 256 taps");
+  CHECK(error_of([&] {
+          global_average_pool(v({1, 0, 4, 1}));
+        }) == "shape: global_average_pool: input [1,0,4,1] has no pixels");
 }
 
 TEST_CASE("elementwise, shape and reduction operators name what does not fit", "[ops]") {
   Values v;
-  CHECK(error_of([&] { add(v({2, 3}), v({2, 4})); }) ==
-        "shape: add: shapes [2,3] and [2,4] do not broadcast, axis 1 has 3 and 4");
+  CHECK(error_of([&] {
+          add(v({2, 3}), v({2, 4}));
+        }) == "shape: add: shapes [2,3] and [2,4] do not broadcast, axis 1 has 3 and 4");
   CHECK(error_of([&] { reshape(v({2, 3}), {7}); }) == "shape: reshape: [2,3] has 6 elements, [7] has 7");
   CHECK(error_of([&] { flatten(v({})); }) == "shape: flatten: input must have a batch axis, got a scalar");
-  CHECK(error_of([&] { transpose(v({2, 3}), {0, 0}); }) ==
-        "shape: transpose: the order must name each of the 2 axes of [2,3] once");
-  CHECK(error_of([&] { transpose(v({2, 3}), {0, 2}); }) ==
-        "shape: transpose: the order must name each of the 2 axes of [2,3] once");
+  CHECK(error_of([&] {
+          transpose(v({2, 3}), {0, 0});
+        }) == "shape: transpose: the order must name each of the 2 axes of [2,3] once");
+  CHECK(error_of([&] {
+          transpose(v({2, 3}), {0, 2});
+        }) == "shape: transpose: the order must name each of the 2 axes of [2,3] once");
   CHECK(error_of([&] { pad(v({2, 3}), {{1, 1}}); }) == "shape: pad: input [2,3] needs 2 margins, got 1");
-  CHECK(error_of([&] { pad(v({2, 3}), {{1, 1}, {-1, 0}}); }) ==
-        "range: pad: margin -1 and 0 of axis 1 must not be negative");
-  CHECK(error_of([&] { concat(v({2, 3}), v({3, 3})); }) ==
-        "shape: concat: inputs [2,3] and [3,3] differ in more than axis 1");
+  CHECK(error_of([&] {
+          pad(v({2, 3}), {{1, 1}, {-1, 0}});
+        }) == "range: pad: margin -1 and 0 of axis 1 must not be negative");
+  CHECK(error_of([&] {
+          concat(v({2, 3}), v({3, 3}));
+        }) == "shape: concat: inputs [2,3] and [3,3] differ in more than axis 1");
   CHECK(error_of([&] { concat(v({2, 3}), v({2, 3}), 2); }) == "range: concat: axis 2 does not exist, the rank is 2");
   CHECK(error_of([&] { concat(std::vector<Var<Tensor<float>>>{}); }) == "shape: concat: no inputs");
   CHECK(error_of([&] { sum(v({2, 3}), {0, -2}); }) == "range: sum: axis -2 is named twice");

@@ -50,11 +50,10 @@ void check_depthwise(const GoldenCase& c) {
   const auto w = tape.variable(transpose_forward<T>(tensor<T>(c.inputs("w")), order));
   const auto b = tape.variable(tensor<T>(c.inputs("b")));
   const Pair padding = pair_of(c.params.at("padding"));
-  const auto y = depthwise_conv2d(
-      x, w, b,
-      {.stride = pair_of(c.params.at("stride")),
-       .padding = Padding::of(padding.height, padding.height, padding.width, padding.width),
-       .dilation = pair_of(c.params.at("dilation"))});
+  const auto y = depthwise_conv2d(x, w, b,
+                                  {.stride = pair_of(c.params.at("stride")),
+                                   .padding = Padding::of(padding.height, padding.height, padding.width, padding.width),
+                                   .dilation = pair_of(c.params.at("dilation"))});
   tape.backward(y, channels_last(tensor<T>(c.inputs("dy"))));
   check_channels_last(c, "y", y.value());
   check_channels_last(c, "dx", tape.gradient(x));

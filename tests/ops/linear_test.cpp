@@ -18,7 +18,8 @@ TEST_CASE("the gradients of linear and matmul are those of finite differences", 
   for (const Sizes& s : {Sizes{1, 1, 1}, Sizes{3, 5, 2}, Sizes{9, 4, 17}, Sizes{2, 40, 3}}) {
     CAPTURE(s.rows, s.inputs, s.outputs);
     const auto x = uniform({s.rows, s.inputs}, 1);
-    const auto plain = check_gradient([](auto v, auto w) { return linear(v, w); }, {x, uniform({s.outputs, s.inputs}, 2)});
+    const auto plain =
+        check_gradient([](auto v, auto w) { return linear(v, w); }, {x, uniform({s.outputs, s.inputs}, 2)});
     INFO(plain.log);
     CHECK(plain.ok());
     const auto biased = check_gradient([](auto v, auto w, auto b) { return linear(v, w, b); },

@@ -23,11 +23,9 @@ TEST_CASE("the gradients of softmax and losses are those of finite differences",
   check("softmax", check_gradient([](auto x) { return softmax(x); }, {uniform({2, 3, 5}, 1, -3, 3)}));
   check("log_softmax", check_gradient([](auto x) { return log_softmax(x); }, {uniform({2, 3, 5}, 1, -3, 3)}));
   for (const double smoothing : {0.0, 0.1, 1.0}) {
-    check("cross-entropy", check_gradient(
-                               [&](auto x) {
-                                 return softmax_cross_entropy(x, labels, {.label_smoothing = smoothing});
-                               },
-                               {uniform({4, 5}, 1, -3, 3)}));
+    check("cross-entropy",
+          check_gradient([&](auto x) { return softmax_cross_entropy(x, labels, {.label_smoothing = smoothing}); },
+                         {uniform({4, 5}, 1, -3, 3)}));
   }
   check("mse", check_gradient([](auto y, auto t) { return mse(y, t); }, {uniform({3, 5}, 1), uniform({3, 5}, 2)}));
   check("dropout", check_gradient(
@@ -43,7 +41,8 @@ TEST_CASE("softmax does not overflow and does not change when a constant is adde
   const Tensor<float> y = softmax_forward(x);
   CHECK(y[3] == Approx(1.0f / 3));
   CHECK(y[0] + y[1] + y[2] == Approx(1));
-  CHECK(equal(softmax_forward(Tensor<float>({1, 3}, {0, 1, -1})).reshaped({3}), Tensor<float>({3}, {y[0], y[1], y[2]})));
+  CHECK(
+      equal(softmax_forward(Tensor<float>({1, 3}, {0, 1, -1})).reshaped({3}), Tensor<float>({3}, {y[0], y[1], y[2]})));
   const float inf = std::numeric_limits<float>::infinity();
   CHECK(softmax_forward(Tensor<float>({1, 2}, {-inf, 0}))[0] == 0);
 }

@@ -109,8 +109,8 @@ TEST_CASE("running statistics take the unbiased variance with PyTorch's momentum
   Tensor<double> mean({1}, {2}), variance({1}, {3});
   const Tensor<double> before = mean;
   const Tensor<double> one({1}, {1});
-  batch_norm(tape.constant(Tensor<double>({4, 1}, {1, 2, 3, 6})), tape.constant(one), tape.constant(one), mean, variance,
-             {.momentum = 0.25});
+  batch_norm(tape.constant(Tensor<double>({4, 1}, {1, 2, 3, 6})), tape.constant(one), tape.constant(one), mean,
+             variance, {.momentum = 0.25});
   CHECK(mean[0] == 0.75 * 2 + 0.25 * 3);
   CHECK(variance[0] == Approx(0.75 * 3 + 0.25 * (14.0 / 3)));
   CHECK(before[0] == 2);
@@ -123,8 +123,8 @@ TEST_CASE("a channel that is constant normalizes to beta", "[ops]") {
   Tape tape;
   Tensor<float> mean({1}, {0}), variance({1}, {1});
   const auto x = tape.variable(Tensor<float>::filled({6, 1}, 0.1f));
-  const auto y = batch_norm(x, tape.constant(Tensor<float>({1}, {3})), tape.constant(Tensor<float>({1}, {0.5f})), mean,
-                            variance);
+  const auto y =
+      batch_norm(x, tape.constant(Tensor<float>({1}, {3})), tape.constant(Tensor<float>({1}, {0.5f})), mean, variance);
   tape.backward(y, uniform<float>({6, 1}, 1));
   for (std::int64_t i = 0; i < 6; ++i) {
     CHECK(y.value()[i] == Approx(0.5f).epsilon(1e-4));

@@ -27,9 +27,13 @@ TEST_CASE("the gradients of shape operators are those of finite differences", "[
   check("flatten", [](auto x) { return flatten(x); }, {uniform({2, 3, 4}, 1)});
   check("transpose", [](auto x) { return transpose(x, {2, 0, 3, 1}); }, {uniform({2, 3, 4, 2}, 1)});
   check("pad", [](auto x) { return pad(x, {{0, 0}, {1, 2}, {3, 0}}, 0.5); }, {uniform({2, 3, 4}, 1)});
-  check("concat, last axis", [](auto a, auto b) { return concat(a, b); }, {uniform({2, 3, 4}, 1), uniform({2, 3, 1}, 2)});
+  check("concat, last axis", [](auto a, auto b) { return concat(a, b); },
+        {uniform({2, 3, 4}, 1), uniform({2, 3, 1}, 2)});
   check("concat, first axis", [](auto a, auto b) { return concat(a, b, 0); }, {uniform({2, 3}, 1), uniform({4, 3}, 2)});
-  check("concat, three", [](auto a, auto b, auto c) { return concat(std::vector{a, b, c}, 1); },
+  check("concat, three",
+        [](auto a, auto b, auto c) {
+          return concat(std::vector{a, b, c}, 1);
+        },
         {uniform({2, 3, 2}, 1), uniform({2, 1, 2}, 2), uniform({2, 2, 2}, 3)});
 }
 

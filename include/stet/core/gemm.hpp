@@ -29,11 +29,11 @@ class GemmRight {
       const std::int64_t length = std::min(depth_block, depth - k);
       T* to = out + k * padded_width<T>(columns);
       if (layout == Layout::plain) {
-        pack_panels(length, columns, 1, [&](std::int64_t i, std::int64_t j) { return b[(k + i) * b_stride + j]; }, to);
+        pack_panels(
+            length, columns, 1, [&](std::int64_t i, std::int64_t j) { return b[(k + i) * b_stride + j]; }, to);
       } else {
         pack_panels(
-            length, columns, line_run<T>,
-            [&](std::int64_t i, std::int64_t j) { return b[j * b_stride + k + i]; }, to);
+            length, columns, line_run<T>, [&](std::int64_t i, std::int64_t j) { return b[j * b_stride + k + i]; }, to);
       }
     }
   }
@@ -48,9 +48,10 @@ class GemmRight {
     for (std::int64_t k = 0; k < std::max<std::int64_t>(depth_, 1); k += depth_block) {
       const std::int64_t length = std::min(depth_block, depth_ - k);
       const bool add = accumulate || k > 0;
-      stet::product<T>(rows, columns_, [&](std::int64_t r) { return a + r * row_step + k * step; },
-                       Depth{&start, 1, length, step}, Panels<T>{packed_.data() + k * padded_width<T>(columns_), 0}, c,
-                       c_stride, Start<T>{add ? c : bias, add ? c_stride : 0});
+      stet::product<T>(
+          rows, columns_, [&](std::int64_t r) { return a + r * row_step + k * step; }, Depth{&start, 1, length, step},
+          Panels<T>{packed_.data() + k * padded_width<T>(columns_), 0}, c, c_stride,
+          Start<T>{add ? c : bias, add ? c_stride : 0});
     }
   }
 

@@ -111,9 +111,8 @@ Var<Tensor<T>> relu6(const Var<Tensor<T>>& x) {
 template <class T>
 Var<Tensor<T>> leaky_relu(const Var<Tensor<T>>& x, double slope = 0.01) {
   const T s = static_cast<T>(slope);
-  return record(leaky_relu_forward(x.value(), s), std::tie(x), [x = x.value(), s](const Tensor<T>& dy, auto dx) {
-    dx.add(leaky_relu_backward(x, dy, s));
-  });
+  return record(leaky_relu_forward(x.value(), s), std::tie(x),
+                [x = x.value(), s](const Tensor<T>& dy, auto dx) { dx.add(leaky_relu_backward(x, dy, s)); });
 }
 
 /// Logistic function on the tape; see sigmoid_forward.

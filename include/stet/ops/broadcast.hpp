@@ -120,7 +120,8 @@ Tensor<T> sum_to(const Tensor<T>& x, const Shape& shape) {
   Shape core = shape;  // without leading axes of size 1
   while (core.rank() > 0 && core[0] == 1) core = core.unbatched();
   const int lead = x.shape().rank() - core.rank();
-  const bool suffix = std::equal(core.dims().begin(), core.dims().end(), x.shape().dims().subspan(static_cast<std::size_t>(lead)).begin());
+  const bool suffix = std::equal(core.dims().begin(), core.dims().end(),
+                                 x.shape().dims().subspan(static_cast<std::size_t>(lead)).begin());
   if (suffix) {
     const std::int64_t columns = core.elements();
     return channel_sums(x.reshaped({columns > 0 ? x.size() / columns : 0, columns})).reshaped(shape);

@@ -57,9 +57,10 @@ Tensor<T> convolve(const Tensor<T>& x, const T* packed, std::int64_t filters, co
       T* out = y + band.first_pixel(w) * filters;
       for (std::int64_t g = 0; g < groups; ++g) {
         const T* data = band.data + g * channels;
-        product<T>(band.lines * w.w.out, group_filters, [&](std::int64_t p) { return data + offset[p]; }, depth,
-                   Panels<T>{packed + g * total * padded_width<T>(group_filters), 0}, out + g * group_filters, filters,
-                   Start<T>{bias == nullptr ? nullptr : bias + g * group_filters, 0});
+        product<T>(
+            band.lines * w.w.out, group_filters, [&](std::int64_t p) { return data + offset[p]; }, depth,
+            Panels<T>{packed + g * total * padded_width<T>(group_filters), 0}, out + g * group_filters, filters,
+            Start<T>{bias == nullptr ? nullptr : bias + g * group_filters, 0});
       }
     }
   });
@@ -105,8 +106,9 @@ Tensor<T> conv2d_forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>
   T* panels = packed.edit().data();
   for (std::int64_t g = 0; g < groups; ++g) {
     const T* from = w.data() + g * filters * depth;
-    pack_panels(depth, filters, line_run<T>, [&](std::int64_t k, std::int64_t o) { return from[o * depth + k]; },
-                panels + g * depth * padded_width<T>(filters));
+    pack_panels(
+        depth, filters, line_run<T>, [&](std::int64_t k, std::int64_t o) { return from[o * depth + k]; },
+        panels + g * depth * padded_width<T>(filters));
   }
   return detail::convolve(x, packed.data(), w.shape()[0], bias == nullptr ? nullptr : bias->data(), window, groups);
 }
@@ -142,8 +144,9 @@ Tensor<T> conv2d_backward_input(const Tensor<T>& dy, const Tensor<T>& w, const W
   T* panels = packed.edit().data();
   for (std::int64_t g = 0; g < groups; ++g) {
     const T* from = w.data() + g * filters * width;
-    pack_panels(filters, width, 1, [&](std::int64_t k, std::int64_t j) { return from[k * width + j]; },
-                panels + g * filters * padded_width<T>(width));
+    pack_panels(
+        filters, width, 1, [&](std::int64_t k, std::int64_t j) { return from[k * width + j]; },
+        panels + g * filters * padded_width<T>(width));
   }
   Tensor<T> result(input);
   T* dx = result.edit().data();
@@ -162,9 +165,9 @@ Tensor<T> conv2d_backward_input(const Tensor<T>& dy, const Tensor<T>& w, const W
         for (std::int64_t first = 0; first < pixels; first += block) {
           const std::int64_t count = std::min(block, pixels - first);
           const T* rows = dy.data() + (n * pixels + first) * w.shape()[0] + g * filters;
-          product<T>(count, width, [&](std::int64_t r) { return rows + r * w.shape()[0]; },
-                     Depth{&start, 1, filters, 1}, Panels<T>{panels + g * filters * padded_width<T>(width), 0}, columns,
-                     width, Start<T>{nullptr, 0});
+          product<T>(
+              count, width, [&](std::int64_t r) { return rows + r * w.shape()[0]; }, Depth{&start, 1, filters, 1},
+              Panels<T>{panels + g * filters * padded_width<T>(width), 0}, columns, width, Start<T>{nullptr, 0});
           col2im_add(geometry, columns, width, first, count, dx + n * image);
         }
       }
@@ -198,7 +201,8 @@ Tensor<T> conv2d_backward_weight(const Tensor<X>& x, const Tensor<T>& dy, const 
   // Partial sums [chunk][group][tap, filter], the transposed weights, added up in the order of the chunks.
   const std::int64_t size = depth * all_filters;
   const std::int64_t affordable = std::max<std::int64_t>((std::int64_t{4} << 20) / std::max<std::int64_t>(size, 1), 2);
-  const std::int64_t chunks = std::max<std::int64_t>(std::min(std::min<std::int64_t>(16, affordable), bands.count()), 1);
+  const std::int64_t chunks =
+      std::max<std::int64_t>(std::min(std::min<std::int64_t>(16, affordable), bands.count()), 1);
   Tensor<T> partials(Shape{chunks, size});
   T* partial = partials.edit().data();
   parallel(chunks, [&](std::int64_t index) {
@@ -225,8 +229,9 @@ Tensor<T> conv2d_backward_weight(const Tensor<X>& x, const Tensor<T>& dy, const 
         }
         const T* left = band.data + g * channels;
         T* to = sums + g * depth * filters;
-        product<T>(depth, filters, [&](std::int64_t k) { return left + tap[k]; }, pixels, Panels<T>{right, stride}, to,
-                   filters, Start<T>{to, filters});
+        product<T>(
+            depth, filters, [&](std::int64_t k) { return left + tap[k]; }, pixels, Panels<T>{right, stride}, to,
+            filters, Start<T>{to, filters});
       }
     }
   });

@@ -88,8 +88,9 @@ Tensor<T> linear_backward_weight(const Tensor<X>& x, const Tensor<T>& dy, std::i
             panel);
         const T* left = dy.data() + first * outputs;
         T* to = dw + column;
-        product<T>(outputs, columns, [&](std::int64_t o) { return left + o; }, Depth{&start, 1, count, outputs},
-                   Panels<T>{panel, 0}, to, inputs, Start<T>{first == 0 ? nullptr : to, inputs});
+        product<T>(
+            outputs, columns, [&](std::int64_t o) { return left + o; }, Depth{&start, 1, count, outputs},
+            Panels<T>{panel, 0}, to, inputs, Start<T>{first == 0 ? nullptr : to, inputs});
       }
     }
   });
@@ -142,8 +143,8 @@ Var<Tensor<T>> linear(const Var<Tensor<T>>& x, const Var<Tensor<T>>& w, const Va
 /// Errors:    Errc::shape if ranks or inner sizes do not fit
 template <class T>
 Var<Tensor<T>> matmul(const Var<Tensor<T>>& a, const Var<Tensor<T>>& b) {
-  require(a.shape().rank() == 2 && b.shape().rank() == 2, Errc::shape, "matmul: operands must be matrices, got {} and {}",
-          a.shape(), b.shape());
+  require(a.shape().rank() == 2 && b.shape().rank() == 2, Errc::shape,
+          "matmul: operands must be matrices, got {} and {}", a.shape(), b.shape());
   require(a.shape()[1] == b.shape()[0], Errc::shape, "matmul: inner sizes differ, {} times {}", a.shape(), b.shape());
   const std::int64_t rows = a.shape()[0], inner = a.shape()[1], columns = b.shape()[1];
 

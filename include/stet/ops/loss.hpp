@@ -36,11 +36,11 @@ CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t
   const Shape& shape = logits.shape();
   require(shape.rank() == 2 && shape[0] > 0 && shape[1] > 0, Errc::shape,
           "softmax_cross_entropy: logits must be [N,C] with at least one row and class, got {}", shape);
-  require(labels.shape() == Shape{shape[0]}, Errc::shape, "softmax_cross_entropy: labels must be [{}], got {}", shape[0],
-          labels.shape());
+  require(labels.shape() == Shape{shape[0]}, Errc::shape, "softmax_cross_entropy: labels must be [{}], got {}",
+          shape[0], labels.shape());
   const double smoothing = options.label_smoothing;
-  require(smoothing >= 0 && smoothing <= 1, Errc::range, "softmax_cross_entropy: label smoothing is {}, must be in 0..1",
-          smoothing);
+  require(smoothing >= 0 && smoothing <= 1, Errc::range,
+          "softmax_cross_entropy: label smoothing is {}, must be in 0..1", smoothing);
   const std::int64_t classes = shape[1];
   for (std::int64_t n = 0; n < shape[0]; ++n) {
     require(labels[n] >= 0 && labels[n] < classes, Errc::range,
@@ -64,8 +64,7 @@ CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t
   for (std::int64_t n = 0; n < shape[0]; ++n) {
     for (std::int64_t c = 0; c < classes; ++c) {
       const double target = share + (c == labels[n] ? 1 - smoothing : 0);
-      to[n * classes + c] =
-          static_cast<T>((std::exp(static_cast<double>(logs[n * classes + c])) - target) / rows);
+      to[n * classes + c] = static_cast<T>((std::exp(static_cast<double>(logs[n * classes + c])) - target) / rows);
     }
   }
   return result;

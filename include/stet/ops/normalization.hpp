@@ -263,8 +263,7 @@ Var<Tensor<T>> batch_norm_clamp(const Var<Tensor<T>>& x, const Var<Tensor<T>>& g
   Moments moments = batch_moments(x.value());
   update_running(moments, rows, options.momentum, running_mean, running_variance);
   return detail::record_batch_norm(
-      x, gamma, beta,
-      BatchNorm<T>{gamma.value(), beta.value(), std::move(moments), options.eps, clamp, false});
+      x, gamma, beta, BatchNorm<T>{gamma.value(), beta.value(), std::move(moments), options.eps, clamp, false});
 }
 
 /// Batch normalization on the tape with the statistics of the batch.
@@ -293,10 +292,10 @@ Var<Tensor<T>> batch_norm_frozen(const Var<Tensor<T>>& x, const Var<Tensor<T>>& 
                                  const Tensor<T>& mean, const Tensor<T>& variance, double eps = 1e-5,
                                  Clamp clamp = Clamp::none) {
   detail::check_batch_norm(x.shape(), gamma.shape(), beta.shape(), mean.shape(), variance.shape(), eps);
-  return detail::record_batch_norm(x, gamma, beta,
-                                   BatchNorm<T>{gamma.value(), beta.value(),
-                                                Moments{detail::to_double(mean), detail::to_double(variance)}, eps,
-                                                clamp, true});
+  return detail::record_batch_norm(
+      x, gamma, beta,
+      BatchNorm<T>{gamma.value(), beta.value(), Moments{detail::to_double(mean), detail::to_double(variance)}, eps,
+                   clamp, true});
 }
 
 }  // namespace stet

@@ -214,7 +214,8 @@ Tensor<T> avg_pool_backward(const Tensor<T>& dy, const Window& window, bool coun
     detail::visit_pool(window, channels, count_include_pad, chunk.first, chunk.last,
                        [&](std::int64_t out, std::int64_t in, std::int64_t divisor) {
                          const T share = T{1} / static_cast<T>(divisor);
-                         detail::channel_lanes(channels, [=](std::int64_t c) { dx[in + c] += gradient[out + c] * share; });
+                         detail::channel_lanes(channels,
+                                               [=](std::int64_t c) { dx[in + c] += gradient[out + c] * share; });
                        });
   });
   return result;
@@ -301,9 +302,8 @@ Var<Tensor<T>> avg_pool(const Var<Tensor<T>>& x, const PoolOptions& options = {}
 template <class T>
 Var<Tensor<T>> global_average_pool(const Var<Tensor<T>>& x) {
   Tensor<T> y = global_average_pool_forward(x.value());
-  return record(std::move(y), std::tie(x), [input = x.shape()](const Tensor<T>& dy, auto dx) {
-    dx.add(global_average_pool_backward(dy, input));
-  });
+  return record(std::move(y), std::tie(x),
+                [input = x.shape()](const Tensor<T>& dy, auto dx) { dx.add(global_average_pool_backward(dy, input)); });
 }
 
 }  // namespace stet

@@ -102,8 +102,8 @@ inline std::int64_t margin_offset(const Shape& padded, std::span<const Margin> m
 /// Errors:    Errc::shape if there is not one margin per axis; Errc::range if a margin is negative
 template <class T>
 Tensor<T> pad_forward(const Tensor<T>& x, std::span<const Margin> margins, T value) {
-  require(static_cast<int>(margins.size()) == x.shape().rank(), Errc::shape,
-          "pad: input {} needs {} margins, got {}", x.shape(), x.shape().rank(), margins.size());
+  require(static_cast<int>(margins.size()) == x.shape().rank(), Errc::shape, "pad: input {} needs {} margins, got {}",
+          x.shape(), x.shape().rank(), margins.size());
   Shape shape = x.shape();
   for (int i = 0; i < shape.rank(); ++i) {
     const Margin& m = margins[static_cast<std::size_t>(i)];
