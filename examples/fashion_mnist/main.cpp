@@ -48,11 +48,6 @@ Row row(const char* name, const Evaluation& e, std::int64_t bytes, double second
   return {name, e.correct, e.images, bytes, seconds};
 }
 
-Evaluation evaluate_engine(const IntegerModel& model, const Dataset& test) {
-  Engine engine(model);
-  return evaluate_logits([&](const Tensor<float>& x) { return infer(engine, x); }, test);
-}
-
 int run(const Options& given) {
   Options o = given;
   set_threads(o.threads);
@@ -85,7 +80,7 @@ int run(const Options& given) {
   const Dataset calibration = data.train.first(std::min<std::int64_t>(1024, data.train.size()));
   const IntegerModel ptq = quantize(fp32, recipe, calibration);
   save_integers(o.out + "/ptq_int8.safetensors", ptq);
-  report.rows.push_back(row("ptq_int8", evaluate_engine(ptq, data.test), file_size(o.out + "/ptq_int8.safetensors"), 0));
+  report.rows.push_back(row("ptq_int8", evaluate(Engine(ptq), data.test), file_size(o.out + "/ptq_int8.safetensors"), 0));
 
   QatModel qat = prepare(fp32, recipe);
   calibrate(qat, calibration);
@@ -97,7 +92,7 @@ int run(const Options& given) {
   save_integers_npy(o.out + "/int8/", deployed);
   const std::int64_t integer_bytes = file_size(o.out + "/int8.safetensors");
   report.rows.push_back(row("qat_int8_forward", evaluate(qat, data.test), file_size(o.out + "/qat.safetensors"), tuned.seconds));
-  report.rows.push_back(row("qat_int8_engine", evaluate_engine(deployed, data.test), integer_bytes, tuned.seconds));
+  report.rows.push_back(row("qat_int8_engine", evaluate(Engine(deployed), data.test), integer_bytes, tuned.seconds));
 
   Tensor<std::int8_t> outputs;
   report.bit_exact = compare(qat, deployed, data.test, outputs);

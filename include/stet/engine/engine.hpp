@@ -61,12 +61,12 @@ class Engine {
   /// Computes the codes of the first output.
   /// Shapes:    x [N] + input shape -> codes [N] + output shape
   /// Errors:    Errc::shape if x does not fit
-  [[nodiscard]] QTensor run(const Tensor<float>& x) { return execute(x, nullptr); }
+  [[nodiscard]] QTensor run(const Tensor<float>& x) const { return execute(x, nullptr); }
   /// The same; `observe` sees the codes of every value as it is made.
-  [[nodiscard]] QTensor run(const Tensor<float>& x, Observe observe) { return execute(x, &observe); }
+  [[nodiscard]] QTensor run(const Tensor<float>& x, Observe observe) const { return execute(x, &observe); }
 
  private:
-  QTensor execute(const Tensor<float>& x, const Observe* observe) {
+  QTensor execute(const Tensor<float>& x, const Observe* observe) const {
     require(x.shape().rank() > 0 && x.shape().unbatched() == input_shape(), Errc::shape,
             "engine: model expects input [N] + {}, got {}", input_shape(), x.shape());
     const std::int64_t batch = x.shape()[0];
@@ -87,7 +87,7 @@ class Engine {
   }
 
   // Lets every value's tensor refer to its place in the arena.
-  void place(std::int64_t batch) {
+  void place(std::int64_t batch) const {
     if (batch == batch_) return;
     if (arena_.size() < plan_.bytes * batch) arena_ = Tensor<std::int8_t>(Shape{plan_.bytes * batch});
     std::int8_t* base = arena_.edit().data();
@@ -104,13 +104,14 @@ class Engine {
   std::vector<EngineStep> steps_;
   int input_ = -1;
   MemoryPlan plan_;
-  Tensor<std::int8_t> arena_;
-  std::vector<Tensor<std::int8_t>> tensors_;
-  std::int64_t batch_ = -1;
+  // Scratch memory of run(), not state of the model.
+  mutable Tensor<std::int8_t> arena_;
+  mutable std::vector<Tensor<std::int8_t>> tensors_;
+  mutable std::int64_t batch_ = -1;
 };
 
 /// Logits of an integer model in real units.
-inline Tensor<float> infer(Engine& engine, const Tensor<float>& x) {
+inline Tensor<float> infer(const Engine& engine, const Tensor<float>& x) {
   const QTensor codes = engine.run(x);
   Tensor<float> y(codes.shape());
   integer::dequantize_output(codes.codes.span(), codes.params.scale[0], codes.params.zero_point[0], y.edit());

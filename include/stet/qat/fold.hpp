@@ -115,7 +115,8 @@ inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, 
 /// Formula:   k = gamma/sqrt(var+eps) (1 without batch norm), b = beta + (b_conv - mean)*k (b_conv without);
 ///            per channel: q = codes*sign(k), s = fl32(s_w*|k|); per tensor: codes and s_w are those of k*W already;
 ///            bias code = rne(b / (s_x*s)), m = s_x*s/s_y
-/// Channels whose product can never move the output by an eighth of a step become zero with m = 2^-16; a bias is
+/// Channels whose product can never move the output by an eighth of a step become zero with m = 2^-16 (per tensor: only
+/// if that holds for all of them); a bias is
 /// limited to 2^14 output steps; codes are halved until accumulator and bias fit 32 bits.
 /// Shapes:    bias and norm spans empty or [C]
 /// Rounding:  half to even, in double
@@ -164,14 +165,22 @@ inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, in
       codes[i] = zero ? std::int8_t{0} : static_cast<std::int8_t>(round_half_even(0.5 * static_cast<double>(codes[i])));
     }
   };
-  if (per_channel) {
-    for (std::size_t c = 0; c < channels; ++c) {
-      if (bound[c] * multiplier(c) >= 0.125) continue;
-      zero_or_halve(c, false, true);
-      bound[c] = 0.0;
-      folded.scale[c] = static_cast<float>(static_cast<double>(at.output_scale) /
-                                           static_cast<double>(at.input_scale) / 65536.0);
-    }
+  const auto dead_scale =
+      static_cast<float>(static_cast<double>(at.output_scale) / static_cast<double>(at.input_scale) / 65536.0);
+  bool all_dead = true;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const bool dead = bound[c] * multiplier(c) < 0.125;
+    all_dead = all_dead && dead;
+    if (!dead || !per_channel) continue;
+    zero_or_halve(c, false, true);
+    bound[c] = 0.0;
+    folded.scale[c] = dead_scale;
+  }
+  // One scale for all: it belongs to the channels that live, unless none does.
+  if (!per_channel && all_dead) {
+    zero_or_halve(0, true, true);
+    std::fill(bound.begin(), bound.end(), 0.0);
+    folded.scale[0] = dead_scale;
   }
   auto bias_codes = folded.bias.edit();
   for (std::size_t c = 0; c < channels; ++c) {

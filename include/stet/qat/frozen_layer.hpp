@@ -55,9 +55,9 @@ inline Range accumulator_range(const AccumulatorStatistics& s, const FoldedWeigh
 /// Formula:   code = requantize(acc + bias code); integer/requantize.hpp
 /// Shapes:    x [N,...] -> codes [N,...,C]
 /// Units:     `observed` (may be null) receives the real range before activation and clamping
-/// Gradient:  straight-through, g = dy where the code was not clipped and the activation passes: dbeta = dbias = sum g
-///            (dbias times k), D = gradient of the folded weights, dw = k*D, dgamma = (<W_q, D> - mean*dbeta)/sigma,
-///            dx with the folded codes; not the derivative of the rounding
+/// Gradient:  straight-through, g = dy where the code was not clipped and the activation passes: dbeta = sum g, dbias =
+///            k * sum g, D = gradient of the folded weights, dw = k*D, dgamma = (<W_q, D> - mean*dbeta)/sigma, dx with the
+///            folded codes; without batch norm k = 1. Codes that fold() zeroed or halved are passed straight through too
 /// Source:    docs/math.md, equations 50 to 53
 inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, const FrozenParameters& p,
                                  FrozenLayer layer, const QParams& out_params, Range* observed) {

@@ -60,7 +60,8 @@ inline Range mean_range(const QTensor& x) {
 
 /// Mean codes over height and width, as the target takes them.
 /// Shapes:    x [N,H,W,C] -> codes [N,C]
-/// Gradient:  dy/(H*W) to every pixel where the code is inside its bounds or at one of them; straight-through
+/// Gradient:  dy/(H*W) to every pixel; straight-through the rounding and, unlike a layer's, the clipping: a mean leaves
+///            its range only while that still follows the data
 inline Var<QTensor> mean(const Var<QTensor>& x, const integer::MeanParameters& p, const QParams& out) {
   QTensor y{Tensor<std::int8_t>(Shape{x.shape()[0], x.shape()[3]}), out};
   integer::mean(x.value().codes, p, y.codes.edit());

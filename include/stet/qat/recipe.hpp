@@ -37,6 +37,13 @@ struct Recipe {
   Target target = targets::litert_default;
   std::vector<RecipeOverride> overrides{};
 
+  /// One line that names what a checkpoint must have been made with.
+  [[nodiscard]] std::string describe() const {
+    const auto scheme = [](const WeightScheme& w) { return fmt::format("{} bits per {}", w.bits, w.per_channel ? "channel" : "tensor"); };
+    return fmt::format("{}: weights {}, linear {}, activations {} bits, phases {} {} {}, target {}, {} overrides", name,
+                       scheme(weights), scheme(linear_weights), activation_bits, schedule.quantize_at,
+                       schedule.freeze_ranges_at, schedule.freeze_batch_norm_at, target.name, overrides.size());
+  }
   [[nodiscard]] const RecipeOverride* override_of(std::string_view node) const {
     for (const RecipeOverride& o : overrides) {
       if (o.node == node) return &o;

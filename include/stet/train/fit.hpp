@@ -180,7 +180,8 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
   const auto validate = [&](const Dataset& validation) { return evaluate(model, validation); };
-  const std::string description = detail::describe_run(data, options);
+  std::string description = detail::describe_run(data, options);
+  if constexpr (requires { model.recipe().describe(); }) description += ", recipe " + model.recipe().describe();
   const auto save = [&] { detail::save_run(options.checkpoint, description, model, optimizer, state); };
   if (options.resume && CheckpointReader::exists(options.checkpoint)) {
     detail::load_run(options.checkpoint, description, model, optimizer, state);

@@ -44,9 +44,9 @@ inline std::span<const float> bias_of(const QatModel& qat, const Unit& unit) {
 
 }  // namespace detail
 
-/// Folds a unit with weights from the present parameters and running statistics.
+/// Folds a unit with weights from the present parameters and running statistics, for input codes that mean `in`.
 /// Errors:    Errc::state if a range is missing; Errc::range as fold()
-inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit) {
+inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit, const QParams& in) {
   const Model& model = qat.model();
   const std::string& name = qat.node_name(unit.node);
   const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
@@ -69,7 +69,6 @@ inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit) {
     }
   }
   layer.weights = quantize_weights(w, axis, unit.weights, k);
-  const QParams& in = qat.params_of(unit.inputs[0]);
   const QParams& out = qat.params(unit);
   layer.folded = fold(name, layer.weights, axis, unit.weights.per_channel, bias,
                       unit.batch_norm >= 0 ? &norm : nullptr,
@@ -77,6 +76,11 @@ inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit) {
   layer.requantizer = integer::layer_requantizer(qat.recipe().target, layer_kind(unit.kind), in, layer.folded.scale,
                                                  layer.folded.bias.span(), out, unit.activation);
   return layer;
+}
+
+/// The same for the input that is deployed.
+inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit) {
+  return fold_unit(qat, unit, qat.params_of(unit.inputs[0]));
 }
 
 /// The integer operator of a unit.
@@ -120,10 +124,10 @@ inline IntegerOperator lower(const QatModel& qat, const Unit& unit) {
     }
     case UnitKind::transpose: return integer_op::Transpose{graph::as<op::Transpose>(o)->axes};
     case UnitKind::clamp: return integer_op::Clamp{unit.activation};
-    case UnitKind::reshape:
-    case UnitKind::dropout: return integer_op::Reshape{};
+    case UnitKind::reshape: return integer_op::Reshape{};
+    case UnitKind::dropout: break;  // nothing is deployed
   }
-  fail(Errc::range, "lower: unknown unit");
+  fail(Errc::unsupported, "lower: {} has no integer operator", qat.node_name(unit.node));
 }
 
 }  // namespace stet

@@ -126,7 +126,8 @@ class UnitRunner {
       p.gamma = parameter(bn + ".gamma");
       p.beta = parameter(bn + ".beta");
     }
-    return finish(frozen_layer(product, input(unit), p, fold_unit(qat_, unit), qat_.params(unit), observed));
+    return finish(frozen_layer(product, input(unit), p, fold_unit(qat_, unit, input(unit).value().params),
+                               qat_.params(unit), observed));
   }
 
   Var<QTensor> run_binary(const Unit& unit) {
@@ -190,8 +191,14 @@ class UnitRunner {
         for (const int axis : graph::as<op_::Transpose>(op(unit))->axes) order.push_back(axis + 1);
         return transpose(input(unit), std::move(order));
       }
-      case UnitKind::clamp: return clamp(input(unit), integer::make_clamp(target(), output(unit)));
+      case UnitKind::clamp: {
+        // The input's own scale: behind dropout it is larger than the deployed one.
+        const QParams& p = input(unit).value().params;
+        return clamp(input(unit),
+                     integer::make_clamp(target(), {p.scale[0], p.zero_point[0], unit.activation, p.grid}));
+      }
       case UnitKind::dropout: {
+        // With frozen batch norm training is the deployed arithmetic, which has no dropout.
         if (trained_ == nullptr || qat_.batch_norm_frozen()) return input(unit);
         require(rng_ != nullptr, Errc::state, "forward: {} needs random numbers in training; set ForwardOptions::rng",
                 qat_.node_name(unit.node));

@@ -67,7 +67,7 @@ class QatModel {
 
   /// Whether training steps quantize (they do not before QatSchedule::quantize_at).
   [[nodiscard]] bool quantizing() const { return quantizing_; }
-  /// Whether training steps run the folded, deployed arithmetic.
+  /// Whether training steps run the folded, deployed arithmetic; dropout is off then.
   [[nodiscard]] bool batch_norm_frozen() const { return batch_norm_frozen_; }
   void start_quantizing() {
     for (Quantizer& q : quantizers_) q.start();

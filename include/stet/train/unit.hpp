@@ -71,13 +71,16 @@ class UnitPlanner {
       if (!taken_[static_cast<std::size_t>(id)]) visit(id);
     }
     check_overrides();
+    if (graph_.outputs().size() != 1) {
+      problems_.push_back(fmt::format("the graph has {} outputs; quantized models have one", graph_.outputs().size()));
+    }
+    assign_quantizers();
     if (!problems_.empty()) {
       std::string text = fmt::format("prepare: target {} cannot run {} node{}:", recipe_.target.name, problems_.size(),
                                      problems_.size() == 1 ? "" : "s");
       for (const std::string& p : problems_) text += "\n  " + p;
       throw Error(Errc::unsupported, text);
     }
-    assign_quantizers();
     return std::move(plan_);
   }
 
@@ -145,6 +148,18 @@ class UnitPlanner {
     fuse_activation(unit);
   }
 
+  // Whether a value comes from dropout without a new scale in between.
+  bool dropped(int id) const {
+    for (const Unit& unit : plan_.units) {
+      if (unit.output != id || !unit.shares_scale) continue;
+      if (unit.kind == UnitKind::dropout) return true;
+      for (const int in : unit.inputs) {
+        if (dropped(in)) return true;
+      }
+    }
+    return false;
+  }
+
   void share(Unit& unit) {
     unit.shares_scale = true;
     for (const int in : unit.inputs) join(in, unit.output);
@@ -190,6 +205,10 @@ class UnitPlanner {
       unit.kind = UnitKind::mean;
     } else if (graph::is<op::Concat>(o)) {
       unit.kind = UnitKind::concat;
+      for (const int in : unit.inputs) {
+        if (dropped(in)) problem(id, fmt::format("input {} passes dropout, which changes its scale in training; move the "
+                                                 "dropout behind the concat", node(in).name));
+      }
       share(unit);
     } else if (graph::is<op::Pad>(o)) {
       unit.kind = UnitKind::pad;
@@ -256,6 +275,12 @@ class UnitPlanner {
         if (o != nullptr && o->activation_bits) {
           plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)] = *o->activation_bits;
         }
+      }
+    }
+    for (const Unit& unit : plan_.units) {
+      const int bits = plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
+      if (bits < 2 || bits > 8) {
+        problem(unit.node, fmt::format("activations of {} bits; integer codes have 2 to 8", bits));
       }
     }
   }
