@@ -43,7 +43,9 @@ TEST_CASE("the rules differ on ties only: half away adds the zero point after ro
 }
 
 TEST_CASE("clamp bounds refuse what is no quantization", "[integer]") {
-  const auto bounds = [](float s, int z, Grid g) { return integer::clamp_bounds(ClampRule::half_even, Activation::relu, s, z, g); };
+  const auto bounds = [](float s, int z, Grid g) {
+    return integer::clamp_bounds(ClampRule::half_even, Activation::relu, s, z, g);
+  };
   CHECK_THROWS_WITH(bounds(0.0f, 0, Grid::int8()), ContainsSubstring("scale is 0"));
   CHECK_THROWS_WITH(bounds(NAN, 0, Grid::int8()), ContainsSubstring("positive and finite"));
   CHECK_THROWS_WITH(bounds(1.0f, 128, Grid::int8()), ContainsSubstring("zero point 128"));

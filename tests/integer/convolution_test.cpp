@@ -98,8 +98,9 @@ TEST_CASE("linear accumulators equal the dot products", "[integer][bits]") {
     for (const auto& [inputs, outputs] : {std::pair<int, int>{1, 1}, {5, 3}, {784, 10}, {3136, 10}, {130, 100}}) {
       const auto x = naive::random_codes(rng, {batch, inputs});
       const auto w = naive::random_codes(rng, {outputs, inputs}, -127, 127);
-      const auto expected = naive::convolution(x.reshaped({batch, 1, 1, inputs}), 5, w.reshaped({outputs, 1, 1, inputs}), 1,
-                                               make_window("test", 1, 1, 1, 1, 1, Padding::valid()));
+      const auto expected =
+          naive::convolution(x.reshaped({batch, 1, 1, inputs}), 5, w.reshaped({outputs, 1, 1, inputs}), 1,
+                             make_window("test", 1, 1, 1, 1, 1, Padding::valid()));
       Collector got(batch, outputs);
       integer::linear(x, 5, integer::ConvolutionWeights(w), got);
       CHECK(std::equal(got.acc.begin(), got.acc.end(), expected.begin(), expected.end()));
@@ -125,9 +126,9 @@ TEST_CASE("convolution refuses what does not fit", "[integer]") {
                     ContainsSubstring("3 groups do not divide 4"));
   CHECK_THROWS_WITH(integer::ConvolutionWeights(Tensor<std::int8_t>(Shape{0, 3, 3, 2})), ContainsSubstring("empty"));
   CHECK_THROWS_WITH(integer::linear(x, 0, w, ignore), ContainsSubstring("weights must be [O,I]"));
-  CHECK_THROWS_WITH(
-      integer::linear(naive::random_codes(rng, {2, 5}), 0, integer::ConvolutionWeights(naive::random_codes(rng, {3, 4})), ignore),
-      ContainsSubstring("expect rows of 4 inputs, got [2,5]"));
+  CHECK_THROWS_WITH(integer::linear(naive::random_codes(rng, {2, 5}), 0,
+                                    integer::ConvolutionWeights(naive::random_codes(rng, {3, 4})), ignore),
+                    ContainsSubstring("expect rows of 4 inputs, got [2,5]"));
   CHECK_THROWS_WITH(integer::ConvolutionWeights(Tensor<std::int8_t>::filled({1, 70000}, 127)),
                     ContainsSubstring("can overflow int32"));
 }

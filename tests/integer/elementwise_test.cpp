@@ -61,7 +61,8 @@ Result multiply(bool litert, float s1, int z1, float s2, int z2, float s_out, in
 // formats 3.3
 int bound(bool half_even, float value, float s, int z) {
   const float v = divided(value, s);
-  if (!half_even) return std::clamp(z + static_cast<int>(std::min(naive::half_away(static_cast<double>(v)), 1e6)), -128, 127);
+  if (!half_even)
+    return std::clamp(z + static_cast<int>(std::min(naive::half_away(static_cast<double>(v)), 1e6)), -128, 127);
   volatile float code = v + static_cast<float>(z);
   return static_cast<int>(naive::half_even(std::clamp(static_cast<double>(code), -128.0, 127.0)));
 }
@@ -92,7 +93,8 @@ void check(Rng& rng, int repeats, const Run& run, const Rule& rule, double lo, d
       const Quantized b{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
       QuantizedOutput y{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
       y.activation = static_cast<Activation>(rng.below(3));
-      if (y.activation != Activation::none && rng.below(2) == 0) y.scale = static_cast<float>(6.0 / (static_cast<double>(rng.below(200)) + 0.5));
+      if (y.activation != Activation::none && rng.below(2) == 0)
+        y.scale = static_cast<float>(6.0 / (static_cast<double>(rng.below(200)) + 0.5));
       INFO("litert " << litert << " " << a.scale << " " << a.zero_point << " " << b.scale << " " << b.zero_point << " "
                      << y.scale << " " << y.zero_point);
       std::vector<std::int8_t> codes(65536), plain(65536);
@@ -123,8 +125,8 @@ TEST_CASE("add and sub follow the rule of the target on all pairs of codes", "[i
   for (const bool subtract : {false, true}) {
     check(
         rng, 25,
-        [&](const Target& t, Quantized a, Quantized b, QuantizedOutput y, const Pairs& p, std::vector<std::int8_t>& codes,
-            std::vector<std::int8_t>& plain, std::uint32_t* pass) {
+        [&](const Target& t, Quantized a, Quantized b, QuantizedOutput y, const Pairs& p,
+            std::vector<std::int8_t>& codes, std::vector<std::int8_t>& plain, std::uint32_t* pass) {
           const auto parameters = integer::make_add(t, a, b, y, subtract);
           integer::add(p.a, p.b, parameters, codes, pass);
           integer::add(p.a, p.b, parameters, plain);
@@ -212,7 +214,8 @@ TEST_CASE("clamp cuts codes and passes what it does not cut", "[integer][bits]")
       for (int i = 0; i < 256; ++i) {
         const int q = i - 128;
         CHECK(out[static_cast<std::size_t>(i)] == std::clamp(q, low, high));
-        CHECK(integer::passes(pass.data(), i) == ((activation == Activation::none || q > -20) && low <= q && q <= high));
+        CHECK(integer::passes(pass.data(), i) ==
+              ((activation == Activation::none || q > -20) && low <= q && q <= high));
       }
     }
   }
@@ -222,7 +225,8 @@ TEST_CASE("element-wise operators refuse what does not fit", "[integer]") {
   const Target& t = targets::tflite_reference;
   CHECK_THROWS_WITH(integer::make_add(t, {0.0f, 0}, {1, 0}, {1, 0}), ContainsSubstring("add: scale 0"));
   CHECK_THROWS_WITH(integer::make_add(t, {1, 0}, {1, 200}, {1, 0}, true), ContainsSubstring("sub: zero point 200"));
-  CHECK_THROWS_WITH(integer::make_add(t, {1, 0}, {0x1p19f, 0}, {1, 0}), ContainsSubstring("too large for output scale 1"));
+  CHECK_THROWS_WITH(integer::make_add(t, {1, 0}, {0x1p19f, 0}, {1, 0}),
+                    ContainsSubstring("too large for output scale 1"));
   CHECK_THROWS_WITH(integer::make_multiply(t, {16, 0}, {16, 0}, {1, 0}), ContainsSubstring("multiplier 256"));
   CHECK_THROWS_WITH(integer::make_multiply(t, {NAN, 0}, {16, 0}, {1, 0}), ContainsSubstring("mul: scale nan"));
   const auto p = integer::make_add(t, {1, 0}, {1, 0}, {1, 0});

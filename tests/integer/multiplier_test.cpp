@@ -11,8 +11,10 @@ using Catch::Matchers::ContainsSubstring;
 namespace {
 
 std::vector<double> factors(Rng& rng, int count) {
-  std::vector<double> m{1.0, 0.5, 0.25, 0x1p-6, 0x1p-30, 0x1p-31, 0x1p-32, 0x1p-40, 2.0, 255.9, 3.0 / 256,
-                        0.5 - 0x1p-54, 1.0 - 0x1p-53, 1.0 - 0x1p-33, 0x1.fffffffep-5, 0x1.fffffffdp-5, 0.0, 1.0 / 3};
+  std::vector<double> m{
+      1.0, 0.5,    0.25,      0x1p-6,        0x1p-30,       0x1p-31,       0x1p-32,         0x1p-40,
+      2.0, 255.9,  3.0 / 256, 0.5 - 0x1p-54, 1.0 - 0x1p-53, 1.0 - 0x1p-33, 0x1.fffffffep-5, 0x1.fffffffdp-5,
+      0.0, 1.0 / 3};
   for (int i = 0; i < count; ++i) m.push_back(std::exp2(rng.uniform(-32.5, 8.0)));
   for (int i = 0; i < count; ++i) {  // short mantissas: exact ties in the second rounding
     m.push_back(std::ldexp(static_cast<double>(1 + rng.below(15)), -static_cast<int>(rng.below(24)) - 3));
@@ -52,7 +54,9 @@ TEST_CASE("every named rounding equals 128-bit arithmetic", "[integer][bits]") {
     const std::int64_t reach = (std::int64_t{1} << (31 - std::max(q.shift, 0))) - 1;
     std::vector<std::int64_t> xs{0, 1, -1, reach, -reach, reach - 1, 1 - reach};
     const std::int64_t stride = reach / 5000 + 1;
-    for (std::int64_t x = -reach + static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(stride))); x <= reach; x += stride) xs.push_back(x);
+    for (std::int64_t x = -reach + static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(stride))); x <= reach;
+         x += stride)
+      xs.push_back(x);
     for (std::int64_t x = -3000; x <= 3000; ++x) xs.push_back(std::clamp(x, -reach, reach));
     for (int i = 0; i < 500; ++i) {  // around results that end in a half
       const double half = std::floor(rng.uniform(-140, 140)) + 0.5;

@@ -16,7 +16,8 @@ using stet::Tensor;
 
 inline stet::Tensor<std::int8_t> random_codes(stet::Rng& rng, const stet::Shape& shape, int lo = -128, int hi = 127) {
   stet::Tensor<std::int8_t> t(shape);
-  for (auto& q : t.edit()) q = static_cast<std::int8_t>(lo + static_cast<int>(rng.below(static_cast<std::uint64_t>(hi - lo + 1))));
+  for (auto& q : t.edit())
+    q = static_cast<std::int8_t>(lo + static_cast<int>(rng.below(static_cast<std::uint64_t>(hi - lo + 1))));
   return t;
 }
 

@@ -102,7 +102,8 @@ TEST_CASE("mean follows the rule of the target", "[integer][bits]") {
             int floor_log2 = 0;
             while ((std::int64_t{2} << floor_log2) <= n) ++floor_log2;
             const int shift = std::min({floor_log2, 32, 31 + m.e});
-            m.m = static_cast<std::int64_t>(naive::floor_divide(static_cast<naive::wide>(m.m) * naive::power_of_two(shift), n));
+            m.m = static_cast<std::int64_t>(
+                naive::floor_divide(static_cast<naive::wide>(m.m) * naive::power_of_two(shift), n));
             m.e -= shift;
             code = static_cast<double>(naive::double_rounding(sum - n * z_in, m)) + z_out;
           } else {
@@ -139,16 +140,20 @@ TEST_CASE("pools and means refuse what does not fit", "[integer]") {
   const Window w = make_window("test", 8, 8, 2, 2, 1, Padding::valid());
   std::vector<std::int8_t> out(32);
   std::vector<std::uint8_t> where(31);
-  CHECK_THROWS_WITH(integer::max_pool(x.reshaped({1, 4, 16, 2}), w, {}, out), ContainsSubstring("does not fit input [1,4,16,2]"));
+  CHECK_THROWS_WITH(integer::max_pool(x.reshaped({1, 4, 16, 2}), w, {}, out),
+                    ContainsSubstring("does not fit input [1,4,16,2]"));
   CHECK_THROWS_WITH(integer::max_pool(x, w, {}, out, where), ContainsSubstring("argmax has 31"));
   const Window wide = make_window("test", 8, 8, 1, 1, 1, Padding::of(2));
   std::vector<std::int8_t> large(12 * 12 * 2);
   CHECK_THROWS_WITH(integer::average_pool(x, wide, {}, large), ContainsSubstring("lies in the padding only"));
   out.resize(30);
-  CHECK_THROWS_WITH(integer::average_pool(x, w, {}, out), ContainsSubstring("the result [1,4,4,2] needs 32 elements, got 30"));
-  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, 256, 0, 1, 0, 9), ContainsSubstring("256 times the output scale"));
+  CHECK_THROWS_WITH(integer::average_pool(x, w, {}, out),
+                    ContainsSubstring("the result [1,4,4,2] needs 32 elements, got 30"));
+  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, 256, 0, 1, 0, 9),
+                    ContainsSubstring("256 times the output scale"));
   CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, 1, 0, -1, 0, 9), ContainsSubstring("mean: scale -1"));
-  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, 1, 0, 1, 0, 0), ContainsSubstring("mean: 0 elements"));
+  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, 1, 0, 1, 0, 0),
+                    ContainsSubstring("mean: 0 elements"));
   const auto p = integer::make_mean(targets::tflite_reference, 1, 0, 1, 0, 9);
   CHECK_THROWS_WITH(integer::mean(x, p, out), ContainsSubstring("expected [N,H,W,C] with H*W = 9, got [1,8,8,2]"));
 }

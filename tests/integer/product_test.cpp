@@ -18,6 +18,9 @@ struct Kernel {
 
 std::vector<Kernel> kernels() {
   std::vector<Kernel> all{{"portable", kernel::implementation::portable::product}};
+#if defined(__SSE2__)
+  all.push_back({"sse2", kernel::implementation::sse2::product});
+#endif
 #if defined(__AVX2__)
   all.push_back({"avx2", kernel::implementation::avx2::product});
 #endif
@@ -32,7 +35,8 @@ std::vector<Kernel> kernels() {
 TEST_CASE("every kernel equals the sum of products, segment by segment", "[integer][bits]") {
   Rng rng(1);
   for (const std::int64_t outputs : {1, 10, 15, 16, 17, 32, 33, 48, 64, 70}) {
-    for (const auto& [segments, length] : {std::pair<int, int>{1, 1}, {1, 3}, {1, 288}, {3, 3}, {3, 48}, {9, 5}, {2, 130}}) {
+    for (const auto& [segments, length] :
+         {std::pair<int, int>{1, 1}, {1, 3}, {1, 288}, {3, 3}, {3, 48}, {9, 5}, {2, 130}}) {
       for (const std::int64_t rows : {1, 5, 8, 12, 27}) {
         for (const bool extreme : {false, true}) {
           const std::int64_t pitch = length + 7;
@@ -49,9 +53,11 @@ TEST_CASE("every kernel equals the sum of products, segment by segment", "[integ
           for (auto& v : start) v = static_cast<std::int32_t>(rng.below(2001)) - 1000;
           const std::int64_t stride = outputs + 3;
           for (const Kernel& k : kernels()) {
-            INFO(k.name << " outputs " << outputs << " segments " << segments << " length " << length << " rows " << rows);
+            INFO(k.name << " outputs " << outputs << " segments " << segments << " length " << length << " rows "
+                        << rows);
             std::vector<std::int32_t> acc(static_cast<std::size_t>(rows * stride), 12345);
-            k.run({pointers.data(), rows, offsets.data(), segments, packed.groups()}, packed, start.data(), acc.data(), stride);
+            k.run({pointers.data(), rows, offsets.data(), segments, packed.groups()}, packed, start.data(), acc.data(),
+                  stride);
             int wrong = 0;
             for (std::int64_t r = 0; r < rows; ++r)
               for (std::int64_t o = 0; o < stride; ++o) {
@@ -116,11 +122,13 @@ TEST_CASE("both depthwise kernels are equal", "[integer][bits]") {
       std::vector<std::int64_t> offsets(static_cast<std::size_t>(packed.tap_groups() * 4));
       for (std::int64_t t = 0; t < taps; ++t) offsets[static_cast<std::size_t>(t)] = 31 * t;
       std::vector<std::int32_t> start(static_cast<std::size_t>(packed.period()));
-      for (std::size_t i = 0; i < start.size(); ++i) start[i] = static_cast<std::int32_t>(i % static_cast<std::size_t>(channels)) * 1000;
+      for (std::size_t i = 0; i < start.size(); ++i)
+        start[i] = static_cast<std::int32_t>(i % static_cast<std::size_t>(channels)) * 1000;
       std::vector<std::int32_t> one(static_cast<std::size_t>(n + 1), 7), two = one, expected = one;
       for (std::int64_t i = 0; i < n; ++i) {
         std::int64_t sum = start[static_cast<std::size_t>(i % channels)];
-        for (std::int64_t t = 0; t < taps; ++t) sum += x[static_cast<std::size_t>(31 * t + i)] * w[t * channels + i % channels];
+        for (std::int64_t t = 0; t < taps; ++t)
+          sum += x[static_cast<std::size_t>(31 * t + i)] * w[t * channels + i % channels];
         expected[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(sum);
       }
       kernel::implementation::portable::depthwise(x.data(), offsets.data(), packed, start.data(), one.data(), n);

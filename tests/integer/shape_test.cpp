@@ -68,7 +68,8 @@ TEST_CASE("inputs become codes as the target does it", "[integer][bits]") {
   int wrong = 0;
   int differing = 0;
   for (int repeat = 0; repeat < 300; ++repeat) {
-    const auto s = static_cast<float>(rng.below(3) == 0 ? std::exp2(std::round(rng.uniform(-9, 2))) : std::exp2(rng.uniform(-9, 2)));
+    const auto s = static_cast<float>(rng.below(3) == 0 ? std::exp2(std::round(rng.uniform(-9, 2)))
+                                                        : std::exp2(rng.uniform(-9, 2)));
     const int z = static_cast<int>(rng.below(256)) - 128;
     std::vector<float> x(517);
     for (auto& v : x) {

@@ -14,15 +14,16 @@
 namespace stet::integer {
 
 /// How the output pixels of a layer are cut into chunks of work, from the shape alone.
-/// Every chunk starts at a pixel whose first element (pixel * outputs) is a multiple of 32, so that chunks share no word
-/// of pass bits; where possible chunks hold whole images or whole lines.
+/// Every chunk starts at a pixel whose first element (pixel * outputs) is a multiple of 32, so that chunks share no
+/// word of pass bits; where possible chunks hold whole images or whole lines.
 inline std::int64_t chunk_pixels(const Window& w, std::int64_t pixels, std::int64_t outputs, std::int64_t taps) {
   constexpr std::int64_t products = std::int64_t{1} << 20;  // of a chunk: a few microseconds
   const std::int64_t unit = 32 / std::gcd<std::int64_t>(outputs, 32);
   const std::int64_t wanted = std::clamp<std::int64_t>(products / std::max<std::int64_t>(outputs * taps, 1), 8, 16384);
   for (const std::int64_t whole : {w.h.out * w.w.out, w.w.out, std::int64_t{8}}) {
     const std::int64_t step = std::lcm(whole, unit);
-    if (step <= 2 * wanted || whole == 8) return std::min((wanted + step - 1) / step * step, (pixels + unit - 1) / unit * unit);
+    if (step <= 2 * wanted || whole == 8)
+      return std::min((wanted + step - 1) / step * step, (pixels + unit - 1) / unit * unit);
   }
   return pixels;
 }

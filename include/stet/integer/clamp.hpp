@@ -38,7 +38,8 @@ inline std::int32_t bound_code(ClampRule rule, float value, float scale, std::in
 /// Rounding:  half_away: z + round(v/s), half away from zero; half_even: round(v/s + z), half to even; all in float
 /// Errors:    Errc::range if the scale is not positive and finite, the grid does not fit int8, or the zero point lies
 ///            outside int8
-/// Source:    LiteRT kernels/kernel_util.cc, CalculateActivationRangeQuantized; XNNPACK requantization.h, xnn_qs8_quantize
+/// Source:    LiteRT kernels/kernel_util.cc, CalculateActivationRangeQuantized;
+///            XNNPACK requantization.h, xnn_qs8_quantize
 inline Bounds clamp_bounds(ClampRule rule, Activation activation, float scale, std::int32_t zero_point,
                            Grid grid = Grid::int8()) {
   require(std::isfinite(scale) && scale > 0.0f, Errc::range, "clamp_bounds: scale is {}, must be positive and finite",

@@ -89,8 +89,8 @@ inline namespace STET_INTEGER_ISA {
 /// Units:     acc in steps of s_x * s_w[o]
 /// Errors:    Errc::shape if x is not [N,H,W,I] with the weights' I or the window does not fit it or the weights;
 ///            Errc::range if z_x lies outside int8
-inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights,
-                     const Window& window, AccumulatorSink sink) {
+inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights, const Window& window,
+                     AccumulatorSink sink) {
   const Shape& s = x.shape();
   require(s.rank() == 4 && s[3] == weights.inputs(), Errc::shape,
           "convolve: weights expect an input [N,H,W,{}], got {}", weights.inputs(), s);
@@ -123,8 +123,8 @@ inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights&
                                                             g * weights.group_inputs();
     }
     for (std::int64_t o = 0; o < group_outputs; ++o) {
-      start[static_cast<std::size_t>(g * padded + o)] = static_cast<std::int32_t>(
-          -(z_x + 128) * weights.sums()[static_cast<std::size_t>(g * group_outputs + o)]);
+      start[static_cast<std::size_t>(g * padded + o)] =
+          static_cast<std::int32_t>(-(z_x + 128) * weights.sums()[static_cast<std::size_t>(g * group_outputs + o)]);
     }
   }
 
@@ -162,9 +162,9 @@ inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights&
 /// Formula:   acc[n,o] = sum over i of w[o,i] * (q[n,i] - z_x)
 /// Shapes:    x [N,I], or [N,...] with I elements per row -> N rows of O accumulators, given to the sink
 /// Units:     acc in steps of s_x * s_w[o]
-/// Errors:    Errc::shape if the weights are not [O,I] with I elements per row of x; Errc::range if z_x lies outside int8
-inline void linear(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights,
-                   AccumulatorSink sink) {
+/// Errors:    Errc::shape if the weights are not [O,I] with I elements per row of x;
+///            Errc::range if z_x lies outside int8
+inline void linear(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights, AccumulatorSink sink) {
   const Shape& s = x.shape();
   require(weights.shape().rank() == 2 && weights.groups() == 1, Errc::shape,
           "linear: weights must be [O,I] without groups, got {} in {} groups", weights.shape(), weights.groups());

@@ -41,8 +41,8 @@ struct AddParameters {
   bool relu = false;
   std::int32_t z1 = 0, z2 = 0, z_out = 0;
   Bounds bounds{};
-  QuantizedMultiplier m1{}, m2{}, m_out{};     ///< of three_roundings
-  std::int32_t f1 = 0, f2 = 0, constant = 0;   ///< of xnnpack: (f1*q1 + f2*q2 + constant + 2^(shift-1)) >> shift
+  QuantizedMultiplier m1{}, m2{}, m_out{};    ///< of three_roundings
+  std::int32_t f1 = 0, f2 = 0, constant = 0;  ///< of xnnpack: (f1*q1 + f2*q2 + constant + 2^(shift-1)) >> shift
   int shift = 0;
 };
 
@@ -106,9 +106,10 @@ inline AddParameters make_add(const Target& target, Quantized a, Quantized b, Qu
   } else {
     const double larger = 2.0 * static_cast<double>(std::max(a.scale, b.scale));
     const double m_out = larger / (0x1p20 * static_cast<double>(y.scale));
-    require(m_out < 1.0, Errc::unsupported,
-            "{}: input scales {} and {} are too large for output scale {}; twice the larger must be below 2^20 times it",
-            op, a.scale, b.scale, y.scale);
+    require(
+        m_out < 1.0, Errc::unsupported,
+        "{}: input scales {} and {} are too large for output scale {}; twice the larger must be below 2^20 times it",
+        op, a.scale, b.scale, y.scale);
     p.rule = AddRule::three_roundings;
     p.m1 = quantize_multiplier(static_cast<double>(a.scale) / larger);
     p.m2 = quantize_multiplier(static_cast<double>(b.scale) / larger);
@@ -193,8 +194,8 @@ inline namespace STET_INTEGER_ISA {
 
 namespace loops {
 
-using kernel::block_elements;
 using kernel::Block32;
+using kernel::block_elements;
 
 // Multiplier and shift of one factor, repeated for a block.
 struct RepeatedMultiplier {
@@ -203,9 +204,7 @@ struct RepeatedMultiplier {
     std::fill_n(multiplier.value, block_elements, m.multiplier);
     std::fill_n(shift.value, block_elements, m.shift);
   }
-  void operator()(const Block32& x, Block32& y) const {
-    kernel::double_rounding(x, multiplier.value, shift.value, y);
-  }
+  void operator()(const Block32& x, Block32& y) const { kernel::double_rounding(x, multiplier.value, shift.value, y); }
 };
 
 // Rules on blocks of codes: the code minus the zero point, and the sum before its last rounding.
@@ -346,7 +345,8 @@ inline void add(const Codes& a, const Codes& b, const AddParameters& p, std::spa
 }
 
 /// Multiplies codes.
-/// Formula:   clamp(round((q1-z1)*(q2-z2) * m) + z); pass = (not relu or (q1-z1)*(q2-z2) > 0) and lo <= unclamped code <= hi
+/// Formula:   clamp(round((q1-z1)*(q2-z2) * m) + z);
+///            pass = (not relu or (q1-z1)*(q2-z2) > 0) and lo <= unclamped code <= hi
 /// Shapes:    a and b of one shape, or broadcasting -> out of the joint shape, pass [ceil(n/32)] words if wanted
 /// Rounding:  double_rounding: twice, half up then half away; xnnpack: half to even on the float product
 /// Errors:    Errc::shape if the shapes do not broadcast or out has another size

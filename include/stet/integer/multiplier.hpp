@@ -64,7 +64,8 @@ constexpr std::int32_t shifted_left(std::int32_t x, int shift) {
 }
 }  // namespace detail
 
-/// x times the factor, rounded twice: the reference kernels of LiteRT, TFLM and CMSIS-NN. Needs |x|*2^max(shift,0) < 2^31.
+/// x times the factor, rounded twice: the reference kernels of LiteRT, TFLM and CMSIS-NN.
+/// Needs |x|*2^max(shift,0) < 2^31.
 /// Rounding:  the product with 2^-31 half up, then the right shift half away from zero
 /// Source:    LiteRT kernels/internal/common.cc, MultiplyByQuantizedMultiplier
 constexpr std::int32_t double_rounding(std::int32_t x, QuantizedMultiplier m) {
@@ -91,8 +92,7 @@ constexpr std::int32_t single_rounding(std::int32_t x, QuantizedMultiplier m) {
 constexpr std::int32_t double_half_up(std::int32_t x, QuantizedMultiplier m) {
   const int left = m.shift > 0 ? m.shift : 0;
   const int right = m.shift > 0 ? 0 : -m.shift;
-  const std::int64_t h =
-      saturating_rounding_doubling_high_multiply(detail::shifted_left(x, left), m.multiplier);
+  const std::int64_t h = saturating_rounding_doubling_high_multiply(detail::shifted_left(x, left), m.multiplier);
   return static_cast<std::int32_t>(right == 0 ? h : (h + (std::int64_t{1} << (right - 1))) >> right);
 }
 

@@ -48,8 +48,8 @@ inline Taps inside(const WindowAxis& a, std::int64_t out) {
 template <class Body>
 void for_each_window(const char* op, const Codes& x, const Window& w, std::size_t results, Body&& body) {
   const Shape& s = x.shape();
-  require(s.rank() == 4 && s[1] == w.h.in && s[2] == w.w.in, Errc::shape,
-          "{}: window over {}x{} does not fit input {}", op, w.h.in, w.w.in, s);
+  require(s.rank() == 4 && s[1] == w.h.in && s[2] == w.w.in, Errc::shape, "{}: window over {}x{} does not fit input {}",
+          op, w.h.in, w.w.in, s);
   require_size(op, {s[0], w.h.out, w.w.out, s[3]}, results);
   std::vector<Taps> vertical, horizontal;
   for (std::int64_t i = 0; i < w.h.out; ++i) vertical.push_back(inside(w.h, i));
@@ -101,8 +101,8 @@ void store(const Vector& v, T* to, std::int64_t n) {
 /// Takes the maximum code of each window.
 /// Formula:   y = clamp(max over taps inside the image of q, lo, hi); argmax = ky*kw + kx of the first maximal code
 /// Shapes:    x [N,H,W,C] -> out and, if wanted, argmax [N,H',W',C]
-/// Errors:    Errc::shape if the window does not fit x, a window lies in the padding only, or a result has another size;
-///            Errc::unsupported if an argmax is wanted of more than 256 taps
+/// Errors:    Errc::shape if the window does not fit x, a window lies in the padding only, or a result has another
+///            size; Errc::unsupported if an argmax is wanted of more than 256 taps
 inline void max_pool(const Codes& x, const Window& w, Bounds bounds, std::span<std::int8_t> out,
                      std::span<std::uint8_t> argmax = {}) {
   const std::int64_t channels = x.shape().back();
@@ -113,27 +113,28 @@ inline void max_pool(const Codes& x, const Window& w, Bounds bounds, std::span<s
   }
   const auto lo = detail::Codes16{} + static_cast<std::int8_t>(bounds.lo);
   const auto hi = detail::Codes16{} + static_cast<std::int8_t>(bounds.hi);
-  detail::for_each_window("max_pool", x, w, out.size(), [&](const std::int8_t* corner, detail::Taps ys, detail::Taps xs,
-                                                            std::int64_t element) {
-    for (std::int64_t c = 0; c < channels; c += 16) {
-      const std::int64_t n = channels - c;
-      auto best = detail::Codes16{} + std::int8_t{-128};
-      auto where = detail::Bytes16{} + static_cast<std::uint8_t>(ys.first * w.w.kernel + xs.first);
-      for (std::int64_t ky = ys.first; ky < ys.last; ++ky) {
-        for (std::int64_t kx = xs.first; kx < xs.last; ++kx) {
-          const auto q = detail::load<detail::Codes16>(
-              corner + (ky * w.h.dilation * w.w.in + kx * w.w.dilation) * channels + c, n);
-          const auto tap = detail::Bytes16{} + static_cast<std::uint8_t>(ky * w.w.kernel + kx);
-          where = q > best ? tap : where;
-          best = q > best ? q : best;
-        }
-      }
-      best = best < lo ? lo : best;
-      best = best > hi ? hi : best;
-      detail::store(best, out.data() + element + c, n);
-      if (!argmax.empty()) detail::store(where, argmax.data() + element + c, n);
-    }
-  });
+  detail::for_each_window("max_pool", x, w, out.size(),
+                          [&](const std::int8_t* corner, detail::Taps ys, detail::Taps xs, std::int64_t element) {
+                            for (std::int64_t c = 0; c < channels; c += 16) {
+                              const std::int64_t n = channels - c;
+                              auto best = detail::Codes16{} + std::int8_t{-128};
+                              auto where =
+                                  detail::Bytes16{} + static_cast<std::uint8_t>(ys.first * w.w.kernel + xs.first);
+                              for (std::int64_t ky = ys.first; ky < ys.last; ++ky) {
+                                for (std::int64_t kx = xs.first; kx < xs.last; ++kx) {
+                                  const auto q = detail::load<detail::Codes16>(
+                                      corner + (ky * w.h.dilation * w.w.in + kx * w.w.dilation) * channels + c, n);
+                                  const auto tap = detail::Bytes16{} + static_cast<std::uint8_t>(ky * w.w.kernel + kx);
+                                  where = q > best ? tap : where;
+                                  best = q > best ? q : best;
+                                }
+                              }
+                              best = best < lo ? lo : best;
+                              best = best > hi ? hi : best;
+                              detail::store(best, out.data() + element + c, n);
+                              if (!argmax.empty()) detail::store(where, argmax.data() + element + c, n);
+                            }
+                          });
 }
 
 /// Averages the codes of each window.
@@ -146,28 +147,29 @@ inline void average_pool(const Codes& x, const Window& w, Bounds bounds, std::sp
   const std::int64_t channels = x.shape().back();
   require(w.taps() < (std::int64_t{1} << 23), Errc::range, "average_pool: {} taps can overflow int32", w.taps());
   constexpr int width = 16;
-  detail::for_each_window("average_pool", x, w, out.size(), [&](const std::int8_t* corner, detail::Taps ys,
-                                                                detail::Taps xs, std::int64_t element) {
-    const auto count = static_cast<std::int32_t>((ys.last - ys.first) * (xs.last - xs.first));
-    const auto some = [&](std::int64_t c, auto n) {
-      std::int32_t sum[width];
-      for (int j = 0; j < n; ++j) sum[j] = 0;
-      for (std::int64_t ky = ys.first; ky < ys.last; ++ky) {
-        for (std::int64_t kx = xs.first; kx < xs.last; ++kx) {
-          const std::int8_t* from = corner + (ky * w.h.dilation * w.w.in + kx * w.w.dilation) * channels + c;
-          for (int j = 0; j < n; ++j) sum[j] += from[j];
-        }
-      }
-      std::int8_t* to = out.data() + element + c;
-      for (int j = 0; j < n; ++j) {
-        const std::int32_t mean = sum[j] > 0 ? (sum[j] + count / 2) / count : (sum[j] - count / 2) / count;
-        to[j] = static_cast<std::int8_t>(std::clamp(mean, bounds.lo, bounds.hi));
-      }
-    };
-    std::int64_t c = 0;
-    for (; c + width <= channels; c += width) some(c, std::integral_constant<int, width>());
-    if (c < channels) some(c, static_cast<int>(channels - c));
-  });
+  detail::for_each_window(
+      "average_pool", x, w, out.size(),
+      [&](const std::int8_t* corner, detail::Taps ys, detail::Taps xs, std::int64_t element) {
+        const auto count = static_cast<std::int32_t>((ys.last - ys.first) * (xs.last - xs.first));
+        const auto some = [&](std::int64_t c, auto n) {
+          std::int32_t sum[width];
+          for (int j = 0; j < n; ++j) sum[j] = 0;
+          for (std::int64_t ky = ys.first; ky < ys.last; ++ky) {
+            for (std::int64_t kx = xs.first; kx < xs.last; ++kx) {
+              const std::int8_t* from = corner + (ky * w.h.dilation * w.w.in + kx * w.w.dilation) * channels + c;
+              for (int j = 0; j < n; ++j) sum[j] += from[j];
+            }
+          }
+          std::int8_t* to = out.data() + element + c;
+          for (int j = 0; j < n; ++j) {
+            const std::int32_t mean = sum[j] > 0 ? (sum[j] + count / 2) / count : (sum[j] - count / 2) / count;
+            to[j] = static_cast<std::int8_t>(std::clamp(mean, bounds.lo, bounds.hi));
+          }
+        };
+        std::int64_t c = 0;
+        for (; c + width <= channels; c += width) some(c, std::integral_constant<int, width>());
+        if (c < channels) some(c, static_cast<int>(channels - c));
+      });
 }
 
 }  // namespace stet::integer

@@ -22,12 +22,13 @@ struct MeanParameters {
   std::int64_t count = 0;  ///< elements of one mean
   std::int32_t z_in = 0, z_out = 0;
   Bounds bounds{};
-  QuantizedMultiplier m{};           ///< of integer
+  QuantizedMultiplier m{};            ///< of integer
   float scale = 0.0f, offset = 0.0f;  ///< of float_half_even
 };
 
 /// Resolves a mean of `count` codes, as MEAN with keep_dims = false.
-/// Formula:   integer: (M, e) of (double)s_in/s_out, h = min(floor(log2 n), 32, 31 + e), M' = floor(M*2^h / n), e' = e - h;
+/// Formula:   integer: (M, e) of (double)s_in/s_out, h = min(floor(log2 n), 32, 31 + e), M' = floor(M*2^h / n),
+///            e' = e - h;
 ///            float: m = (s_in/s_out)*(1/n), z' = z_out - float(n*z_in)*m, each operation rounded to float
 /// Errors:    Errc::range if a scale or zero point is none or the count is not in [1, 2^23); Errc::unsupported if
 ///            s_in/s_out >= 256
@@ -40,10 +41,11 @@ inline MeanParameters make_mean(const Target& target, float s_in, std::int32_t z
   for (const std::int32_t z : {z_in, z_out}) {
     require(z >= -128 && z <= 127, Errc::range, "mean: zero point {} lies outside int8", z);
   }
-  require(count >= 1 && count < (std::int64_t{1} << 23), Errc::range, "mean: {} elements; must be 1 to 2^23 - 1", count);
+  require(count >= 1 && count < (std::int64_t{1} << 23), Errc::range, "mean: {} elements; must be 1 to 2^23 - 1",
+          count);
   const double ratio = static_cast<double>(s_in) / static_cast<double>(s_out);
-  require(ratio < 256.0, Errc::unsupported, "mean: input scale {} is {} times the output scale; must be below 256", s_in,
-          ratio);
+  require(ratio < 256.0, Errc::unsupported, "mean: input scale {} is {} times the output scale; must be below 256",
+          s_in, ratio);
   MeanParameters p;
   p.rule = target.mean;
   p.count = count;
@@ -71,8 +73,8 @@ inline MeanParameters make_mean(const Target& target, float s_in, std::int32_t z
 /// Errors:    Errc::shape if x is not [N,H,W,C] with H*W the resolved count or out has another size
 inline void mean(const Codes& x, const MeanParameters& p, std::span<std::int8_t> out) {
   const Shape& s = x.shape();
-  require(s.rank() == 4 && s[1] * s[2] == p.count, Errc::shape, "mean: expected [N,H,W,C] with H*W = {}, got {}", p.count,
-          s);
+  require(s.rank() == 4 && s[1] * s[2] == p.count, Errc::shape, "mean: expected [N,H,W,C] with H*W = {}, got {}",
+          p.count, s);
   const std::int64_t channels = s[3];
   detail::require_size("mean", {s[0], channels}, out.size());
   parallel_chunks(s[0], p.count * channels, [&](Chunk images) {

@@ -18,24 +18,27 @@ inline namespace STET_INTEGER_ISA {
 
 namespace loops {
 
-using kernel::block_elements;
 using kernel::Block32;
+using kernel::block_elements;
 
-// Each rule as a function of a block of sums and its first channel entry: codes minus the zero point, right wherever they
-// lie within the bounds and outside them otherwise.
-inline auto requantization(const Requantizer& r, std::integral_constant<Requantization, Requantization::float_half_even>) {
+// Each rule as a function of a block of sums and its first channel entry: codes minus the zero point, right wherever
+// they lie within the bounds and outside them otherwise.
+inline auto requantization(const Requantizer& r,
+                           std::integral_constant<Requantization, Requantization::float_half_even>) {
   const auto below = static_cast<float>(r.bounds.lo - r.zero_point - 1);
   const auto above = static_cast<float>(r.bounds.hi - r.zero_point + 1);
   return [=, scale = r.scale.data()](const Block32& sum, std::int64_t entry, Block32& v) {
     kernel::float_half_even(sum, scale + entry, below, above, v);
   };
 }
-inline auto requantization(const Requantizer& r, std::integral_constant<Requantization, Requantization::double_rounding>) {
+inline auto requantization(const Requantizer& r,
+                           std::integral_constant<Requantization, Requantization::double_rounding>) {
   return [m = r.multiplier.data(), e = r.shift.data()](const Block32& sum, std::int64_t entry, Block32& v) {
     kernel::double_rounding(sum, m + entry, e + entry, v);
   };
 }
-inline auto requantization(const Requantizer& r, std::integral_constant<Requantization, Requantization::half_away_double>) {
+inline auto requantization(const Requantizer& r,
+                           std::integral_constant<Requantization, Requantization::half_away_double>) {
   const auto below = static_cast<double>(r.bounds.lo - r.zero_point - 1);
   const auto above = static_cast<double>(r.bounds.hi - r.zero_point + 1);
   return [=, factor = r.factor.data()](const Block32& sum, std::int64_t entry, Block32& v) {

@@ -35,9 +35,10 @@ struct Requantizer {
 /// Shapes:    s_w one scale, or one per channel; bias one code per channel
 /// Units:     scales real per step; bias in steps of s_in*s_w[c]; z_out, bounds in steps
 /// Errors:    Errc::shape if s_w is neither one scale nor one per channel; Errc::range if a scale is not positive and
-///            finite, z_out or the bounds lie outside int8, or the bounds are empty; Errc::unsupported if a multiplier is
-///            256 or more (XNNPACK refuses to load the model)
-/// Source:    LiteRT kernels/kernel_util.cc, PopulateConvolutionQuantizationParams; XNNPACK operators/convolution-nhwc.c
+///            finite, z_out or the bounds lie outside int8, or the bounds are empty; Errc::unsupported if a multiplier
+///            is 256 or more (XNNPACK refuses to load the model)
+/// Source:    LiteRT kernels/kernel_util.cc, PopulateConvolutionQuantizationParams;
+///            XNNPACK operators/convolution-nhwc.c
 inline Requantizer make_requantizer(Requantization rule, float s_in, std::span<const float> s_w, float s_out,
                                     std::int32_t z_out, std::span<const std::int32_t> bias, std::int32_t lo,
                                     std::int32_t hi, bool relu) {
@@ -65,8 +66,12 @@ inline Requantizer make_requantizer(Requantization rule, float s_in, std::span<c
             "make_requantizer: channel {} has multiplier {}, must be below 256; raise the output scale", i % channels,
             wide);
     switch (rule) {
-      case Requantization::float_half_even: r.scale.push_back(single); break;
-      case Requantization::half_away_double: r.factor.push_back(wide); break;
+      case Requantization::float_half_even:
+        r.scale.push_back(single);
+        break;
+      case Requantization::half_away_double:
+        r.factor.push_back(wide);
+        break;
       case Requantization::double_rounding: {
         const QuantizedMultiplier m = quantize_multiplier(wide);
         r.multiplier.push_back(m.multiplier);

@@ -13,7 +13,8 @@ namespace stet::integer {
 
 /// Puts tensors of one scale and zero point side by side.
 /// Shapes:    inputs equal but for dimension `axis` -> out with the sum of these dimensions
-/// Errors:    Errc::shape if there is no input, the axis does not exist, the shapes do not match or out has another size
+/// Errors:    Errc::shape if there is no input, the axis does not exist, the shapes do not match or out has another
+///            size
 inline void concat(std::span<const Codes> inputs, int axis, std::span<std::int8_t> out) {
   require(!inputs.empty(), Errc::shape, "concat: there are no inputs");
   const Shape& first = inputs[0].shape();
@@ -76,8 +77,8 @@ inline void pad(const Codes& x, std::span<const std::int64_t> before, std::span<
 inline void transpose(const Codes& x, std::span<const int> order, std::span<std::int8_t> out) {
   const Shape& s = x.shape();
   const int rank = s.rank();
-  require(static_cast<int>(order.size()) == rank, Errc::shape, "transpose: {} needs an order of {} dimensions, got {}", s,
-          rank, order.size());
+  require(static_cast<int>(order.size()) == rank, Errc::shape, "transpose: {} needs an order of {} dimensions, got {}",
+          s, rank, order.size());
   std::array<bool, Shape::max_rank> seen{};
   std::array<std::int64_t, Shape::max_rank> steps{};
   for (int d = 0; d < rank; ++d) {

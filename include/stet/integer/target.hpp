@@ -26,7 +26,7 @@ enum class ClampRule {
 /// How two tensors are added or subtracted.
 enum class AddRule {
   three_roundings,  ///< both inputs at 2^20 to the doubled larger scale, then to the output scale
-  xnnpack           ///< 21-bit multipliers and one rounding where both s_i/s_y are in [2^-10, 2^8), else three_roundings
+  xnnpack  ///< 21-bit multipliers and one rounding where both s_i/s_y are in [2^-10, 2^8), else three_roundings
 };
 
 /// How two tensors are multiplied.

@@ -1,5 +1,6 @@
 #pragma once
-// Int8 product with AVX-512 VNNI: vpdpbusd multiplies unsigned operands by signed weights and sums four products exactly.
+// Int8 product with AVX-512 VNNI: vpdpbusd multiplies unsigned operands by signed weights and sums four products
+// exactly.
 
 #include <stet/integer/kernel/isa.hpp>
 

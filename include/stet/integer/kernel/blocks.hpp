@@ -1,6 +1,6 @@
 #pragma once
-// Steps of requantization on blocks of 32 elements: constant trip counts vectorize at -O2 on every instruction set; what
-// compilers do not find (64-bit products of lanes, comparison masks) is written out for AVX-512.
+// Steps of requantization on blocks of 32 elements: constant trip counts vectorize at -O2 on every instruction set;
+// what compilers do not find (64-bit products of lanes, comparison masks) is written out for AVX-512.
 
 #include <stet/core/rounding.hpp>
 #include <stet/integer/kernel/isa.hpp>
@@ -69,10 +69,12 @@ inline void double_rounding(const Block32& x, const std::int32_t* __restrict mul
 }
 
 /// One bit per element: lo <= v[j] <= hi and sum[j] >= least.
-inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi, std::int32_t least) {
+inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi,
+                            std::int32_t least) {
   std::array<std::uint8_t, block_elements> flags;
   for (std::size_t j = 0; j < block_elements; ++j) {
-    const std::int32_t inside = static_cast<std::int32_t>(v.value[j] >= lo) & static_cast<std::int32_t>(v.value[j] <= hi) &
+    const std::int32_t inside = static_cast<std::int32_t>(v.value[j] >= lo) &
+                                static_cast<std::int32_t>(v.value[j] <= hi) &
                                 static_cast<std::int32_t>(sum.value[j] >= least);
     flags[j] = static_cast<std::uint8_t>(inside);
   }
@@ -87,7 +89,7 @@ inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t l
 
 }  // namespace implementation::portable
 
-#if defined(__AVX2__)
+// The compilers vectorize these for AVX2 and SSE2.
 namespace implementation::avx2 {
 using portable::biased;
 using portable::double_rounding;
@@ -95,7 +97,13 @@ using portable::float_half_even;
 using portable::store_codes;
 using portable::within;
 }  // namespace implementation::avx2
-#endif
+namespace implementation::sse2 {
+using portable::biased;
+using portable::double_rounding;
+using portable::float_half_even;
+using portable::store_codes;
+using portable::within;
+}  // namespace implementation::sse2
 
 #if defined(STET_INTEGER_VNNI)
 
@@ -143,8 +151,8 @@ inline void double_rounding(const Block32& x, const std::int32_t* multiplier, co
     const __m512i even = _mm512_add_epi64(_mm512_maskz_mul_epi32(0xff, v, m), half);
     const __m512i odd = _mm512_add_epi64(
         _mm512_maskz_mul_epi32(0xff, _mm512_maskz_srli_epi64(0xff, v, 32), _mm512_maskz_srli_epi64(0xff, m, 32)), half);
-    const __m512i h = _mm512_mask_blend_epi32(0xaaaa, _mm512_maskz_srli_epi64(0xff, even, 31),
-                                              _mm512_maskz_slli_epi64(0xff, odd, 1));
+    const __m512i h =
+        _mm512_mask_blend_epi32(0xaaaa, _mm512_maskz_srli_epi64(0xff, even, 31), _mm512_maskz_slli_epi64(0xff, odd, 1));
     const __m512i mask = _mm512_sub_epi32(_mm512_maskz_sllv_epi32(0xffff, one, right), one);
     const __m512i threshold =
         _mm512_add_epi32(_mm512_maskz_srli_epi32(0xffff, mask, 1), _mm512_maskz_srli_epi32(0xffff, h, 31));
@@ -155,7 +163,8 @@ inline void double_rounding(const Block32& x, const std::int32_t* multiplier, co
 }
 
 /// See portable::within.
-inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi, std::int32_t least) {
+inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi,
+                            std::int32_t least) {
   const __m512i low = _mm512_set1_epi32(lo), high = _mm512_set1_epi32(hi), floor = _mm512_set1_epi32(least);
   std::uint32_t word = 0;
   for (int j = 0; j < block_elements; j += 16) {
@@ -211,7 +220,8 @@ inline void store_codes(const Block32& v, std::int32_t lo, std::int32_t hi, std:
 }
 
 /// See implementation::portable::within.
-inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi, std::int32_t least) {
+inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi,
+                            std::int32_t least) {
   return implementation::STET_INTEGER_ISA::within(v, sum, lo, hi, least);
 }
 

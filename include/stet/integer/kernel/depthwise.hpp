@@ -6,8 +6,8 @@
 #include <stet/integer/kernel/packed.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -17,8 +17,8 @@
 
 namespace stet::kernel {
 
-/// Depthwise weights [taps, channels], repeated up to lcm(channels, 64) elements. `plain` is [taps][period]; `packed` is
-/// [period/64][taps/4][4][64 bytes] as four interleaved vectors of 64 elements and 4 taps leave their 128-bit lanes.
+/// Depthwise weights [taps, channels], repeated up to lcm(channels, 64) elements. `plain` is [taps][period]; `packed`
+/// is [period/64][taps/4][4][64 bytes] as four interleaved vectors of 64 elements and 4 taps leave their 128-bit lanes.
 class PackedDepthwise {
  public:
   static constexpr std::int64_t block = 64;
@@ -57,23 +57,32 @@ class PackedDepthwise {
 
 namespace implementation::portable {
 
+// Vectors of sixteen elements; an extension of g++ and clang that needs no instruction set.
+using Bytes16 [[gnu::vector_size(16)]] = std::uint8_t;
+using Codes16 [[gnu::vector_size(16)]] = std::int8_t;
+using Halves16 [[gnu::vector_size(32)]] = std::int16_t;
+using Words16 [[gnu::vector_size(64)]] = std::uint32_t;
+
 /// Accumulators of n elements.
 /// Formula:   acc[i] = start[i % period] + sum over t of x[offsets[t] + i] * w[t, i % period]
 /// Shapes:    offsets [4 * tap_groups]; up to 63 bytes behind the last operand are read
 inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const PackedDepthwise& w,
                       const std::int32_t* start, std::int32_t* acc, std::int64_t n) {
-  constexpr int width = 32;
+  constexpr int width = 16;
   std::int64_t entry = 0;
   for (std::int64_t i = 0; i < n; i += width) {
-    std::array<std::uint32_t, width> sum;  // modulo 2^32: only the final value needs to fit
-    for (std::size_t j = 0; j < width; ++j) sum[j] = static_cast<std::uint32_t>(start[entry + static_cast<int>(j)]);
+    Words16 sum;  // modulo 2^32: only the final value needs to fit
+    std::memcpy(&sum, start + entry, sizeof(sum));
     for (std::int64_t t = 0; t < w.taps(); ++t) {
-      const std::uint8_t* from = x + offsets[t] + i;
-      const std::int8_t* v = w.plain(t) + entry;
-      for (std::size_t j = 0; j < width; ++j) sum[j] += static_cast<std::uint32_t>(from[j] * v[j]);
+      Bytes16 from;
+      Codes16 v;
+      std::memcpy(&from, x + offsets[t] + i, sizeof(from));
+      std::memcpy(&v, w.plain(t) + entry, sizeof(v));
+      // 255 * -128 fits 16 bits.
+      const Halves16 products = __builtin_convertvector(from, Halves16) * __builtin_convertvector(v, Halves16);
+      sum += __builtin_convertvector(products, Words16);
     }
-    const std::int64_t count = std::min<std::int64_t>(width, n - i);
-    for (std::int64_t j = 0; j < count; ++j) acc[i + j] = static_cast<std::int32_t>(sum[static_cast<std::size_t>(j)]);
+    std::memcpy(acc + i, &sum, static_cast<std::size_t>(std::min<std::int64_t>(width, n - i)) * sizeof(std::int32_t));
     entry += width;
     if (entry == w.period()) entry = 0;
   }
@@ -81,11 +90,13 @@ inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const 
 
 }  // namespace implementation::portable
 
-#if defined(__AVX2__)
+// The compilers vectorize these for AVX2 and SSE2.
 namespace implementation::avx2 {
 using portable::depthwise;
-}
-#endif
+}  // namespace implementation::avx2
+namespace implementation::sse2 {
+using portable::depthwise;
+}  // namespace implementation::sse2
 
 #if defined(STET_INTEGER_VNNI)
 
@@ -94,8 +105,10 @@ namespace implementation::avx512vnni {
 /// Accumulators of n elements; see portable::depthwise.
 inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const PackedDepthwise& w,
                       const std::int32_t* start, std::int32_t* acc, std::int64_t n) {
-  const __m512i front = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), back = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-  const __m512i lower = _mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11), upper = _mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15);
+  const __m512i front = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
+                back = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+  const __m512i lower = _mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11),
+                upper = _mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15);
   std::int64_t entry = 0;
   for (std::int64_t i = 0; i < n; i += PackedDepthwise::block) {
     __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
@@ -119,8 +132,7 @@ inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const 
         _mm512_permutex2var_epi64(high_a, lower, high_b), _mm512_permutex2var_epi64(high_a, upper, high_b)};
     for (std::int64_t q = 0; q < 4; ++q) {
       const std::int64_t count = std::clamp<std::int64_t>(n - i - 16 * q, 0, 16);
-      const __m512i sum = _mm512_add_epi32(ordered[q],
-                                           _mm512_loadu_si512(start + entry + 16 * q));
+      const __m512i sum = _mm512_add_epi32(ordered[q], _mm512_loadu_si512(start + entry + 16 * q));
       _mm512_mask_storeu_epi32(acc + i + 16 * q, static_cast<__mmask16>((1u << count) - 1u), sum);
     }
     entry += PackedDepthwise::block;

@@ -42,15 +42,21 @@ inline void shift_half_up(const Block32& x, int shift, Block32& __restrict y) {
 
 }  // namespace implementation::portable
 
-#if defined(__AVX2__)
+// The compilers vectorize these for AVX2 and SSE2.
 namespace implementation::avx2 {
 using portable::affine;
 using portable::minus;
-using portable::times;
-using portable::shift_half_up;
 using portable::plus;
+using portable::shift_half_up;
+using portable::times;
 }  // namespace implementation::avx2
-#endif
+namespace implementation::sse2 {
+using portable::affine;
+using portable::minus;
+using portable::plus;
+using portable::shift_half_up;
+using portable::times;
+}  // namespace implementation::sse2
 
 #if defined(STET_INTEGER_VNNI)
 
@@ -84,9 +90,8 @@ inline void times(const Block32& a, const Block32& b, Block32& y) {
 }
 inline void shift_half_up(const Block32& x, int shift, Block32& y) {
   const __m512i half = _mm512_set1_epi32(1 << (shift - 1)), count = _mm512_set1_epi32(shift);
-  vectors(x, x, y, [&](__m512i u, __m512i) {
-    return _mm512_maskz_srav_epi32(0xffff, _mm512_add_epi32(u, half), count);
-  });
+  vectors(x, x, y,
+          [&](__m512i u, __m512i) { return _mm512_maskz_srav_epi32(0xffff, _mm512_add_epi32(u, half), count); });
 }
 
 }  // namespace implementation::avx512vnni

@@ -7,6 +7,8 @@
 #define STET_INTEGER_ISA avx512vnni
 #elif defined(__AVX2__)
 #define STET_INTEGER_ISA avx2
+#elif defined(__SSE2__)
+#define STET_INTEGER_ISA sse2
 #else
 #define STET_INTEGER_ISA portable
 #endif

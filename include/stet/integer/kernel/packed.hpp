@@ -14,8 +14,8 @@ inline constexpr std::int64_t panel_outputs = 16;
 inline constexpr std::int64_t group_taps = 4;
 
 /// Int8 weights packed by panels of 16 outputs and groups of 4 taps, the same for every instruction set.
-/// Taps come in segments; each segment is filled with zeros up to whole groups, so that its operands may be read four at
-/// a time. Layout: [panel][segment][group][16 outputs][4 taps].
+/// Taps come in segments; each segment is filled with zeros up to whole groups, so that its operands may be read four
+/// at a time. Layout: [panel][segment][group][16 outputs][4 taps].
 class PackedWeights {
  public:
   PackedWeights() = default;
@@ -71,8 +71,8 @@ class PackedWeights {
   std::vector<std::int64_t> sums_, magnitudes_;
 };
 
-/// Rows of operands of a product: row r has its segment s at rows[r] + offsets[s]. Whole groups are read, so up to three
-/// bytes behind a segment must be readable; their values do not matter.
+/// Rows of operands of a product: row r has its segment s at rows[r] + offsets[s]. Whole groups are read, so up to
+/// three bytes behind a segment must be readable; their values do not matter.
 struct Operands {
   const std::uint8_t* const* rows = nullptr;
   std::int64_t count = 0;

@@ -6,6 +6,7 @@
 #include <stet/integer/kernel/isa.hpp>
 #include <stet/integer/kernel/packed.hpp>
 #include <stet/integer/kernel/portable.hpp>
+#include <stet/integer/kernel/sse2.hpp>
 
 #include <algorithm>
 #include <array>
