@@ -9,6 +9,7 @@ build=${STET_BUILD_DIR:-$root/build}
 
 . "$root/cmake/packages.sh"
 want_build
+want_optional libbenchmark-dev "the framework of the kernel benchmarks"
 install_wanted
 find_build_tools
 
@@ -25,6 +26,7 @@ if [ $# -gt 0 ]; then
 fi
 for source in "$root"/benchmarks/*.cpp; do
   name=$(basename "$source" .cpp)
+  [ -x "$build/release/benchmarks/bench_$name" ] || continue  # left out, see benchmarks/CMakeLists.txt
   printf '\n== %s\n' "$name"
   "$build/release/benchmarks/bench_$name"
 done
