@@ -47,7 +47,7 @@ void convolution(benchmark::State& state) {
                                            -128, 127, true);
   const std::int64_t pixels = batch * window.h.out * window.w.out;
   Tensor<std::int8_t> y(Shape{pixels, outputs});
-  std::vector<std::uint32_t> pass(static_cast<std::size_t>(integer::pass_words(pixels * outputs)));
+  std::vector<std::uint32_t> pass(static_cast<std::size_t>(bit_words(pixels * outputs)));
   std::int8_t* out = y.edit().data();
   for (auto _ : state) {
     integer::convolve(x, -128, w, window,

@@ -63,7 +63,6 @@ want_build() {
   want g++ g++ "the compiler"
   want cmake cmake "configures the build"
   want ninja ninja-build "runs the build"
-  want_library libeigen3-dev "matrix products (headers)"
   want_library libfmt-dev "formatting of messages"
   want_library zlib1g-dev "reads the gzipped data files"
 }

@@ -110,7 +110,7 @@ void check(Rng& rng, int repeats, const Run& run, const Rule& rule, double lo, d
         const double code = r.value + y.zero_point;
         wrong += codes[i] != std::clamp<double>(code, low, high);
         const bool passing = (y.activation == Activation::none || r.positive) && low <= code && code <= high;
-        wrong_bits += integer::passes(pass.data(), static_cast<std::int64_t>(i)) != passing;
+        wrong_bits += test_bit(pass.data(), static_cast<std::int64_t>(i)) != passing;
       }
       CHECK(wrong == 0);
       CHECK(wrong_bits == 0);
@@ -214,7 +214,7 @@ TEST_CASE("clamp cuts codes and passes what it does not cut", "[integer][bits]")
       for (int i = 0; i < 256; ++i) {
         const int q = i - 128;
         CHECK(out[static_cast<std::size_t>(i)] == std::clamp(q, low, high));
-        CHECK(integer::passes(pass.data(), i) ==
+        CHECK(test_bit(pass.data(), i) ==
               ((activation == Activation::none || q > -20) && low <= q && q <= high));
       }
     }

@@ -39,7 +39,7 @@ Layer random_layer(Rng& rng, std::int64_t channels, bool power_of_two) {
   return l;
 }
 
-// The code minus the zero point before the clamp, from formats.md.
+// The code minus the zero point before the clamp, docs/math.md, equations 16 to 24.
 double unclamped(Requantization rule, const Layer& l, std::size_t c, std::int64_t sum) {
   const float w = l.s_w.size() == 1 ? l.s_w[0] : l.s_w[c];
   const double wide = static_cast<double>(l.s_in) * static_cast<double>(w) / static_cast<double>(l.s_out);
@@ -91,7 +91,7 @@ TEST_CASE("codes and pass bits follow the rule of the target", "[integer][bits]"
         }
         const auto n = static_cast<std::size_t>(rows * channels);
         std::vector<std::int8_t> codes(n), plain(n);
-        std::vector<std::uint32_t> pass(static_cast<std::size_t>(integer::pass_words(rows * channels)), 0xdeadbeef);
+        std::vector<std::uint32_t> pass(static_cast<std::size_t>(bit_words(rows * channels)), 0xdeadbeef);
         integer::requantize_rows(acc.data(), stride, rows, channels, r, plain.data());
         integer::requantize_rows(acc.data(), stride, rows, channels, r, codes.data(), pass.data());
         CHECK(plain == codes);
@@ -105,7 +105,7 @@ TEST_CASE("codes and pass bits follow the rule of the target", "[integer][bits]"
             const std::int64_t at = i * channels + c;
             wrong_codes += codes[static_cast<std::size_t>(at)] != std::clamp<double>(code, l.lo, l.hi);
             const bool passing = (!l.relu || sum > 0) && l.lo <= code && code <= l.hi;
-            wrong_bits += integer::passes(pass.data(), at) != passing;
+            wrong_bits += test_bit(pass.data(), at) != passing;
             ++compared;
           }
         }

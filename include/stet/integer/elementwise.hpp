@@ -1,6 +1,7 @@
 #pragma once
 // Element-wise arithmetic on codes: add, subtract, multiply and clamp, as the target does them.
 
+#include <stet/core/bits.hpp>
 #include <stet/core/rounding.hpp>
 #include <stet/integer/clamp.hpp>
 #include <stet/integer/codes.hpp>
@@ -8,7 +9,6 @@
 #include <stet/integer/kernel/elements.hpp>
 #include <stet/integer/kernel/isa.hpp>
 #include <stet/integer/multiplier.hpp>
-#include <stet/integer/pass_bits.hpp>
 #include <stet/integer/target.hpp>
 
 #include <algorithm>

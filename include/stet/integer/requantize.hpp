@@ -1,10 +1,10 @@
 #pragma once
 // Requantization: int32 accumulators and biases to int8 codes, as the target does it.
 
+#include <stet/core/bits.hpp>
 #include <stet/core/tensor.hpp>
 #include <stet/integer/kernel/blocks.hpp>
 #include <stet/integer/kernel/isa.hpp>
-#include <stet/integer/pass_bits.hpp>
 #include <stet/integer/requantizer.hpp>
 
 #include <algorithm>
