@@ -1,0 +1,197 @@
+// What you train is what you ship: evaluation, the frozen training forward and the engine agree on every code.
+
+#include <stet/core/parallel.hpp>
+#include <stet/engine/engine.hpp>
+#include <stet/passes/convert.hpp>
+#include <stet/train/qat_forward.hpp>
+
+#include "support/catch.hpp"
+#include "support/networks.hpp"
+
+#include <map>
+#include <string>
+
+using namespace stet;
+using namespace stet_test;
+
+namespace {
+
+using Codes = std::map<std::string, std::vector<std::int8_t>>;
+
+std::vector<std::int8_t> bytes(std::span<const std::int8_t> codes) { return {codes.begin(), codes.end()}; }
+
+// Codes of every value in evaluation, by node; dropout has no value of its own on the target.
+Codes evaluated(const QatModel& qat, const Tensor<float>& x) {
+  Codes all;
+  (void)infer_codes(qat, x, [&](int node, const QTensor& q) {
+    if (!graph::is<graph::op::Dropout>(qat.graph().node(node).op)) all[qat.node_name(node)] = bytes(q.codes.span());
+  });
+  return all;
+}
+
+// The same in the training forward, which records gradients and may move ranges behind it.
+Codes trained(QatModel& qat, const Tensor<float>& x) {
+  Codes all;
+  Tape tape;
+  Rng rng(1);
+  const auto see = [&](int node, const QTensor& q) {
+    if (!graph::is<graph::op::Dropout>(qat.graph().node(node).op)) all[qat.node_name(node)] = bytes(q.codes.span());
+  };
+  const detail::UnitRunner::Observe observe = see;
+  (void)detail::UnitRunner(tape, qat, &qat, &rng).run(x, &observe);
+  return all;
+}
+
+Codes executed(Engine& engine, const Tensor<float>& x) {
+  Codes all;
+  (void)engine.run(x, [&](int v, std::span<const std::int8_t> q) {
+    all[engine.values()[static_cast<std::size_t>(v)].name] = bytes(q);
+  });
+  return all;
+}
+
+void train_steps(QatModel& qat, const Dataset& data, int steps) {
+  for (int i = 0; i < steps; ++i) {
+    const Batch batch = data.batch(5 * i, 5 * i + 5);
+    for (auto& p : qat.model().parameters()) p.parameter.clear_gradient();
+    {
+      Tape tape;
+      Rng rng(static_cast<std::uint64_t>(i));
+      tape.backward(softmax_cross_entropy(forward(tape, qat, batch.x, Mode::training, {.rng = &rng}), batch.labels));
+    }
+    for (auto& p : qat.model().parameters()) {
+      if (p.parameter.gradient.empty()) continue;
+      const auto value = p.parameter.value.edit();
+      for (std::size_t k = 0; k < value.size(); ++k) value[k] -= 0.01f * p.parameter.gradient.span()[k];
+    }
+  }
+}
+
+// First value that differs; empty if none does.
+std::string difference(const Codes& a, const Codes& b) {
+  if (a.size() != b.size()) return "number of values";
+  for (const auto& [name, codes] : a) {
+    const auto found = b.find(name);
+    if (found == b.end() || found->second != codes) return name;
+  }
+  return "";
+}
+
+bool equal_constants(const IntegerModel& a, const IntegerModel& b) {
+  if (a.nodes.size() != b.nodes.size() || a.values.size() != b.values.size() || a.outputs != b.outputs) return false;
+  const auto layer = [](const auto& p, const auto& q) {
+    return same_bits(p.weights, q.weights) && same_bits(p.bias, q.bias) && p.weight_scale == q.weight_scale;
+  };
+  for (std::size_t i = 0; i < a.values.size(); ++i) {
+    if (a.values[i].params != b.values[i].params) return false;
+  }
+  for (std::size_t i = 0; i < a.nodes.size(); ++i) {
+    const IntegerOperator &p = a.nodes[i].op, &q = b.nodes[i].op;
+    if (p.index() != q.index()) return false;
+    if (const auto* c = std::get_if<integer_op::Conv2D>(&p); c && !layer(*c, std::get<integer_op::Conv2D>(q))) return false;
+    if (const auto* l = std::get_if<integer_op::Linear>(&p); l && !layer(*l, std::get<integer_op::Linear>(q))) return false;
+    if (const auto* d = std::get_if<integer_op::DepthwiseConv2D>(&p);
+        d && !layer(*d, std::get<integer_op::DepthwiseConv2D>(q))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Recipe recipe_for(std::uint64_t seed) {
+  Recipe r = seed % 4 < 2 ? recipes::int8() : recipes::int8_per_tensor();
+  r.target = seed % 2 == 0 ? targets::litert_default : targets::tflite_reference;
+  if (seed % 5 == 0) r.weights.bits = 4;
+  if (seed % 7 == 0) r.activation_bits = 5;
+  return r;
+}
+
+void check_deployed(const QatModel& qat, const Tensor<float>& x) {
+  const Codes wanted = evaluated(qat, x);
+  const IntegerModel model = convert(qat);
+  CHECK(equal_constants(model, convert(qat)));
+  Engine engine(model);
+  CHECK(difference(wanted, executed(engine, x)) == "");
+  CHECK(same_bits(infer(qat, x), infer(engine, x)));
+  // Any batch size, and back: the first sample alone.
+  const Tensor<float> one(x.shape().with(0, 1), x.span().first(static_cast<std::size_t>(x.size() / x.shape()[0])));
+  for (const auto& [name, codes] : executed(engine, one)) {
+    const auto& all = wanted.at(name);
+    CHECK(std::equal(codes.begin(), codes.end(), all.begin()));
+  }
+  CHECK(difference(wanted, executed(engine, x)) == "");
+}
+
+}  // namespace
+
+TEST_CASE("evaluation, frozen training and the engine agree on every code of random networks", "[bits]") {
+  int refused = 0;
+  constexpr std::uint64_t networks = 150;
+  for (std::uint64_t seed = 1; seed <= networks; ++seed) {
+    INFO("seed " << seed);
+    const Model model = random_model(seed);
+    const Dataset data = random_dataset(input_shape(model), 20, classes_of(model), seed);
+    const Tensor<float> x = random_images(input_shape(model), 3, seed + 1000);
+    QatModel qat = prepare(model, recipe_for(seed));
+    calibrate(qat, data, {.batch = 7});
+    try {
+      check_deployed(qat, x);
+      qat.start_quantizing();
+      train_steps(qat, data, 3);
+      check_deployed(qat, x);
+      qat.freeze_batch_norm();
+      train_steps(qat, data, 1);
+      const Codes wanted = evaluated(qat, x);
+      CHECK(difference(wanted, trained(qat, x)) == "");
+      qat.freeze_ranges();
+      CHECK(difference(evaluated(qat, x), trained(qat, x)) == "");
+      check_deployed(qat, x);
+    } catch (const Error& e) {
+      // The one thing that a drawn network may do wrong: layers so nearly dead that no target can bridge the scales.
+      INFO(e.what());
+      const std::string text = e.what();
+      CHECK((text.find("256") != std::string::npos || text.find("2^20") != std::string::npos));
+      ++refused;
+    }
+  }
+  CHECK(refused <= static_cast<int>(networks) / 20);
+}
+
+TEST_CASE("no code depends on the number of threads", "[bits]") {
+  for (const std::uint64_t seed : {3u, 8u, 21u, 34u}) {
+    INFO("seed " << seed);
+    Model model(
+        [] {
+          Graph g;
+          auto x = g.input({24, 24, 5});
+          x = relu(batch_norm(conv2d(x, {.filters = 17, .kernel = 3})));
+          x = relu6(batch_norm(depthwise_conv2d(x, {.kernel = 3, .multiplier = 2})));
+          x = max_pool(x) + average_pool(x);
+          g.output(linear(global_average_pool(x), {.units = 10}));
+          return g;
+        }(),
+        Rng(seed));
+    const Dataset data = random_dataset({24, 24, 5}, 20, 10, seed);
+    const Tensor<float> x = random_images({24, 24, 5}, 9, seed);
+    std::vector<std::vector<std::pair<std::string, std::string>>> states;
+    std::vector<Codes> codes;
+    for (const int count : {1, 2, 3}) {
+      set_threads(count);
+      QatModel qat = prepare(model, recipe_for(seed));
+      calibrate(qat, data);
+      qat.start_quantizing();
+      train_steps(qat, data, 2);
+      qat.freeze_batch_norm();
+      train_steps(qat, data, 2);
+      states.push_back(state_of(qat));
+      Engine engine(convert(qat));
+      codes.push_back(executed(engine, x));
+      CHECK(difference(codes.back(), evaluated(qat, x)) == "");
+    }
+    set_threads(0);
+    CHECK(states[0] == states[1]);
+    CHECK(states[0] == states[2]);
+    CHECK(codes[0] == codes[1]);
+    CHECK(codes[0] == codes[2]);
+  }
+}

@@ -1,0 +1,191 @@
+// Small networks that the tests of quantized training and of the engine share: one drawn from a seed, with every
+// operator that integers can run, and data for it.
+#pragma once
+
+#include <stet/core/random.hpp>
+#include <stet/data/dataset.hpp>
+#include <stet/graph/builder.hpp>
+#include <stet/graph/model.hpp>
+#include <stet/passes/calibrate.hpp>
+#include <stet/passes/prepare.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace stet_test {
+
+inline int draw(stet::Rng& rng, int lo, int hi) {
+  return lo + static_cast<int>(rng.below(static_cast<std::uint64_t>(hi - lo + 1)));
+}
+inline bool chance(stet::Rng& rng, double p) { return rng.uniform() < p; }
+
+inline stet::Tensor<float> random_images(const stet::Shape& shape, std::int64_t count, std::uint64_t seed) {
+  stet::Rng rng(seed);
+  stet::Tensor<float> x(shape.batched(count));
+  for (float& v : x.edit()) v = static_cast<float>(rng.normal());
+  return x;
+}
+
+inline stet::Dataset random_dataset(const stet::Shape& shape, std::int64_t count, int classes, std::uint64_t seed) {
+  stet::Rng rng(seed + 1);
+  stet::Tensor<std::int32_t> labels(stet::Shape{count});
+  for (std::int32_t& label : labels.edit()) label = draw(rng, 0, classes - 1);
+  return {random_images(shape, count, seed), labels, classes, "random"};
+}
+
+/// Draws graphs of 2 to 7 operators or blocks on images, with logits at the end.
+class NetworkGenerator {
+ public:
+  explicit NetworkGenerator(std::uint64_t seed, bool with_dropout = true) : rng_(seed), with_dropout_(with_dropout) {}
+
+  stet::Graph run() {
+    using stet::graph::Value;
+    stet::Graph g;
+    Value x = g.input({draw(rng_, 4, 9), draw(rng_, 4, 9), draw(rng_, 1, 5)});
+    const int depth = draw(rng_, 2, 7);
+    for (int i = 0; i + 1 < depth; ++i) x = grow(x);
+    switch (draw(rng_, 0, 3)) {
+      case 0: x = flatten(x); break;
+      case 1: x = mean(x, {0, 1}); break;
+      default: x = global_average_pool(x);
+    }
+    if (chance(rng_, 0.3)) x = decorate(linear(x, {.units = draw(rng_, 2, 9), .bias = chance(rng_, 0.5)}));
+    if (with_dropout_ && chance(rng_, 0.3)) x = dropout(x, {.rate = 0.25f});
+    if (chance(rng_, 0.9)) x = linear(x, {.units = draw(rng_, 2, 5), .bias = chance(rng_, 0.7)});
+    g.output(x);
+    return g;
+  }
+
+ private:
+  using Value = stet::graph::Value;
+
+  Value decorate(Value x) {
+    if (chance(rng_, 0.6)) x = batch_norm(x, {.eps = chance(rng_, 0.5) ? 1e-5f : 1e-3f});
+    const int act = draw(rng_, 0, 2);
+    return act == 0 ? x : act == 1 ? relu(x) : relu6(x);
+  }
+  bool fits(const Value& x, stet::Pair kernel, stet::Pair dilation) const {
+    return (kernel.height - 1) * dilation.height < x.shape()[0] && (kernel.width - 1) * dilation.width < x.shape()[1];
+  }
+  stet::Padding padding(bool valid_fits, int most) {
+    const int kind = draw(rng_, 0, 2);
+    if (kind == 0 && valid_fits) return stet::Padding::valid();
+    if (kind == 1 && valid_fits) {
+      return stet::Padding::of(draw(rng_, 0, most), draw(rng_, 0, most), draw(rng_, 0, most), draw(rng_, 0, most));
+    }
+    return stet::Padding::same();
+  }
+  Value convolution(const Value& x) {
+    const stet::Pair kernel(draw(rng_, 1, 3), draw(rng_, 1, 3)), dilation(draw(rng_, 1, 2), draw(rng_, 1, 2));
+    const auto channels = static_cast<int>(x.shape()[2]);
+    const int groups = chance(rng_, 0.3) && channels % 2 == 0 ? 2 : chance(rng_, 0.1) ? channels : 1;
+    return conv2d(x, {.filters = groups * draw(rng_, 1, 6),
+                      .kernel = kernel,
+                      .stride = {draw(rng_, 1, 2), draw(rng_, 1, 2)},
+                      .padding = padding(fits(x, kernel, dilation), 2),
+                      .dilation = dilation,
+                      .groups = groups,
+                      .bias = chance(rng_, 0.5)});
+  }
+  Value depthwise(const Value& x) {
+    const stet::Pair kernel(draw(rng_, 1, 3)), dilation(draw(rng_, 1, 2));
+    return depthwise_conv2d(x, {.kernel = kernel,
+                                .stride = draw(rng_, 1, 2),
+                                .padding = padding(fits(x, kernel, dilation), 2),
+                                .dilation = dilation,
+                                .multiplier = draw(rng_, 1, 2),
+                                .bias = chance(rng_, 0.5)});
+  }
+  // The same shape by another way.
+  Value branch(const Value& x) {
+    return decorate(conv2d(x, {.filters = static_cast<int>(x.shape()[2]), .kernel = draw(rng_, 1, 3)}));
+  }
+  Value grow(const Value& x) {
+    const stet::Pair pool(draw(rng_, 1, 3), draw(rng_, 1, 3)), stride(draw(rng_, 1, 3), draw(rng_, 1, 3));
+    switch (draw(rng_, 0, 13)) {
+      case 0:
+      case 1:
+      case 2: return decorate(convolution(x));
+      case 3: return decorate(depthwise(x));
+      case 4: return max_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
+      case 5: return average_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
+      case 6: return pad(x, {draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2)});
+      case 7: return chance(rng_, 0.5) ? relu(x) : relu6(x);
+      case 8: return activated(branch(x) + x);
+      case 9: return activated(chance(rng_, 0.3) ? x + x : x - branch(x));
+      case 10: return activated(branch(x) * branch(x));
+      case 11: {
+        const int axis = draw(rng_, 0, 2);
+        const Value y = branch(x);
+        return chance(rng_, 0.5) ? stet::concat({x, y}, axis) : stet::concat({y, max_pool(x, {.size = 1}), y}, axis);
+      }
+      case 12:
+        if (x.shape()[0] + x.shape()[1] > 24) return convolution(x);
+        return chance(rng_, 0.5) ? transpose(x, {1, 0, 2})
+                                 : reshape(x, {x.shape()[0] * x.shape()[1], 1, x.shape()[2]});
+      default: return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
+    }
+  }
+  Value activated(const Value& x) { return chance(rng_, 0.5) ? x : chance(rng_, 0.5) ? relu(x) : relu6(x); }
+
+  stet::Rng rng_;
+  bool with_dropout_;
+};
+
+/// A model of a drawn graph whose batch norms have seen life: gammas of both signs, some zero, some tiny.
+inline stet::Model random_model(std::uint64_t seed, bool with_dropout = true) {
+  stet::Model model(NetworkGenerator(seed, with_dropout).run(), stet::Rng(seed));
+  stet::Rng rng(seed ^ 0x5eed);
+  for (auto& p : model.parameters()) {
+    for (float& v : p.parameter.value.edit()) {
+      if (p.role == stet::graph::Role::bias || p.role == stet::graph::Role::beta) v = static_cast<float>(0.3 * rng.normal());
+      if (p.role == stet::graph::Role::gamma) {
+        const int kind = draw(rng, 0, 9);
+        v = kind == 0 ? 0.0f : kind == 1 ? static_cast<float>(1e-6 * rng.normal()) : static_cast<float>(rng.normal());
+      }
+    }
+  }
+  for (auto& b : model.buffers()) {
+    for (float& v : b.value.edit()) {
+      v = b.role == stet::graph::Role::mean ? static_cast<float>(0.3 * rng.normal())
+                                            : static_cast<float>(std::exp(rng.normal()));
+    }
+  }
+  return model;
+}
+
+/// Number of logits of a model with one flat output.
+inline int classes_of(const stet::Model& model) {
+  return static_cast<int>(model.graph().node(model.graph().outputs()[0]).shape[0]);
+}
+inline const stet::Shape& input_shape(const stet::Model& model) { return model.graph().node(0).shape; }
+
+/// The whole state of a model by name, byte for byte; of a QatModel with its quantizers and phases.
+template <class M>
+std::vector<std::pair<std::string, std::string>> state_of(M model) {
+  std::vector<std::pair<std::string, std::string>> state;
+  const auto keep = [&]<class T>(std::string_view name, T& field) {
+    std::string bytes;
+    if constexpr (requires { field.span(); }) {
+      bytes.assign(reinterpret_cast<const char*>(field.data()), field.span().size_bytes());
+    } else if constexpr (requires { field.size(); }) {
+      bytes.assign(reinterpret_cast<const char*>(field.data()), field.size() * sizeof(field[0]));
+    } else {
+      bytes.assign(reinterpret_cast<const char*>(&field), sizeof(field));
+    }
+    state.emplace_back(name, bytes);
+  };
+  if constexpr (requires { model.model(); }) model.model().fields(keep);
+  model.fields(keep);
+  return state;
+}
+
+template <class T>
+bool same_bits(const stet::Tensor<T>& a, const stet::Tensor<T>& b) {
+  return a.shape() == b.shape() && std::memcmp(a.data(), b.data(), a.span().size_bytes()) == 0;
+}
+
+}  // namespace stet_test
