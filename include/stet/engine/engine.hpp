@@ -13,8 +13,8 @@
 
 namespace stet {
 
-/// Executes the integers of a model on batches of any size. Not for use by several threads at the same time; the
-/// operators themselves run in parallel.
+/// Executes the integers of a model on batches of any size. Not for use by several threads at the same time: give each
+/// its own copy (copies share the packed weights). The operators themselves run in parallel.
 class Engine {
  public:
   using Observe = FunctionRef<void(int value, std::span<const std::int8_t> codes)>;
@@ -25,8 +25,13 @@ class Engine {
   explicit Engine(const IntegerModel& model) : target_(model.target), values_(model.values), outputs_(model.outputs) {
     require(!model.outputs.empty(), Errc::state, "engine: the model has no output");
     for (const IntegerValue& value : values_) {
+      require(value.shape.rank() < Shape::max_rank && value.shape.elements() > 0, Errc::shape,
+              "engine: value {} has shape {}, which must have elements and room for a batch", value.name, value.shape);
       require(value.params.scale.size() == 1 && value.params.zero_point.size() == 1, Errc::shape,
               "engine: value {} must have one scale and zero point", value.name);
+      check(value.name.c_str(), value.params, value.shape);
+      require(value.params.grid.fits_int8(), Errc::range, "engine: value {} has a grid {}..{}, which does not fit int8",
+              value.name, value.params.grid.lo, value.params.grid.hi);
     }
     std::vector<bool> made(values_.size(), false);
     const auto known = [&](int v) { return v >= 0 && v < static_cast<int>(values_.size()); };
@@ -50,7 +55,6 @@ class Engine {
       require(known(out) && made[static_cast<std::size_t>(out)], Errc::state, "engine: output {} is never made", out);
     }
     plan_ = plan_memory(model);
-    tensors_.resize(values_.size());
   }
 
   [[nodiscard]] const Shape& input_shape() const { return values_[static_cast<std::size_t>(input_)].shape; }
@@ -70,32 +74,51 @@ class Engine {
     require(x.shape().rank() > 0 && x.shape().unbatched() == input_shape(), Errc::shape,
             "engine: model expects input [N] + {}, got {}", input_shape(), x.shape());
     const std::int64_t batch = x.shape()[0];
+    require(batch > 0, Errc::shape, "engine: the batch is empty (input {})", x.shape());
     place(batch);
     const auto seen = [&](int v) {
-      if (observe != nullptr) (*observe)(v, tensors_[static_cast<std::size_t>(v)].span());
+      if (observe != nullptr) (*observe)(v, scratch_.tensors[static_cast<std::size_t>(v)].span());
     };
     const QParams& in = values_[static_cast<std::size_t>(input_)].params;
     integer::quantize_input(target_.input, x.span(), in.scale[0], in.zero_point[0], in.grid,
-                            tensors_[static_cast<std::size_t>(input_)].edit());
+                            scratch_.tensors[static_cast<std::size_t>(input_)].edit());
     seen(input_);
     for (const EngineStep& step : steps_) {
-      step.run(tensors_);
+      step.run(scratch_.tensors);
       seen(step.output);
     }
     const auto out = static_cast<std::size_t>(outputs_[0]);
-    return {Tensor<std::int8_t>(tensors_[out].shape(), tensors_[out].span()), values_[out].params};
+    return {Tensor<std::int8_t>(scratch_.tensors[out].shape(), scratch_.tensors[out].span()), values_[out].params};
   }
+
+  // Memory of run(), not state of the model: a copy of an engine starts with none, so that each thread can have its own.
+  struct Scratch {
+    Tensor<std::int8_t> arena{};
+    std::vector<Tensor<std::int8_t>> tensors{};
+    std::int64_t batch = -1;
+
+    Scratch() = default;
+    Scratch(const Scratch&) {}
+    Scratch(Scratch&&) = default;
+    Scratch& operator=(Scratch other) noexcept {
+      arena = std::move(other.arena);
+      tensors = std::move(other.tensors);
+      batch = other.batch;
+      return *this;
+    }
+  };
 
   // Lets every value's tensor refer to its place in the arena.
   void place(std::int64_t batch) const {
-    if (batch == batch_) return;
-    if (arena_.size() < plan_.bytes * batch) arena_ = Tensor<std::int8_t>(Shape{plan_.bytes * batch});
-    std::int8_t* base = arena_.edit().data();
+    if (batch == scratch_.batch) return;
+    if (scratch_.arena.size() < plan_.bytes * batch) scratch_.arena = Tensor<std::int8_t>(Shape{plan_.bytes * batch});
+    scratch_.tensors.resize(values_.size());
+    std::int8_t* base = scratch_.arena.edit().data();
     for (std::size_t v = 0; v < values_.size(); ++v) {
       const Shape shape = values_[v].shape.batched(batch);
-      tensors_[v] = Tensor<std::int8_t>::borrow({base + plan_.offset[v] * batch, static_cast<std::size_t>(shape.elements())}, shape);
+      scratch_.tensors[v] = Tensor<std::int8_t>::borrow({base + plan_.offset[v] * batch, static_cast<std::size_t>(shape.elements())}, shape);
     }
-    batch_ = batch;
+    scratch_.batch = batch;
   }
 
   Target target_;
@@ -104,10 +127,7 @@ class Engine {
   std::vector<EngineStep> steps_;
   int input_ = -1;
   MemoryPlan plan_;
-  // Scratch memory of run(), not state of the model.
-  mutable Tensor<std::int8_t> arena_;
-  mutable std::vector<Tensor<std::int8_t>> tensors_;
-  mutable std::int64_t batch_ = -1;
+  mutable Scratch scratch_;
 };
 
 /// Logits of an integer model in real units.

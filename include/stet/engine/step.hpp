@@ -37,6 +37,7 @@ class StepMaker {
     namespace op = integer_op;
     using Run = std::function<void(EngineStep::Values&)>;
     Run run;
+    require_input_count();
     if (const auto* conv = std::get_if<op::Conv2D>(&node_.op)) {
       run = convolution(*conv);
     } else if (const auto* depthwise = std::get_if<op::DepthwiseConv2D>(&node_.op)) {
@@ -65,6 +66,7 @@ class StepMaker {
       run = concatenation(concat->axis + 1);
     } else if (const auto* pad = std::get_if<op::Pad>(&node_.op)) {
       require_same_scale();
+      require_pad(*pad);
       run = [p = *pad, zero = static_cast<std::int8_t>(value(0).params.zero_point[0]), x = in(0), y = node_.output](auto& v) {
         const std::int64_t before[] = {0, p.top, p.left, 0};
         const std::int64_t after[] = {0, p.bottom, p.right, 0};
@@ -72,7 +74,7 @@ class StepMaker {
       };
     } else if (std::holds_alternative<op::Reshape>(node_.op)) {
       require_same_scale();
-      require(value(0).shape.elements() == result().shape.elements(), Errc::shape, "{}: {} cannot become {}", node_.name,
+      require(value(0).shape.elements() == result().shape.elements(), Errc::shape, "engine: {}: {} cannot become {}", node_.name,
               value(0).shape, result().shape);
       run = [x = in(0), y = node_.output](auto& v) {
         const auto from = at(v, x).span();
@@ -80,11 +82,13 @@ class StepMaker {
       };
     } else if (const auto* transpose = std::get_if<op::Transpose>(&node_.op)) {
       require_same_scale();
+      require_transpose(transpose->axes);
       std::vector<int> order{0};
       for (const int axis : transpose->axes) order.push_back(axis + 1);
       run = [order, x = in(0), y = node_.output](auto& v) { integer::transpose(at(v, x), order, at(v, y).edit()); };
     } else if (const auto* clamp = std::get_if<op::Clamp>(&node_.op)) {
       require_same_scale();
+      require_shape(value(0).shape);
       run = [p = integer::make_clamp(model_.target, output(clamp->activation)), x = in(0), y = node_.output](auto& v) {
         integer::clamp(at(v, x), p, at(v, y).edit());
       };
@@ -97,10 +101,7 @@ class StepMaker {
  private:
   static Tensor<std::int8_t>& at(EngineStep::Values& v, int i) { return v[static_cast<std::size_t>(i)]; }
 
-  int in(std::size_t i) const {
-    require(i < node_.inputs.size(), Errc::shape, "engine: {} has {} inputs, needs {}", node_.name, node_.inputs.size(), i + 1);
-    return node_.inputs[i];
-  }
+  int in(std::size_t i) const { return node_.inputs[i]; }
   const IntegerValue& value(std::size_t i) const { return model_.values[static_cast<std::size_t>(in(i))]; }
   const IntegerValue& result() const { return model_.values[static_cast<std::size_t>(node_.output)]; }
   integer::Quantized quantized(std::size_t i) const {
@@ -109,6 +110,14 @@ class StepMaker {
   integer::QuantizedOutput output(Activation activation) const {
     const QParams& p = result().params;
     return {p.scale[0], p.zero_point[0], activation, p.grid};
+  }
+  void require_input_count() const {
+    const bool two = std::holds_alternative<integer_op::Add>(node_.op) ||
+                     std::holds_alternative<integer_op::Sub>(node_.op) ||
+                     std::holds_alternative<integer_op::Mul>(node_.op);
+    const std::size_t count = node_.inputs.size();
+    const bool fits = std::holds_alternative<integer_op::Concat>(node_.op) ? count > 0 : count == (two ? 2u : 1u);
+    require(fits, Errc::shape, "engine: {} has {} inputs", node_.name, count);
   }
   void require_same_scale() const {
     for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
@@ -128,6 +137,10 @@ class StepMaker {
   Window pool_window(Pair size, Pair stride, const Padding& padding) const {
     require_same_scale();
     const Shape& x = image();
+    require(padding.kind != Padding::Kind::explicit_ ||
+                (padding.top < size.height && padding.bottom < size.height && padding.left < size.width &&
+                 padding.right < size.width),
+            Errc::shape, "engine: {} pads by as much as its window", node_.name);
     const Window w = make_window(node_.name.c_str(), x[0], x[1], size, stride, 1, padding);
     require_shape({w.h.out, w.w.out, x[2]});
     return w;
@@ -147,6 +160,8 @@ class StepMaker {
   std::function<void(EngineStep::Values&)> convolution(const integer_op::Conv2D& o) const {
     auto weights = std::make_shared<const integer::ConvolutionWeights>(o.weights, o.groups);
     const Shape& x = image();
+    require(o.weights.shape().rank() == 4 && weights->inputs() == x[2], Errc::shape,
+            "engine: {} has weights {} in {} groups for an input of shape {}", node_.name, o.weights.shape(), o.groups, x);
     const Window w = make_window(node_.name.c_str(), x[0], x[1],
                                  Pair(static_cast<int>(weights->kernel_height()), static_cast<int>(weights->kernel_width())),
                                  o.stride, o.dilation, o.padding);
@@ -167,6 +182,9 @@ class StepMaker {
   std::function<void(EngineStep::Values&)> depthwise_convolution(const integer_op::DepthwiseConv2D& o) const {
     const Shape& x = image();
     auto weights = std::make_shared<const integer::DepthwiseWeights>(o.weights, x[2]);
+    require(o.weights.shape()[3] == x[2] * o.multiplier, Errc::shape,
+            "engine: {} has weights {} and multiplier {} for an input of shape {}", node_.name, o.weights.shape(),
+            o.multiplier, x);
     const Window w = make_window(node_.name.c_str(), x[0], x[1],
                                  Pair(static_cast<int>(o.weights.shape()[1]), static_cast<int>(o.weights.shape()[2])),
                                  o.stride, o.dilation, o.padding);
@@ -212,6 +230,26 @@ class StepMaker {
       integer::multiply(at(v, a), at(v, b), p, at(v, to).edit());
     };
   }
+  void require_pad(const integer_op::Pad& p) const {
+    const Shape& x = image();
+    require(p.top >= 0 && p.bottom >= 0 && p.left >= 0 && p.right >= 0, Errc::range,
+            "engine: {} pads by {},{},{},{}, which must not be negative", node_.name, p.top, p.bottom, p.left, p.right);
+    require_shape({x[0] + p.top + p.bottom, x[1] + p.left + p.right, x[2]});
+  }
+  void require_transpose(const std::vector<int>& axes) const {
+    const Shape& x = value(0).shape;
+    Shape made = x;
+    unsigned seen = 0;
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const bool fits = axes.size() == static_cast<std::size_t>(x.rank()) && axes[i] >= 0 && axes[i] < x.rank() &&
+                        (seen >> axes[i] & 1u) == 0;
+      require(fits, Errc::shape, "engine: {} must name each dimension of {} once", node_.name, x);
+      seen |= 1u << axes[i];
+      made = made.with(static_cast<int>(i), x[axes[i]]);
+    }
+    require(seen + 1 == 1u << x.rank(), Errc::shape, "engine: {} must name each dimension of {} once", node_.name, x);
+    require_shape(made);
+  }
   void require_equal_shapes() const {
     require(value(0).shape == value(1).shape, Errc::shape, "engine: {} reads shapes {} and {}, which must be equal",
             node_.name, value(0).shape, value(1).shape);
@@ -229,6 +267,17 @@ class StepMaker {
 
   std::function<void(EngineStep::Values&)> concatenation(int axis) const {
     require_same_scale();
+    const Shape& first = value(0).shape;
+    const int own = axis - 1;  // without the batch
+    require(own >= 0 && own < first.rank(), Errc::shape, "engine: {} joins along axis {} of {}", node_.name, own, first);
+    std::int64_t joint = 0;
+    for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
+      const Shape& part = value(i).shape;
+      require(part.rank() == first.rank() && part.with(own, 0) == first.with(own, 0), Errc::shape,
+              "engine: {} joins {} and {}, which differ outside of axis {}", node_.name, first, part, own);
+      joint += part[own];
+    }
+    require_shape(first.with(own, joint));
     return [inputs = node_.inputs, axis, to = node_.output](auto& v) {
       std::vector<integer::Codes> parts;
       for (const int i : inputs) parts.emplace_back(at(v, i));
@@ -245,7 +294,13 @@ class StepMaker {
 /// Resolves one node of a model.
 /// Errors:    Errc::shape or Errc::range naming the node
 inline EngineStep make_step(const IntegerModel& model, const IntegerNode& node) {
-  return detail::StepMaker(model, node).make();
+  try {
+    return detail::StepMaker(model, node).make();
+  } catch (const Error& e) {
+    const std::string text = e.what();
+    if (text.find(node.name) != std::string::npos) throw;
+    throw Error(e.code(), "engine: " + node.name + ": " + text);
+  }
 }
 
 }  // namespace stet
