@@ -2,6 +2,7 @@
 # Builds the benchmarks with the release preset and runs them one after the other:
 #   sh benchmarks/run.sh              all, and the compile times
 #   sh benchmarks/run.sh step_time …  one, with its arguments
+#   sh benchmarks/run.sh --build-only none
 # STET_BUILD_DIR says where to build (default: build/).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -10,6 +11,7 @@ build=${STET_BUILD_DIR:-$root/build}
 . "$root/cmake/packages.sh"
 want_build
 want_optional libbenchmark-dev "the framework of the kernel benchmarks"
+want_optional libeigen3-dev "float products are compared with its own"
 install_wanted
 find_build_tools
 
@@ -19,6 +21,7 @@ cmake -S "$root" --preset release -B "$build/release" -DCMAKE_CXX_COMPILER="$CXX
   -DSTET_BUILD_EXAMPLES=OFF > "$log" 2>&1 || { cat "$log"; exit 1; }
 cmake --build "$build/release" -j "$(nproc)" >> "$log" 2>&1 || { cat "$log"; exit 1; }
 
+[ "${1:-}" != --build-only ] || exit 0
 if [ $# -gt 0 ]; then
   name=$1
   shift

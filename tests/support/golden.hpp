@@ -7,7 +7,7 @@
 //   }
 //
 // Without CMake, one room's tests build with
-//   f="-std=c++20 -O2 -Iinclude -Itests -isystem /usr/include/eigen3"; g++ $f tests/support/main.cpp tests/ROOM/*_test.cpp -lfmt
+//   f="-std=c++20 -O2 -Iinclude -Itests"; g++ $f tests/support/main.cpp tests/ROOM/*_test.cpp -lfmt
 // in the repository root (golden sets are then found in tests/golden; CMake gives an absolute path). Include this file as
 // "support/golden.hpp".
 #pragma once
