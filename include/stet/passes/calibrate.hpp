@@ -16,21 +16,23 @@ struct CalibrateOptions {
 };
 
 /// Shows images to the float model, in order, and lets the quantizers see every activation. Batch norm uses its running
-/// statistics, which do not move; nothing is quantized.
-/// Errors:    Errc::state if the data are empty or ranges are frozen already; Errc::range if an activation is not finite
+/// statistics, which do not move; nothing is quantized. Ranges that were fixed by hand stay.
+/// Errors:    Errc::state if the data are empty or all ranges are frozen already; Errc::range if an activation is not finite
 inline void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options = {}) {
   require(data.size() > 0, Errc::state, "calibrate: the data set is empty");
   require(options.batch > 0, Errc::range, "calibrate: batch must be positive, got {}", options.batch);
   std::vector<const Unit*> unit_of(qat.graph().nodes().size(), nullptr);
   for (const Unit& unit : qat.units()) unit_of[static_cast<std::size_t>(unit.output)] = &unit;
-  for (const Quantizer& q : qat.quantizers()) {
-    require(q.follows(), Errc::state, "calibrate: the range of {} is frozen; calibrate before training", q.name());
-  }
+  bool follows = false;
+  for (const Quantizer& q : qat.quantizers()) follows = follows || q.follows();
+  require(follows, Errc::state, "calibrate: all ranges are frozen; calibrate before training");
   for (std::int64_t first = 0; first < data.size(); first += options.batch) {
     const Batch batch = data.batch(first, std::min(first + options.batch, data.size()));
     (void)infer(qat.model(), batch.x, {.observe = [&](int node, const Tensor<float>& value) {
                   const Unit* unit = unit_of[static_cast<std::size_t>(node)];
-                  if (unit != nullptr) qat.quantizer(unit->quantizer).observe(min_max(value.span()));
+                  if (unit == nullptr) return;
+                  const Range range = detail::range_of("calibrate", qat.node_name(node), value.span());
+                  qat.quantizer(unit->quantizer).observe(range);
                 }});
     for (Quantizer& q : qat.quantizers()) q.end_step();
   }

@@ -86,7 +86,7 @@ class UnitRunner {
     const Shape& wanted = qat_.graph().nodes()[static_cast<std::size_t>(unit.node)].shape;
     require(x.shape().rank() > 0 && x.shape().unbatched() == wanted && x.shape()[0] > 0, Errc::shape,
             "forward: model expects input [N] + {}, got {}", wanted, x.shape());
-    if (following(unit) != nullptr) observe(unit, min_max(x.span()));
+    if (following(unit) != nullptr) observe(unit, range_of("forward", qat_.node_name(unit.node), x.span()));
     QTensor codes{Tensor<std::int8_t>(x.shape()), qat_.params(unit)};
     integer::quantize_input(target().input, x.span(), codes.params.scale[0], codes.params.zero_point[0], codes.params.grid,
                             codes.codes.edit());
@@ -227,7 +227,10 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
   for (std::size_t i = 0; i < qat.units().size(); ++i) unit_of[static_cast<std::size_t>(qat.units()[i].output)] = static_cast<int>(i);
   options.observe = [&, inner = std::move(options.observe)](int node, const Tensor<float>& value) {
     const int unit = unit_of[static_cast<std::size_t>(node)];
-    if (unit >= 0) qat.quantizer(qat.units()[static_cast<std::size_t>(unit)].quantizer).observe(min_max(value.span()));
+    if (unit >= 0) {
+      qat.quantizer(qat.units()[static_cast<std::size_t>(unit)].quantizer)
+          .observe(range_of("forward", qat.node_name(node), value.span()));
+    }
     if (inner) inner(node, value);
   };
   Var<Tensor<float>> y = forward(tape, qat.model(), x, Mode::training, options);

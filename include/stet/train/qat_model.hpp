@@ -3,13 +3,28 @@
 
 #include <stet/graph/model.hpp>
 #include <stet/qat/recipe.hpp>
+#include <stet/quant/range.hpp>
 #include <stet/train/unit.hpp>
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace stet {
+
+namespace detail {
+
+// Range of a value of a model; an error names the value.
+inline Range range_of(const char* op, const std::string& value, std::span<const float> x) {
+  try {
+    return min_max(x);
+  } catch (const Error& e) {
+    throw Error(e.code(), fmt::format("{}: value of {}: {}", op, value, e.what()));
+  }
+}
+
+}  // namespace detail
 
 /// Model + quantizers + which value has which. Made by prepare(); a copy is independent.
 class QatModel {

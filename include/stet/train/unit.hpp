@@ -251,13 +251,28 @@ class UnitPlanner {
     return "no integer kernel for this operator; replace it, or keep that part of the network in float";
   }
 
+  // An override without effect is a mistake: unknown names, weights where there are none, values inside a unit.
   void check_overrides() {
     for (const RecipeOverride& o : recipe_.overrides) {
-      if (graph_.find(o.node) < 0) {
+      const int id = graph_.find(o.node);
+      if (id < 0) {
         problems_.push_back(fmt::format("{}: the recipe overrides a node of this name, but the graph has none", o.node));
+        continue;
+      }
+      if (recipe_.override_of(o.node) != &o) problem(id, "the recipe overrides it twice; say both in one override");
+      for (const Unit& unit : plan_.units) {
+        if (o.weights && unit.node == id && !has_weights(unit.kind)) no_weights(id);
+        if (id <= unit.node || id > unit.output || !inside(unit, id)) continue;
+        if (o.weights) no_weights(id);
+        if (o.activation_bits && id != unit.output) {
+          problem(id, fmt::format("the recipe overrides its activation bits, but its value is fused into {}; name that",
+                                  node(unit.output).name));
+        }
       }
     }
   }
+  void no_weights(int id) { problem(id, "the recipe overrides its weights, but it has none"); }
+  static bool inside(const Unit& unit, int id) { return id == unit.batch_norm || id == unit.output; }
 
   void assign_quantizers() {
     plan_.quantizer_of.assign(group_.size(), -1);
@@ -270,12 +285,7 @@ class UnitPlanner {
       }
       unit.quantizer = index[root];
       plan_.quantizer_of[static_cast<std::size_t>(unit.output)] = unit.quantizer;
-      for (const int id : {unit.node, unit.output}) {
-        const RecipeOverride* o = recipe_.override_of(node(id).name);
-        if (o != nullptr && o->activation_bits) {
-          plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)] = *o->activation_bits;
-        }
-      }
+      override_bits(unit);
     }
     for (const Unit& unit : plan_.units) {
       const int bits = plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
@@ -285,8 +295,25 @@ class UnitPlanner {
     }
   }
 
+  // The operator's name speaks for its value, unless the value has an override of its own.
+  void override_bits(const Unit& unit) {
+    const RecipeOverride* o = recipe_.override_of(node(unit.output).name);
+    if (o == nullptr || !o->activation_bits) o = recipe_.override_of(node(unit.node).name);
+    if (o == nullptr || !o->activation_bits) return;
+    const auto q = static_cast<std::size_t>(unit.quantizer);
+    overridden_.resize(plan_.quantizer_bits.size(), nullptr);
+    const RecipeOverride* other = overridden_[q];
+    if (other != nullptr && *other->activation_bits != *o->activation_bits) {
+      problem(unit.node, fmt::format("{} shares its scale with {}, but the recipe gives them {} and {} bits", o->node,
+                                     other->node, *o->activation_bits, *other->activation_bits));
+    }
+    overridden_[q] = o;
+    plan_.quantizer_bits[q] = *o->activation_bits;
+  }
+
   const Graph& graph_;
   const Recipe& recipe_;
+  std::vector<const RecipeOverride*> overridden_;  // per quantizer
   std::vector<int> group_;  // union-find over node ids
   std::vector<bool> taken_;
   std::vector<std::string> problems_;

@@ -1,0 +1,148 @@
+// prepare: what integers cannot run is listed at once, nothing else changes, and scale groups share one quantizer.
+
+#include <stet/passes/convert.hpp>
+#include <stet/passes/prepare.hpp>
+#include <stet/train/qat_forward.hpp>
+
+#include "support/catch.hpp"
+#include "support/networks.hpp"
+
+using namespace stet;
+using namespace stet_test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+std::string complaint(Graph g, const Recipe& recipe) {
+  const Model model(std::move(g), Rng(1));
+  try {
+    (void)prepare(model, recipe);
+  } catch (const Error& e) {
+    CHECK(e.code() == Errc::unsupported);
+    return e.what();
+  }
+  return "";
+}
+
+int quantizer_index(const QatModel& qat, std::string_view output) {
+  for (const Unit& unit : qat.units()) {
+    if (qat.node_name(unit.output) == output) return unit.quantizer;
+  }
+  return -1;
+}
+
+}  // namespace
+
+TEST_CASE("prepare lists every node that the target cannot run, with the remedy") {
+  Graph g;
+  const auto x = g.input({6, 6, 2});
+  auto y = sigmoid(conv2d(x, {.filters = 2, .kernel = 3}).named("conv")).named("squash");
+  y = batch_norm(y).named("late_norm");
+  y = (y + max_pool(y, {.size = 6}).named("small")).named("broadcast");
+  y = average_pool(y, {.size = 2, .padding = Padding::same(), .count_padding = true}).named("counting");
+  y = linear(y, {.units = 3}).named("per_pixel");
+  y = tanh(leaky_relu(y).named("leaky")).named("bent");
+  y = sum(y, {0}).named("total");
+  y = mean(y, {0}).named("average");
+  g.output(softmax(y).named("end"));
+  Recipe recipe = recipes::int8();
+  recipe.overrides = {{.node = "nowhere", .activation_bits = 4}, {.node = "conv", .weights = WeightScheme{9, true}}};
+  const std::string text = complaint(std::move(g), recipe);
+  CHECK_THAT(text, ContainsSubstring("prepare: target litert_default cannot run 12 nodes:"));
+  for (const char* part :
+       {"squash (sigmoid): no integer kernel for this activation; use relu or relu6", "late_norm (batch_norm): ",
+        "broadcast (add): inputs late_norm and small have shapes [6,6,2] and [1,1,2]", "counting (average_pool): ",
+        "per_pixel (linear): input is not flat; put a flatten before it", "leaky (leaky_relu): ", "bent (tanh): ",
+        "total (sum): ", "average (mean): ", "end (softmax): softmax stays outside of an integer model",
+        "nowhere: the recipe overrides a node of this name, but the graph has none",
+        "conv (conv2d): weights of 9 bits"}) {
+    CHECK_THAT(text, ContainsSubstring(part));
+  }
+}
+
+TEST_CASE("prepare refuses recipes and structures that cannot work") {
+  const auto simple = [] {
+    Graph g;
+    const auto x = g.input({4, 4, 2});
+    g.output(linear(flatten(relu(batch_norm(conv2d(x, {.filters = 3}).named("conv")).named("norm")).named("act")), {.units = 2}).named("head"));
+    return g;
+  };
+  CHECK(complaint(simple(), recipes::int8()) == "");
+  Recipe r = recipes::int8();
+  r.activation_bits = 9;
+  CHECK_THAT(complaint(simple(), r), ContainsSubstring("activations of 9 bits"));
+  r = recipes::int8();
+  r.weights.bits = 1;
+  CHECK_THAT(complaint(simple(), r), ContainsSubstring("weights of 1 bits"));
+  // An override that would have no effect.
+  r = recipes::int8();
+  r.overrides = {{.node = "act", .weights = WeightScheme{4, true}}};
+  CHECK_THAT(complaint(simple(), r), ContainsSubstring("act (relu): the recipe overrides its weights, but it has none"));
+  r.overrides = {{.node = "norm", .activation_bits = 4}};
+  CHECK_THAT(complaint(simple(), r), ContainsSubstring("norm (batch_norm): the recipe overrides its activation bits, but its value is fused into act; name that"));
+  r.overrides = {{.node = "conv", .weights = WeightScheme{4, true}}, {.node = "act", .activation_bits = 4}};
+  CHECK(complaint(simple(), r) == "");
+  r.overrides.push_back({.node = "conv", .activation_bits = 4});
+  CHECK_THAT(complaint(simple(), r), ContainsSubstring("conv (conv2d): the recipe overrides it twice; say both in one override"));
+  // Two widths for one scale group.
+  Graph g;
+  const auto x = g.input({4, 4, 2});
+  g.output(linear(flatten(max_pool(conv2d(x, {.filters = 3}).named("conv")).named("pool")), {.units = 2}));
+  r.overrides = {{.node = "conv", .activation_bits = 4}, {.node = "pool", .activation_bits = 5}};
+  CHECK_THAT(complaint(std::move(g), r), ContainsSubstring("pool (max_pool): pool shares its scale with conv, but the recipe gives them 5 and 4 bits"));
+
+  Graph two;
+  const auto a = two.input({3});
+  two.output(linear(a, {.units = 2}));
+  two.output(linear(a, {.units = 3}));
+  CHECK_THAT(complaint(std::move(two), recipes::int8()), ContainsSubstring("the graph has 2 outputs"));
+  Graph inputs;
+  inputs.output(inputs.input({3}) + inputs.input({3}));
+  CHECK_THAT(complaint(std::move(inputs), recipes::int8()), ContainsSubstring("a second input"));
+  Graph dropped;
+  const auto d = dropped.input({4, 4, 2});
+  dropped.output(linear(flatten(concat({max_pool(dropout(d)), average_pool(d)})), {.units = 2}));
+  CHECK_THAT(complaint(std::move(dropped), recipes::int8()), ContainsSubstring("move the dropout behind the concat"));
+}
+
+TEST_CASE("prepare leaves the model alone, and turning channels around changes no value", "[bits]") {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    INFO("seed " << seed);
+    const Model model = random_model(seed);
+    const auto before = state_of(model);
+    const QatModel qat = prepare(model, recipes::int8());
+    CHECK(state_of(model) == before);
+    for (const auto& p : qat.model().parameters()) {
+      if (p.role != graph::Role::gamma) continue;
+      for (const float gamma : p.parameter.value.span()) CHECK_FALSE(gamma < 0.0f);
+    }
+    const Tensor<float> x = random_images(input_shape(model), 3, seed);
+    const Tensor<float> y = infer(model, x), z = infer(qat.model(), x);
+    REQUIRE(y.shape() == z.shape());
+    for (std::int64_t i = 0; i < y.size(); ++i) CHECK(y[i] == z[i]);  // -0 equals 0
+  }
+}
+
+TEST_CASE("values that must have one scale share one quantizer, others do not") {
+  Graph g;
+  const auto x = g.input({8, 8, 3}).named("x");
+  const auto a = relu(conv2d(x, {.filters = 4})).named("a");
+  const auto b = conv2d(x, {.filters = 4, .kernel = 3}).named("b");
+  const auto pooled = average_pool(max_pool(a, {.size = 1}).named("max"), {.size = 1}).named("average");
+  const auto joined = concat({pooled, b}).named("joined");
+  const auto moved = transpose(pad(joined, {.top = 1}).named("padded"), {1, 0, 2}).named("turned");
+  const auto flat = reshape(relu6(moved).named("cut"), {72, 1, 8}).named("flat");
+  const auto summed = (flat + flat).named("summed");
+  g.output(linear(global_average_pool(summed).named("mean"), {.units = 2}).named("logits"));
+  Recipe recipe = recipes::int8();
+  recipe.overrides = {{.node = "padded", .activation_bits = 6}};
+  const QatModel qat = prepare(Model(std::move(g), Rng(1)), recipe);
+  const int group = quantizer_index(qat, "a");
+  for (const char* name : {"max", "average", "b", "joined", "padded", "turned", "cut", "flat"}) {
+    INFO(name);
+    CHECK(quantizer_index(qat, name) == group);
+  }
+  CHECK(qat.quantizers().size() == 5);  // x, the group, summed, mean, logits
+  CHECK(qat.quantizer(group).grid() == Grid::activation(6));
+  CHECK(qat.quantizer(quantizer_index(qat, "x")).grid() == Grid::activation(8));
+}
