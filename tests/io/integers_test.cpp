@@ -1,0 +1,96 @@
+// Exported integers read back as they are in the model.
+
+#include <stet/io/integers.hpp>
+#include <stet/passes/quantize.hpp>
+
+#include "io/temporary_directory.hpp"
+#include "support/catch.hpp"
+#include "support/networks.hpp"
+
+using namespace stet;
+using namespace stet_test;
+
+namespace {
+
+IntegerModel model() {
+  Graph g;
+  auto x = g.input({6, 6, 3}).named("image");
+  x = relu(batch_norm(conv2d(x, {.filters = 5, .kernel = 3}).named("conv"))).named("features");
+  x = depthwise_conv2d(x, {.kernel = 2, .multiplier = 2}).named("depthwise");
+  g.output(linear(global_average_pool(x).named("mean"), {.units = 4}).named("head"));
+  return quantize(Model(std::move(g), Rng(2)), recipes::int8(), random_dataset({6, 6, 3}, 16, 4, 2));
+}
+
+// Calls f(name, operator) for every layer with weights.
+template <class F>
+void for_layers(const IntegerModel& m, F f) {
+  int layers = 0;
+  for (const IntegerNode& node : m.nodes) {
+    const auto visit = [&](const auto* op) {
+      if (op == nullptr) return;
+      ++layers;
+      f(node.name, *op);
+    };
+    visit(std::get_if<integer_op::Conv2D>(&node.op));
+    visit(std::get_if<integer_op::DepthwiseConv2D>(&node.op));
+    visit(std::get_if<integer_op::Linear>(&node.op));
+  }
+  CHECK(layers == 3);
+}
+
+}  // namespace
+
+TEST_CASE("integers in a safetensors file are those of the model", "[bits]") {
+  const TemporaryDirectory dir;
+  const IntegerModel m = model();
+  save_integers(dir.path("integers.safetensors"), m);
+  CHECK(dir.files() == 1);
+  const auto file = SafetensorsFile::load(dir.path("integers.safetensors"));
+  std::size_t expected = 2 * m.values.size();
+  for_layers(m, [&](const std::string& name, const auto& op) {
+    INFO(name);
+    expected += 3;
+    CHECK(same_bits(file.get<std::int8_t>(name + ".weight"), op.weights));
+    CHECK(same_bits(file.get<std::int32_t>(name + ".bias"), op.bias));
+    const auto scale = file.get<float>(name + ".weight_scale");
+    CHECK(std::vector<float>(scale.span().begin(), scale.span().end()) == op.weight_scale);
+  });
+  for (const IntegerValue& v : m.values) {
+    INFO(v.name);
+    CHECK(file.get<float>(v.name + ".scale")[0] == v.params.scale[0]);
+    CHECK(file.get<std::int32_t>(v.name + ".zero_point")[0] == v.params.zero_point[0]);
+  }
+  CHECK(file.entries().size() == expected);
+  REQUIRE(file.find_metadata("target") != nullptr);
+  CHECK(*file.find_metadata("target") == "litert_default");
+  CHECK(*file.find_metadata("format") == "stet integers 1");
+  for (const char* name : {"image", "features", "depthwise", "mean", "head"}) {
+    CHECK(file.find(std::string(name) + ".scale") != nullptr);
+  }
+}
+
+TEST_CASE("integers in .npy files are those of the model", "[bits]") {
+  const TemporaryDirectory dir;
+  const IntegerModel m = model();
+  save_integers_npy(dir.path("net_"), m);
+  CHECK(dir.files() == 9);
+  for_layers(m, [&](const std::string& name, const auto& op) {
+    INFO(name);
+    const std::string prefix = dir.path("net_" + name);
+    CHECK(same_bits(load_npy<std::int8_t>(prefix + ".weight.npy"), op.weights));
+    CHECK(same_bits(load_npy<std::int32_t>(prefix + ".bias.npy"), op.bias));
+    const auto scale = load_npy<float>(prefix + ".weight_scale.npy");
+    CHECK(std::vector<float>(scale.span().begin(), scale.span().end()) == op.weight_scale);
+  });
+}
+
+TEST_CASE("a directory that does not exist is an io error") {
+  const TemporaryDirectory dir;
+  try {
+    save_integers(dir.path("no/such/file"), model());
+    FAIL("no error");
+  } catch (const Error& e) {
+    CHECK(e.code() == Errc::io);
+  }
+  CHECK_THROWS_AS(save_integers_npy(dir.path("no/such/"), model()), Error);
+}
