@@ -1,5 +1,6 @@
 // Training step of the example's networks: FP32 against QAT with live and with frozen batch norm, batch 128. The three
-// take turns, so that noise of the machine hits all of them; medians.
+// take turns, so that noise of the machine hits all of them; medians of wall-clock time and of processor time (all threads
+// together), which other programs on the machine disturb less.
 //   bench_step_time [steps] [threads ...]
 
 #include "examples/fashion_mnist/networks.hpp"
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <vector>
 
 namespace {
@@ -30,8 +32,11 @@ struct Trainer {
 
   explicit Trainer(M m) : model(std::move(m)), parameters(parameter_refs(model)), optimizer(Adam{.lr = 1e-4}, parameters) {}
 
-  double step(const Batch& batch) {
+  std::vector<double> wall, cpu;  // milliseconds
+
+  void step(const Batch& batch) {
     const auto start = std::chrono::steady_clock::now();
+    const std::clock_t cpu_start = std::clock();
     {
       Tape tape;
       clear_gradients(parameters);
@@ -39,9 +44,15 @@ struct Trainer {
       tape.backward(softmax_cross_entropy(logits, batch.labels));
       optimizer.step(parameters);
     }
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    wall.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    cpu.push_back(1e3 * static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC);
   }
 };
+
+void print_times(const char* name, const char* clock, double fp32, double live, double frozen) {
+  fmt::print("{:<11}{} threads  {:<5} fp32 {:7.2f} ms   qat {:7.2f} ms ({:.2f})   qat frozen {:7.2f} ms ({:.2f})\n", name,
+             threads(), clock, fp32, live, live / fp32, frozen, frozen / fp32);
+}
 
 void measure(const char* name, const DatasetSplit& data, int steps) {
   const Batch batch = data.train.batch(0, 128);
@@ -54,16 +65,16 @@ void measure(const char* name, const DatasetSplit& data, int steps) {
   Trainer<QatModel> frozen(prepared);
   frozen.model.freeze_ranges();
   frozen.model.freeze_batch_norm();
-  std::vector<double> a, b, c;
   for (int i = 0; i < steps + 3; ++i) {
-    const double x = fp32.step(batch), y = live.step(batch), z = frozen.step(batch);
-    if (i < 3) continue;
-    a.push_back(x);
-    b.push_back(y);
-    c.push_back(z);
+    if (i == 3) {  // warm
+      for (auto* times : {&fp32.wall, &fp32.cpu, &live.wall, &live.cpu, &frozen.wall, &frozen.cpu}) times->clear();
+    }
+    fp32.step(batch);
+    live.step(batch);
+    frozen.step(batch);
   }
-  fmt::print("{:<12}{:>3} threads   fp32 {:7.2f} ms   qat {:7.2f} ms ({:.2f})   qat frozen {:7.2f} ms ({:.2f})\n", name,
-             threads(), median(a), median(b), median(b) / median(a), median(c), median(c) / median(a));
+  print_times(name, "wall", median(fp32.wall), median(live.wall), median(frozen.wall));
+  print_times(name, "cpu", median(fp32.cpu), median(live.cpu), median(frozen.cpu));
 }
 
 }  // namespace
