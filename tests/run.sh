@@ -104,7 +104,7 @@ if [ $fast = no ]; then
   if configure_and_build clang -DCMAKE_CXX_COMPILER="$CLANG"; then run_tests clang -LE packaging; fi
   stage_end
 
-  stage "g++ -O1, address and undefined-behaviour sanitizers: all tests but the slow ones"
+  stage "g++ -O0, address and undefined-behaviour sanitizers: all tests but the slow ones"
   if configure_and_build sanitize -DCMAKE_CXX_COMPILER="$CXX"; then run_tests sanitize; fi
   stage_end
 
