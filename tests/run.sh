@@ -1,16 +1,19 @@
 #!/bin/sh
-# Installs what is missing, builds and runs all tests:   sh tests/run.sh [--fast] [--build DIR]
+# Installs what is missing, builds and runs the tests:   sh tests/run.sh [--fast | --full] [--build DIR]
+#   (default)    all tests with g++, the bit-exact ones with clang at -O3 -march=native, the rooms that read files and
+#                own memory under sanitizers, packaging
 #   --fast       only the g++ build and the packaging tests
+#   --full       all tests with both compilers and under sanitizers, the bit-exact ones at all flags: about twice as long
 #   --build DIR  where to build (default: build/)
 # The last line is 'N passed, N failed': Catch2 test cases and other ctest entries, over all stages.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$root/build fast=no
+build=$root/build extent=default
 while [ $# -gt 0 ]; do
   case $1 in
-    --fast) fast=yes ;;
+    --fast | --full) extent=${1#--} ;;
     --build) shift; build=$1 ;;
-    *) sed -n '2,5s/^# //p' "$0"; exit 2 ;;
+    *) sed -n '2,8s/^# //p' "$0"; exit 2 ;;
   esac
   shift
 done
@@ -99,18 +102,27 @@ if configure_and_build dev -DCMAKE_CXX_COMPILER="$CXX" -DSTET_BUILD_EXAMPLES=OFF
 fi
 stage_end
 
-if [ $fast = no ]; then
+matrix=bits-clang-native
+if [ $extent = full ]; then
   stage "$CLANG -O2: all tests"
   if configure_and_build clang -DCMAKE_CXX_COMPILER="$CLANG"; then run_tests clang -LE packaging; fi
   stage_end
 
-  stage "g++ -O0, address and undefined-behaviour sanitizers: all tests but the slow ones"
+  stage "g++, address and undefined-behaviour sanitizers: all tests but the slow ones"
   if configure_and_build sanitize -DCMAKE_CXX_COMPILER="$CXX"; then run_tests sanitize; fi
   stage_end
 
-  # The two builds above are the -O2 entries of this matrix.
-  stage "the same bits at -O3 and -march=native on both compilers"
-  for preset in bits-gcc-O3 bits-gcc-native bits-clang-O3 bits-clang-native; do
+  # The two -O2 builds above are entries of this matrix too.
+  matrix="bits-gcc-O3 bits-gcc-native bits-clang-O3 bits-clang-native"
+elif [ $extent = default ]; then
+  stage "g++, address and undefined-behaviour sanitizers: core, data, io, quant, integer, graph, engine"
+  if configure_and_build sanitize -DCMAKE_CXX_COMPILER="$CXX" \
+    "-DSTET_TEST_ROOMS=core;data;io;quant;integer;graph;engine"; then run_tests sanitize; fi
+  stage_end
+fi
+if [ $extent != fast ]; then
+  stage "the same bits with other flags and compilers: $matrix"
+  for preset in $matrix; do
     case $preset in *gcc*) compiler=$CXX ;; *) compiler=$CLANG ;; esac
     if configure_and_build $preset -DCMAKE_CXX_COMPILER="$compiler"; then run_tests "$preset"; fi
   done
