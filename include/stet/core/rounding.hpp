@@ -4,6 +4,10 @@
 #include <cmath>
 #include <cstdint>
 
+#if defined(__FAST_MATH__)
+#error "stet: -ffast-math changes deployed codes; compile this unit without it (see docs/design.md, Exact bits)"
+#endif
+
 namespace stet {
 
 /// Round to nearest, ties to even (the default rounding direction is assumed and never changed by stet).

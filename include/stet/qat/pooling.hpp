@@ -6,9 +6,12 @@
 #include <stet/integer/reduction.hpp>
 #include <stet/ops/pooling.hpp>
 #include <stet/qat/qvar.hpp>
+#include <stet/quant/range.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 namespace stet {
 
