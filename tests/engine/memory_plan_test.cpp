@@ -59,8 +59,8 @@ IntegerModel random_structure(std::uint64_t seed) {
   IntegerModel m;
   const int count = draw(rng, 1, 25);
   for (int i = 0; i < count; ++i) {
-    m.values.push_back({"v" + std::to_string(i), {draw(rng, 1, 400)}, {}});
-    IntegerNode n{"n" + std::to_string(i), integer_op::Reshape{}, {}, i};
+    m.values.push_back({fmt::format("v{}", i), {draw(rng, 1, 400)}, {}});
+    IntegerNode n{fmt::format("n{}", i), integer_op::Reshape{}, {}, i};
     for (int k = draw(rng, 0, 3); k > 0 && i > 0; --k) n.inputs.push_back(draw(rng, std::max(0, i - 6), i - 1));
     m.nodes.push_back(n);
   }

@@ -173,7 +173,7 @@ TEST_CASE("no code depends on the number of threads", "[bits]") {
         Rng(seed));
     const Dataset data = random_dataset({24, 24, 5}, 20, 10, seed);
     const Tensor<float> x = random_images({24, 24, 5}, 9, seed);
-    std::vector<std::vector<std::pair<std::string, std::string>>> states;
+    std::vector<State> states;
     std::vector<Codes> codes;
     for (const int count : {1, 2, 3}) {
       set_threads(count);

@@ -164,19 +164,23 @@ inline int classes_of(const stet::Model& model) {
 inline const stet::Shape& input_shape(const stet::Model& model) { return model.graph().node(0).shape; }
 
 /// The whole state of a model by name, byte for byte; of a QatModel with its quantizers and phases.
+using State = std::vector<std::pair<std::string, std::vector<char>>>;
 template <class M>
-std::vector<std::pair<std::string, std::string>> state_of(M model) {
-  std::vector<std::pair<std::string, std::string>> state;
+State state_of(M model) {
+  State state;
   const auto keep = [&]<class T>(std::string_view name, T& field) {
-    std::string bytes;
+    const void* from = &field;
+    std::size_t size = sizeof(field);
     if constexpr (requires { field.span(); }) {
-      bytes.assign(reinterpret_cast<const char*>(field.data()), field.span().size_bytes());
+      from = field.data();
+      size = field.span().size_bytes();
     } else if constexpr (requires { field.size(); }) {
-      bytes.assign(reinterpret_cast<const char*>(field.data()), field.size() * sizeof(field[0]));
-    } else {
-      bytes.assign(reinterpret_cast<const char*>(&field), sizeof(field));
+      from = field.data();
+      size = field.size() * sizeof(field[0]);
     }
-    state.emplace_back(name, bytes);
+    std::vector<char> bytes(size);
+    if (size > 0) std::memcpy(bytes.data(), from, size);
+    state.emplace_back(name, std::move(bytes));
   };
   if constexpr (requires { model.model(); }) model.model().fields(keep);
   model.fields(keep);

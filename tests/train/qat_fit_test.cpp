@@ -85,7 +85,7 @@ void check_resume(const M& start, const Dataset& data, const FitOptions& o) {
   const FitReport report = fit(whole, data, o);
   for (const int stop : {1, 2, 3}) {
     INFO("stopped after epoch " << stop);
-    const auto [model, resumed] = interrupted(start, data, o, dir.path("run" + std::to_string(stop)), stop);
+    const auto [model, resumed] = interrupted(start, data, o, dir.path(fmt::format("run{}", stop)), stop);
     CHECK(state_of(model) == state_of(whole));
     REQUIRE(resumed.epochs.size() == report.epochs.size());
     for (std::size_t i = 0; i < report.epochs.size(); ++i) {
