@@ -76,9 +76,9 @@ class Value {
   }
   [[nodiscard]] int id() const { return id_; }
   [[nodiscard]] const Node& node() const { return state_->nodes[static_cast<std::size_t>(id_)]; }
-  [[nodiscard]] const std::string& name() const { return node().name; }
+  [[nodiscard]] std::string name() const { return node().name; }
   /// Shape without the batch.
-  [[nodiscard]] const Shape& shape() const { return node().shape; }
+  [[nodiscard]] Shape shape() const { return node().shape; }  // a copy: nodes move when the graph grows
 
  private:
   friend class Graph;
