@@ -71,6 +71,7 @@ class FloatImporter {
 
   void import(const Site& s) {
     require_type(s);
+    s.require(s.info().custom_code.empty(), Errc::unsupported, "custom operators are not understood");
     if (follow_shape_operator(s, known_)) return;
     switch (s.info().code) {
       case Builtin::conv_2d: return convolution(s);

@@ -85,6 +85,7 @@ class IntegerImporter {
   }
 
   void import(const Site& s) {
+    s.require(s.info().custom_code.empty(), Errc::unsupported, "custom operators are not understood");
     if (follow_shape_operator(s, known_)) return;
     switch (s.info().code) {
       case Builtin::quantize: return quantize(s);
