@@ -8,6 +8,7 @@ are kept. Versions: tensorflow 2.21.0, keras 3.15.1, ai-edge-litert 2.3.0.
 
 Per model NAME: NAME_float.tflite with NAME.x.npy and NAME.y.npy (float32), NAME_int8.tflite with NAME_int8.x.npy,
 NAME_int8.reference.npy (BUILTIN_REF) and NAME_int8.default.npy (with XNNPACK), codes where the file's ends are int8.
+The model `operators` has no int8 file; operators_half.tflite has float16 weights, its results are operators_half.y.npy.
 """
 import pathlib
 import sys
@@ -65,6 +66,23 @@ def residual():
     return tf.keras.Model(entry, layers.Dense(10)(x))
 
 
+def operators():
+    """What float models have besides: batch norms that follow nothing, gates, matrices, softmax."""
+    entry = x = tf.keras.Input((8, 8, 4))
+    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
+    x = layers.LeakyReLU(negative_slope=0.2)(layers.Conv2D(8, 3, padding="same")(x))
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Multiply()([x, layers.Conv2D(8, 1, activation="sigmoid")(gate)])
+    x = layers.Permute((2, 1, 3))(layers.Activation("hard_swish")(x))
+    x = layers.Conv2D(6, 3, groups=2, activation="tanh")(x)
+    x = layers.Reshape((36, 6))(x)
+    x = layers.Dot(axes=(2, 2))([x, layers.ReLU()(x)])
+    x = layers.GlobalAveragePooling1D()(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Lambda(lambda v: 0.5 - 2.0 * v)(x)
+    return tf.keras.Model(entry, layers.Softmax()(layers.Dense(10)(x)))
+
+
 def run(content, x, reference):
     kind = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
     interpreter = Interpreter(model_content=content, experimental_op_resolver_type=kind, num_threads=1)
@@ -88,8 +106,16 @@ def write(folder, name, build, ends):
     shape = model.input_shape[1:]
     labels = rng.integers(0, 10, 512)
     x = (rng.normal(size=(512, *shape)) + labels[:, None, None, None] / 5.0).astype(np.float32)
-    model.compile(optimizer="adam", loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(optimizer="adam", loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=ends is not None))
     model.fit(x, labels, epochs=3, batch_size=32, verbose=0)
+
+    if ends is None:  # float only, with float16 weights too
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        content = converter.convert()
+        (folder / f"{name}_half.tflite").write_bytes(content)
+        np.save(folder / f"{name}_half.y.npy", run(content, x[:SAMPLES], reference=False)[1])
 
     content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     (folder / f"{name}_float.tflite").write_bytes(content)
@@ -97,6 +123,8 @@ def write(folder, name, build, ends):
     np.save(folder / f"{name}.x.npy", test)
     np.save(folder / f"{name}.y.npy", run(content, test, reference=False)[1])
 
+    if ends is None:
+        return
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -116,6 +144,7 @@ def main():
     write(folder, "plain", plain, tf.int8)
     write(folder, "separable", separable, tf.float32)
     write(folder, "residual", residual, tf.int8)
+    write(folder, "operators", operators, None)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 
 #include <stet/core/error.hpp>
 #include <stet/core/shape.hpp>
-#include <stet/io/tflite/schema.hpp>
+#include <stet/io/tflite/operator_name.hpp>
+#include <stet/io/tflite/options.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -13,81 +14,6 @@
 #include <vector>
 
 namespace stet::tflite {
-
-/// Name of an operator as the schema writes it, such as CONV_2D; BUILTIN_n if it is none of ours.
-inline std::string operator_name(const OperatorInfo& op) {
-  if (!op.custom_code.empty()) return "CUSTOM " + op.custom_code;
-  switch (op.code) {
-    case Builtin::add: return "ADD";
-    case Builtin::average_pool_2d: return "AVERAGE_POOL_2D";
-    case Builtin::concatenation: return "CONCATENATION";
-    case Builtin::conv_2d: return "CONV_2D";
-    case Builtin::depthwise_conv_2d: return "DEPTHWISE_CONV_2D";
-    case Builtin::dequantize: return "DEQUANTIZE";
-    case Builtin::fully_connected: return "FULLY_CONNECTED";
-    case Builtin::logistic: return "LOGISTIC";
-    case Builtin::max_pool_2d: return "MAX_POOL_2D";
-    case Builtin::mul: return "MUL";
-    case Builtin::relu: return "RELU";
-    case Builtin::relu6: return "RELU6";
-    case Builtin::reshape: return "RESHAPE";
-    case Builtin::softmax: return "SOFTMAX";
-    case Builtin::tanh: return "TANH";
-    case Builtin::pad: return "PAD";
-    case Builtin::transpose: return "TRANSPOSE";
-    case Builtin::mean: return "MEAN";
-    case Builtin::sub: return "SUB";
-    case Builtin::squeeze: return "SQUEEZE";
-    case Builtin::log_softmax: return "LOG_SOFTMAX";
-    case Builtin::minimum: return "MINIMUM";
-    case Builtin::sum: return "SUM";
-    case Builtin::strided_slice: return "STRIDED_SLICE";
-    case Builtin::expand_dims: return "EXPAND_DIMS";
-    case Builtin::shape: return "SHAPE";
-    case Builtin::pack: return "PACK";
-    case Builtin::leaky_relu: return "LEAKY_RELU";
-    case Builtin::quantize: return "QUANTIZE";
-    case Builtin::hard_swish: return "HARD_SWISH";
-    case Builtin::batch_matmul: return "BATCH_MATMUL";
-  }
-  return fmt::format("BUILTIN_{}", static_cast<std::int32_t>(op.code));
-}
-
-/// Name of an element type, such as int8; type_n if it is none of ours.
-inline std::string type_name(TensorType type) {
-  switch (type) {
-    case TensorType::float32: return "float32";
-    case TensorType::float16: return "float16";
-    case TensorType::int32: return "int32";
-    case TensorType::uint8: return "uint8";
-    case TensorType::int64: return "int64";
-    case TensorType::string: return "string";
-    case TensorType::boolean: return "bool";
-    case TensorType::int16: return "int16";
-    case TensorType::int8: return "int8";
-    case TensorType::float64: return "float64";
-    case TensorType::int4: return "int4";
-  }
-  return fmt::format("type_{}", static_cast<int>(type));
-}
-
-/// Bits of an element, 0 for a type that has no fixed size or is not known.
-inline int type_bits(TensorType type) {
-  switch (type) {
-    case TensorType::int4: return 4;
-    case TensorType::uint8:
-    case TensorType::boolean:
-    case TensorType::int8: return 8;
-    case TensorType::float16:
-    case TensorType::int16: return 16;
-    case TensorType::float32:
-    case TensorType::int32: return 32;
-    case TensorType::int64:
-    case TensorType::float64: return 64;
-    case TensorType::string: return 0;
-  }
-  return 0;
-}
 
 /// A tensor's dimensions as a Shape, the batch included.
 /// Errors:    Errc::shape as Shape
@@ -140,9 +66,8 @@ inline void check_tensor(const TensorInfo& tensor, const std::string& where, Pro
   }
   const auto rank = tensor.shape.size();
   if (!tensor.data.empty()) {
-    const int bits = type_bits(tensor.type);
-    const auto bytes = static_cast<std::uint64_t>((shape.elements() * bits + 7) / 8);  // at most 2^48 elements
-    if (bits > 0 && tensor.data.size() != bytes) {
+    const std::int64_t bytes = data_size(tensor.type, shape.elements());  // at most 2^48 elements
+    if (bytes >= 0 && static_cast<std::int64_t>(tensor.data.size()) != bytes) {
       problems.add(Errc::format, fmt::format("{}: shape {} of {} needs {} bytes, has {}", where, shape,
                                              type_name(tensor.type), bytes, tensor.data.size()));
     }
