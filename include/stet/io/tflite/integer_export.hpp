@@ -2,6 +2,7 @@
 // An IntegerModel as a .tflite description: every code, scale and zero point as it is.
 
 #include <stet/graph/integer_model.hpp>
+#include <stet/io/tflite/int4.hpp>
 #include <stet/io/tflite/model_writer.hpp>
 
 #include <algorithm>
@@ -31,20 +32,6 @@ inline FusedActivation fused(Activation a) {
   return a == Activation::relu    ? FusedActivation::relu
          : a == Activation::relu6 ? FusedActivation::relu6
                                   : FusedActivation::none;
-}
-
-/// Two codes per byte, the first one in the low bits.
-inline std::vector<std::uint8_t> packed_int4(std::span<const std::int8_t> codes) {
-  std::vector<std::uint8_t> bytes((codes.size() + 1) / 2, 0);
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    const auto nibble = static_cast<unsigned>(codes[i]) & 15u;
-    bytes[i / 2] = static_cast<std::uint8_t>(bytes[i / 2] | nibble << (i % 2 == 0 ? 0 : 4));
-  }
-  return bytes;
-}
-
-inline bool fits_int4(std::span<const std::int8_t> codes) {
-  return std::all_of(codes.begin(), codes.end(), [](std::int8_t q) { return q >= -7 && q <= 7; });
 }
 
 class IntegerExporter {
