@@ -96,11 +96,12 @@ Pool read_pool(const Site& site) {
   return pool;
 }
 
-/// Margins of PAD.
+/// Margins of PAD or PADV2.
 /// Errors:    Errc::unsupported if the batch or the channels are padded, or the value is no image
 inline op::Pad read_pad(const Site& site) {
-  site.expect_inputs(2, 2);
-  expect_options(site, OptionsType::pad);
+  const bool second = site.info().code == Builtin::padv2;  // has the value that is put there as third operand
+  site.expect_inputs(second ? 3 : 2, second ? 3 : 2);
+  expect_options(site, second ? OptionsType::pad_v2 : OptionsType::pad);
   const std::vector<std::int64_t> p = site.integers(1, "paddings");
   site.require(p.size() == 8 && site.input(0).shape.size() == 4, Errc::unsupported,
                "pads a value of {} dimensions with {} numbers; only height and width of an image can be padded",

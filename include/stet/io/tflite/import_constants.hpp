@@ -2,23 +2,15 @@
 // Constants of a file as tensors: float32, and what DEQUANTIZE makes of float16 and int8.
 
 #include <stet/core/tensor.hpp>
+#include <stet/io/tflite/float16.hpp>
 #include <stet/io/tflite/import_site.hpp>
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 namespace stet::tflite {
-
-/// float32 with the value of float16 bits. Exact.
-inline float float_of_half(std::uint16_t bits) {
-  const float sign = (bits & 0x8000u) != 0 ? -1.0f : 1.0f;
-  const int exponent = (bits >> 10) & 31;
-  const int mantissa = bits & 1023;
-  if (exponent == 31) return mantissa == 0 ? sign * INFINITY : NAN;
-  return sign * (exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -24)
-                               : std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25));
-}
 
 /// Elements of a constant as they lie in the file.
 /// Errors:    Errc::unsupported if it is none, or of another type than T
@@ -51,7 +43,7 @@ inline Tensor<float> dequantize_constant(const Site& site) {
     for (std::size_t i = 0; i < y.size(); ++i) {
       std::uint16_t bits = 0;
       std::memcpy(&bits, t.data.data() + 2 * i, 2);
-      y[i] = float_of_half(bits);
+      y[i] = float_of_float16(bits);
     }
   } else {
     site.require(t.type == TensorType::int8 && !q.scale.empty(), Errc::unsupported,

@@ -4,6 +4,7 @@
 #include <stet/io/tflite/import_float_graph.hpp>
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -78,7 +79,7 @@ class FloatImporter {
       case Builtin::depthwise_conv_2d: return depthwise(s);
       case Builtin::fully_connected: return fully_connected(s);
       case Builtin::batch_matmul: return batch_matmul(s);
-      case Builtin::max_pool_2d: return unary(s, read_pool<op::MaxPool>(s), s.activation());
+      case Builtin::max_pool_2d: return max_pool(s);
       case Builtin::average_pool_2d: return unary(s, read_pool<op::AveragePool>(s), s.activation());
       case Builtin::mean: return mean(s);
       case Builtin::sum: return unary(s, op::Sum{read_axes(s), s.options().keep_dims}, {}, 2);
@@ -87,6 +88,7 @@ class FloatImporter {
       case Builtin::mul: return elementwise(s);
       case Builtin::concatenation: return concatenation(s);
       case Builtin::pad: return pad(s);
+      case Builtin::padv2: return pad_lowest(s);
       case Builtin::reshape:
       case Builtin::squeeze:
       case Builtin::expand_dims: return reshape(s);
@@ -297,6 +299,27 @@ class FloatImporter {
       return;
     }
     graph_.finish(s, margins, {from}, integer::Activation::none);
+  }
+
+  // A PADV2 with minus infinity, which one unpadded MAX_POOL_2D reads, is that pool's padding.
+  void pad_lowest(const Site& s) {
+    const op::Pad margins = read_pad(s);
+    const int from = graph_.value(s, 0);
+    const Tensor<float> lowest = read_constant<float>(s, s.input(2), TensorType::float32);
+    s.require_output(graph::infer(margins, std::vector<Shape>{graph_.shape(from)}));
+    const std::int32_t out = s.output_index();
+    const OperatorInfo* reader = graph_.read_once(out) ? graph_.reader(out) : nullptr;
+    s.require(lowest.size() == 1 && lowest[0] <= std::numeric_limits<float>::lowest() && reader != nullptr &&
+                  reader->code == Builtin::max_pool_2d && reader->options.padding == Padding::valid,
+              Errc::unsupported, "only the lowest number, before an unpadded MAX_POOL_2D, is understood as padding");
+    pads_[out] = {from, margins};
+  }
+  void max_pool(const Site& s) {
+    s.expect_inputs(1, 1);
+    op::MaxPool pool = read_pool<op::MaxPool>(s);
+    const Source from = source(s);
+    pool.padding = from.padding;
+    graph_.finish(s, pool, {from.node}, s.activation());
   }
 
   void reshape(const Site& s) {

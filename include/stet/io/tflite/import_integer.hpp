@@ -107,7 +107,9 @@ class IntegerImporter {
       case Builtin::transpose: return transpose(s);
       case Builtin::relu: return clamp(s, integer::Activation::relu);
       case Builtin::relu6: return clamp(s, integer::Activation::relu6);
-      case Builtin::minimum: return minimum(s);
+      case Builtin::minimum:
+      case Builtin::maximum: return limit(s);
+      case Builtin::padv2: return pad_lowest(s);
       case Builtin::softmax:
       case Builtin::log_softmax:
         s.fail(Errc::unsupported, "softmax stays outside of integer models; convert the network without it, ending in logits");
@@ -227,20 +229,22 @@ class IntegerImporter {
   template <class Pool, class Integer>
   void pool(const Site& s) {
     s.expect_inputs(1, 1);
-    const int from = graph_.operand(s, 0);
-    const Pool p = read_pool<Pool>(s);
-    graph_.require_same_params(s, from);
+    Pool p = read_pool<Pool>(s);
+    const Source source = this->source(s);
+    const int from = source.value;
+    p.padding = source.padding;
     const Shape shape = graph_.infer(p, from);
     const integer::Activation activation = s.activation();
     const Integer made{p.size, p.stride, p.padding};
     if (activation == integer::Activation::none) {
-      graph_.finish(s, made, {from}, shape, graph::kind(graph::Operator(p)));
+      graph_.finish_same(s, made, {from}, shape, graph::kind(graph::Operator(p)));
       return;
     }
+    graph_.require_same_params(s, from);
     require_clamp_behind(s, p, from, activation);
     const int pooled = graph_.add_value(graph_.inner_name(s, "pool"), shape, graph_.value(from).params);
     graph_.add_node(graph_.value(pooled).name, made, {from}, pooled);
-    graph_.finish(s, integer_op::Clamp{activation}, {pooled}, shape, "clamp");
+    graph_.finish_same(s, integer_op::Clamp{activation}, {pooled}, shape, "clamp");
   }
   // A fused activation becomes an operator of its own, if that has the same bounds on the target.
   template <class Pool>
@@ -251,11 +255,11 @@ class IntegerImporter {
     integer::Bounds fused;
     if constexpr (std::is_same_v<Pool, op::MaxPool>) {
       const Window w = make_window("pool", x.shape[0], x.shape[1], p.size, p.stride, 1, p.padding);
-      fused = integer::max_pool_bounds(graph_.target(), activation, scale, z, w);
+      fused = integer::max_pool_bounds(graph_.target(), activation, scale, z, w, x.params.grid);
     } else {
-      fused = integer::average_pool_bounds(graph_.target(), activation, scale, z);
+      fused = integer::average_pool_bounds(graph_.target(), activation, scale, z, x.params.grid);
     }
-    const integer::Bounds own = integer::make_clamp(graph_.target(), {scale, z, activation, Grid::int8()}).bounds;
+    const integer::Bounds own = integer::make_clamp(graph_.target(), {scale, z, activation, x.params.grid}).bounds;
     s.require(fused == own, Errc::unsupported,
               "fused activation clamps to {}..{}, an operator of its own to {}..{} on {}; its scale {} lies on a tie",
               fused.lo, fused.hi, own.lo, own.hi, graph_.target().name, scale);
@@ -308,12 +312,11 @@ class IntegerImporter {
     std::vector<Shape> shapes;
     for (std::size_t i = 0; i < s.info().inputs.size(); ++i) {
       in.push_back(graph_.operand(s, i));
-      graph_.require_same_params(s, in.back());
       shapes.push_back(graph_.value(in.back()).shape);
     }
     const op::Concat concat{read_concat_axis(s)};
     const Shape shape = graph::infer(concat, shapes);
-    graph_.finish(s, integer_op::Concat{concat.axis}, std::move(in), shape, "concat");
+    graph_.finish_same(s, integer_op::Concat{concat.axis}, std::move(in), shape, "concat");
   }
 
   // As in float models: a PAD that only one unpadded convolution reads becomes that convolution's padding.
@@ -330,31 +333,63 @@ class IntegerImporter {
       pads_[out] = {from, p};
       return;
     }
-    graph_.finish(s, integer_op::Pad{p.top, p.bottom, p.left, p.right}, {from}, shape, "pad");
+    graph_.finish_same(s, integer_op::Pad{p.top, p.bottom, p.left, p.right}, {from}, shape, "pad");
   }
 
   void reshape(const Site& s) {
     s.expect_inputs(1, 2);
     const int from = graph_.operand(s, 0);
-    graph_.require_same_params(s, from);
-    graph_.finish(s, integer_op::Reshape{}, {from}, read_new_shape(s), "reshape");
+    graph_.finish_same(s, integer_op::Reshape{}, {from}, read_new_shape(s), "reshape");
   }
 
   void transpose(const Site& s) {
     const op::Transpose t{read_transpose(s)};
     const int from = graph_.operand(s, 0);
-    graph_.require_same_params(s, from);
-    graph_.finish(s, integer_op::Transpose{t.axes}, {from}, graph_.infer(t, from), "transpose");
+    graph_.finish_same(s, integer_op::Transpose{t.axes}, {from}, graph_.infer(t, from), "transpose");
   }
 
   void clamp(const Site& s, integer::Activation activation) {
     s.expect_inputs(1, 1);
     const int from = graph_.operand(s, 0);
-    graph_.require_same_params(s, from);
-    graph_.finish(s, integer_op::Clamp{activation}, {from}, graph_.value(from).shape, "clamp");
+    graph_.finish_same(s, integer_op::Clamp{activation}, {from}, graph_.value(from).shape, "clamp");
   }
 
-  void minimum(const Site& s) { s.fail(Errc::unsupported, "has no integer operator in stet"); }
+  // A MINIMUM or MAXIMUM of a value with one code is how an activation of fewer than 8 bits is written: the grid of the
+  // value before it.
+  void limit(const Site& s) {
+    s.expect_inputs(2, 2);
+    expect_options(s, OptionsType::maximum_minimum);
+    const int from = graph_.operand(s, 0);
+    graph_.require_same_params(s, from);
+    s.require_output(graph_.value(from).shape);
+    const Tensor<std::int8_t> end = read_constant<std::int8_t>(s, s.input(1), TensorType::int8);
+    const QParams p = IntegerGraph::params(s, s.input(1));
+    s.require(end.size() == 1 && p.scale == graph_.value(from).params.scale &&
+                  p.zero_point == graph_.value(from).params.zero_point,
+              Errc::unsupported, "only one code under the scale of the value is understood as a bound");
+    Grid grid = graph_.value(from).params.grid;
+    (s.info().code == Builtin::minimum ? grid.hi : grid.lo) = end[0];
+    s.require(grid.lo < grid.hi && grid.contains(p.zero_point[0]) && graph_.read_once(s.index(0)) && graph_.computed(from),
+              Errc::unsupported, "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
+              graph_.value(from).name, static_cast<int>(end[0]));
+    graph_.limit(s, s.index(0), grid);
+  }
+
+  // A PADV2 with codes that win no maximum, which one unpadded MAX_POOL_2D reads, is that pool's padding.
+  void pad_lowest(const Site& s) {
+    const op::Pad p = read_pad(s);
+    const int from = graph_.operand(s, 0);
+    graph_.require_same_params(s, from);
+    const Tensor<std::int8_t> lowest = read_constant<std::int8_t>(s, s.input(2), TensorType::int8);
+    const Shape shape = graph_.infer(p, from);
+    s.require_output(shape);
+    const std::int32_t out = s.output_index();
+    const OperatorInfo* reader = graph_.read_once(out) ? graph_.reader(out) : nullptr;
+    s.require(lowest.size() == 1 && lowest[0] <= graph_.value(from).params.grid.lo && reader != nullptr &&
+                  reader->code == Builtin::max_pool_2d && reader->options.padding == Padding::valid,
+              Errc::unsupported, "only the lowest code, before an unpadded MAX_POOL_2D, is understood as padding");
+    pads_[out] = {from, p};
+  }
 
   struct Margins {
     int value;

@@ -7,6 +7,7 @@
 #include <stet/integer/layer.hpp>
 #include <stet/io/tflite/import_attributes.hpp>
 #include <stet/io/tflite/import_constants.hpp>
+#include <stet/io/tflite/int4.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -104,9 +105,42 @@ class IntegerGraph {
   void require_same_params(const Site& site, int input) const {
     const QParams out = params(site, site.output());
     const QParams& in = value(input).params;
-    site.require(out == in, Errc::unsupported,
+    site.require(out.scale == in.scale && out.zero_point == in.zero_point, Errc::unsupported,
                  "output has scale {} and zero point {}, its input {} has {} and {}; this operator must keep them",
                  out.scale[0], out.zero_point[0], value(input).name, in.scale[0], in.zero_point[0]);
+  }
+  /// Adds an operator that passes on the codes of its input, their grid included.
+  int finish_same(const Site& site, IntegerOperator op, std::vector<int> inputs, const Shape& shape,
+                  std::string_view kind) {
+    for (const int in : inputs) require_same_params(site, in);
+    const Grid grid = value(inputs[0]).params.grid;
+    for (const int in : inputs) {
+      site.require(value(in).params.grid == grid, Errc::unsupported, "joins values with codes of {}..{} and {}..{}", grid.lo,
+                   grid.hi, value(in).params.grid.lo, value(in).params.grid.hi);
+    }
+    const int v = finish(site, std::move(op), std::move(inputs), shape, kind);
+    made_.values[static_cast<std::size_t>(v)].params.grid = grid;
+    return v;
+  }
+
+  /// Whether the node that makes a value makes new codes, rather than passing on those of another value.
+  [[nodiscard]] bool computed(int v) const {
+    for (std::size_t n = made_.nodes.size(); n-- > 0;) {
+      if (made_.nodes[n].output == v) return new_codes(made_.nodes[n].op);
+    }
+    return false;
+  }
+  /// Cuts the grid of the value of `from`, which nothing else reads, and gives it to the site's output.
+  void limit(const Site& site, std::int32_t from, Grid grid) {
+    const int v = value_of(from);
+    IntegerValue& x = made_.values[static_cast<std::size_t>(v)];
+    const std::string name = names_.take(site.output().name, "limited");
+    for (IntegerNode& node : made_.nodes) {
+      if (node.output == v && node.name == x.name) node.name = name;
+    }
+    x.name = name;
+    x.params.grid = grid;
+    set_value(site.output_index(), v);
   }
 
   /// Constants of a layer whose weights have their scales along `axis`.
@@ -154,16 +188,19 @@ class IntegerGraph {
   [[nodiscard]] IntegerModel finished() { return std::move(made_); }
 
  private:
+  static bool new_codes(const IntegerOperator& o) {
+    namespace i = integer_op;
+    return std::holds_alternative<i::Quantize>(o) || std::holds_alternative<i::Conv2D>(o) ||
+           std::holds_alternative<i::DepthwiseConv2D>(o) || std::holds_alternative<i::Linear>(o) ||
+           std::holds_alternative<i::Add>(o) || std::holds_alternative<i::Sub>(o) || std::holds_alternative<i::Mul>(o) ||
+           std::holds_alternative<i::Mean>(o);
+  }
+
   static Tensor<std::int8_t> weight_codes(const Site& site, const TensorInfo& w) {
     if (w.type != TensorType::int4) return read_constant<std::int8_t>(site, w, TensorType::int8);
     site.require(!w.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood", w.name);
-    Tensor<std::int8_t> codes(shape_of(w));
-    const auto to = codes.edit();
-    for (std::size_t i = 0; i < to.size(); ++i) {  // two in a byte, the first in its low half
-      const unsigned nibble = i % 2 == 0 ? w.data[i / 2] & 15u : w.data[i / 2] >> 4;
-      to[i] = static_cast<std::int8_t>(static_cast<int>(nibble ^ 8u) - 8);
-    }
-    return codes;
+    const Shape shape = shape_of(w);
+    return {shape, unpacked_int4(w.data, static_cast<std::size_t>(shape.elements()))};
   }
 
   // Runtimes take s_in * s_w for the scale of the bias, whatever the file says; another number would be another bias.

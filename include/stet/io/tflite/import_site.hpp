@@ -133,7 +133,7 @@ class Site {
 };
 
 /// Makes node names of tensor names: what stands before the first `;` (converters join the names of fused operators with
-/// it), with `_` for every character that a name cannot have, and _2, _3, ... behind one that is taken.
+/// it) and before `:codes` (stet's word for the codes of a real value), with `_` for every character that a name cannot have, and _2, _3, ... behind one that is taken.
 class Names {
  public:
   [[nodiscard]] std::string take(std::string_view tensor, std::string_view fallback) {
@@ -154,7 +154,9 @@ class Names {
     return take(base.empty() ? std::string(kind) : base + "/" + std::string(kind), kind);
   }
   static std::string clean(std::string_view tensor) {
-    std::string name(tensor.substr(0, tensor.find(';')));
+    tensor = tensor.substr(0, tensor.find(';'));
+    if (tensor.ends_with(":codes")) tensor.remove_suffix(6);
+    std::string name(tensor);
     bool any = false;
     for (char& c : name) {
       const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||

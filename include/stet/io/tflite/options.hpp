@@ -66,6 +66,7 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::pad:
     case OptionsType::shape:
     case OptionsType::expand_dims:
+    case OptionsType::pad_v2:
     case OptionsType::transpose:
     case OptionsType::dequantize:
     case OptionsType::log_softmax:

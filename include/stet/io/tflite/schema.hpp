@@ -45,7 +45,9 @@ enum class Builtin : std::int32_t {
   squeeze = 43,
   strided_slice = 45,
   log_softmax = 50,
+  maximum = 55,
   minimum = 57,
+  padv2 = 60,
   expand_dims = 70,
   sum = 74,
   shape = 77,
@@ -77,6 +79,7 @@ enum class OptionsType : std::uint8_t {
   dequantize = 38,
   log_softmax = 36,
   maximum_minimum = 39,
+  pad_v2 = 43,
   expand_dims = 52,
   shape = 55,
   pack = 59,
@@ -119,20 +122,21 @@ struct Options {
   std::int32_t depth_multiplier = 0;
   std::int32_t filter_width = 0, filter_height = 0;
   FusedActivation fused_activation = FusedActivation::none;
-  std::int32_t axis = 0;                     ///< concatenation and pack
-  float beta = 0.0f;                         ///< softmax
-  float alpha = 0.0f;                        ///< leaky ReLU
-  bool keep_dims = false;                    ///< reducers
-  bool keep_num_dims = false;                ///< fully connected
-  std::int8_t weights_format = 0;            ///< fully connected; only 0 is understood
-  bool asymmetric_quantize_inputs = false;   ///< fully connected and batch matmul on float inputs with int8 weights
-  bool adj_x = false, adj_y = false;         ///< batch matmul
-  bool pot_scale_int16 = true;               ///< add and sub
+  std::int32_t axis = 0;                    ///< concatenation and pack
+  float beta = 0.0f;                        ///< softmax
+  float alpha = 0.0f;                       ///< leaky ReLU
+  bool keep_dims = false;                   ///< reducers
+  bool keep_num_dims = false;               ///< fully connected
+  std::int8_t weights_format = 0;           ///< fully connected; only 0 is understood
+  bool asymmetric_quantize_inputs = false;  ///< fully connected and batch matmul on float inputs with int8 weights
+  bool adj_x = false, adj_y = false;        ///< batch matmul
+  bool pot_scale_int16 = true;              ///< add and sub
   TensorType quantized_bias_type = TensorType::float32;  ///< conv and fully connected, 16x8; float32: not said
-  std::vector<std::int32_t> new_shape{};     ///< reshape
-  std::vector<std::int32_t> squeeze_dims{};  ///< squeeze
-  std::int32_t begin_mask = 0, end_mask = 0, ellipsis_mask = 0, new_axis_mask = 0, shrink_axis_mask = 0;  ///< strided slice
-  std::int32_t values_count = 0;             ///< pack
+  std::vector<std::int32_t> new_shape{};                 ///< reshape
+  std::vector<std::int32_t> squeeze_dims{};              ///< squeeze
+  std::int32_t begin_mask = 0, end_mask = 0, ellipsis_mask = 0, new_axis_mask = 0;  ///< strided slice
+  std::int32_t shrink_axis_mask = 0;        ///< strided slice
+  std::int32_t values_count = 0;            ///< pack
   friend bool operator==(const Options&, const Options&) = default;
 };
 
