@@ -33,7 +33,9 @@ class IntegerImporter {
     }
     end();
     problems_.require_none(where_);
-    return graph_.finished();
+    IntegerModel made = graph_.finished(problems_);
+    problems_.require_none(where_);
+    return made;
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <stet/integer/layer.hpp>
 #include <stet/io/tflite/import_attributes.hpp>
 #include <stet/io/tflite/import_constants.hpp>
+#include <stet/io/tflite/import_grids.hpp>
 #include <stet/io/tflite/int4.hpp>
 
 #include <cmath>
@@ -109,24 +110,17 @@ class IntegerGraph {
                  "output has scale {} and zero point {}, its input {} has {} and {}; this operator must keep them",
                  out.scale[0], out.zero_point[0], value(input).name, in.scale[0], in.zero_point[0]);
   }
-  /// Adds an operator that passes on the codes of its input, their grid included.
+  /// Adds an operator that passes on the codes of its inputs.
   int finish_same(const Site& site, IntegerOperator op, std::vector<int> inputs, const Shape& shape,
                   std::string_view kind) {
     for (const int in : inputs) require_same_params(site, in);
-    const Grid grid = value(inputs[0]).params.grid;
-    for (const int in : inputs) {
-      site.require(value(in).params.grid == grid, Errc::unsupported, "joins values with codes of {}..{} and {}..{}", grid.lo,
-                   grid.hi, value(in).params.grid.lo, value(in).params.grid.hi);
-    }
-    const int v = finish(site, std::move(op), std::move(inputs), shape, kind);
-    made_.values[static_cast<std::size_t>(v)].params.grid = grid;
-    return v;
+    return finish(site, std::move(op), std::move(inputs), shape, kind);
   }
 
   /// Whether the node that makes a value makes new codes, rather than passing on those of another value.
   [[nodiscard]] bool computed(int v) const {
     for (std::size_t n = made_.nodes.size(); n-- > 0;) {
-      if (made_.nodes[n].output == v) return new_codes(made_.nodes[n].op);
+      if (made_.nodes[n].output == v) return makes_codes(made_.nodes[n].op);
     }
     return false;
   }
@@ -185,17 +179,13 @@ class IntegerGraph {
   }
 
   void output(int v) { made_.outputs.push_back(v); }
-  [[nodiscard]] IntegerModel finished() { return std::move(made_); }
-
- private:
-  static bool new_codes(const IntegerOperator& o) {
-    namespace i = integer_op;
-    return std::holds_alternative<i::Quantize>(o) || std::holds_alternative<i::Conv2D>(o) ||
-           std::holds_alternative<i::DepthwiseConv2D>(o) || std::holds_alternative<i::Linear>(o) ||
-           std::holds_alternative<i::Add>(o) || std::holds_alternative<i::Sub>(o) || std::holds_alternative<i::Mul>(o) ||
-           std::holds_alternative<i::Mean>(o);
+  /// The model. Problems of grids below 8 bits are added.
+  [[nodiscard]] IntegerModel finished(Problems& problems) {
+    settle_grids(made_, problems);
+    return std::move(made_);
   }
 
+ private:
   static Tensor<std::int8_t> weight_codes(const Site& site, const TensorInfo& w) {
     if (w.type != TensorType::int4) return read_constant<std::int8_t>(site, w, TensorType::int8);
     site.require(!w.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood", w.name);
