@@ -55,8 +55,11 @@ class IntegerGraph {
     const std::int32_t t = site.index(i);
     site.require(site.input(i).data.empty(), Errc::unsupported, "{} is a constant; only a value is understood here",
                  tensor_name(model_, t));
-    if (!has_value(t)) throw Skipped{};
-    return value_of(t);
+    if (has_value(t)) return value_of(t);
+    site.require(t != model_.inputs[0], Errc::unsupported,
+                 "computes with the {} input {} instead of int8 codes; load_tflite reads float models",
+                 type_name(site.input(i).type), tensor_name(model_, t));
+    throw Skipped{};
   }
 
   /// Scale and zero point of a tensor of codes.
