@@ -32,7 +32,8 @@ class Site {
 
   /// Text such as `conv_1 (CONV_2D)`: the tensor that is made, and the operator.
   [[nodiscard]] std::string where() const {
-    return fmt::format("{} ({})", tensor_name(model_, op_.outputs.empty() ? -1 : op_.outputs[0]), operator_name(op_));
+    const std::string made = tensor_name(model_, op_.outputs.empty() ? -1 : op_.outputs[0]);
+    return fmt::format("{} ({})", made.substr(0, made.find(';')), operator_name(op_));
   }
   template <class... Args>
   [[noreturn]] void fail(Errc code, fmt::format_string<Args...> format, Args&&... args) const {
