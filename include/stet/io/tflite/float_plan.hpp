@@ -26,7 +26,7 @@ enum class TfliteFormat {
 /// How save_tflite writes a float model.
 struct TfliteOptions {
   TfliteFormat format = TfliteFormat::float32;
-  int weight_bits = 8;              ///< 8 or 4; 4 is for dynamic_range
+  int weight_bits = 8;              ///< 8 or 4; 4 is for dynamic_range, where depthwise weights keep 8
   bool per_channel_linear = false;  ///< one weight scale per output of linear layers, which older runtimes misread
   ActivationRanges ranges{};        ///< of the model's nodes; int16x8 needs them
   bool integer_ends = false;        ///< int16x8: int16 goes in and comes out; else QUANTIZE and DEQUANTIZE do that
