@@ -14,6 +14,7 @@
 #include <stet/passes/quantize.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/train/checkpoint.hpp>
+#include <stet/train/entry_templates.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>
 #include <stet/train/qat_forward.hpp>

@@ -325,8 +325,11 @@ class UnitPlanner {
 
 /// Cuts a graph into units.
 /// Errors:    Errc::unsupported listing every node that the target cannot run and what to do about it
-inline UnitPlan plan_units(const Graph& graph, const Recipe& recipe) {
+STET_ENTRY UnitPlan plan_units(const Graph& graph, const Recipe& recipe);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY UnitPlan plan_units(const Graph& graph, const Recipe& recipe) {
   return detail::UnitPlanner(graph, recipe).run();
 }
+#endif
 
 }  // namespace stet
