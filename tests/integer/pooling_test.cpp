@@ -45,7 +45,7 @@ TEST_CASE("pools follow their rule on the taps inside the image", "[integer][bit
       std::vector<std::uint8_t> where(n);
       integer::max_pool(x, w, {-100, 100}, most, where);
       integer::max_pool(x, w, {-100, 100}, plain);
-      integer::average_pool(x, w, {-100, 100}, mean);
+      integer::average_pool(x, w, {.bounds = {-100, 100}}, mean);
       CHECK(most == plain);
       std::size_t i = 0;
       int wrong = 0;
@@ -132,7 +132,7 @@ TEST_CASE("pool bounds depend on the target and, for max pool, on the stride", "
   CHECK(integer::max_pool_bounds(targets::litert_default, Activation::relu6, s, 0, dense).hi == 2);
   CHECK(integer::max_pool_bounds(targets::litert_default, Activation::relu6, s, 0, sparse).hi == 3);
   CHECK(integer::max_pool_bounds(targets::tflite_reference, Activation::relu6, s, 0, dense).hi == 3);
-  CHECK(integer::average_pool_bounds(targets::litert_default, Activation::relu6, s, 0).hi == 3);
+  CHECK(integer::make_average_pool(targets::litert_default, Activation::relu6, s, 0).bounds.hi == 3);
 }
 
 TEST_CASE("pools and means refuse what does not fit", "[integer]") {
