@@ -277,8 +277,10 @@ TEST_CASE("element-wise operators refuse what does not fit", "[integer]") {
                     ContainsSubstring("too large for output scale 1"));
   CHECK_THROWS_WITH(integer::make_multiply(t, {16, 0}, {16, 0}, {1, 0}), ContainsSubstring("multiplier 256"));
   CHECK_THROWS_WITH(integer::make_multiply(t, {NAN, 0}, {16, 0}, {1, 0}), ContainsSubstring("mul: scale nan"));
-  CHECK_THROWS_WITH(integer::make_add(targets::onnxruntime, {0x1p100f, 5}, {1, 0}, {0x1p-100f, 0}),
-                    ContainsSubstring("too large for output scale"));
+  for (const bool subtract : {false, true}) {
+    CHECK_THROWS_WITH(integer::make_add(targets::onnxruntime, {0x1p19f, 5}, {1, 0}, {1, 0}, subtract),
+                      ContainsSubstring("too large for output scale"));
+  }
   const auto p = integer::make_add(t, {1, 0}, {1, 0}, {1, 0});
   const auto a = Tensor<std::int8_t>::zeros({2, 3});
   std::vector<std::int8_t> out(6);

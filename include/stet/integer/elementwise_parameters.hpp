@@ -76,8 +76,8 @@ inline void require_scales(const char* op, const Quantized& a, const Quantized& 
 ///            xnnpack: r_i = s_i/s_out in float, shift = 20 - floor(log2(max r)), f_i = round(r_i * 2^shift);
 ///            float_fused: u = z + 128, k_i = s_i/s_out, offset = u_out - fma(k1, u1, k2*u2), each rounded to float
 /// Rounding:  f_i half to even; bounds half_away for three_roundings, half_even for xnnpack, else half_even_then_zero
-/// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if 2*max(s1,s2) >= 2^20*s_out, where the
-///            reference kernel aborts
+/// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if 2*max(s1,s2) >= 2^20*s_out, where
+///            LiteRT's reference kernel aborts and no code means anything
 /// Source:    LiteRT kernels/add.cc, sub.cc; XNNPACK microparams-init.c, xnn_init_qs8_add_minmax_scalar_params;
 ///            ONNX Runtime core/mlas/lib/qladd.cpp
 inline AddParameters make_add(const Target& target, Quantized a, Quantized b, QuantizedOutput y,
@@ -90,6 +90,11 @@ inline AddParameters make_add(const Target& target, Quantized a, Quantized b, Qu
   p.z1 = a.zero_point;
   p.z2 = b.zero_point;
   p.z_out = y.zero_point;
+  const double larger = 2.0 * static_cast<double>(std::max(a.scale, b.scale));
+  const double m_out = larger / (0x1p20 * static_cast<double>(y.scale));
+  require(m_out < 1.0, Errc::unsupported,
+          "{}: input scales {} and {} are too large for output scale {}; twice the larger must be below 2^20 times it",
+          op, a.scale, b.scale, y.scale);
   const float r1 = a.scale / y.scale;
   const float r2 = b.scale / y.scale;
   const auto delegated = [](float r) { return r >= 0x1p-10f && r < 0x1p8f; };
@@ -104,8 +109,6 @@ inline AddParameters make_add(const Target& target, Quantized a, Quantized b, Qu
     const auto u = [](std::int32_t z) { return static_cast<float>(z + 128); };
     p.offset = u(y.zero_point) - std::fma(r1, u(a.zero_point), rounded_product(r2, u(b.zero_point)));
     p.step = y.scale;
-    require(std::isfinite(p.offset), Errc::unsupported, "{}: input scales {} and {} are too large for output scale {}",
-            op, a.scale, b.scale, y.scale);
   } else if (rule == AddRule::xnnpack && delegated(r1) && delegated(r2)) {
     p.rule = AddRule::xnnpack;
     p.shift = 20 - std::ilogb(std::max(r1, r2));
@@ -114,12 +117,6 @@ inline AddParameters make_add(const Target& target, Quantized a, Quantized b, Qu
     if (subtract) p.f2 = -p.f2;
     p.constant = -p.f1 * p.z1 - p.f2 * p.z2;
   } else {
-    const double larger = 2.0 * static_cast<double>(std::max(a.scale, b.scale));
-    const double m_out = larger / (0x1p20 * static_cast<double>(y.scale));
-    require(
-        m_out < 1.0, Errc::unsupported,
-        "{}: input scales {} and {} are too large for output scale {}; twice the larger must be below 2^20 times it",
-        op, a.scale, b.scale, y.scale);
     p.rule = AddRule::three_roundings;
     p.m1 = quantize_multiplier(static_cast<double>(a.scale) / larger);
     p.m2 = quantize_multiplier(static_cast<double>(b.scale) / larger);
