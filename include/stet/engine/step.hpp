@@ -58,8 +58,8 @@ class StepMaker {
     } else if (const auto* average = std::get_if<op::AveragePool>(&node_.op)) {
       const Window w = pool_window(average->size, average->stride, average->padding);
       const integer::QuantizedOutput y = output(Activation::none);
-      const integer::Bounds b = integer::average_pool_bounds(model_.target, Activation::none, y.scale, y.zero_point, y.grid);
-      run = [w, b, x = in(0), y = node_.output](auto& v) { integer::average_pool(at(v, x), w, b, at(v, y).edit()); };
+      const auto p = integer::make_average_pool(model_.target, Activation::none, y.scale, y.zero_point, y.grid);
+      run = [w, p, x = in(0), y = node_.output](auto& v) { integer::average_pool(at(v, x), w, p, at(v, y).edit()); };
     } else if (std::holds_alternative<op::Mean>(node_.op)) {
       run = mean();
     } else if (const auto* concat = std::get_if<op::Concat>(&node_.op)) {

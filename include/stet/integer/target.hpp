@@ -4,6 +4,7 @@
 #include <stet/core/error.hpp>
 
 #include <array>
+#include <string>
 #include <string_view>
 
 namespace stet {
@@ -12,44 +13,53 @@ namespace integer {
 
 /// How accumulators of a convolution, depthwise convolution or linear layer become codes.
 enum class Requantization {
-  double_rounding,   ///< integer multiplier from (double)s_x*s_w/s_y, two roundings
-  half_away_double,  ///< round((double)acc * m), m = (double)s_x*s_w/s_y, half away from zero
-  float_half_even    ///< float(acc) * m, m = (s_x*s_w)/s_y in float from left to right, half to even
+  double_rounding,               ///< integer multiplier from (double)s_x*s_w/s_y, two roundings
+  half_away_double,              ///< round((double)acc * m), m = (double)s_x*s_w/s_y, half away from zero
+  float_half_even,               ///< float(acc) * m, m = (s_x*s_w)/s_y in float from left to right, half to even
+  double_rounding_float_product  ///< as double_rounding, but one scale for all channels is multiplied with s_x in float
 };
 
 /// How the bounds of a fused activation become codes.
 enum class ClampRule {
-  half_away,  ///< z + round(v/s), half away from zero
-  half_even   ///< round(v/s + z), half to even
+  half_away,           ///< z + round(v/s), half away from zero
+  half_even,           ///< round(v/s + z), half to even
+  half_even_then_zero  ///< round(v/s) + z, half to even: QuantizeLinear of the bound
 };
 
 /// How two tensors are added or subtracted.
 enum class AddRule {
   three_roundings,  ///< both inputs at 2^20 to the doubled larger scale, then to the output scale
-  xnnpack  ///< 21-bit multipliers and one rounding where both s_i/s_y are in [2^-10, 2^8), else three_roundings
+  xnnpack,      ///< 21-bit multipliers and one rounding where both s_i/s_y are in [2^-10, 2^8), else three_roundings
+  float_fused,  ///< two fused multiply-adds in float on unsigned codes, half to even
+  dequantized   ///< real values in float, their sum divided by s_y, half to even
 };
 
 /// How two tensors are multiplied.
 enum class MultiplyRule {
-  double_rounding,  ///< integer multiplier from s_1*s_2/s_y in float, two roundings
-  xnnpack           ///< float(product) * m, half to even, where m is in [2^-16, 2^8), else double_rounding
+  double_rounding,         ///< integer multiplier from s_1*s_2/s_y in float, two roundings
+  xnnpack,                 ///< float(product) * m, half to even, where m is in [2^-16, 2^8), else double_rounding
+  double_rounding_double,  ///< as double_rounding, with s_1*s_2/s_y in double
+  float_with_zero_point    ///< float(product) * m + unsigned z in float, half to even
 };
 
 /// How a mean over height and width is taken.
 enum class MeanRule {
-  integer,         ///< sum - n*z with the multiplier divided by n in integers, two roundings
-  float_half_even  ///< float(sum)*m + z', m = (s_x/s_y)*(1/n) in float, half to even
+  integer,          ///< sum - n*z with the multiplier divided by n in integers, two roundings
+  float_half_even,  ///< float(sum)*m + z', m = (s_x/s_y)*(1/n) in float, half to even
+  float_centred     ///< float(sum - n*z)*m, m = s_x/(s_y*n) in float, half to even
 };
 
 /// How an average pool divides.
 enum class AveragePoolRule {
-  codes_half_away  ///< sum of the codes inside the image divided by their count, half away from zero
+  codes_half_away,  ///< sum of the codes inside the image divided by their count, half away from zero
+  dequantized       ///< real values summed in float in the order of the taps, /count, /s + unsigned z, half to even
 };
 
 /// How real inputs become codes.
 enum class InputRule {
-  division_half_away,   ///< round(x/s) + z, half away from zero
-  reciprocal_half_even  ///< round(x*(1/s)) + z, half to even
+  division_half_away,    ///< round(x/s) + z, half away from zero
+  reciprocal_half_even,  ///< round(x*(1/s)) + z, half to even
+  division_half_even     ///< round(x/s) + z, half to even
 };
 
 }  // namespace integer
@@ -59,7 +69,7 @@ struct Target {
   std::string_view name, runtime, version;
   integer::Requantization convolution, depthwise, linear;
   integer::ClampRule weighted_clamp;  ///< of convolution, depthwise and linear
-  integer::AddRule add;               ///< of ADD and SUB; their clamp goes with the path that is taken
+  integer::AddRule add, subtract;     ///< their clamp goes with the path that is taken
   integer::MultiplyRule multiply;     ///< its clamp goes with the path that is taken
   integer::MeanRule mean;
   integer::AveragePoolRule average_pool;
@@ -83,6 +93,7 @@ inline constexpr Target tflite_reference{
     .linear = integer::Requantization::half_away_double,
     .weighted_clamp = integer::ClampRule::half_away,
     .add = integer::AddRule::three_roundings,
+    .subtract = integer::AddRule::three_roundings,
     .multiply = integer::MultiplyRule::double_rounding,
     .mean = integer::MeanRule::integer,
     .average_pool = integer::AveragePoolRule::codes_half_away,
@@ -103,6 +114,7 @@ inline constexpr Target litert_default{
     .linear = integer::Requantization::float_half_even,
     .weighted_clamp = integer::ClampRule::half_even,
     .add = integer::AddRule::xnnpack,
+    .subtract = integer::AddRule::xnnpack,
     .multiply = integer::MultiplyRule::xnnpack,
     .mean = integer::MeanRule::float_half_even,
     .average_pool = integer::AveragePoolRule::codes_half_away,
@@ -113,8 +125,52 @@ inline constexpr Target litert_default{
     .input = integer::InputRule::reciprocal_half_even,
 };
 
+/// ONNX Runtime's CPU provider on x86-64 with all graph optimizations, for models in QDQ form whose activations are
+/// uint8: code + 128, zero point + 128. Fused activations and narrower grids are a Clip on codes.
+inline constexpr Target onnxruntime{
+    .name = "onnxruntime",
+    .runtime = "ONNX Runtime, CPU on x86-64",
+    .version = "1.32",
+    .convolution = integer::Requantization::float_half_even,
+    .depthwise = integer::Requantization::float_half_even,
+    .linear = integer::Requantization::float_half_even,
+    .weighted_clamp = integer::ClampRule::half_even_then_zero,
+    .add = integer::AddRule::float_fused,
+    .subtract = integer::AddRule::dequantized,
+    .multiply = integer::MultiplyRule::float_with_zero_point,
+    .mean = integer::MeanRule::float_centred,
+    .average_pool = integer::AveragePoolRule::dequantized,
+    .average_pool_clamp = integer::ClampRule::half_even_then_zero,
+    .max_pool_clamp = integer::ClampRule::half_even_then_zero,
+    .max_pool_sparse_clamp = integer::ClampRule::half_even_then_zero,
+    .activation_clamp = integer::ClampRule::half_even_then_zero,
+    .input = integer::InputRule::division_half_even,
+};
+
+/// TensorFlow Lite for Microcontrollers with its reference kernels or CMSIS-NN, from their sources.
+/// Not measured: nobody has run this target's models against the runtime.
+inline constexpr Target tflite_micro{
+    .name = "tflite_micro",
+    .runtime = "TFLM and CMSIS-NN with double rounding; from their sources, not measured",
+    .version = "TFLM 90b983c, CMSIS-NN 3.6.1",
+    .convolution = integer::Requantization::double_rounding,
+    .depthwise = integer::Requantization::double_rounding,
+    .linear = integer::Requantization::double_rounding_float_product,
+    .weighted_clamp = integer::ClampRule::half_away,
+    .add = integer::AddRule::three_roundings,
+    .subtract = integer::AddRule::three_roundings,
+    .multiply = integer::MultiplyRule::double_rounding_double,
+    .mean = integer::MeanRule::integer,
+    .average_pool = integer::AveragePoolRule::codes_half_away,
+    .average_pool_clamp = integer::ClampRule::half_away,
+    .max_pool_clamp = integer::ClampRule::half_away,
+    .max_pool_sparse_clamp = integer::ClampRule::half_away,
+    .activation_clamp = integer::ClampRule::half_away,
+    .input = integer::InputRule::division_half_away,
+};
+
 /// All targets that stet knows.
-inline constexpr std::array all{tflite_reference, litert_default};
+inline constexpr std::array all{tflite_reference, litert_default, onnxruntime, tflite_micro};
 
 /// The target of this name.
 /// Errors:    Errc::range if there is none; the message lists the names

@@ -163,7 +163,7 @@ class UnitRunner {
         const auto& a = *graph::as<op_::AveragePool>(op(unit));
         const integer::QuantizedOutput y = output(unit);
         return average_pool(input(unit), window(unit, a.size, a.stride, a.padding),
-                            integer::average_pool_bounds(target(), Activation::none, y.scale, y.zero_point, y.grid));
+                            integer::make_average_pool(target(), Activation::none, y.scale, y.zero_point, y.grid));
       }
       case UnitKind::mean: {
         const Var<QTensor>& x = input(unit);
