@@ -3,7 +3,7 @@
 // Runtime fuses into integer operators.
 
 #include <stet/graph/integer_model.hpp>
-#include <stet/integer/elementwise.hpp>
+#include <stet/integer/elementwise_parameters.hpp>
 #include <stet/io/onnx/graph_writer.hpp>
 
 #include <cstdint>
@@ -272,8 +272,8 @@ class IntegerWriter {
     }
     for (const IntegerNode& node : model_.nodes) {
       for (const int in : node.inputs) {
-        const bool passes = std::holds_alternative<integer_op::Clamp>(node.op) && only_linear_reads(node.output);
-        if (in == v && !passes && !std::holds_alternative<integer_op::Linear>(node.op)) return false;
+        if (in != v || std::holds_alternative<integer_op::Linear>(node.op)) continue;
+        if (!std::holds_alternative<integer_op::Clamp>(node.op) || !only_linear_reads(node.output)) return false;
       }
     }
     return true;
