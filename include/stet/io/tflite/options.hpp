@@ -57,6 +57,7 @@ void visit_options(OptionsType type, F&& f) {
       break;
     case OptionsType::none:
     case OptionsType::pad:
+    case OptionsType::pad_v2:
     case OptionsType::transpose:
     case OptionsType::dequantize:
     case OptionsType::log_softmax:
