@@ -6,6 +6,7 @@
 #include <stet/graph/print.hpp>
 #include <stet/io/integers.hpp>
 #include <stet/io/save_onnx.hpp>
+#include <stet/io/save_tflite.hpp>
 #include <stet/passes/convert.hpp>
 #include <stet/train/forward.hpp>
 
@@ -43,6 +44,7 @@ struct Draw {
   Scales scales;
   Recipe recipe;
   bool float_input;
+  std::int64_t batch;
 
   explicit Draw(std::uint64_t s) : seed(s) {
     Rng rng(s ^ 0xd1ce);
@@ -51,6 +53,7 @@ struct Draw {
     recipe.linear_weights.per_channel = chance(rng, 0.3);
     if (chance(rng, 0.2)) recipe.weights.bits = 4;
     float_input = chance(rng, 0.5);
+    batch = chance(rng, 0.3) ? 1 : images;
   }
 };
 
@@ -87,13 +90,19 @@ std::vector<std::string> output_names(const IntegerModel& model) {
   return names;
 }
 
+// The file as it would be deployed, and one whose outputs are all values.
 void export_integers(const std::string& to, const IntegerModel& model, const Draw& draw) {
-  (void)draw;
+  const IntegerModel all = with_all_outputs(model);
   if (model.target == targets::onnxruntime) {
-    save_onnx(to + ".onnx", model, {.layout = OnnxLayout::nhwc, .output_codes = true});
-    save_onnx(to + ".all.onnx", with_all_outputs(model), {.layout = OnnxLayout::nhwc, .output_codes = true});
-  } else {
+    const OnnxIntegerOptions options{.layout = OnnxLayout::nhwc, .output_codes = true};
+    save_onnx(to + ".onnx", model, options);
+    save_onnx(to + ".all.onnx", all, options);
+    return;
   }
+  const TfliteIntegerOptions options{.float_input = draw.float_input,
+                                     .batch = draw.batch};
+  save_tflite(to + ".tflite", model, options);
+  save_tflite(to + ".all.tflite", all, options);
 }
 
 // Codes of all values as the engine makes them.
