@@ -8,6 +8,7 @@
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/graph/print.hpp>
+#include <stet/passes/activation_ranges.hpp>
 #include <stet/passes/calibrate.hpp>
 #include <stet/passes/convert.hpp>
 #include <stet/passes/prepare.hpp>
