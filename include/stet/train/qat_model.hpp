@@ -4,7 +4,7 @@
 #include <stet/graph/model.hpp>
 #include <stet/qat/recipe.hpp>
 #include <stet/quant/range.hpp>
-#include <stet/train/unit.hpp>
+#include <stet/train/plan_units.hpp>
 
 #include <span>
 #include <string>
