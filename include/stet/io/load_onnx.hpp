@@ -34,6 +34,7 @@ inline constexpr OperatorReader operator_readers[] = {
     {"Clip", import_clip},
     {"Concat", import_concat},
     {"Constant", import_constant},
+    {"ConstantOfShape", import_constant_of_shape},
     {"Conv", import_conv},
     {"Dropout", import_dropout},
     {"Flatten", import_flatten},

@@ -4,6 +4,7 @@
 #include <stet/io/onnx/importer.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -175,7 +176,9 @@ inline void import_batch_norm(Importer& g, Attributes& a) {
   a.ignore("training_mode");  // running statistics are its inputs in either mode
   a.ignore("consumed_inputs");
   a.expect("spatial", 1);
-  const graph::op::BatchNorm op{a.real("epsilon", 1e-5f), 1.0f - a.real("momentum", 0.9f)};
+  // To six decimals, because 1 - 0.9f is not 0.1f.
+  const double momentum = std::round((1.0 - static_cast<double>(a.real("momentum", 0.9f))) * 1e6) / 1e6;
+  const graph::op::BatchNorm op{a.real("epsilon", 1e-5f), static_cast<float>(momentum)};
   std::vector<int> order = natural_order(x.dims.size());
   std::rotate(order.begin(), order.begin() + 1, order.end());  // channels last
   const int from = x.reordered() ? x.node : g.arranger().arrange(x, order);

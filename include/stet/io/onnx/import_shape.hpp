@@ -87,9 +87,10 @@ inline Dims read_axes(Importer& g, Attributes& a) {
 }  // namespace detail
 
 inline void import_reshape(Importer& g, Attributes& a) {
-  a.expect("allowzero", 0);
   const Constant& shape = g.integers(1, "shape");
   detail::Dims dims = shape.integers;
+  require(a.integer("allowzero", 0) == 0 || std::find(dims.begin(), dims.end(), 0) == dims.end(), Errc::unsupported,
+          "attribute allowzero: values without elements are not understood");
   if (g.is_constant(0)) return detail::reshape_constant(g, dims);
   const Arrangement& x = g.value(0);
   const std::int64_t elements = detail::product(x.dims);
@@ -296,6 +297,19 @@ inline void import_gather(Importer& g, Attributes& a) {
   for (const std::int64_t i : which.integers) c.integers.push_back(data.integers[axis_of(i, data.integers.size())]);
   g.give(std::move(c));
 }
+inline void import_constant_of_shape(Importer& g, Attributes& a) {
+  const Constant& shape = g.integers(0, "input");
+  Constant value{.dims = {1}, .real = true, .reals = {0.0f}};
+  if (const TensorInfo* t = a.tensor("value")) value = make_constant(*t);
+  Constant c{.dims = shape.integers, .real = value.real};
+  const std::int64_t size = c.dims.empty() ? 1 : detail::product(c.dims);
+  require(value.known && value.size() == 1 && size <= 65536, Errc::unsupported,
+          "{} elements; only small shapes are made", size);
+  c.reals.assign(value.real ? static_cast<std::size_t>(size) : 0, value.real ? value.reals[0] : 0.0f);
+  c.integers.assign(value.real ? 0 : static_cast<std::size_t>(size), value.real ? 0 : value.integers[0]);
+  g.give(std::move(c));
+}
+/// Rows of a constant, forwards or backwards.
 inline void import_slice(Importer& g, Attributes&) {
   const Constant& data = g.integers(0, "data");
   const auto one = [&](std::size_t i, const char* what, std::int64_t otherwise) {
@@ -304,15 +318,22 @@ inline void import_slice(Importer& g, Attributes&) {
     require(c.integers.size() == 1, Errc::unsupported, "{} must be one number", what);
     return c.integers[0];
   };
-  const auto size = static_cast<std::int64_t>(data.integers.size());
-  require(data.dims.size() == 1 && one(3, "axes", 0) == 0 && one(4, "steps", 1) == 1, Errc::unsupported,
-          "only parts of a shape, without gaps, are understood");
-  const auto place = [&](std::int64_t i) {
-    return std::clamp<std::int64_t>(i < 0 ? std::max(i, -size) + size : i, 0, size);
+  const std::int64_t step = one(4, "steps", 1);
+  require(!data.dims.empty() && data.dims[0] > 0 && one(3, "axes", 0) == 0 && (step == 1 || step == -1),
+          Errc::unsupported, "only rows of a constant, without gaps, are understood");
+  const std::int64_t rows = data.dims[0], width = static_cast<std::int64_t>(data.integers.size()) / rows;
+  // As the specification: from the back where negative, then cut; backwards, the end may lie in front of the first row.
+  const auto place = [&](std::int64_t i, std::int64_t lo, std::int64_t hi) {
+    return std::clamp(i < 0 && i >= -rows ? i + rows : i, lo, hi);
   };
-  const std::int64_t first = place(one(1, "starts", 0)), end = std::max(place(one(2, "ends", size)), first);
-  Constant c{.dims = {end - first}};
-  c.integers.assign(data.integers.begin() + first, data.integers.begin() + end);
+  const std::int64_t lo = step > 0 ? 0 : -1, hi = step > 0 ? rows : rows - 1;
+  const std::int64_t first = place(one(1, "starts", 0), lo, hi), end = place(one(2, "ends", rows), lo, hi);
+  Constant c{.dims = data.dims};
+  c.dims[0] = 0;
+  for (std::int64_t row = first; step > 0 ? row < end : row > end; row += step) {
+    c.integers.insert(c.integers.end(), data.integers.begin() + row * width, data.integers.begin() + (row + 1) * width);
+    ++c.dims[0];
+  }
   g.give(std::move(c));
 }
 
