@@ -44,7 +44,9 @@ enum class Builtin : std::int32_t {
   sub = 41,
   squeeze = 43,
   log_softmax = 50,
+  maximum = 55,
   minimum = 57,
+  padv2 = 60,
   sum = 74,
   leaky_relu = 98,
   quantize = 114,
@@ -72,6 +74,7 @@ enum class OptionsType : std::uint8_t {
   dequantize = 38,
   log_softmax = 36,
   maximum_minimum = 39,
+  pad_v2 = 43,
   leaky_relu = 75,
   quantize = 89,
   hard_swish = 91,
@@ -111,18 +114,18 @@ struct Options {
   std::int32_t depth_multiplier = 0;
   std::int32_t filter_width = 0, filter_height = 0;
   FusedActivation fused_activation = FusedActivation::none;
-  std::int32_t axis = 0;                     ///< concatenation
-  float beta = 0.0f;                         ///< softmax
-  float alpha = 0.0f;                        ///< leaky ReLU
-  bool keep_dims = false;                    ///< reducers
-  bool keep_num_dims = false;                ///< fully connected
-  std::int8_t weights_format = 0;            ///< fully connected; only 0 is understood
-  bool asymmetric_quantize_inputs = false;   ///< fully connected and batch matmul on float inputs with int8 weights
-  bool adj_x = false, adj_y = false;         ///< batch matmul
-  bool pot_scale_int16 = true;               ///< add and sub
+  std::int32_t axis = 0;                    ///< concatenation
+  float beta = 0.0f;                        ///< softmax
+  float alpha = 0.0f;                       ///< leaky ReLU
+  bool keep_dims = false;                   ///< reducers
+  bool keep_num_dims = false;               ///< fully connected
+  std::int8_t weights_format = 0;           ///< fully connected; only 0 is understood
+  bool asymmetric_quantize_inputs = false;  ///< fully connected and batch matmul on float inputs with int8 weights
+  bool adj_x = false, adj_y = false;        ///< batch matmul
+  bool pot_scale_int16 = true;              ///< add and sub
   TensorType quantized_bias_type = TensorType::float32;  ///< conv and fully connected, 16x8; float32: not said
-  std::vector<std::int32_t> new_shape{};     ///< reshape
-  std::vector<std::int32_t> squeeze_dims{};  ///< squeeze
+  std::vector<std::int32_t> new_shape{};                 ///< reshape
+  std::vector<std::int32_t> squeeze_dims{};              ///< squeeze
   friend bool operator==(const Options&, const Options&) = default;
 };
 

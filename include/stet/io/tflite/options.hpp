@@ -1,0 +1,95 @@
+#pragma once
+// The options tables of the TFLite schema: which attribute stands in which slot. Writer and reader both walk this list.
+
+#include <stet/io/tflite/schema.hpp>
+
+namespace stet::tflite {
+
+/// Calls f(slot, pointer to the member of Options) for every field of an options table that is understood.
+/// Source:    schema.fbs of LiteRT
+template <class F>
+void visit_options(OptionsType type, F&& f) {
+  using O = Options;
+  switch (type) {
+    case OptionsType::conv_2d:
+      f(0, &O::padding), f(1, &O::stride_w), f(2, &O::stride_h), f(3, &O::fused_activation);
+      f(4, &O::dilation_w), f(5, &O::dilation_h), f(6, &O::quantized_bias_type);
+      break;
+    case OptionsType::depthwise_conv_2d:
+      f(0, &O::padding), f(1, &O::stride_w), f(2, &O::stride_h), f(3, &O::depth_multiplier);
+      f(4, &O::fused_activation), f(5, &O::dilation_w), f(6, &O::dilation_h);
+      break;
+    case OptionsType::pool_2d:
+      f(0, &O::padding), f(1, &O::stride_w), f(2, &O::stride_h), f(3, &O::filter_width);
+      f(4, &O::filter_height), f(5, &O::fused_activation);
+      break;
+    case OptionsType::fully_connected:
+      f(0, &O::fused_activation), f(1, &O::weights_format), f(2, &O::keep_num_dims);
+      f(3, &O::asymmetric_quantize_inputs), f(4, &O::quantized_bias_type);
+      break;
+    case OptionsType::add:
+    case OptionsType::sub:
+      f(0, &O::fused_activation), f(1, &O::pot_scale_int16);
+      break;
+    case OptionsType::mul:
+      f(0, &O::fused_activation);
+      break;
+    case OptionsType::softmax:
+      f(0, &O::beta);
+      break;
+    case OptionsType::concatenation:
+      f(0, &O::axis), f(1, &O::fused_activation);
+      break;
+    case OptionsType::reshape:
+      f(0, &O::new_shape);
+      break;
+    case OptionsType::squeeze:
+      f(0, &O::squeeze_dims);
+      break;
+    case OptionsType::reducer:
+      f(0, &O::keep_dims);
+      break;
+    case OptionsType::leaky_relu:
+      f(0, &O::alpha);
+      break;
+    case OptionsType::batch_matmul:
+      f(0, &O::adj_x), f(1, &O::adj_y), f(2, &O::asymmetric_quantize_inputs);
+      break;
+    case OptionsType::none:
+    case OptionsType::pad:
+    case OptionsType::pad_v2:
+    case OptionsType::transpose:
+    case OptionsType::dequantize:
+    case OptionsType::log_softmax:
+    case OptionsType::maximum_minimum:
+    case OptionsType::quantize:
+    case OptionsType::hard_swish:
+      break;  // no fields
+  }
+}
+
+/// Bytes that a constant of this type takes, for so many elements; -1 for types without a fixed size.
+inline std::int64_t data_size(TensorType type, std::int64_t elements) {
+  switch (type) {
+    case TensorType::int4:
+      return (elements + 1) / 2;
+    case TensorType::uint8:
+    case TensorType::int8:
+    case TensorType::boolean:
+      return elements;
+    case TensorType::float16:
+    case TensorType::int16:
+      return 2 * elements;
+    case TensorType::float32:
+    case TensorType::int32:
+      return 4 * elements;
+    case TensorType::int64:
+    case TensorType::float64:
+      return 8 * elements;
+    case TensorType::string:
+      return -1;
+  }
+  return -1;
+}
+
+}  // namespace stet::tflite
