@@ -4,6 +4,7 @@
 #include <stet/io/file.hpp>
 #include <stet/io/tflite/decode.hpp>
 #include <stet/io/tflite/encode.hpp>
+#include <stet/io/tflite/float_export.hpp>
 #include <stet/io/tflite/integer_export.hpp>
 
 #include <cstdint>
@@ -26,8 +27,19 @@ inline std::vector<std::uint8_t> tflite_bytes(const tflite::ModelInfo& info) {
 
 /// Bytes that save_tflite would write.
 /// Errors:    as save_tflite, without Errc::io
+inline std::vector<std::uint8_t> tflite_bytes(const Model& model, const TfliteOptions& options = {}) {
+  return detail::tflite_bytes(tflite::describe(model, options));
+}
 inline std::vector<std::uint8_t> tflite_bytes(const IntegerModel& model, const TfliteIntegerOptions& options = {}) {
   return detail::tflite_bytes(tflite::describe(model, options));
+}
+
+/// Writes a float model: its inference, with running statistics, folded batch norms and without dropout. Values keep the
+/// names of their nodes. The file is read back and compared before it takes its name; the old one stays if anything fails.
+/// Errors:    Errc::unsupported listing every node that the format cannot express; Errc::range if a parameter does not fit
+///            the format; Errc::state if int16x8 has no ranges; Errc::io if the file cannot be written
+inline void save_tflite(const std::string& path, const Model& model, const TfliteOptions& options = {}) {
+  write_file_atomically(path, tflite_bytes(model, options));
 }
 
 /// Writes an IntegerModel as int8: LiteRT computes the codes that the engine computes for the model's target. The file

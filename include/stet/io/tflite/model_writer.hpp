@@ -62,6 +62,11 @@ class ModelWriter {
     return tensor(std::move(t));
   }
 
+  /// A float tensor that operators make from constants: no batch in front.
+  std::int32_t derived(std::string name, std::vector<std::int32_t> shape) {
+    return tensor({.name = std::move(name), .shape = std::move(shape)});
+  }
+
   /// A constant list of int32: axes, paddings, shapes.
   std::int32_t indices(std::string name, const std::vector<std::int32_t>& values) {
     return constant<std::int32_t>(std::move(name), TensorType::int32, {static_cast<std::int32_t>(values.size())},
