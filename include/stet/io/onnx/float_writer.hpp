@@ -136,7 +136,12 @@ class FloatWriter {
     const Layout layout = outer_layout(id_);
     out_.model.inputs.push_back(
         {node().name, DataType::float32, true, GraphWriter::dims_of(o.shape, layout, options_.batch)});
-    place(node().name, layout);
+    if (options_.layout == OnnxLayout::nhwc && o.shape.rank() == 3) {
+      const std::string name = node().name + "_nchw";  // a reader of the file sees by this what the input is
+      place(out_.node("Transpose", name, {node().name}, name, {attribute("perm", Ints{0, 3, 1, 2})}), first);
+    } else {
+      place(node().name, layout);
+    }
   }
   void write(const graph::op::Conv2D& o) { convolution(o.kernel, o.stride, o.dilation, o.padding, o.groups, false); }
   void write(const graph::op::DepthwiseConv2D& o) {
