@@ -44,8 +44,7 @@ def run_tflite(path, kernels, x):
 def run_onnx(path, x):
     from run_onnx import OnnxRuntime
     runtime = OnnxRuntime(path)
-    shape = runtime.input.shape
-    if shape[-1] != x.shape[-1] or shape[1] == x.shape[-1]:  # channels first
+    if list(runtime.input.shape[1:]) != list(x.shape[1:]):  # channels first
         x = np.transpose(x, (0, 3, 1, 2))
     return runtime(np.ascontiguousarray(x))[0]
 
