@@ -49,8 +49,9 @@ class FloatImporter {
         if (batch_ < 0) batch_ = shape.rank() > 0 ? shape[0] : 0;
         require(batch_ > 0 && shape.rank() > 0 && shape[0] == batch_, Errc::shape,
                 "input {} has shape {}; all inputs must have the same batch in front", info.name, shape);
-        require(info.type == TensorType::float32, Errc::unsupported, "input {} has type {}, must be float32{}", info.name,
-                type_name(info.type), info.type == TensorType::int8 ? "; load_tflite_integer reads int8 models" : "");
+        require(info.type == TensorType::float32, Errc::unsupported, "input {} has type {}, must be float32{}",
+                info.name, type_name(info.type),
+                info.type == TensorType::int8 ? "; load_tflite_integer reads int8 models" : "");
         graph_.input(t, shape.unbatched());
       } catch (const Error& e) {
         problems_.add(e.code(), e.what());
@@ -75,39 +76,62 @@ class FloatImporter {
     s.require(s.info().custom_code.empty(), Errc::unsupported, "custom operators are not understood");
     if (follow_shape_operator(s, known_)) return;
     switch (s.info().code) {
-      case Builtin::conv_2d: return convolution(s);
-      case Builtin::depthwise_conv_2d: return depthwise(s);
-      case Builtin::fully_connected: return fully_connected(s);
-      case Builtin::batch_matmul: return batch_matmul(s);
-      case Builtin::max_pool_2d: return max_pool(s);
-      case Builtin::average_pool_2d: return unary(s, read_pool<op::AveragePool>(s), s.activation());
-      case Builtin::mean: return mean(s);
-      case Builtin::sum: return unary(s, op::Sum{read_axes(s), s.options().keep_dims}, {}, 2);
+      case Builtin::conv_2d:
+        return convolution(s);
+      case Builtin::depthwise_conv_2d:
+        return depthwise(s);
+      case Builtin::fully_connected:
+        return fully_connected(s);
+      case Builtin::batch_matmul:
+        return batch_matmul(s);
+      case Builtin::max_pool_2d:
+        return max_pool(s);
+      case Builtin::average_pool_2d:
+        return unary(s, read_pool<op::AveragePool>(s), s.activation());
+      case Builtin::mean:
+        return mean(s);
+      case Builtin::sum:
+        return unary(s, op::Sum{read_axes(s), s.options().keep_dims}, {}, 2);
       case Builtin::add:
       case Builtin::sub:
-      case Builtin::mul: return elementwise(s);
-      case Builtin::concatenation: return concatenation(s);
-      case Builtin::pad: return pad(s);
-      case Builtin::padv2: return pad_lowest(s);
+      case Builtin::mul:
+        return elementwise(s);
+      case Builtin::concatenation:
+        return concatenation(s);
+      case Builtin::pad:
+        return pad(s);
+      case Builtin::padv2:
+        return pad_lowest(s);
       case Builtin::reshape:
       case Builtin::squeeze:
-      case Builtin::expand_dims: return reshape(s);
-      case Builtin::transpose: return unary(s, op::Transpose{read_transpose(s)}, {}, 2);
+      case Builtin::expand_dims:
+        return reshape(s);
+      case Builtin::transpose:
+        return unary(s, op::Transpose{read_transpose(s)}, {}, 2);
       case Builtin::softmax:
         expect_options(s, OptionsType::softmax);
         s.require(s.options().beta == 1.0f, Errc::unsupported, "beta is {}, must be 1", s.options().beta);
         return unary(s, op::Softmax{});
-      case Builtin::log_softmax: return unary(s, op::LogSoftmax{});
-      case Builtin::relu: return unary(s, op::Relu{});
-      case Builtin::relu6: return unary(s, op::Relu6{});
-      case Builtin::leaky_relu: return leaky_relu(s);
-      case Builtin::logistic: return unary(s, op::Sigmoid{});
-      case Builtin::tanh: return unary(s, op::Tanh{});
-      case Builtin::hard_swish: return unary(s, op::HardSwish{});
-      case Builtin::dequantize: return dequantize(s);
+      case Builtin::log_softmax:
+        return unary(s, op::LogSoftmax{});
+      case Builtin::relu:
+        return unary(s, op::Relu{});
+      case Builtin::relu6:
+        return unary(s, op::Relu6{});
+      case Builtin::leaky_relu:
+        return leaky_relu(s);
+      case Builtin::logistic:
+        return unary(s, op::Sigmoid{});
+      case Builtin::tanh:
+        return unary(s, op::Tanh{});
+      case Builtin::hard_swish:
+        return unary(s, op::HardSwish{});
+      case Builtin::dequantize:
+        return dequantize(s);
       case Builtin::quantize:
         s.fail(Errc::unsupported, "a float model has no codes; load_tflite_integer reads int8 models");
-      default: break;
+      default:
+        break;
     }
     s.fail(Errc::unsupported, "this operator is not understood; docs/export.md lists those that are");
   }
@@ -117,8 +141,8 @@ class FloatImporter {
     if (s.info().code == Builtin::dequantize || s.info().code == Builtin::quantize) return;
     for (const std::int32_t t : s.info().outputs) {
       const TensorInfo& info = model_.tensors[static_cast<std::size_t>(t)];
-      const bool shapes = s.info().code == Builtin::shape || s.info().code == Builtin::strided_slice ||
-                          s.info().code == Builtin::pack;
+      const bool shapes =
+          s.info().code == Builtin::shape || s.info().code == Builtin::strided_slice || s.info().code == Builtin::pack;
       s.require(shapes || info.type == TensorType::float32, Errc::unsupported, "output has type {}, must be float32{}",
                 type_name(info.type), info.type == TensorType::int8 ? "; load_tflite_integer reads int8 models" : "");
     }
@@ -181,14 +205,15 @@ class FloatImporter {
     Tensor<float> b = bias(s, w[0]);
     const Shape in = graph_.shape(from);
     if (!s.options().keep_num_dims && in.rank() != 1) {
-      s.require(in.elements() == w[1], Errc::unsupported,
-                "reads {} (without the batch) in rows of {}, so that one sample gives several; write a Reshape before it, "
-                "or keep_num_dims",
-                in, w[1]);
+      s.require(
+          in.elements() == w[1], Errc::unsupported,
+          "reads {} (without the batch) in rows of {}, so that one sample gives several; write a Reshape before it, "
+          "or keep_num_dims",
+          in, w[1]);
       from = graph_.add(op::Flatten{}, {from}, graph_.inner_name(s, "flatten"));
     }
-    s.require(graph_.shape(from).back() == w[1], Errc::shape, "weights {} do not fit the input {} (without the batch)", w,
-              graph_.shape(from));
+    s.require(graph_.shape(from).back() == w[1], Errc::shape, "weights {} do not fit the input {} (without the batch)",
+              w, graph_.shape(from));
     const op::Linear linear{.units = static_cast<int>(w[0]), .bias = !b.empty()};
     graph_.finish_layer(s, linear, from, graph_.constant(s, 1), std::move(b), 0, s.activation());
   }
@@ -198,8 +223,8 @@ class FloatImporter {
     s.expect_inputs(2, 2);
     expect_options(s, OptionsType::batch_matmul);
     int a = graph_.value(s, 0);
-    s.require(graph_.shape(a).rank() == 2, Errc::unsupported, "multiplies {} (without the batch); only matrices are understood",
-              graph_.shape(a));
+    s.require(graph_.shape(a).rank() == 2, Errc::unsupported,
+              "multiplies {} (without the batch); only matrices are understood", graph_.shape(a));
     if (s.options().adj_x) a = graph_.add(op::Transpose{{1, 0}}, {a}, graph_.inner_name(s, "left"));
     if (graph_.is_constant(s.index(1))) {
       Tensor<float> w = graph_.constant(s, 1);
@@ -219,13 +244,13 @@ class FloatImporter {
         w = turned;
       }
       const op::Linear linear{.units = static_cast<int>(w.shape()[0]), .bias = false};
-      s.require(graph_.shape(a).back() == w.shape()[1], Errc::shape, "the constant {} does not fit {} (without the batch)",
-                shape, graph_.shape(a));
+      s.require(graph_.shape(a).back() == w.shape()[1], Errc::shape,
+                "the constant {} does not fit {} (without the batch)", shape, graph_.shape(a));
       return graph_.finish_layer(s, linear, a, w, {}, 0, integer::Activation::none);
     }
     int b = graph_.value(s, 1);
-    s.require(graph_.shape(b).rank() == 2, Errc::unsupported, "multiplies with {} (without the batch); only matrices are understood",
-              graph_.shape(b));
+    s.require(graph_.shape(b).rank() == 2, Errc::unsupported,
+              "multiplies with {} (without the batch); only matrices are understood", graph_.shape(b));
     if (s.options().adj_y) b = graph_.add(op::Transpose{{1, 0}}, {b}, graph_.inner_name(s, "right"));
     graph_.finish(s, op::Matmul{}, {a, b}, integer::Activation::none);
   }
@@ -246,7 +271,9 @@ class FloatImporter {
   void elementwise(const Site& s) {
     s.expect_inputs(2, 2);
     const Builtin code = s.info().code;
-    expect_options(s, code == Builtin::add ? OptionsType::add : code == Builtin::sub ? OptionsType::sub : OptionsType::mul);
+    expect_options(s, code == Builtin::add   ? OptionsType::add
+                      : code == Builtin::sub ? OptionsType::sub
+                                             : OptionsType::mul);
     const bool first = graph_.is_constant(s.index(0)), second = graph_.is_constant(s.index(1));
     if (first || second) return with_constant(s, first ? 0 : 1);
     const std::vector<int> in{graph_.value(s, 0), graph_.value(s, 1)};
@@ -260,9 +287,10 @@ class FloatImporter {
     const int from = graph_.value(s, other);
     const Tensor<float> c = graph_.constant(s, constant);
     const Shape x = graph_.shape(from);
-    s.require(x.rank() >= 1 && (c.size() == 1 || (c.size() == x.back() && c.shape().back() == c.size())), Errc::unsupported,
-              "the constant {} has shape {}; only one number, or one per channel ({}), is understood", s.input(constant).name,
-              c.shape(), x.back());
+    s.require(x.rank() >= 1 && (c.size() == 1 || (c.size() == x.back() && c.shape().back() == c.size())),
+              Errc::unsupported,
+              "the constant {} has shape {}; only one number, or one per channel ({}), is understood",
+              s.input(constant).name, c.shape(), x.back());
     const std::vector<float> values(c.span().begin(), c.span().end());
     std::vector<float> factor{1.0f}, summand{0.0f};
     if (s.info().code == Builtin::mul) {
@@ -338,11 +366,12 @@ class FloatImporter {
 
   void dequantize(const Site& s) {
     s.expect_inputs(1, 1);
-    s.require(s.is_constant(0), Errc::unsupported, "reads codes of type {} that the model computes; load_tflite_integer reads int8 models",
+    s.require(s.is_constant(0), Errc::unsupported,
+              "reads codes of type {} that the model computes; load_tflite_integer reads int8 models",
               type_name(s.input(0).type));
     s.require(s.output().type == TensorType::float32 && s.output().shape == s.input(0).shape, Errc::format,
-              "output has type {} and shape {}, must be float32 with the shape of the constant", type_name(s.output().type),
-              shape_of(s.output()));
+              "output has type {} and shape {}, must be float32 with the shape of the constant",
+              type_name(s.output().type), shape_of(s.output()));
     graph_.set_constant(s.output_index(), dequantize_constant(s));
   }
 
@@ -362,6 +391,8 @@ class FloatImporter {
 
 /// Makes a Model of a description.
 /// Errors:    as load_tflite; `where` begins the message
-inline Model import_model(const ModelInfo& model, const std::string& where) { return FloatImporter(model, where).run(); }
+inline Model import_model(const ModelInfo& model, const std::string& where) {
+  return FloatImporter(model, where).run();
+}
 
 }  // namespace stet::tflite

@@ -90,32 +90,51 @@ class IntegerImporter {
     s.require(s.info().custom_code.empty(), Errc::unsupported, "custom operators are not understood");
     if (follow_shape_operator(s, known_)) return;
     switch (s.info().code) {
-      case Builtin::quantize: return quantize(s);
-      case Builtin::dequantize: return dequantize(s);
-      case Builtin::conv_2d: return convolution(s);
-      case Builtin::depthwise_conv_2d: return depthwise(s);
-      case Builtin::fully_connected: return fully_connected(s);
-      case Builtin::max_pool_2d: return pool<op::MaxPool, integer_op::MaxPool>(s);
-      case Builtin::average_pool_2d: return pool<op::AveragePool, integer_op::AveragePool>(s);
-      case Builtin::mean: return mean(s);
+      case Builtin::quantize:
+        return quantize(s);
+      case Builtin::dequantize:
+        return dequantize(s);
+      case Builtin::conv_2d:
+        return convolution(s);
+      case Builtin::depthwise_conv_2d:
+        return depthwise(s);
+      case Builtin::fully_connected:
+        return fully_connected(s);
+      case Builtin::max_pool_2d:
+        return pool<op::MaxPool, integer_op::MaxPool>(s);
+      case Builtin::average_pool_2d:
+        return pool<op::AveragePool, integer_op::AveragePool>(s);
+      case Builtin::mean:
+        return mean(s);
       case Builtin::add:
       case Builtin::sub:
-      case Builtin::mul: return elementwise(s);
-      case Builtin::concatenation: return concatenation(s);
-      case Builtin::pad: return pad(s);
+      case Builtin::mul:
+        return elementwise(s);
+      case Builtin::concatenation:
+        return concatenation(s);
+      case Builtin::pad:
+        return pad(s);
       case Builtin::reshape:
       case Builtin::squeeze:
-      case Builtin::expand_dims: return reshape(s);
-      case Builtin::transpose: return transpose(s);
-      case Builtin::relu: return clamp(s, integer::Activation::relu);
-      case Builtin::relu6: return clamp(s, integer::Activation::relu6);
+      case Builtin::expand_dims:
+        return reshape(s);
+      case Builtin::transpose:
+        return transpose(s);
+      case Builtin::relu:
+        return clamp(s, integer::Activation::relu);
+      case Builtin::relu6:
+        return clamp(s, integer::Activation::relu6);
       case Builtin::minimum:
-      case Builtin::maximum: return limit(s);
-      case Builtin::padv2: return pad_lowest(s);
+      case Builtin::maximum:
+        return limit(s);
+      case Builtin::padv2:
+        return pad_lowest(s);
       case Builtin::softmax:
       case Builtin::log_softmax:
-        s.fail(Errc::unsupported, "softmax stays outside of integer models; convert the network without it, ending in logits");
-      default: break;
+        s.fail(Errc::unsupported,
+               "softmax stays outside of integer models; convert the network without it, ending in logits");
+      default:
+        break;
     }
     s.fail(Errc::unsupported, "has no integer operator in stet; docs/export.md lists those that have");
   }
@@ -146,11 +165,13 @@ class IntegerImporter {
     const QParams p = IntegerGraph::params(s, codes);
     s.require(wide.quantization.scale.size() == 1 && wide.quantization.scale[0] == p.scale[0] &&
                   wide.quantization.zero_point[0] == p.zero_point[0] + 128,
-              Errc::unsupported, "is more than a change of int8 to uint8: scales and zero points differ by more than 128 steps");
+              Errc::unsupported,
+              "is more than a change of int8 to uint8: scales and zero points differ by more than 128 steps");
     s.require(s.sample(wide) == s.sample(codes), Errc::shape, "changes the shape from {} to {}", s.sample(s.input(0)),
               s.output_sample());
     if (from_uint8) {
-      s.require(entry && graph_.read_once(s.index(0)), Errc::unsupported, "reads uint8 codes that are not the model's input");
+      s.require(entry && graph_.read_once(s.index(0)), Errc::unsupported,
+                "reads uint8 codes that are not the model's input");
       return add_entry(s, s.output_index(), wide.name);
     }
     end_of_model(s);
@@ -201,10 +222,11 @@ class IntegerImporter {
     op::DepthwiseConv2D conv = read_depthwise(s, graph_.value(from.value).shape);
     conv.padding = from.padding;
     LayerConstants c = graph_.constants(s, from.value, 3, integer::LayerKind::depthwise, true);
-    graph_.finish_layer(s,
-                        integer_op::DepthwiseConv2D{conv.stride, conv.dilation, conv.padding, conv.multiplier,
-                                                    std::move(c.weights), std::move(c.scale), std::move(c.bias), s.activation()},
-                        from.value, graph_.infer(conv, from.value), "depthwise_conv2d");
+    graph_.finish_layer(
+        s,
+        integer_op::DepthwiseConv2D{conv.stride, conv.dilation, conv.padding, conv.multiplier, std::move(c.weights),
+                                    std::move(c.scale), std::move(c.bias), s.activation()},
+        from.value, graph_.infer(conv, from.value), "depthwise_conv2d");
   }
   void fully_connected(const Site& s) {
     s.expect_inputs(2, 3);
@@ -224,8 +246,9 @@ class IntegerImporter {
       graph_.add_node(graph_.value(flat).name, integer_op::Reshape{}, {from}, flat);
       from = flat;
     }
-    graph_.finish_layer(s, integer_op::Linear{std::move(c.weights), std::move(c.scale), std::move(c.bias), s.activation()}, from,
-                        Shape{w[0]}, "linear");
+    graph_.finish_layer(s,
+                        integer_op::Linear{std::move(c.weights), std::move(c.scale), std::move(c.bias), s.activation()},
+                        from, Shape{w[0]}, "linear");
   }
 
   template <class Pool, class Integer>
@@ -277,8 +300,7 @@ class IntegerImporter {
       graph_.finish(s, integer_op::Mean{}, {from}, Shape{in[2]}, "mean");
       return;
     }
-    const int flat =
-        graph_.add_value(graph_.inner_name(s, "mean"), Shape{in[2]}, IntegerGraph::params(s, s.output()));
+    const int flat = graph_.add_value(graph_.inner_name(s, "mean"), Shape{in[2]}, IntegerGraph::params(s, s.output()));
     graph_.add_node(graph_.value(flat).name, integer_op::Mean{}, {from}, flat);
     graph_.finish(s, integer_op::Reshape{}, {flat}, Shape{1, 1, in[2]}, "reshape");
   }
@@ -286,7 +308,9 @@ class IntegerImporter {
   void elementwise(const Site& s) {
     s.expect_inputs(2, 2);
     const Builtin code = s.info().code;
-    expect_options(s, code == Builtin::add ? OptionsType::add : code == Builtin::sub ? OptionsType::sub : OptionsType::mul);
+    expect_options(s, code == Builtin::add   ? OptionsType::add
+                      : code == Builtin::sub ? OptionsType::sub
+                                             : OptionsType::mul);
     const int a = graph_.operand(s, 0), b = graph_.operand(s, 1);
     s.require(graph_.value(a).shape == graph_.value(b).shape, Errc::unsupported,
               "operands have shapes {} and {}; integer models do not repeat values", graph_.value(a).shape,
@@ -302,14 +326,16 @@ class IntegerImporter {
       made = integer_op::Mul{y.activation};
     } else {
       (void)integer::make_add(graph_.target(), in(a), in(b), y, code == Builtin::sub);
-      made = code == Builtin::sub ? IntegerOperator(integer_op::Sub{y.activation}) : IntegerOperator(integer_op::Add{y.activation});
+      made = code == Builtin::sub ? IntegerOperator(integer_op::Sub{y.activation})
+                                  : IntegerOperator(integer_op::Add{y.activation});
     }
     graph_.finish(s, std::move(made), {a, b}, graph_.value(a).shape, operator_name(s.info()));
   }
 
   void concatenation(const Site& s) {
     s.expect_inputs(1, 1u << 16);
-    s.require(s.activation() == integer::Activation::none, Errc::unsupported, "an int8 concatenation has no activation");
+    s.require(s.activation() == integer::Activation::none, Errc::unsupported,
+              "an int8 concatenation has no activation");
     std::vector<int> in;
     std::vector<Shape> shapes;
     for (std::size_t i = 0; i < s.info().inputs.size(); ++i) {
@@ -371,9 +397,11 @@ class IntegerImporter {
               Errc::unsupported, "only one code under the scale of the value is understood as a bound");
     Grid grid = graph_.value(from).params.grid;
     (s.info().code == Builtin::minimum ? grid.hi : grid.lo) = end[0];
-    s.require(grid.lo < grid.hi && grid.contains(p.zero_point[0]) && graph_.read_once(s.index(0)) && graph_.computed(from),
-              Errc::unsupported, "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
-              graph_.value(from).name, static_cast<int>(end[0]));
+    s.require(
+        grid.lo < grid.hi && grid.contains(p.zero_point[0]) && graph_.read_once(s.index(0)) && graph_.computed(from),
+        Errc::unsupported,
+        "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
+        graph_.value(from).name, static_cast<int>(end[0]));
     graph_.limit(s, s.index(0), grid);
   }
 
