@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, builds and runs the tests:   sh tests/run.sh [--fast | --full] [--build DIR]
-#   (default)    all tests with g++, the bit-exact ones with clang at -O3 -march=native, the rooms that read files and
-#                own memory under sanitizers, packaging
+#   (default)    all tests with g++, 200 random models in LiteRT and ONNX Runtime, the bit-exact tests with clang at
+#                -O3 -march=native, the rooms that read files and own memory under sanitizers, packaging
 #   --fast       only the g++ build and the packaging tests
 #   --full       all tests with both compilers and under sanitizers, the bit-exact ones at all flags: about twice as long
 #   --build DIR  where to build (default: build/)
@@ -22,6 +22,7 @@ done
 want_build
 want_library catch2 "the tests' framework"
 want_library nlohmann-json3-dev "reads the golden arrays' descriptions"
+[ $extent = fast ] || want_library python3-venv "the environment of the runtimes that judge exported models"
 CLANG=
 for compiler in clang++-16 clang++-17 clang++-18 clang++-19; do
   if command -v $compiler > /dev/null; then CLANG=$compiler; break; fi
@@ -101,6 +102,22 @@ if configure_and_build dev -DCMAKE_CXX_COMPILER="$CXX" -DSTET_BUILD_EXAMPLES=OFF
   run_tests dev -LE packaging
 fi
 stage_end
+
+if [ $extent != fast ]; then
+  stage "the real runtimes: random models in LiteRT and ONNX Runtime, every code"
+  if sh "$root/tests/runtimes/setup.sh" "$build/judges" && [ -e "$build/dev/build.ninja" ] &&
+    cmake --build "$build/dev" --target stet_random_models; then
+    if "$build/judges/bin/python" "$root/tests/runtimes/judge.py" --program "$build/dev/tests/stet_random_models" \
+      --models 200 --seed 1; then
+      passed=$((passed + 1))
+    else
+      fail "judge.py --models 200 --seed 1"
+    fi
+  else
+    fail "setup of the runtimes"
+  fi
+  stage_end
+fi
 
 matrix=bits-clang-native
 if [ $extent = full ]; then

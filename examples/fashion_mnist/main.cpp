@@ -2,6 +2,7 @@
 // its training forward and in the integer engine.
 
 #include "compare.hpp"
+#include "export.hpp"
 #include "networks.hpp"
 #include "options.hpp"
 #include "report.hpp"
@@ -62,7 +63,7 @@ int run(const Options& given) {
   const std::string data_name = data.train.name() + (o.quick ? " (first 6000)" : "");
   fmt::print("{} on {}: {} training and {} test images\n", o.network, data_name, data.train.size(), data.test.size());
   std::fflush(stdout);  // the progress goes to stderr
-  Report report{o.network, data_name, o.seed, threads(), {}, {}};
+  Report report{o.network, data_name, o.seed, threads(), {}, {}, {}};
 
   Model fp32(make_network(o.network), Rng(o.seed));
   const FitReport trained = fit(fp32, data.train, fit_options(o, "fp32", o.epochs, o.lr, "fp32.checkpoint"));
@@ -97,6 +98,8 @@ int run(const Options& given) {
   Tensor<std::int8_t> outputs;
   report.bit_exact = compare(qat, deployed, data.test, outputs);
   save_npy(o.out + "/int8_outputs.npy", outputs);
+  const ActivationRanges ranges = observe_ranges(fp32, calibration);
+  report.runtimes = export_models(o, {fp32, ranges, ptq, deployed}, data.test);
   save(report, o.out + "/results.json");
   print(report);
   fmt::print("Files are in {}/.\n", o.out);

@@ -28,8 +28,8 @@ Options read_options(int argc, char** argv) {
   app.add_option("--qat-lr", o.qat_lr, "learning rate of QAT and of the FP32 control (Adam, cosine)")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--target", o.target, "arithmetic to deploy on: litert_default or tflite_reference")
-      ->check(CLI::IsMember({"litert_default", "tflite_reference"}))
+  app.add_option("--target", o.target, "arithmetic to train for: litert_default, tflite_reference or onnxruntime")
+      ->check(CLI::IsMember({"litert_default", "tflite_reference", "onnxruntime"}))
       ->capture_default_str();
   bool per_channel = false;
   auto* tensor = app.add_flag("--per-tensor", o.per_tensor, "one weight scale per convolution");

@@ -12,7 +12,7 @@ using integer::Bounds;
 using integer::ClampRule;
 
 TEST_CASE("clamp bounds are those of the activation", "[integer][bits]") {
-  for (const auto rule : {ClampRule::half_away, ClampRule::half_even}) {
+  for (const auto rule : {ClampRule::half_away, ClampRule::half_even, ClampRule::half_even_then_zero}) {
     CHECK(integer::clamp_bounds(rule, Activation::none, 0.1f, 5) == Bounds{-128, 127});
     CHECK(integer::clamp_bounds(rule, Activation::relu, 0.1f, 5) == Bounds{5, 127});
     CHECK(integer::clamp_bounds(rule, Activation::relu6, 0.1f, 5) == Bounds{5, 65});
@@ -25,21 +25,24 @@ TEST_CASE("clamp bounds are those of the activation", "[integer][bits]") {
   }
 }
 
-TEST_CASE("the rules differ on ties only: half away adds the zero point after rounding", "[integer][bits]") {
+TEST_CASE("the rules differ on ties only: half even adds the zero point before rounding", "[integer][bits]") {
   for (int z = -128; z <= 0; ++z) {
     for (int k = 0; k < 100; ++k) {
       const float s = 6.0f / (static_cast<float>(k) + 0.5f);
       const float steps = 6.0f / s;
       const int away = std::min(z + static_cast<int>(naive::half_away(static_cast<double>(steps))), 127);
+      const int then = std::min(z + static_cast<int>(naive::half_even(static_cast<double>(steps))), 127);
       volatile float code = steps + static_cast<float>(z);
       const int even = std::min(static_cast<int>(naive::half_even(static_cast<double>(code))), 127);
       CHECK(integer::clamp_bounds(ClampRule::half_away, Activation::relu6, s, z).hi == away);
       CHECK(integer::clamp_bounds(ClampRule::half_even, Activation::relu6, s, z).hi == even);
+      CHECK(integer::clamp_bounds(ClampRule::half_even_then_zero, Activation::relu6, s, z).hi == then);
     }
   }
   CHECK(integer::clamp_bounds(ClampRule::half_away, Activation::relu6, 6.0f / 2.5f, 0).hi == 3);
   CHECK(integer::clamp_bounds(ClampRule::half_even, Activation::relu6, 6.0f / 2.5f, 0).hi == 2);
   CHECK(integer::clamp_bounds(ClampRule::half_even, Activation::relu6, 6.0f / 2.5f, 1).hi == 4);
+  CHECK(integer::clamp_bounds(ClampRule::half_even_then_zero, Activation::relu6, 6.0f / 2.5f, 1).hi == 3);
 }
 
 TEST_CASE("clamp bounds refuse what is no quantization", "[integer]") {
@@ -55,5 +58,9 @@ TEST_CASE("clamp bounds refuse what is no quantization", "[integer]") {
 TEST_CASE("targets are found by name", "[integer]") {
   CHECK(targets::by_name("tflite_reference") == targets::tflite_reference);
   CHECK(targets::by_name("litert_default") == targets::litert_default);
-  CHECK_THROWS_WITH(targets::by_name("tflite"), ContainsSubstring("there are tflite_reference, litert_default"));
+  CHECK(targets::by_name("onnxruntime") == targets::onnxruntime);
+  CHECK(targets::by_name("tflite_micro") == targets::tflite_micro);
+  CHECK(std::string(targets::tflite_micro.runtime).find("not measured") != std::string::npos);
+  CHECK_THROWS_WITH(targets::by_name("tflite"),
+                    ContainsSubstring("there are tflite_reference, litert_default, onnxruntime, tflite_micro"));
 }

@@ -13,10 +13,12 @@ using integer::QuantizedOutput;
 
 namespace {
 
+enum class Bound { away, even, even_then_zero };
+
 struct Result {
   double value;   // code minus zero point before the clamp
   bool positive;  // sum before the last rounding
-  bool half_even_bounds;
+  Bound bounds;
 };
 
 float divided(float a, float b) {
@@ -24,18 +26,39 @@ float divided(float a, float b) {
   return q;
 }
 
-// formats 3.4 and 3.5
-Result add(bool litert, float s1, int z1, float s2, int z2, float s_out, bool subtract, int q1, int q2) {
+// ONNX Runtime's addition: two fused multiply-adds on unsigned codes, each rounded once.
+Result fused_add(float r1, int u1, float r2, int u2, int u_out, int q1, int q2) {
+  volatile float product = r2 * static_cast<float>(u2);
+  const float constant = static_cast<float>(u_out) - naive::fused(r1, static_cast<float>(u1), product);
+  const float inner = naive::fused(static_cast<float>(q2 + 128), r2, constant);
+  const float code = naive::fused(static_cast<float>(q1 + 128), r1, inner);
+  return {naive::half_even(static_cast<double>(code)) - u_out, code > static_cast<float>(u_out), Bound::even_then_zero};
+}
+
+// DequantizeLinear, Sub and QuantizeLinear.
+Result dequantized_subtract(float s1, float s2, float s_out, int d1, int d2) {
+  volatile float a = s1 * static_cast<float>(d1);
+  volatile float b = s2 * static_cast<float>(d2);
+  volatile float real = a - b;
+  return {naive::half_even(static_cast<double>(divided(real, s_out))), real > 0.0f, Bound::even_then_zero};
+}
+
+// formats 3.4, 3.5 and 4.5
+Result add(const Target& target, float s1, int z1, float s2, int z2, float s_out, int z_out, bool subtract, int q1, int q2) {
   const float r1 = divided(s1, s_out);
   const float r2 = divided(s2, s_out);
-  if (litert && std::min(r1, r2) >= 0x1p-10f && std::max(r1, r2) < 0x1p8f) {
+  if (target.name == "onnxruntime") {
+    return subtract ? dequantized_subtract(s1, s2, s_out, q1 - z1, q2 - z2)
+                    : fused_add(r1, z1 + 128, r2, z2 + 128, z_out + 128, q1, q2);
+  }
+  if (target.name == "litert_default" && std::min(r1, r2) >= 0x1p-10f && std::max(r1, r2) < 0x1p8f) {
     int exponent = 0;
     std::frexp(std::max(r1, r2), &exponent);  // r = f * 2^exponent, f in [1/2, 1)
     const int shift = 20 - (exponent - 1);
     const auto f1 = static_cast<std::int64_t>(naive::half_even(std::ldexp(static_cast<double>(r1), shift)));
     const auto f2 = static_cast<std::int64_t>(naive::half_even(std::ldexp(static_cast<double>(r2), shift)));
     const std::int64_t sum = f1 * (q1 - z1) + (subtract ? -f2 : f2) * (q2 - z2);
-    return {static_cast<double>(naive::divide_half_up(sum, naive::power_of_two(shift))), sum > 0, true};
+    return {static_cast<double>(naive::divide_half_up(sum, naive::power_of_two(shift))), sum > 0, Bound::even};
   }
   const double t = 2.0 * static_cast<double>(std::max(s1, s2));
   const auto m1 = naive::multiplier(static_cast<double>(s1) / t);
@@ -44,24 +67,32 @@ Result add(bool litert, float s1, int z1, float s2, int z2, float s_out, bool su
   const auto a = naive::double_rounding(static_cast<naive::wide>(q1 - z1) * 1048576, m1);
   const auto b = naive::double_rounding(static_cast<naive::wide>(q2 - z2) * 1048576, m2);
   const auto sum = subtract ? a - b : a + b;
-  return {static_cast<double>(naive::double_rounding(sum, m)), sum > 0, false};
+  return {static_cast<double>(naive::double_rounding(sum, m)), sum > 0, Bound::away};
 }
 
-Result multiply(bool litert, float s1, int z1, float s2, int z2, float s_out, int q1, int q2) {
+Result multiply(const Target& target, float s1, int z1, float s2, int z2, float s_out, int z_out, int q1, int q2) {
   volatile float product = s1 * s2;
   const float m = divided(product, s_out);
   const int v = (q1 - z1) * (q2 - z2);
-  if (litert && m >= 0x1p-16f && m < 0x1p8f) {
-    volatile float real = static_cast<float>(v) * m;
-    return {naive::half_even(static_cast<double>(real)), v > 0, true};
+  volatile float real = static_cast<float>(v) * m;
+  if (target.name == "onnxruntime") {
+    volatile float code = real + static_cast<float>(z_out + 128);
+    return {naive::half_even(static_cast<double>(code)) - (z_out + 128), v > 0, Bound::even_then_zero};
   }
-  return {static_cast<double>(naive::double_rounding(v, naive::multiplier(static_cast<double>(m)))), v > 0, false};
+  if (target.name == "litert_default" && m >= 0x1p-16f && m < 0x1p8f) {
+    return {naive::half_even(static_cast<double>(real)), v > 0, Bound::even};
+  }
+  const double exact = static_cast<double>(s1) * static_cast<double>(s2) / static_cast<double>(s_out);
+  const auto multiplier = naive::multiplier(target.name == "tflite_micro" ? exact : static_cast<double>(m));
+  return {static_cast<double>(naive::double_rounding(v, multiplier)), v > 0, Bound::away};
 }
 
 // formats 3.3
-int bound(bool half_even, float value, float s, int z) {
+int bound(Bound rule, float value, float s, int z) {
   const float v = divided(value, s);
-  if (!half_even)
+  if (rule == Bound::even_then_zero)
+    return std::clamp(z + static_cast<int>(std::min(naive::half_even(static_cast<double>(v)), 1e6)), -128, 127);
+  if (rule == Bound::away)
     return std::clamp(z + static_cast<int>(std::min(naive::half_away(static_cast<double>(v)), 1e6)), -128, 127);
   volatile float code = v + static_cast<float>(z);
   return static_cast<int>(naive::half_even(std::clamp(static_cast<double>(code), -128.0, 127.0)));
@@ -87,7 +118,7 @@ float random_scale(Rng& rng, double lo, double hi) {
 template <class Run, class Rule>
 void check(Rng& rng, int repeats, const Run& run, const Rule& rule, double lo, double hi) {
   const Pairs pairs;
-  for (const bool litert : {false, true}) {
+  for (const Target& target : targets::all) {
     for (int repeat = 0; repeat < repeats; ++repeat) {
       const Quantized a{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
       const Quantized b{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
@@ -95,18 +126,18 @@ void check(Rng& rng, int repeats, const Run& run, const Rule& rule, double lo, d
       y.activation = static_cast<Activation>(rng.below(3));
       if (y.activation != Activation::none && rng.below(2) == 0)
         y.scale = static_cast<float>(6.0 / (static_cast<double>(rng.below(200)) + 0.5));
-      INFO("litert " << litert << " " << a.scale << " " << a.zero_point << " " << b.scale << " " << b.zero_point << " "
+      INFO(target.name << " " << a.scale << " " << a.zero_point << " " << b.scale << " " << b.zero_point << " "
                      << y.scale << " " << y.zero_point);
       std::vector<std::int8_t> codes(65536), plain(65536);
       std::vector<std::uint32_t> pass(2048);
-      run(litert ? targets::litert_default : targets::tflite_reference, a, b, y, pairs, codes, plain, pass.data());
+      run(target, a, b, y, pairs, codes, plain, pass.data());
       CHECK(codes == plain);
       int wrong = 0;
       int wrong_bits = 0;
       for (std::size_t i = 0; i < codes.size(); ++i) {
-        const Result r = rule(litert, a, b, y, pairs.a.span()[i], pairs.b.span()[i]);
-        const int low = y.activation == Activation::none ? -128 : bound(r.half_even_bounds, 0, y.scale, y.zero_point);
-        const int high = y.activation == Activation::relu6 ? bound(r.half_even_bounds, 6, y.scale, y.zero_point) : 127;
+        const Result r = rule(target, a, b, y, pairs.a.span()[i], pairs.b.span()[i]);
+        const int low = y.activation == Activation::none ? -128 : bound(r.bounds, 0, y.scale, y.zero_point);
+        const int high = y.activation == Activation::relu6 ? bound(r.bounds, 6, y.scale, y.zero_point) : 127;
         const double code = r.value + y.zero_point;
         wrong += codes[i] != std::clamp<double>(code, low, high);
         const bool passing = (y.activation == Activation::none || r.positive) && low <= code && code <= high;
@@ -131,8 +162,8 @@ TEST_CASE("add and sub follow the rule of the target on all pairs of codes", "[i
           integer::add(p.a, p.b, parameters, codes, pass);
           integer::add(p.a, p.b, parameters, plain);
         },
-        [&](bool litert, Quantized a, Quantized b, QuantizedOutput y, int q1, int q2) {
-          return add(litert, a.scale, a.zero_point, b.scale, b.zero_point, y.scale, subtract, q1, q2);
+        [&](const Target& t, Quantized a, Quantized b, QuantizedOutput y, int q1, int q2) {
+          return add(t, a.scale, a.zero_point, b.scale, b.zero_point, y.scale, y.zero_point, subtract, q1, q2);
         },
         -8.5, 1.0);
   }
@@ -148,8 +179,8 @@ TEST_CASE("mul follows the rule of the target on all pairs of codes", "[integer]
         integer::multiply(p.a, p.b, parameters, codes, pass);
         integer::multiply(p.a, p.b, parameters, plain);
       },
-      [](bool litert, Quantized a, Quantized b, QuantizedOutput y, int q1, int q2) {
-        return multiply(litert, a.scale, a.zero_point, b.scale, b.zero_point, y.scale, q1, q2);
+      [](const Target& t, Quantized a, Quantized b, QuantizedOutput y, int q1, int q2) {
+        return multiply(t, a.scale, a.zero_point, b.scale, b.zero_point, y.scale, y.zero_point, q1, q2);
       },
       -9.0, 0.0);
 }
@@ -162,13 +193,29 @@ TEST_CASE("litert_default leaves additions outside XNNPACK's ratios to the built
   CHECK(rule(0x1p-10f, 1, 1) == integer::AddRule::xnnpack);
   CHECK(rule(0x1.fffffep-11f, 1, 1) == integer::AddRule::three_roundings);
   CHECK(rule(1, 0x1.fffffep7f, 1) == integer::AddRule::xnnpack);
-  CHECK(rule(1, 256, 1) == integer::AddRule::three_roundings);
+  CHECK(rule(0x1.fffffep-11f, 126, 1) == integer::AddRule::three_roundings);
   CHECK(integer::make_add(targets::tflite_reference, {1, 0}, {1, 0}, {1, 0}).rule == integer::AddRule::three_roundings);
   const auto m = [](float s1, float s2, float s) {
     return integer::make_multiply(targets::litert_default, {s1, 0}, {s2, 0}, {s, 0}).rule;
   };
   CHECK(m(0x1p-8f, 0x1p-8f, 1) == integer::MultiplyRule::xnnpack);
   CHECK(m(0x1p-8f, 0x1p-9f, 1) == integer::MultiplyRule::double_rounding);
+}
+
+TEST_CASE("tflite_micro multiplies by a product of scales in double, LiteRT by one in float", "[integer][bits]") {
+  Rng rng(4);
+  int separating = 0;
+  for (int i = 0; i < 200; ++i) {
+    const Quantized a{static_cast<float>(rng.uniform(0.001, 0.1)), 0}, b{static_cast<float>(rng.uniform(0.001, 0.1)), 0};
+    const float s = static_cast<float>(rng.uniform(0.001, 0.1));
+    const auto micro = integer::make_multiply(targets::tflite_micro, a, b, {s, 0}).m;
+    const auto wanted =
+        naive::multiplier(static_cast<double>(a.scale) * static_cast<double>(b.scale) / static_cast<double>(s));
+    CHECK(micro.multiplier == wanted.m);
+    CHECK(micro.shift == wanted.e);
+    separating += micro != integer::make_multiply(targets::tflite_reference, a, b, {s, 0}).m;
+  }
+  CHECK(separating > 100);
 }
 
 TEST_CASE("element-wise operators broadcast like NumPy, and the thread count does not matter", "[integer][bits]") {
@@ -207,7 +254,8 @@ TEST_CASE("clamp cuts codes and passes what it does not cut", "[integer][bits]")
     for (const auto activation : {Activation::none, Activation::relu, Activation::relu6}) {
       const auto p = integer::make_clamp(target, {6.0f / 100.5f, -20, activation});
       const int low = activation == Activation::none ? -128 : -20;
-      const int high = activation == Activation::relu6 ? bound(false, 6.0f, 6.0f / 100.5f, -20) : 127;
+      const Bound rule = target.name == "onnxruntime" ? Bound::even_then_zero : Bound::away;
+      const int high = activation == Activation::relu6 ? bound(rule, 6.0f, 6.0f / 100.5f, -20) : 127;
       std::vector<std::int8_t> out(256);
       std::vector<std::uint32_t> pass(8);
       integer::clamp(x, p, out, pass.data());
@@ -229,6 +277,16 @@ TEST_CASE("element-wise operators refuse what does not fit", "[integer]") {
                     ContainsSubstring("too large for output scale 1"));
   CHECK_THROWS_WITH(integer::make_multiply(t, {16, 0}, {16, 0}, {1, 0}), ContainsSubstring("multiplier 256"));
   CHECK_THROWS_WITH(integer::make_multiply(t, {NAN, 0}, {16, 0}, {1, 0}), ContainsSubstring("mul: scale nan"));
+  for (const bool subtract : {false, true}) {
+    CHECK_THROWS_WITH(integer::make_add(targets::onnxruntime, {0x1p19f, 5}, {1, 0}, {1, 0}, subtract),
+                      ContainsSubstring("too large for output scale"));
+  }
+  // Measured: LiteRT makes 127 of a sum that is far below -128.
+  CHECK_NOTHROW(integer::make_add(t, {1, 0}, {256, 0}, {1, 0}));
+  CHECK_THROWS_WITH(integer::make_add(targets::litert_default, {1, 0}, {256, 0}, {1, 0}),
+                    ContainsSubstring("may leave int16"));
+  CHECK_THROWS_WITH(integer::make_add(targets::litert_default, {0x1p-11f, 0}, {128, -128}, {1, 0}),
+                    ContainsSubstring("may leave int16") && ContainsSubstring("scales 0.00048828125 and 128"));
   const auto p = integer::make_add(t, {1, 0}, {1, 0}, {1, 0});
   const auto a = Tensor<std::int8_t>::zeros({2, 3});
   std::vector<std::int8_t> out(6);

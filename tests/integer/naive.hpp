@@ -5,6 +5,7 @@
 #include <stet/core/tensor.hpp>
 #include <stet/core/window.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -88,6 +89,35 @@ inline double half_away(double v) {
   const double size = std::floor(std::fabs(v));
   const double rounded = std::fabs(v) - size >= 0.5 ? size + 1 : size;
   return v < 0 ? -rounded : rounded;
+}
+
+struct Scaled {
+  wide m = 0;
+  int e = 0;
+};
+/// v as an integer times a power of two.
+inline Scaled scaled(float v) {
+  int e = 0;
+  const float f = std::frexp(v, &e);
+  return {static_cast<wide>(static_cast<std::int64_t>(std::ldexp(static_cast<double>(f), 24))), e - 24};
+}
+/// m * 2^e rounded to 24 significant bits, half to even; no overflow, no subnormal numbers.
+inline float to_float(Scaled v) {
+  while (v.m >= power_of_two(25) || v.m <= -power_of_two(25)) {
+    int drop = 1;
+    while (v.m / power_of_two(drop) >= power_of_two(24) || v.m / power_of_two(drop) <= -power_of_two(24)) ++drop;
+    v = {divide_half_even(v.m, power_of_two(drop)), v.e + drop};
+  }
+  if (v.m >= power_of_two(24) || v.m <= -power_of_two(24)) v = {divide_half_even(v.m, 2), v.e + 1};
+  return static_cast<float>(std::ldexp(static_cast<double>(static_cast<std::int64_t>(v.m)), v.e));
+}
+/// a*b + c rounded once, from integers; a must be a small integer or a scale, exponents at most 60 apart.
+inline float fused(float a, float b, float c) {
+  const Scaled x = scaled(a), y = scaled(b), z = scaled(c);
+  if (x.m * y.m == 0) return c;
+  if (z.m == 0) return to_float({x.m * y.m, x.e + y.e});
+  const int e = std::min(x.e + y.e, z.e);
+  return to_float({x.m * y.m * power_of_two(x.e + y.e - e) + z.m * power_of_two(z.e - e), e});
 }
 
 /// Accumulators of a convolution; codes [O,kh,kw,I/g], x [N,H,W,I].

@@ -45,7 +45,7 @@ TEST_CASE("pools follow their rule on the taps inside the image", "[integer][bit
       std::vector<std::uint8_t> where(n);
       integer::max_pool(x, w, {-100, 100}, most, where);
       integer::max_pool(x, w, {-100, 100}, plain);
-      integer::average_pool(x, w, {-100, 100}, mean);
+      integer::average_pool(x, w, {.bounds = {-100, 100}}, mean);
       CHECK(most == plain);
       std::size_t i = 0;
       int wrong = 0;
@@ -70,6 +70,45 @@ TEST_CASE("pools follow their rule on the taps inside the image", "[integer][bit
       CHECK(wrong == 0);
     }
   }
+}
+
+TEST_CASE("ONNX Runtime's average pool sums reals in the order of the taps", "[integer][bits]") {
+  Rng rng(3);
+  int wrong = 0;
+  int separating = 0;
+  for (int repeat = 0; repeat < 60; ++repeat) {
+    for (const Case& c : cases) {
+      const auto x = naive::random_codes(rng, c.x);
+      const Window w = make_window("test", c.x[1], c.x[2], c.kernel, c.stride, c.dilation, c.padding);
+      const auto s = static_cast<float>(std::exp2(rng.uniform(-9, 2)));
+      const int z = rng.below(3) == 0 ? -128 : static_cast<int>(rng.below(256)) - 128;
+      const auto p = integer::make_average_pool(targets::onnxruntime, Activation::relu6, s, z);
+      std::vector<std::int8_t> mean(static_cast<std::size_t>(c.x[0] * w.h.out * w.w.out * c.x[3])), codes(mean.size());
+      integer::average_pool(x, w, p, mean);
+      integer::average_pool(x, w, {.bounds = p.bounds}, codes);
+      std::size_t i = 0;
+      for (std::int64_t b = 0; b < c.x[0]; ++b)
+        for (std::int64_t y = 0; y < w.h.out; ++y)
+          for (std::int64_t k = 0; k < w.w.out; ++k)
+            for (std::int64_t ch = 0; ch < c.x[3]; ++ch, ++i) {
+              volatile float sum = 0.0f;
+              int count = 0;
+              for_each_tap(c.x, w, y, k, [&](std::int64_t iy, std::int64_t ix, int) {
+                volatile float real = s * static_cast<float>(x[((b * c.x[1] + iy) * c.x[2] + ix) * c.x[3] + ch] - z);
+                sum = sum + real;
+                ++count;
+              });
+              volatile float average = sum / static_cast<float>(count);
+              volatile float steps = average / s;
+              volatile float code = steps + static_cast<float>(z + 128);
+              const int q = static_cast<int>(naive::half_even(static_cast<double>(code))) - 128;
+              wrong += mean[i] != std::clamp(q, p.bounds.lo, p.bounds.hi);
+              separating += mean[i] != codes[i];
+            }
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(separating > 1000);
 }
 
 TEST_CASE("mean follows the rule of the target", "[integer][bits]") {
@@ -97,7 +136,12 @@ TEST_CASE("mean follows the rule of the target", "[integer][bits]") {
           std::int64_t sum = 0;
           for (std::int64_t i = 0; i < n; ++i) sum += x[(b * n + i) * 21 + c];
           double code = 0;
-          if (t.name == "tflite_reference") {
+          if (t.name == "onnxruntime") {
+            volatile float step = s_out * static_cast<float>(n);
+            volatile float m = s_in / step;
+            volatile float real = static_cast<float>(sum - n * z_in) * m;
+            code = naive::half_even(static_cast<double>(real)) + z_out;
+          } else if (t.name != "litert_default") {
             auto m = naive::multiplier(static_cast<double>(s_in) / static_cast<double>(s_out));
             int floor_log2 = 0;
             while ((std::int64_t{2} << floor_log2) <= n) ++floor_log2;
@@ -132,7 +176,7 @@ TEST_CASE("pool bounds depend on the target and, for max pool, on the stride", "
   CHECK(integer::max_pool_bounds(targets::litert_default, Activation::relu6, s, 0, dense).hi == 2);
   CHECK(integer::max_pool_bounds(targets::litert_default, Activation::relu6, s, 0, sparse).hi == 3);
   CHECK(integer::max_pool_bounds(targets::tflite_reference, Activation::relu6, s, 0, dense).hi == 3);
-  CHECK(integer::average_pool_bounds(targets::litert_default, Activation::relu6, s, 0).hi == 3);
+  CHECK(integer::make_average_pool(targets::litert_default, Activation::relu6, s, 0).bounds.hi == 3);
 }
 
 TEST_CASE("pools and means refuse what does not fit", "[integer]") {

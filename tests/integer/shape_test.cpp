@@ -81,9 +81,14 @@ TEST_CASE("inputs become codes as the target does it", "[integer][bits]") {
     x[1] = -x[0];
     x[2] = std::numeric_limits<float>::max();
     x[3] = 0.0f;
-    std::vector<std::int8_t> away(x.size()), even(x.size());
+    x[4] = std::numeric_limits<float>::quiet_NaN();
+    std::vector<std::int8_t> away(x.size()), even(x.size()), divided(x.size());
     integer::quantize_input(InputRule::division_half_away, x, s, z, Grid::int8(), away);
     integer::quantize_input(InputRule::reciprocal_half_even, x, s, z, Grid::int8(), even);
+    integer::quantize_input(InputRule::division_half_even, x, s, z, Grid::int8(), divided);
+    for (const auto* codes : {&away, &even, &divided}) wrong += (*codes)[4] != -128;
+    x[4] = 0.0f;
+    for (auto* codes : {&away, &even, &divided}) (*codes)[4] = static_cast<std::int8_t>(z);
     for (std::size_t i = 0; i < x.size(); ++i) {
       volatile float quotient = x[i] / s;
       volatile float reciprocal = 1.0f / s;
@@ -91,6 +96,7 @@ TEST_CASE("inputs become codes as the target does it", "[integer][bits]") {
       const auto code = [z](double v) { return static_cast<int>(std::clamp(v + z, -128.0, 127.0)); };
       wrong += away[i] != code(naive::half_away(static_cast<double>(quotient)));
       wrong += even[i] != code(naive::half_even(static_cast<double>(product)));
+      wrong += divided[i] != code(naive::half_even(static_cast<double>(quotient)));
       differing += away[i] != even[i];
     }
   }

@@ -99,8 +99,8 @@ bool equal_constants(const IntegerModel& a, const IntegerModel& b) {
 }
 
 Recipe recipe_for(std::uint64_t seed) {
-  Recipe r = seed % 4 < 2 ? recipes::int8() : recipes::int8_per_tensor();
-  r.target = seed % 2 == 0 ? targets::litert_default : targets::tflite_reference;
+  Recipe r = seed / targets::all.size() % 2 == 0 ? recipes::int8() : recipes::int8_per_tensor();
+  r.target = targets::all[seed % targets::all.size()];
   if (seed % 5 == 0) r.weights.bits = 4;
   if (seed % 7 == 0) r.activation_bits = 5;
   return r;

@@ -58,8 +58,8 @@ class StepMaker {
     } else if (const auto* average = std::get_if<op::AveragePool>(&node_.op)) {
       const Window w = pool_window(average->size, average->stride, average->padding);
       const integer::QuantizedOutput y = output(Activation::none);
-      const integer::Bounds b = integer::average_pool_bounds(model_.target, Activation::none, y.scale, y.zero_point, y.grid);
-      run = [w, b, x = in(0), y = node_.output](auto& v) { integer::average_pool(at(v, x), w, b, at(v, y).edit()); };
+      const auto p = integer::make_average_pool(model_.target, Activation::none, y.scale, y.zero_point, y.grid);
+      run = [w, p, x = in(0), y = node_.output](auto& v) { integer::average_pool(at(v, x), w, p, at(v, y).edit()); };
     } else if (std::holds_alternative<op::Mean>(node_.op)) {
       run = mean();
     } else if (const auto* concat = std::get_if<op::Concat>(&node_.op)) {
@@ -92,6 +92,13 @@ class StepMaker {
       run = [p = integer::make_clamp(model_.target, output(clamp->activation)), x = in(0), y = node_.output](auto& v) {
         integer::clamp(at(v, x), p, at(v, y).edit());
       };
+    } else if (const auto* table = std::get_if<op::Lookup>(&node_.op)) {
+      require_shape(value(0).shape);
+      const integer::Quantized from = quantized(0);
+      const integer::QuantizedOutput to = output(Activation::none);
+      run = [t = integer::make_table(model_.target, {table->function, table->alpha, from.scale, from.zero_point, to.scale,
+                                                     to.zero_point, to.grid}),
+             x = in(0), y = node_.output](auto& v) { integer::lookup(at(v, x), t, at(v, y).edit()); };
     } else {
       fail(Errc::unsupported, "engine: {} has an operator that cannot stand here", node_.name);
     }

@@ -27,6 +27,10 @@ inline std::int32_t bound_code(ClampRule rule, float value, float scale, std::in
     const float steps = std::clamp(round_half_away(value / scale), -1024.0f, 1024.0f);
     return zero_point + static_cast<std::int32_t>(steps);
   }
+  if (rule == ClampRule::half_even_then_zero) {
+    const float steps = std::clamp(round_half_even(value / scale), -1024.0f, 1024.0f);
+    return zero_point + static_cast<std::int32_t>(steps);
+  }
   const float code = std::clamp(value / scale + static_cast<float>(zero_point), -128.0f, 127.0f);
   return static_cast<std::int32_t>(round_half_even(code));
 }
@@ -35,11 +39,12 @@ inline std::int32_t bound_code(ClampRule rule, float value, float scale, std::in
 
 /// Codes that bound the output of an operator with this activation.
 /// Formula:   relu: lo = code(0); relu6: lo = code(0), hi = code(6); both cut to the grid
-/// Rounding:  half_away: z + round(v/s), half away from zero; half_even: round(v/s + z), half to even; all in float
+/// Rounding:  half_away: z + round(v/s), half away from zero; half_even: round(v/s + z), half to even;
+///            half_even_then_zero: z + round(v/s), half to even; all in float
 /// Errors:    Errc::range if the scale is not positive and finite, the grid does not fit int8, or the zero point lies
 ///            outside int8
 /// Source:    LiteRT kernels/kernel_util.cc, CalculateActivationRangeQuantized;
-///            XNNPACK requantization.h, xnn_qs8_quantize
+///            XNNPACK requantization.h, xnn_qs8_quantize; ONNX QuantizeLinear
 inline Bounds clamp_bounds(ClampRule rule, Activation activation, float scale, std::int32_t zero_point,
                            Grid grid = Grid::int8()) {
   require(std::isfinite(scale) && scale > 0.0f, Errc::range, "clamp_bounds: scale is {}, must be positive and finite",

@@ -2,14 +2,11 @@
 // Element-wise arithmetic on codes: add, subtract, multiply and clamp, as the target does them.
 
 #include <stet/core/bits.hpp>
-#include <stet/core/rounding.hpp>
-#include <stet/integer/clamp.hpp>
 #include <stet/integer/codes.hpp>
+#include <stet/integer/elementwise_parameters.hpp>
 #include <stet/integer/kernel/blocks.hpp>
 #include <stet/integer/kernel/elements.hpp>
 #include <stet/integer/kernel/isa.hpp>
-#include <stet/integer/multiplier.hpp>
-#include <stet/integer/target.hpp>
 
 #include <algorithm>
 #include <array>
@@ -19,139 +16,6 @@
 #include <span>
 
 namespace stet::integer {
-
-/// Scale and zero point of a tensor.
-struct Quantized {
-  float scale = 1.0f;
-  std::int32_t zero_point = 0;
-};
-
-/// Scale, zero point, activation and grid of a result.
-struct QuantizedOutput {
-  float scale = 1.0f;
-  std::int32_t zero_point = 0;
-  Activation activation = Activation::none;
-  Grid grid = Grid::int8();
-};
-
-/// Everything that adds or subtracts two tensors, resolved. Made by make_add.
-struct AddParameters {
-  AddRule rule = AddRule::three_roundings;
-  bool subtract = false;
-  bool relu = false;
-  std::int32_t z1 = 0, z2 = 0, z_out = 0;
-  Bounds bounds{};
-  QuantizedMultiplier m1{}, m2{}, m_out{};    ///< of three_roundings
-  std::int32_t f1 = 0, f2 = 0, constant = 0;  ///< of xnnpack: (f1*q1 + f2*q2 + constant + 2^(shift-1)) >> shift
-  int shift = 0;
-};
-
-/// Everything that multiplies two tensors, resolved. Made by make_multiply.
-struct MultiplyParameters {
-  MultiplyRule rule = MultiplyRule::double_rounding;
-  bool relu = false;
-  std::int32_t z1 = 0, z2 = 0, z_out = 0;
-  Bounds bounds{};
-  QuantizedMultiplier m{};  ///< of double_rounding
-  float scale = 0.0f;       ///< of xnnpack
-};
-
-/// Everything that clamps codes under a shared scale. Made by make_clamp.
-struct ClampParameters {
-  bool relu = false;
-  std::int32_t zero_point = 0;
-  Bounds bounds{};
-};
-
-namespace detail {
-
-inline void require_scales(const char* op, const Quantized& a, const Quantized& b, const QuantizedOutput& y) {
-  for (const float s : {a.scale, b.scale, y.scale}) {
-    require(std::isfinite(s) && s > 0.0f, Errc::range, "{}: scale {} must be positive and finite", op, s);
-  }
-  for (const std::int32_t z : {a.zero_point, b.zero_point, y.zero_point}) {
-    require(z >= -128 && z <= 127, Errc::range, "{}: zero point {} lies outside int8", op, z);
-  }
-}
-
-}  // namespace detail
-
-/// Resolves an addition, or a subtraction q1 - q2.
-/// Formula:   three_roundings: t = 2*max(s1,s2); m1 = s1/t, m2 = s2/t, m_out = t/(2^20*s_out) in double;
-///            xnnpack: r_i = s_i/s_out in float, shift = 20 - floor(log2(max r)), f_i = round(r_i * 2^shift)
-/// Rounding:  f_i half to even; bounds half_away for three_roundings, half_even for xnnpack
-/// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if 2*max(s1,s2) >= 2^20*s_out, where the
-///            reference kernel aborts
-/// Source:    LiteRT kernels/add.cc, sub.cc; XNNPACK microparams-init.c, xnn_init_qs8_add_minmax_scalar_params
-inline AddParameters make_add(const Target& target, Quantized a, Quantized b, QuantizedOutput y,
-                              bool subtract = false) {
-  const char* op = subtract ? "sub" : "add";
-  detail::require_scales(op, a, b, y);
-  AddParameters p;
-  p.subtract = subtract;
-  p.relu = y.activation != Activation::none;
-  p.z1 = a.zero_point;
-  p.z2 = b.zero_point;
-  p.z_out = y.zero_point;
-  const float r1 = a.scale / y.scale;
-  const float r2 = b.scale / y.scale;
-  const auto delegated = [](float r) { return r >= 0x1p-10f && r < 0x1p8f; };
-  if (target.add == AddRule::xnnpack && delegated(r1) && delegated(r2)) {
-    p.rule = AddRule::xnnpack;
-    p.shift = 20 - std::ilogb(std::max(r1, r2));
-    p.f1 = static_cast<std::int32_t>(round_half_even(std::ldexp(r1, p.shift)));
-    p.f2 = static_cast<std::int32_t>(round_half_even(std::ldexp(r2, p.shift)));
-    if (subtract) p.f2 = -p.f2;
-    p.constant = -p.f1 * p.z1 - p.f2 * p.z2;
-  } else {
-    const double larger = 2.0 * static_cast<double>(std::max(a.scale, b.scale));
-    const double m_out = larger / (0x1p20 * static_cast<double>(y.scale));
-    require(
-        m_out < 1.0, Errc::unsupported,
-        "{}: input scales {} and {} are too large for output scale {}; twice the larger must be below 2^20 times it",
-        op, a.scale, b.scale, y.scale);
-    p.rule = AddRule::three_roundings;
-    p.m1 = quantize_multiplier(static_cast<double>(a.scale) / larger);
-    p.m2 = quantize_multiplier(static_cast<double>(b.scale) / larger);
-    p.m_out = quantize_multiplier(m_out);
-  }
-  const ClampRule clamp = p.rule == AddRule::xnnpack ? ClampRule::half_even : ClampRule::half_away;
-  p.bounds = clamp_bounds(clamp, y.activation, y.scale, y.zero_point, y.grid);
-  return p;
-}
-
-/// Resolves a multiplication.
-/// Formula:   m = s1*s2/s_out in float from left to right
-/// Rounding:  bounds half_away for double_rounding, half_even for xnnpack
-/// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if m >= 256
-/// Source:    LiteRT kernels/mul.cc; XNNPACK microparams-init.c, xnn_init_qs8_mul_minmax_fp32_scalar_params
-inline MultiplyParameters make_multiply(const Target& target, Quantized a, Quantized b, QuantizedOutput y) {
-  detail::require_scales("mul", a, b, y);
-  MultiplyParameters p;
-  p.relu = y.activation != Activation::none;
-  p.z1 = a.zero_point;
-  p.z2 = b.zero_point;
-  p.z_out = y.zero_point;
-  const float m = rounded_product(a.scale, b.scale) / y.scale;
-  require(m < 0x1p8f, Errc::unsupported, "mul: multiplier {} must be below 256; raise the output scale {}", m, y.scale);
-  if (target.multiply == MultiplyRule::xnnpack && m >= 0x1p-16f) {
-    p.rule = MultiplyRule::xnnpack;
-    p.scale = m;
-  } else {
-    p.rule = MultiplyRule::double_rounding;
-    p.m = quantize_multiplier(static_cast<double>(m));
-  }
-  const ClampRule clamp = p.rule == MultiplyRule::xnnpack ? ClampRule::half_even : ClampRule::half_away;
-  p.bounds = clamp_bounds(clamp, y.activation, y.scale, y.zero_point, y.grid);
-  return p;
-}
-
-/// Resolves an activation that is an operator of its own, whose input and output share scale and zero point.
-/// Errors:    Errc::range as clamp_bounds
-inline ClampParameters make_clamp(const Target& target, QuantizedOutput y) {
-  return {y.activation != Activation::none, y.zero_point,
-          clamp_bounds(target.activation_clamp, y.activation, y.scale, y.zero_point, y.grid)};
-}
 
 namespace detail {
 
@@ -267,6 +131,35 @@ struct XnnpackMultiply {
   }
 };
 
+// The code + 128 is round(fma(q1+128, k1, fma(q2+128, k2, offset))); positive sums are those above the zero point.
+struct FusedAdd {
+  AddParameters p;
+  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+    element::fused_sum(q1, p.k1, q2, p.k2, p.offset, static_cast<float>(p.z_out + 128), value, sum);
+  }
+};
+
+struct DequantizedAdd {
+  AddParameters p;
+  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+    Block32 a, b;
+    element::affine(q1, 1, -p.z1, a);
+    element::affine(q2, 1, -p.z2, b);
+    kernel::dequantized_sum(a, p.k1, b, p.k2, p.step, value, sum);
+  }
+};
+
+struct MultiplyWithZeroPoint {
+  MultiplyParameters p;
+  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+    Block32 a, b;
+    element::affine(q1, 1, -p.z1, a);
+    element::affine(q2, 1, -p.z2, b);
+    element::times(a, b, sum);
+    kernel::scaled_with_offset(sum, p.scale, p.z_out + 128, value);
+  }
+};
+
 // Standalone activation: the second operand is not looked at.
 struct ClampRuleOfCodes {
   struct {
@@ -331,31 +224,42 @@ void run_binary(const char* op, const Codes& a, const Codes& b, const Rule& rule
 /// Adds or subtracts codes.
 /// Formula:   three_roundings: clamp(D(D((q1-z1)*2^20, m1) + D((q2-z2)*2^20, m2), m_out) + z), D = double_rounding;
 ///            xnnpack: clamp(((f1*q1 + f2*q2 + constant + 2^(shift-1)) >> shift) + z);
+///            float_fused: clamp(round(fma(q1+128, k1, fma(q2+128, k2, offset))) - 128);
+///            dequantized: clamp(round((k1*(q1-z1) + k2*(q2-z2)) / step) + z), each operation rounded to float;
 ///            pass = (not relu or the sum before the last rounding > 0) and lo <= unclamped code <= hi
 /// Shapes:    a and b of one shape, or broadcasting -> out of the joint shape, pass [ceil(n/32)] words if wanted
 /// Errors:    Errc::shape if the shapes do not broadcast or out has another size
 inline void add(const Codes& a, const Codes& b, const AddParameters& p, std::span<std::int8_t> out,
                 std::uint32_t* pass = nullptr) {
   const char* op = p.subtract ? "sub" : "add";
-  if (p.rule == AddRule::xnnpack) {
-    loops::run_binary(op, a, b, loops::XnnpackAdd{p}, out, pass);
-  } else {
-    loops::run_binary(op, a, b, loops::ThreeRoundings{p}, out, pass);
+  switch (p.rule) {
+    case AddRule::three_roundings:
+      return loops::run_binary(op, a, b, loops::ThreeRoundings{p}, out, pass);
+    case AddRule::xnnpack:
+      return loops::run_binary(op, a, b, loops::XnnpackAdd{p}, out, pass);
+    case AddRule::float_fused:
+      return loops::run_binary(op, a, b, loops::FusedAdd{p}, out, pass);
+    case AddRule::dequantized:
+      return loops::run_binary(op, a, b, loops::DequantizedAdd{p}, out, pass);
   }
 }
 
 /// Multiplies codes.
-/// Formula:   clamp(round((q1-z1)*(q2-z2) * m) + z);
+/// Formula:   clamp(round((q1-z1)*(q2-z2) * m) + z); float_with_zero_point: clamp(round(product * m + (z+128)) - 128);
 ///            pass = (not relu or (q1-z1)*(q2-z2) > 0) and lo <= unclamped code <= hi
 /// Shapes:    a and b of one shape, or broadcasting -> out of the joint shape, pass [ceil(n/32)] words if wanted
-/// Rounding:  double_rounding: twice, half up then half away; xnnpack: half to even on the float product
+/// Rounding:  double_rounding: twice, half up then half away; xnnpack, float_with_zero_point: float, then half to even
 /// Errors:    Errc::shape if the shapes do not broadcast or out has another size
 inline void multiply(const Codes& a, const Codes& b, const MultiplyParameters& p, std::span<std::int8_t> out,
                      std::uint32_t* pass = nullptr) {
-  if (p.rule == MultiplyRule::xnnpack) {
-    loops::run_binary("mul", a, b, loops::XnnpackMultiply{p}, out, pass);
-  } else {
-    loops::run_binary("mul", a, b, loops::DoubleRoundingMultiply{p}, out, pass);
+  switch (p.rule) {
+    case MultiplyRule::xnnpack:
+      return loops::run_binary("mul", a, b, loops::XnnpackMultiply(p), out, pass);
+    case MultiplyRule::float_with_zero_point:
+      return loops::run_binary("mul", a, b, loops::MultiplyWithZeroPoint{p}, out, pass);
+    case MultiplyRule::double_rounding:
+    case MultiplyRule::double_rounding_double:
+      return loops::run_binary("mul", a, b, loops::DoubleRoundingMultiply{p}, out, pass);
   }
 }
 

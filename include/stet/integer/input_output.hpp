@@ -14,12 +14,12 @@
 namespace stet::integer {
 
 /// Makes codes of real inputs.
-/// Formula:   division_half_away: clamp(round(x/s) + z); reciprocal_half_even: clamp(round(x*(1/s)) + z); in float
+/// Formula:   divisions: clamp(round(x/s) + z); reciprocal_half_even: clamp(round(x*(1/s)) + z); in float
 /// Shapes:    x and codes of one size
 /// Rounding:  as named; NaN becomes the lowest code
 /// Errors:    Errc::shape if the sizes differ; Errc::range if the scale is not positive and finite, or the grid or zero
 ///            point lie outside int8
-/// Source:    LiteRT kernels/internal/reference/quantize.h; XNNPACK f32-qs8-vcvt
+/// Source:    LiteRT kernels/internal/reference/quantize.h; XNNPACK f32-qs8-vcvt; ONNX QuantizeLinear
 inline void quantize_input(InputRule rule, std::span<const float> x, float scale, std::int32_t zero_point, Grid grid,
                            std::span<std::int8_t> codes) {
   require(x.size() == codes.size(), Errc::shape, "quantize_input: {} reals, but memory for {} codes", x.size(),
@@ -46,6 +46,11 @@ inline void quantize_input(InputRule rule, std::span<const float> x, float scale
         const float part = v - static_cast<float>(whole);  // exact
         const std::int32_t away = static_cast<std::int32_t>(part >= 0.5f) - static_cast<std::int32_t>(part <= -0.5f);
         to[i] = static_cast<std::int8_t>(whole + away + zero_point);
+      });
+    } else if (rule == InputRule::division_half_even) {
+      lanes(chunk.size(), [&](std::int64_t i) {
+        const float v = cut(from[i] / scale);
+        to[i] = static_cast<std::int8_t>(static_cast<std::int32_t>(round_half_even_small(v)) + zero_point);
       });
     } else {
       lanes(chunk.size(), [&](std::int64_t i) {

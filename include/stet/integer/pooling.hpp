@@ -1,12 +1,14 @@
 #pragma once
 // Pooling of codes: maximum and average over windows; scale and zero point stay.
 
+#include <stet/core/rounding.hpp>
 #include <stet/core/window.hpp>
 #include <stet/integer/clamp.hpp>
 #include <stet/integer/codes.hpp>
 #include <stet/integer/target.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -24,10 +26,20 @@ inline Bounds max_pool_bounds(const Target& target, Activation activation, float
                       grid);
 }
 
-/// Bounds of an average pool.
-inline Bounds average_pool_bounds(const Target& target, Activation activation, float scale, std::int32_t zero_point,
-                                  Grid grid = Grid::int8()) {
-  return clamp_bounds(target.average_pool_clamp, activation, scale, zero_point, grid);
+/// Everything that averages windows, resolved. Made by make_average_pool.
+struct AveragePoolParameters {
+  AveragePoolRule rule = AveragePoolRule::codes_half_away;
+  float scale = 1.0f;
+  std::int32_t zero_point = 0;
+  Bounds bounds{};
+};
+
+/// Resolves an average pool, whose input and output share scale and zero point.
+/// Errors:    Errc::range as clamp_bounds
+inline AveragePoolParameters make_average_pool(const Target& target, Activation activation, float scale,
+                                               std::int32_t zero_point, Grid grid = Grid::int8()) {
+  return {target.average_pool, scale, zero_point,
+          clamp_bounds(target.average_pool_clamp, activation, scale, zero_point, grid)};
 }
 
 namespace detail {
@@ -137,34 +149,59 @@ inline void max_pool(const Codes& x, const Window& w, Bounds bounds, std::span<s
                           });
 }
 
+namespace detail {
+
+// The mean of n reals summed in tap order, as the code that DequantizeLinear, AveragePool and QuantizeLinear make of it.
+inline std::int32_t requantized_mean(float sum, std::int32_t count, const AveragePoolParameters& p) {
+  const float steps = std::clamp(sum / static_cast<float>(count) / p.scale, -1024.0f, 1024.0f);
+  return static_cast<std::int32_t>(round_half_even(steps + static_cast<float>(p.zero_point + 128))) - 128;
+}
+
+}  // namespace detail
+
 /// Averages the codes of each window.
-/// Formula:   y = clamp(round(sum of q / count), lo, hi) over the taps inside the image
+/// Formula:   codes_half_away: y = clamp(round(sum of q / count), lo, hi) over the taps inside the image;
+///            dequantized: y = clamp(round(sum of s*(q-z) / count / s + (z+128)) - 128), each operation rounded to float
 /// Shapes:    x [N,H,W,C] -> out [N,H',W',C]
-/// Rounding:  half away from zero, on raw codes
+/// Rounding:  codes_half_away: half away from zero, on raw codes; dequantized: half to even, the sum in tap order
 /// Errors:    Errc::shape if the window does not fit x, a window lies in the padding only, or out has another size
-/// Source:    LiteRT reference/integer_ops/pooling.h
-inline void average_pool(const Codes& x, const Window& w, Bounds bounds, std::span<std::int8_t> out) {
+/// Source:    LiteRT reference/integer_ops/pooling.h; ONNX Runtime contrib_ops/cpu/quantization/qlinear_pool.cc
+inline void average_pool(const Codes& x, const Window& w, const AveragePoolParameters& p, std::span<std::int8_t> out) {
   const std::int64_t channels = x.shape().back();
   require(w.taps() < (std::int64_t{1} << 23), Errc::range, "average_pool: {} taps can overflow int32", w.taps());
+  std::array<float, 256> real{};
+  for (int q = -128; q < 128; ++q) {
+    real[static_cast<std::size_t>(q + 128)] = rounded_product(p.scale, static_cast<float>(q - p.zero_point));
+  }
   constexpr int width = 16;
   detail::for_each_window(
       "average_pool", x, w, out.size(),
       [&](const std::int8_t* corner, detail::Taps ys, detail::Taps xs, std::int64_t element) {
         const auto count = static_cast<std::int32_t>((ys.last - ys.first) * (xs.last - xs.first));
-        const auto some = [&](std::int64_t c, auto n) {
-          std::int32_t sum[width];
+        const auto sum_taps = [&](std::int64_t c, auto n, auto* sum, auto&& term) {
           for (int j = 0; j < n; ++j) sum[j] = 0;
           for (std::int64_t ky = ys.first; ky < ys.last; ++ky) {
             for (std::int64_t kx = xs.first; kx < xs.last; ++kx) {
               const std::int8_t* from = corner + (ky * w.h.dilation * w.w.in + kx * w.w.dilation) * channels + c;
-              for (int j = 0; j < n; ++j) sum[j] += from[j];
+              for (int j = 0; j < n; ++j) sum[j] += term(from[j]);
             }
           }
+        };
+        const auto some = [&](std::int64_t c, auto n) {
           std::int8_t* to = out.data() + element + c;
-          for (int j = 0; j < n; ++j) {
-            const std::int32_t mean = sum[j] > 0 ? (sum[j] + count / 2) / count : (sum[j] - count / 2) / count;
-            to[j] = static_cast<std::int8_t>(std::clamp(mean, bounds.lo, bounds.hi));
+          std::int32_t mean[width];
+          if (p.rule == AveragePoolRule::codes_half_away) {
+            std::int32_t sum[width];
+            sum_taps(c, n, sum, [](std::int8_t q) { return std::int32_t{q}; });
+            for (int j = 0; j < n; ++j) {
+              mean[j] = sum[j] > 0 ? (sum[j] + count / 2) / count : (sum[j] - count / 2) / count;
+            }
+          } else {
+            float sum[width];
+            sum_taps(c, n, sum, [&](std::int8_t q) { return real[static_cast<std::size_t>(q + 128)]; });
+            for (int j = 0; j < n; ++j) mean[j] = detail::requantized_mean(sum[j], count, p);
           }
+          for (int j = 0; j < n; ++j) to[j] = static_cast<std::int8_t>(std::clamp(mean[j], p.bounds.lo, p.bounds.hi));
         };
         std::int64_t c = 0;
         for (; c + width <= channels; c += width) some(c, std::integral_constant<int, width>());

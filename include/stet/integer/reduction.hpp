@@ -22,17 +22,19 @@ struct MeanParameters {
   std::int64_t count = 0;  ///< elements of one mean
   std::int32_t z_in = 0, z_out = 0;
   Bounds bounds{};
-  QuantizedMultiplier m{};            ///< of integer
-  float scale = 0.0f, offset = 0.0f;  ///< of float_half_even
+  QuantizedMultiplier m{};  ///< of integer
+  float scale = 0.0f;       ///< of both float rules
+  float offset = 0.0f;      ///< of float_half_even
 };
 
 /// Resolves a mean of `count` codes, as MEAN with keep_dims = false.
 /// Formula:   integer: (M, e) of (double)s_in/s_out, h = min(floor(log2 n), 32, 31 + e), M' = floor(M*2^h / n),
 ///            e' = e - h;
-///            float: m = (s_in/s_out)*(1/n), z' = z_out - float(n*z_in)*m, each operation rounded to float
+///            float_half_even: m = (s_in/s_out)*(1/n), z' = z_out - float(n*z_in)*m, each operation rounded to float;
+///            float_centred: m = s_in/(s_out*n), each operation rounded to float
 /// Errors:    Errc::range if a scale or zero point is none or the count is not in [1, 2^23); Errc::unsupported if
 ///            s_in/s_out >= 256
-/// Source:    LiteRT reference/reduce.h; XNNPACK operators/reduce-nd.c
+/// Source:    LiteRT reference/reduce.h; XNNPACK operators/reduce-nd.c; ONNX Runtime core/mlas/lib/qlgavgpool.cpp
 inline MeanParameters make_mean(const Target& target, float s_in, std::int32_t z_in, float s_out, std::int32_t z_out,
                                 std::int64_t count, Grid grid = Grid::int8()) {
   for (const float s : {s_in, s_out}) {
@@ -58,6 +60,8 @@ inline MeanParameters make_mean(const Target& target, float s_in, std::int32_t z
     const int shift = std::min({log2, 32, 31 + m.shift});
     p.m.multiplier = static_cast<std::int32_t>((std::int64_t{m.multiplier} << shift) / count);
     p.m.shift = m.shift - shift;
+  } else if (target.mean == MeanRule::float_centred) {
+    p.scale = s_in / rounded_product(s_out, static_cast<float>(count));
   } else {
     const float inverse = 1.0f / static_cast<float>(count);
     p.scale = rounded_product(s_in / s_out, inverse);
@@ -67,7 +71,8 @@ inline MeanParameters make_mean(const Target& target, float s_in, std::int32_t z
 }
 
 /// Takes the mean of each channel.
-/// Formula:   integer: clamp(double_rounding(sum - n*z_in, M', e') + z_out); float: clamp(round(float(sum)*m + z'))
+/// Formula:   integer: clamp(double_rounding(sum - n*z_in, M', e') + z_out);
+///            float_half_even: clamp(round(float(sum)*m + z')); float_centred: clamp(round(float(sum - n*z_in)*m) + z_out)
 /// Shapes:    x [N,H,W,C] -> out [N,C]
 /// Rounding:  integer: twice, half up then half away; float: product and sum each to float, then half to even
 /// Errors:    Errc::shape if x is not [N,H,W,C] with H*W the resolved count or out has another size
@@ -94,9 +99,12 @@ inline void mean(const Codes& x, const MeanParameters& p, std::span<std::int8_t>
       for (std::int64_t c = 0; c < channels; ++c) {
         const std::int32_t sum = sums[static_cast<std::size_t>(c)];
         std::int32_t code = 0;
+        const auto centred = static_cast<std::int32_t>(sum - p.count * p.z_in);
         if (p.rule == MeanRule::integer) {
-          const auto centred = static_cast<std::int32_t>(sum - p.count * p.z_in);
           code = std::clamp(double_rounding(centred, p.m), -1024, 1024) + p.z_out;
+        } else if (p.rule == MeanRule::float_centred) {
+          const float real = std::clamp(static_cast<float>(centred) * p.scale, -1024.0f, 1024.0f);
+          code = static_cast<std::int32_t>(round_half_even(real)) + p.z_out;
         } else {
           const float real = rounded_product(static_cast<float>(sum), p.scale) + p.offset;
           code = static_cast<std::int32_t>(round_half_even(std::clamp(real, -1024.0f, 1024.0f)));

@@ -4,6 +4,7 @@
 #include <stet/core/error.hpp>
 
 #include <array>
+#include <string>
 #include <string_view>
 
 namespace stet {
@@ -12,44 +13,74 @@ namespace integer {
 
 /// How accumulators of a convolution, depthwise convolution or linear layer become codes.
 enum class Requantization {
-  double_rounding,   ///< integer multiplier from (double)s_x*s_w/s_y, two roundings
-  half_away_double,  ///< round((double)acc * m), m = (double)s_x*s_w/s_y, half away from zero
-  float_half_even    ///< float(acc) * m, m = (s_x*s_w)/s_y in float from left to right, half to even
+  double_rounding,               ///< integer multiplier from (double)s_x*s_w/s_y, two roundings
+  half_away_double,              ///< round((double)acc * m), m = (double)s_x*s_w/s_y, half away from zero
+  float_half_even,               ///< float(acc) * m, m = (s_x*s_w)/s_y in float from left to right, half to even
+  double_rounding_float_product  ///< as double_rounding, but one scale for all channels is multiplied with s_x in float
 };
 
 /// How the bounds of a fused activation become codes.
 enum class ClampRule {
-  half_away,  ///< z + round(v/s), half away from zero
-  half_even   ///< round(v/s + z), half to even
+  half_away,           ///< z + round(v/s), half away from zero
+  half_even,           ///< round(v/s + z), half to even
+  half_even_then_zero  ///< round(v/s) + z, half to even: QuantizeLinear of the bound
 };
 
 /// How two tensors are added or subtracted.
 enum class AddRule {
   three_roundings,  ///< both inputs at 2^20 to the doubled larger scale, then to the output scale
-  xnnpack  ///< 21-bit multipliers and one rounding where both s_i/s_y are in [2^-10, 2^8), else three_roundings
+  xnnpack,      ///< 21-bit multipliers and one rounding where both s_i/s_y are in [2^-10, 2^8), else three_roundings
+  float_fused,  ///< two fused multiply-adds in float on unsigned codes, half to even
+  dequantized   ///< real values in float, their sum divided by s_y, half to even
 };
 
 /// How two tensors are multiplied.
 enum class MultiplyRule {
-  double_rounding,  ///< integer multiplier from s_1*s_2/s_y in float, two roundings
-  xnnpack           ///< float(product) * m, half to even, where m is in [2^-16, 2^8), else double_rounding
+  double_rounding,         ///< integer multiplier from s_1*s_2/s_y in float, two roundings
+  xnnpack,                 ///< float(product) * m, half to even, where m is in [2^-16, 2^8), else double_rounding
+  double_rounding_double,  ///< as double_rounding, with s_1*s_2/s_y in double
+  float_with_zero_point    ///< float(product) * m + unsigned z in float, half to even
 };
 
 /// How a mean over height and width is taken.
 enum class MeanRule {
-  integer,         ///< sum - n*z with the multiplier divided by n in integers, two roundings
-  float_half_even  ///< float(sum)*m + z', m = (s_x/s_y)*(1/n) in float, half to even
+  integer,          ///< sum - n*z with the multiplier divided by n in integers, two roundings
+  float_half_even,  ///< float(sum)*m + z', m = (s_x/s_y)*(1/n) in float, half to even
+  float_centred     ///< float(sum - n*z)*m, m = s_x/(s_y*n) in float, half to even
 };
 
 /// How an average pool divides.
 enum class AveragePoolRule {
-  codes_half_away  ///< sum of the codes inside the image divided by their count, half away from zero
+  codes_half_away,  ///< sum of the codes inside the image divided by their count, half away from zero
+  dequantized       ///< real values summed in float in the order of the taps, /count, /s + unsigned z, half to even
+};
+
+/// How sigmoid and tanh become a table of codes: f(s_x*(q - z_x)) in float, then
+enum class FunctionRule {
+  reciprocal_half_away,  ///< round(f*(1/s_y)) + z, half away from zero
+  reciprocal_half_even,  ///< round(f*(1/s_y) + z), half to even; sigmoid in double
+  division_half_even,    ///< round(f/s_y) + z, half to even
+  none                   ///< no verified rule: prepare refuses the operator
+};
+
+/// How a leaky ReLU becomes a table of codes.
+enum class LeakyReluRule {
+  double_rounding,    ///< an integer multiplier for each sign, two roundings
+  xnnpack,            ///< 8-bit fractions and one rounding where both are in [2^-8, 2^7], else double_rounding
+  division_half_even  ///< round(f/s_y) + z in float, half to even
+};
+
+/// How a hard swish becomes a table of codes.
+enum class HardSwishRule {
+  fixed_point,        ///< 16-bit fixed point
+  division_half_even  ///< round(f/s_y) + z in float, half to even
 };
 
 /// How real inputs become codes.
 enum class InputRule {
-  division_half_away,   ///< round(x/s) + z, half away from zero
-  reciprocal_half_even  ///< round(x*(1/s)) + z, half to even
+  division_half_away,    ///< round(x/s) + z, half away from zero
+  reciprocal_half_even,  ///< round(x*(1/s)) + z, half to even
+  division_half_even     ///< round(x/s) + z, half to even
 };
 
 }  // namespace integer
@@ -59,7 +90,7 @@ struct Target {
   std::string_view name, runtime, version;
   integer::Requantization convolution, depthwise, linear;
   integer::ClampRule weighted_clamp;  ///< of convolution, depthwise and linear
-  integer::AddRule add;               ///< of ADD and SUB; their clamp goes with the path that is taken
+  integer::AddRule add, subtract;     ///< their clamp goes with the path that is taken
   integer::MultiplyRule multiply;     ///< its clamp goes with the path that is taken
   integer::MeanRule mean;
   integer::AveragePoolRule average_pool;
@@ -68,6 +99,9 @@ struct Target {
   integer::ClampRule max_pool_sparse_clamp;  ///< where it is larger in height or width
   integer::ClampRule activation_clamp;       ///< of RELU and RELU6 as operators of their own
   integer::InputRule input;
+  integer::FunctionRule sigmoid, tanh;
+  integer::LeakyReluRule leaky_relu;
+  integer::HardSwishRule hard_swish;
   friend constexpr bool operator==(const Target&, const Target&) = default;
 };
 
@@ -83,6 +117,7 @@ inline constexpr Target tflite_reference{
     .linear = integer::Requantization::half_away_double,
     .weighted_clamp = integer::ClampRule::half_away,
     .add = integer::AddRule::three_roundings,
+    .subtract = integer::AddRule::three_roundings,
     .multiply = integer::MultiplyRule::double_rounding,
     .mean = integer::MeanRule::integer,
     .average_pool = integer::AveragePoolRule::codes_half_away,
@@ -91,6 +126,10 @@ inline constexpr Target tflite_reference{
     .max_pool_sparse_clamp = integer::ClampRule::half_away,
     .activation_clamp = integer::ClampRule::half_away,
     .input = integer::InputRule::division_half_away,
+    .sigmoid = integer::FunctionRule::reciprocal_half_away,
+    .tanh = integer::FunctionRule::reciprocal_half_away,
+    .leaky_relu = integer::LeakyReluRule::double_rounding,
+    .hard_swish = integer::HardSwishRule::fixed_point,
 };
 
 /// What LiteRT runs by default on x86-64: XNNPACK, and the builtin kernels for what it leaves over.
@@ -103,6 +142,7 @@ inline constexpr Target litert_default{
     .linear = integer::Requantization::float_half_even,
     .weighted_clamp = integer::ClampRule::half_even,
     .add = integer::AddRule::xnnpack,
+    .subtract = integer::AddRule::xnnpack,
     .multiply = integer::MultiplyRule::xnnpack,
     .mean = integer::MeanRule::float_half_even,
     .average_pool = integer::AveragePoolRule::codes_half_away,
@@ -111,10 +151,66 @@ inline constexpr Target litert_default{
     .max_pool_sparse_clamp = integer::ClampRule::half_away,
     .activation_clamp = integer::ClampRule::half_away,
     .input = integer::InputRule::reciprocal_half_even,
+    .sigmoid = integer::FunctionRule::reciprocal_half_even,
+    .tanh = integer::FunctionRule::reciprocal_half_even,
+    .leaky_relu = integer::LeakyReluRule::xnnpack,
+    .hard_swish = integer::HardSwishRule::fixed_point,
+};
+
+/// ONNX Runtime's CPU provider on x86-64 with all graph optimizations, for models in QDQ form whose activations are
+/// uint8: code + 128, zero point + 128. Fused activations and narrower grids are a Clip on codes.
+inline constexpr Target onnxruntime{
+    .name = "onnxruntime",
+    .runtime = "ONNX Runtime, CPU on x86-64",
+    .version = "1.32",
+    .convolution = integer::Requantization::float_half_even,
+    .depthwise = integer::Requantization::float_half_even,
+    .linear = integer::Requantization::float_half_even,
+    .weighted_clamp = integer::ClampRule::half_even_then_zero,
+    .add = integer::AddRule::float_fused,
+    .subtract = integer::AddRule::dequantized,
+    .multiply = integer::MultiplyRule::float_with_zero_point,
+    .mean = integer::MeanRule::float_centred,
+    .average_pool = integer::AveragePoolRule::dequantized,
+    .average_pool_clamp = integer::ClampRule::half_even_then_zero,
+    .max_pool_clamp = integer::ClampRule::half_even_then_zero,
+    .max_pool_sparse_clamp = integer::ClampRule::half_even_then_zero,
+    .activation_clamp = integer::ClampRule::half_even_then_zero,
+    .input = integer::InputRule::division_half_even,
+    .sigmoid = integer::FunctionRule::division_half_even,
+    .tanh = integer::FunctionRule::division_half_even,
+    .leaky_relu = integer::LeakyReluRule::division_half_even,
+    .hard_swish = integer::HardSwishRule::division_half_even,
+};
+
+/// TensorFlow Lite for Microcontrollers with its reference kernels or CMSIS-NN, from their sources.
+/// Not measured: nobody has run this target's models against the runtime.
+inline constexpr Target tflite_micro{
+    .name = "tflite_micro",
+    .runtime = "TFLM and CMSIS-NN with double rounding; from their sources, not measured",
+    .version = "TFLM 90b983c, CMSIS-NN 3.6.1",
+    .convolution = integer::Requantization::double_rounding,
+    .depthwise = integer::Requantization::double_rounding,
+    .linear = integer::Requantization::double_rounding_float_product,
+    .weighted_clamp = integer::ClampRule::half_away,
+    .add = integer::AddRule::three_roundings,
+    .subtract = integer::AddRule::three_roundings,
+    .multiply = integer::MultiplyRule::double_rounding_double,
+    .mean = integer::MeanRule::integer,
+    .average_pool = integer::AveragePoolRule::codes_half_away,
+    .average_pool_clamp = integer::ClampRule::half_away,
+    .max_pool_clamp = integer::ClampRule::half_away,
+    .max_pool_sparse_clamp = integer::ClampRule::half_away,
+    .activation_clamp = integer::ClampRule::half_away,
+    .input = integer::InputRule::division_half_away,
+    .sigmoid = integer::FunctionRule::none,
+    .tanh = integer::FunctionRule::none,
+    .leaky_relu = integer::LeakyReluRule::double_rounding,
+    .hard_swish = integer::HardSwishRule::fixed_point,
 };
 
 /// All targets that stet knows.
-inline constexpr std::array all{tflite_reference, litert_default};
+inline constexpr std::array all{tflite_reference, litert_default, onnxruntime, tflite_micro};
 
 /// The target of this name.
 /// Errors:    Errc::range if there is none; the message lists the names

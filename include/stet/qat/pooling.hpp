@@ -31,9 +31,9 @@ inline Var<QTensor> max_pool(const Var<QTensor>& x, const Window& window, intege
 /// Shapes:    x [N,H,W,C] -> codes [N,h,w,C]
 /// Rounding:  as the target, see integer::average_pool
 /// Gradient:  dy/count to every tap inside the image; straight-through the rounding
-inline Var<QTensor> average_pool(const Var<QTensor>& x, const Window& window, integer::Bounds bounds) {
+inline Var<QTensor> average_pool(const Var<QTensor>& x, const Window& window, const integer::AveragePoolParameters& p) {
   QTensor y{Tensor<std::int8_t>(Shape{x.shape()[0], window.h.out, window.w.out, x.shape()[3]}), x.value().params};
-  integer::average_pool(x.value().codes, window, bounds, y.codes.edit());
+  integer::average_pool(x.value().codes, window, p, y.codes.edit());
   return record(std::move(y), std::tie(x), [window, input = x.shape()](const Tensor<float>& dy, const auto& dx) {
     dx.add(avg_pool_backward(dy, window, false, input));
   });

@@ -5,6 +5,7 @@
 #include <stet/qat/elementwise.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/qat/live_layer.hpp>
+#include <stet/qat/lookup.hpp>
 #include <stet/qat/pooling.hpp>
 #include <stet/qat/shape.hpp>
 #include <stet/train/fit.hpp>
@@ -163,7 +164,7 @@ class UnitRunner {
         const auto& a = *graph::as<op_::AveragePool>(op(unit));
         const integer::QuantizedOutput y = output(unit);
         return average_pool(input(unit), window(unit, a.size, a.stride, a.padding),
-                            integer::average_pool_bounds(target(), Activation::none, y.scale, y.zero_point, y.grid));
+                            integer::make_average_pool(target(), Activation::none, y.scale, y.zero_point, y.grid));
       }
       case UnitKind::mean: {
         const Var<QTensor>& x = input(unit);
@@ -196,6 +197,16 @@ class UnitRunner {
         const QParams& p = input(unit).value().params;
         return clamp(input(unit),
                      integer::make_clamp(target(), {p.scale[0], p.zero_point[0], unit.activation, p.grid}));
+      }
+      case UnitKind::lookup: {
+        const auto table = *lookup_of(op(unit));
+        const Var<QTensor>& x = input(unit);
+        const integer::Quantized in = quantized(x);
+        const integer::QuantizedOutput y = output(unit);
+        const integer::TableSpec spec{table.function, table.alpha,  in.scale, in.zero_point,
+                                      y.scale,        y.zero_point, y.grid};
+        if (following(unit) != nullptr) observe(unit, lookup_range(x.value(), spec));
+        return lookup(x, spec, integer::make_table(target(), spec), qat_.params(unit));
       }
       case UnitKind::dropout: {
         // With frozen batch norm training is the deployed arithmetic, which has no dropout.
@@ -245,23 +256,31 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
 /// Shapes:    x [N] + the input's shape -> logits [N] + the output's shape, in real units
 /// Gradient:  straight-through, see live_layer and frozen_layer
 /// Errors:    Errc::shape if x does not fit; Errc::state if a range is missing
-inline Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
-                                  const ForwardOptions& options = {}) {
+STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
+                                  const ForwardOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode,
+                                  const ForwardOptions& options) {
   detail::require_one_output(qat);
   if (mode == Mode::training && !qat.quantizing()) return detail::observed_forward(tape, qat, x, options);
   qat.require_calibrated("forward");
   detail::UnitRunner runner(tape, qat, mode == Mode::training ? &qat : nullptr, options.rng);
   return dequantize(runner.run(x, nullptr));
 }
+#endif
 
 /// Output codes of a quantized model in evaluation; `observe` (if given) sees the codes of every unit, by graph node.
-inline QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
+STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
+                           FunctionRef<void(int node, const QTensor& codes)> observe);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
                            FunctionRef<void(int node, const QTensor& codes)> observe) {
   detail::require_one_output(qat);
   qat.require_calibrated("infer");
   Tape tape;
   return detail::UnitRunner(tape, qat, nullptr, nullptr).run(x, &observe).value();
 }
+#endif
 
 /// Logits of a quantized model in evaluation.
 inline Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {

@@ -4,6 +4,8 @@
 #include <stet/integer/kernel/blocks.hpp>
 #include <stet/integer/kernel/isa.hpp>
 
+#include <cfloat>
+#include <cmath>
 #include <cstdint>
 
 #if defined(STET_INTEGER_VNNI)
@@ -40,11 +42,25 @@ inline void shift_half_up(const Block32& x, int shift, Block32& __restrict y) {
   for (int j = 0; j < block_elements; ++j) y.value[j] = (x.value[j] + half) >> shift;
 }
 
+/// y[j] = round(f) - u, positive[j] = f > u, where f = fma(a[j]+128, k, fma(b[j]+128, l, c)) in float, half to even.
+inline void fused_sum(const std::int8_t* __restrict a, float k, const std::int8_t* __restrict b, float l, float c,
+                      float u, Block32& __restrict y, Block32& __restrict positive) {
+  const auto zero_point = static_cast<std::int32_t>(u);
+  for (int j = 0; j < block_elements; ++j) {
+    float f = std::fma(static_cast<float>(a[j] + 128), k, std::fma(static_cast<float>(b[j] + 128), l, c));
+    positive.value[j] = f > u ? 1 : 0;
+    f = f < -1024.0f ? -1024.0f : f;
+    f = f > 1024.0f ? 1024.0f : f;
+    y.value[j] = static_cast<std::int32_t>(round_half_even_small(f)) - zero_point;
+  }
+}
+
 }  // namespace implementation::portable
 
 // The compilers vectorize these for AVX2 and SSE2.
 namespace implementation::avx2 {
 using portable::affine;
+using portable::fused_sum;
 using portable::minus;
 using portable::plus;
 using portable::shift_half_up;
@@ -52,6 +68,7 @@ using portable::times;
 }  // namespace implementation::avx2
 namespace implementation::sse2 {
 using portable::affine;
+using portable::fused_sum;
 using portable::minus;
 using portable::plus;
 using portable::shift_half_up;
@@ -94,8 +111,60 @@ inline void shift_half_up(const Block32& x, int shift, Block32& y) {
           [&](__m512i u, __m512i) { return _mm512_maskz_srav_epi32(0xffff, _mm512_add_epi32(u, half), count); });
 }
 
+/// See portable::fused_sum.
+inline void fused_sum(const std::int8_t* a, float k, const std::int8_t* b, float l, float c, float u, Block32& y,
+                      Block32& positive) {
+  const __m512 k1 = _mm512_set1_ps(k), k2 = _mm512_set1_ps(l), offset = _mm512_set1_ps(c), above = _mm512_set1_ps(u);
+  const __m512i zero_point = _mm512_set1_epi32(static_cast<std::int32_t>(u));
+  const auto real = [](const std::int8_t* q) {
+    const __m128i codes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q)), _mm_set1_epi8(-128));
+    return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepu8_epi32(0xffff, codes));
+  };
+  for (int j = 0; j < block_elements; j += 16) {
+    __m512 f = _mm512_fmadd_ps(real(a + j), k1, _mm512_fmadd_ps(real(b + j), k2, offset));
+    const __mmask16 positives = _mm512_cmp_ps_mask(f, above, _CMP_GT_OQ);
+    _mm512_store_si512(positive.value + j, _mm512_maskz_set1_epi32(positives, 1));
+    f = _mm512_maskz_max_ps(0xffff, f, _mm512_set1_ps(-1024.0f));
+    f = _mm512_maskz_min_ps(0xffff, f, _mm512_set1_ps(1024.0f));
+    const __m512i code = _mm512_maskz_cvt_roundps_epi32(0xffff, f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm512_store_si512(y.value + j, _mm512_sub_epi32(code, zero_point));
+  }
+}
+
 }  // namespace implementation::avx512vnni
 
 #endif
+
+inline namespace STET_INTEGER_ISA {
+
+/// y[j] = round(t / step), positive[j] = t > 0, where t = k*a[j] + l*b[j]; each operation rounded to float, half to even.
+inline void dequantized_sum(const Block32& __restrict a, float k, const Block32& __restrict b, float l, float step,
+                            Block32& __restrict y, Block32& __restrict positive) {
+  const auto finite = [](float v) {  // keeps product and sum apart, see docs/design.md, Exact bits
+    v = v < -FLT_MAX ? -FLT_MAX : v;
+    return v > FLT_MAX ? FLT_MAX : v;
+  };
+  for (int j = 0; j < block_elements; ++j) {
+    const float t = finite(k * static_cast<float>(a.value[j])) + finite(l * static_cast<float>(b.value[j]));
+    positive.value[j] = t > 0.0f ? 1 : 0;
+    float v = t / step;
+    v = v < -1024.0f ? -1024.0f : v;
+    v = v > 1024.0f ? 1024.0f : v;
+    y.value[j] = static_cast<std::int32_t>(round_half_even_small(v));
+  }
+}
+
+/// y[j] = round(float(x[j])*scale + u) - u; product and sum rounded to float, half to even.
+inline void scaled_with_offset(const Block32& __restrict x, float scale, std::int32_t u, Block32& __restrict y) {
+  const auto zero_point = static_cast<float>(u);
+  for (int j = 0; j < block_elements; ++j) {
+    float v = static_cast<float>(x.value[j]) * scale;
+    v = v < -1024.0f ? -1024.0f : v;  // keeps product and sum apart
+    v = v > 1024.0f ? 1024.0f : v;
+    y.value[j] = static_cast<std::int32_t>(round_half_even_small(v + zero_point)) - u;
+  }
+}
+
+}  // namespace STET_INTEGER_ISA
 
 }  // namespace stet::kernel

@@ -45,14 +45,15 @@ class FloatConstants {
     if (options_.format == TfliteFormat::float32 || options_.format == TfliteFormat::float16) {
       return {real(node + ".weight", weight), real(node + ".bias", b)};
     }
+    const bool four = options_.weight_bits == 4 && axis == 0;  // no kernel multiplies depthwise weights of 4 bits
     const QParams p = weight_qparams(weight, per_channel ? Granularity::per_channel(axis) : Granularity::per_tensor(),
-                                     Grid::narrow(options_.weight_bits));
+                                     Grid::narrow(four ? 4 : 8));
     const QTensor q = quantize(weight, p);
     const std::vector<std::int64_t> zeros(p.scale.size(), 0);
     const Quantization quantization{p.scale, zeros, p.scale.size() > 1 ? axis : 0};
     const auto shape = ModelWriter::dimensions(weight.shape());
     std::int32_t weights = -1;
-    if (options_.weight_bits == 4) {
+    if (four) {
       weights = writer_.constant<std::uint8_t>(node + ".weight", TensorType::int4, shape, packed_int4(q.codes.span()),
                                                quantization);
     } else {

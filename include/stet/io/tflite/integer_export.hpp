@@ -1,28 +1,13 @@
 #pragma once
 // An IntegerModel as a .tflite description: every code, scale and zero point as it is.
 
-#include <stet/graph/integer_model.hpp>
-#include <stet/io/tflite/int4.hpp>
-#include <stet/io/tflite/model_writer.hpp>
+#include <stet/io/tflite/integer_check.hpp>
 
 #include <algorithm>
 #include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
-
-namespace stet {
-
-/// How save_tflite writes an IntegerModel.
-struct TfliteIntegerOptions {
-  bool float_input = false;   ///< real input, which a QUANTIZE operator turns into codes; else codes go in
-  bool float_output = false;  ///< DEQUANTIZE at the end; else codes come out
-  bool int4_weights = false;  ///< two weights per byte in every layer whose codes all lie in -7..7
-  std::int64_t batch = 1;     ///< first dimension of all shapes; runtimes can resize it
-  std::string description = "stet";
-};
-
-}  // namespace stet
 
 namespace stet::tflite {
 
@@ -38,7 +23,7 @@ class IntegerExporter {
  public:
   IntegerExporter(const IntegerModel& model, const TfliteIntegerOptions& options)
       : model_(model), options_(options), writer_(options.batch), tensor_of_(model.values.size(), -1) {
-    check();
+    require_writable(model, options);
   }
 
   ModelInfo run() {
@@ -60,66 +45,10 @@ class IntegerExporter {
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
   const IntegerValue& value(int i) const { return model_.values[index(i)]; }
 
-  // Everything that cannot be written, before anything is.
-  void check() {
-    std::string problems;
-    const auto problem = [&](const std::string& name, const std::string& text) {
-      problems += "\n  " + name + ": " + text;
-    };
-    std::vector<bool> made(model_.values.size(), false);
-    const auto exists = [&](int i) { return i >= 0 && index(i) < made.size(); };
-    for (const IntegerValue& v : model_.values) {
-      if (v.params.scale.size() != 1 || v.params.zero_point.size() != 1) {
-        problem(v.name, "a value needs one scale and zero point");
-      } else if (!v.params.grid.fits_int8()) {
-        problem(v.name, fmt::format("codes {}..{} do not fit int8", v.params.grid.lo, v.params.grid.hi));
-      }
-    }
-    bool packed = false;
-    for (const IntegerNode& node : model_.nodes) {
-      bool complete = exists(node.output);
-      for (const int in : node.inputs) complete = complete && exists(in) && made[index(in)];
-      if (!complete || node.inputs.size() < (std::holds_alternative<integer_op::Quantize>(node.op) ? 0u : 1u)) {
-        problem(node.name, "reads or makes a value that does not exist");
-        continue;
-      }
-      made[index(node.output)] = true;
-      if (const auto* pool = std::get_if<integer_op::AveragePool>(&node.op)) {
-        if (window("average_pool", node, pool->size, pool->stride, 1, pool->padding).explicit_pad) {
-          problem(node.name,
-                  "an AVERAGE_POOL_2D that leaves out the padding pads as SAME or not at all; use one of these");
-        }
-      }
-      packed = packed || int4(node);
-    }
-    for (const int out : model_.outputs) {
-      if (!exists(out) || !made[index(out)]) problem("output", fmt::format("value {} does not exist", out));
-    }
-    if (model_.outputs.empty()) problem("output", "the model has none");
-    require(problems.empty(), Errc::unsupported, "save_tflite: cannot be written as int8:{}", problems);
-    require(packed || !options_.int4_weights, Errc::unsupported,
-            "save_tflite: int4_weights: no layer has weight codes within -7..7; train with 4-bit weights and apply "
-            "int4_weights() to the integer model");
-  }
-
-  template <class Layer>
-  static bool small(const IntegerNode& node) {
-    const auto* layer = std::get_if<Layer>(&node.op);
-    return layer != nullptr && fits_int4(layer->weights.span());
-  }
-  bool int4(const IntegerNode& node) const {
-    return options_.int4_weights && (small<integer_op::Conv2D>(node) || small<integer_op::DepthwiseConv2D>(node) ||
-                                     small<integer_op::Linear>(node));
-  }
-
-  WindowPlan window(const char* kind, const IntegerNode& node, Pair size, Pair stride, Pair dilation,
+  WindowPlan window(const IntegerNode& node, Pair size, Pair stride, Pair dilation,
                     const stet::Padding& padding) const {
-    const Shape& x = value(node.inputs[0]).shape;
-    require(x.rank() == 3, Errc::shape, "save_tflite: {} reads {} of shape {}, needs [H,W,C]", node.name,
-            value(node.inputs[0]).name, x);
-    return plan_window(make_window(kind, x[0], x[1], size, stride, dilation, padding), padding);
+    return window_of(value(node.inputs[0]).shape, size, stride, dilation, padding);
   }
-
   static Quantization quantization(const QParams& p) { return {{p.scale[0]}, {p.zero_point[0]}, 0}; }
 
   std::int32_t make(const IntegerValue& v, const std::string& suffix = "") {
@@ -150,11 +79,11 @@ class IntegerExporter {
     } else if (const auto* mul = std::get_if<op::Mul>(&node.op)) {
       binary(Builtin::mul, OptionsType::mul, node, y, mul->activation);
     } else if (const auto* max = std::get_if<op::MaxPool>(&node.op)) {
-      const WindowPlan p = window("max_pool", node, max->size, max->stride, 1, max->padding);
+      const WindowPlan p = window(node, max->size, max->stride, 1, max->padding);
       writer_.pool(Builtin::max_pool_2d, p.explicit_pad ? pad_lowest(node, x, p) : x, y, max->size, max->stride,
                    p.padding, FusedActivation::none);
     } else if (const auto* average = std::get_if<op::AveragePool>(&node.op)) {
-      const WindowPlan p = window("average_pool", node, average->size, average->stride, 1, average->padding);
+      const WindowPlan p = window(node, average->size, average->stride, 1, average->padding);
       writer_.pool(Builtin::average_pool_2d, x, y, average->size, average->stride, p.padding, FusedActivation::none);
     } else if (std::holds_alternative<op::Mean>(node.op)) {
       // Without the reduced dimensions: with them LiteRT's optimized kernel rounds in another way.
@@ -172,8 +101,23 @@ class IntegerExporter {
       writer_.transpose(x, y, node.name, transpose->axes);
     } else if (const auto* clamp = std::get_if<op::Clamp>(&node.op)) {
       writer_.operation(clamp->activation == Activation::relu6 ? Builtin::relu6 : Builtin::relu, {x}, y);
+    } else if (const auto* lookup = std::get_if<op::Lookup>(&node.op)) {
+      write_lookup(*lookup, x, y);
     }
     if (limits) tensor_of_[index(node.output)] = limit(node, y, suffix);
+  }
+
+  void write_lookup(const integer_op::Lookup& o, std::int32_t x, std::int32_t y) {
+    switch (o.function) {
+      case integer::Function::leaky_relu:
+        return writer_.operation(Builtin::leaky_relu, {x}, y, {.type = OptionsType::leaky_relu, .alpha = o.alpha});
+      case integer::Function::sigmoid:
+        return writer_.operation(Builtin::logistic, {x}, y);
+      case integer::Function::tanh:
+        return writer_.operation(Builtin::tanh, {x}, y);
+      case integer::Function::hard_swish:
+        return writer_.operation(Builtin::hard_swish, {x}, y, {.type = OptionsType::hard_swish});
+    }
   }
 
   void write_quantize(const IntegerNode& node) {
@@ -273,7 +217,7 @@ class IntegerExporter {
     const Quantization q{o.weight_scale, zeros, o.weight_scale.size() > 1 ? axis : 0};
     const auto shape = ModelWriter::dimensions(o.weights.shape());
     std::int32_t weights = -1;
-    if (options_.int4_weights && fits_int4(o.weights.span())) {
+    if (writes_int4(node, options_)) {
       const auto bytes = packed_int4(o.weights.span());
       weights = writer_.constant<std::uint8_t>(node.name + ".weight", TensorType::int4, shape, bytes, q);
     } else {
@@ -289,7 +233,7 @@ class IntegerExporter {
   void write_conv(const IntegerNode& node, const integer_op::Conv2D& o, std::int32_t x, std::int32_t y) {
     const Shape& w = o.weights.shape();
     const WindowPlan p =
-        window("conv2d", node, Pair(static_cast<int>(w[1]), static_cast<int>(w[2])), o.stride, o.dilation, o.padding);
+        window(node, Pair(static_cast<int>(w[1]), static_cast<int>(w[2])), o.stride, o.dilation, o.padding);
     if (p.explicit_pad) x = writer_.pad(x, node.name, value(node.inputs[0]).shape, p);
     writer_.operation(Builtin::conv_2d, layer(node, o, x, 0), y,
                       {.type = OptionsType::conv_2d,
@@ -303,8 +247,8 @@ class IntegerExporter {
 
   void write_depthwise(const IntegerNode& node, const integer_op::DepthwiseConv2D& o, std::int32_t x, std::int32_t y) {
     const Shape& w = o.weights.shape();
-    const WindowPlan p = window("depthwise_conv2d", node, Pair(static_cast<int>(w[1]), static_cast<int>(w[2])),
-                                o.stride, o.dilation, o.padding);
+    const WindowPlan p =
+        window(node, Pair(static_cast<int>(w[1]), static_cast<int>(w[2])), o.stride, o.dilation, o.padding);
     if (p.explicit_pad) x = writer_.pad(x, node.name, value(node.inputs[0]).shape, p);
     writer_.operation(Builtin::depthwise_conv_2d, layer(node, o, x, 3), y,
                       {.type = OptionsType::depthwise_conv_2d,

@@ -1,0 +1,231 @@
+#pragma once
+// load_onnx: float .onnx models as models of stet, to be trained on.
+
+#include <stet/graph/model.hpp>
+#include <stet/io/file.hpp>
+#include <stet/io/onnx/decode.hpp>
+#include <stet/io/onnx/import_elementwise.hpp>
+#include <stet/io/onnx/import_layers.hpp>
+#include <stet/io/onnx/import_pooling.hpp>
+#include <stet/io/onnx/import_shape.hpp>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+namespace onnx {
+
+/// How one operator of ONNX is read.
+struct OperatorReader {
+  std::string_view op_type;
+  void (*read)(Importer&, Attributes&);
+};
+
+/// Every operator that load_onnx understands.
+inline constexpr OperatorReader operator_readers[] = {
+    {"Add", import_add},
+    {"AveragePool", import_average_pool},
+    {"BatchNormalization", import_batch_norm},
+    {"Cast", import_cast},
+    {"Clip", import_clip},
+    {"Concat", import_concat},
+    {"Constant", import_constant},
+    {"ConstantOfShape", import_constant_of_shape},
+    {"Conv", import_conv},
+    {"Dropout", import_dropout},
+    {"Flatten", import_flatten},
+    {"Gather", import_gather},
+    {"Gemm", import_gemm},
+    {"GlobalAveragePool", import_global_average_pool},
+    {"HardSigmoid", import_hard_sigmoid},
+    {"HardSwish", import_hard_swish},
+    {"Identity", import_identity},
+    {"LeakyRelu", import_leaky_relu},
+    {"LogSoftmax", import_log_softmax},
+    {"MatMul", import_matmul},
+    {"MaxPool", import_max_pool},
+    {"Mul", import_mul},
+    {"Pad", import_pad},
+    {"ReduceMean", import_reduce_mean},
+    {"ReduceSum", import_reduce_sum},
+    {"Relu", import_relu},
+    {"Reshape", import_reshape},
+    {"Shape", import_shape_of},
+    {"Sigmoid", import_sigmoid},
+    {"Slice", import_slice},
+    {"Softmax", import_softmax},
+    {"Squeeze", import_squeeze},
+    {"Sub", import_sub},
+    {"Tanh", import_tanh},
+    {"Transpose", import_transpose},
+    {"Unsqueeze", import_unsqueeze},
+};
+
+namespace detail {
+
+// Reads a whole graph; problems are collected and thrown together.
+class GraphReader {
+ public:
+  GraphReader(const ModelInfo& model, const std::string& name) : model_(model), name_(name), importer_(model) {}
+
+  Model run() {
+    const std::vector<bool> needed = needed_nodes();
+    for (const ValueInfo& v : model_.inputs) {
+      if (!importer_.constants.contains(v.name)) attempt("input '" + v.name + "'", [&] { read_input(v); });
+    }
+    for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
+      if (needed[i] && !importer_.done.contains(i)) read_node(model_.nodes[i]);
+    }
+    for (const ValueInfo& v : model_.outputs) {
+      if (!unknown_.contains(v.name)) attempt("output '" + v.name + "'", [&] { write_output(v.name); });
+    }
+    require(problems_.empty(), Errc::unsupported, "load_onnx: {}: not understood:{}", name_, problems_);
+    Model model(std::move(importer_.graph), Rng(0));
+    for (const Assignment& a : importer_.assignments) assign(model, a);
+    return model;
+  }
+
+ private:
+  template <class F>
+  bool attempt(const std::string& what, F&& f) {
+    try {
+      f();
+      return true;
+    } catch (const Error& e) {
+      problems_ += "\n  " + what + ": " + e.what();
+      return false;
+    }
+  }
+
+  // Nodes that an output depends on.
+  std::vector<bool> needed_nodes() const {
+    std::set<std::string> wanted;
+    for (const ValueInfo& v : model_.outputs) wanted.insert(v.name);
+    std::vector<bool> needed(model_.nodes.size(), false);
+    for (std::size_t i = model_.nodes.size(); i-- > 0;) {
+      for (const std::string& out : model_.nodes[i].outputs) {
+        if (!out.empty() && wanted.contains(out)) needed[i] = true;
+      }
+      if (needed[i]) wanted.insert(model_.nodes[i].inputs.begin(), model_.nodes[i].inputs.end());
+    }
+    return needed;
+  }
+
+  void read_input(const ValueInfo& v) {
+    unknown_.insert(v.name);
+    require(v.type == DataType::float32, Errc::unsupported, "data type {}; only float32 is understood",
+            static_cast<int>(v.type));
+    require(v.has_shape && !v.dims.empty() && v.dims.size() < static_cast<std::size_t>(Shape::max_rank),
+            Errc::unsupported, "{} dimensions; wants a batch and up to {} more", v.dims.size(), Shape::max_rank - 1);
+    importer_.set_batch(v.dims[0].value);
+    std::vector<std::int64_t> dims;
+    for (std::size_t i = 1; i < v.dims.size(); ++i) {
+      require(v.dims[i].value > 0, Errc::unsupported, "dimension {} has no size; only the batch may be open", i);
+      dims.push_back(v.dims[i].value);
+    }
+    // An image whose only use is to be turned into [N,C,H,W] comes as stet has it already.
+    bool last = dims.size() == 3 && !importer_.readers(v.name).empty() && !importer_.is_output(v.name);
+    for (const NodeInfo* reader : importer_.readers(v.name)) {
+      last = last && reader->op_type == "Transpose" && reader->attributes.size() == 1 &&
+             reader->attributes[0].integers == std::vector<std::int64_t>{0, 3, 1, 2};
+    }
+    const std::vector<int> order = last ? natural_order(3) : usual_order(dims.size());
+    std::vector<std::int64_t> shape;
+    for (const int d : order) shape.push_back(dims[static_cast<std::size_t>(d)]);
+    const int id = importer_.graph
+                       .add(graph::op::Input{Shape(std::span<const std::int64_t>(shape))}, {},
+                            importer_.arranger().free_name(v.name))
+                       .id();
+    importer_.give(v.name, Arranger::make(id, dims, order));
+    unknown_.erase(v.name);
+  }
+
+  void read_node(const NodeInfo& node) {
+    const std::string what =
+        fmt::format("{} ({})", node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name, node.op_type);
+    bool readable = true;
+    for (const std::string& in : node.inputs) {
+      if (in.empty() || importer_.values.contains(in) || importer_.constants.contains(in)) continue;
+      readable = false;
+      if (!unknown_.contains(in)) problems_ += "\n  " + what + ": no node before it makes its input '" + in + "'";
+    }
+    if (readable) {
+      readable = attempt(what, [&] {
+        require(!node.outputs.empty() && !node.outputs[0].empty(), Errc::unsupported, "it has no output");
+        importer_.node = &node;
+        Attributes attributes(node);
+        find_reader(node)(importer_, attributes);
+        attributes.finish();
+      });
+    }
+    if (!readable) unknown_.insert(node.outputs.begin(), node.outputs.end());
+  }
+  static void (*find_reader(const NodeInfo& node))(Importer&, Attributes&) {
+    if (node.domain.empty() || node.domain == "ai.onnx") {
+      for (const OperatorReader& r : operator_readers) {
+        if (r.op_type == node.op_type) return r.read;
+      }
+    }
+    fail(Errc::unsupported, "the operator {}{}{} is not understood", node.domain, node.domain.empty() ? "" : ".",
+         node.op_type);
+  }
+
+  // Images come out as stet has them; anything else in the order of ONNX.
+  void write_output(const std::string& name) {
+    const auto found = importer_.values.find(name);
+    require(found != importer_.values.end(), Errc::unsupported, "it does not depend on the input");
+    const Arrangement& a = found->second;
+    const std::size_t rank = a.dims.size();
+    const Shape& shape = importer_.graph.node(a.node).shape;
+    const bool own = rank == 3 && shape.rank() == 3 && a.axis == natural_order(3);
+    const int id = importer_.arranger().arrange(a, own ? natural_order(3) : usual_order(rank));
+    importer_.graph.output(id);
+  }
+
+  static void assign(Model& model, const Assignment& a) {
+    const auto fill = [&](const std::string& name, Tensor<float>& t) {
+      require(t.size() == static_cast<std::int64_t>(a.values.size()), Errc::shape,
+              "load_onnx: {} has {} values, wants {}", name, a.values.size(), t.size());
+      std::copy(a.values.begin(), a.values.end(), t.edit().begin());
+    };
+    for (NamedParameter& p : model.parameters()) {
+      if (p.node == a.node && p.role == a.role) fill(p.name, p.parameter.value);
+    }
+    for (NamedBuffer& b : model.buffers()) {
+      if (b.node == a.node && b.role == a.role) fill(b.name, b.value);
+    }
+  }
+
+  const ModelInfo& model_;
+  const std::string& name_;
+  Importer importer_;
+  std::set<std::string> unknown_;  // values that could not be read; who needs them is not a problem of its own
+  std::string problems_;
+};
+
+}  // namespace detail
+
+}  // namespace onnx
+
+/// Makes a model of what a .onnx file says; `name` is what errors call it. See load_onnx.
+inline Model import_onnx(const onnx::ModelInfo& model, const std::string& name) {
+  return onnx::detail::GraphReader(model, name).run();
+}
+
+/// Loads a float32 .onnx model, in order to train it on, quantize it or write it in another format.
+/// Images [N,C,H,W] become [N,H,W,C]; weights follow, and so do the columns of a linear layer behind a flattened image.
+/// Batch norm stays a node; a convolution with one group per channel becomes a depthwise one. Nodes have the name of
+/// their weight (conv1 for conv1.weight), else that of the ONNX node; characters that a name may not have become _.
+/// Shapes:    the first dimension of every input is the batch; outputs of rank 4 are [N,H,W,C]
+/// Errors:    Errc::io, Errc::format as decode; Errc::unsupported listing every input, node and output that is not
+///            understood, with operator and attribute
+inline Model load_onnx(const std::string& path) {
+  const std::vector<std::uint8_t> bytes = read_file(path);
+  return import_onnx(onnx::decode(bytes, path), path);
+}
+
+}  // namespace stet

@@ -1,0 +1,162 @@
+#pragma once
+// Arrangement: a value of an ONNX graph as a value of a stet graph whose dimensions may lie in another order. Images are
+// [C,H,W] there and [H,W,C] here; nothing is moved until an operator needs it.
+
+#include <stet/graph/graph.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet::onnx {
+
+/// A value, its dimensions as ONNX sees them (without the batch), and where each lies in the node's shape.
+struct Arrangement {
+  int node = -1;
+  std::vector<std::int64_t> dims{};
+  std::vector<int> axis{};  ///< per dimension that of the node; -1 for one of size 1 that the node has not
+  std::string name{};       ///< of the ONNX node whose rearrangement is still to come; may be empty
+
+  // Of a flattened value whose elements lie in another order than ONNX says: what it was before.
+  std::vector<std::int64_t> flat_dims{};
+  std::vector<int> flat_axis{};
+  Shape flat_shape{};
+  [[nodiscard]] bool reordered() const { return !flat_dims.empty(); }
+};
+
+/// Dimensions of a sample in their own order.
+inline std::vector<int> natural_order(std::size_t rank) {
+  std::vector<int> order;
+  for (std::size_t i = 0; i < rank; ++i) order.push_back(static_cast<int>(i));
+  return order;
+}
+/// The order in which stet wants a value: [H,W,C] of an image [C,H,W], otherwise its own.
+inline std::vector<int> usual_order(std::size_t rank) {
+  return rank == 3 ? std::vector<int>{1, 2, 0} : natural_order(rank);
+}
+
+/// Moves values into the orders that operators need, each at most once.
+class Arranger {
+ public:
+  explicit Arranger(Graph& graph) : graph_(graph) {}
+
+  /// A value whose dimensions are those of a new node, in this order.
+  static Arrangement make(int node, std::vector<std::int64_t> dims, const std::vector<int>& order) {
+    Arrangement a{node, std::move(dims), std::vector<int>(order.size()), {}};
+    for (std::size_t i = 0; i < order.size(); ++i) a.axis[static_cast<std::size_t>(order[i])] = static_cast<int>(i);
+    return a;
+  }
+
+  /// A node whose dimension i is dimension order[i] of the value.
+  int arrange(const Arrangement& value, const std::vector<int>& order) {
+    const Arrangement a = ordered(value);
+    std::vector<std::int64_t> wanted;
+    for (const int d : order) wanted.push_back(a.dims[at(d)]);
+    for (const Made& m : made_) {
+      if (m.from == a.node && m.axis == a.axis && m.order == order && m.dims == a.dims) return m.node;
+    }
+    const std::vector<int> now = cores(a), then = cores(a, order);
+    int node = a.node;
+    if (now != then) node = transpose(a, order);
+    if (graph_.node(node).shape != Shape(wanted)) node = add(graph::op::Reshape{Shape(wanted)}, node, a.name);
+    made_.push_back({a.node, a.axis, a.dims, order, node});
+    return node;
+  }
+
+  /// The same value with the elements of a flattened image in the order of ONNX.
+  Arrangement ordered(const Arrangement& a) {
+    if (!a.reordered()) return a;
+    Arrangement image{add(graph::op::Reshape{a.flat_shape}, a.node, {}), a.flat_dims, a.flat_axis, {}};
+    const int natural = arrange(image, natural_order(image.dims.size()));
+    return make(add(graph::op::Flatten{}, natural, {}), a.dims, {0});
+  }
+
+  /// For each element of a reordered flat value, in the order of ONNX, its place in the node's value.
+  static std::vector<std::size_t> places(const Arrangement& a) {
+    std::vector<std::size_t> stride(static_cast<std::size_t>(a.flat_shape.rank()), 1);
+    for (std::size_t i = stride.size(); i-- > 1;) {
+      stride[i - 1] = stride[i] * static_cast<std::size_t>(a.flat_shape[static_cast<int>(i)]);
+    }
+    std::vector<std::size_t> result(static_cast<std::size_t>(a.dims[0]));
+    for (std::size_t i = 0; i < result.size(); ++i) {
+      std::size_t rest = i;
+      for (std::size_t d = a.flat_dims.size(); d-- > 0;) {
+        const auto size = static_cast<std::size_t>(a.flat_dims[d]);
+        if (a.flat_axis[d] >= 0) result[i] += rest % size * stride[at(a.flat_axis[d])];
+        rest /= size;
+      }
+    }
+    return result;
+  }
+
+  /// A name that no node has yet; empty if there is nothing to make it of.
+  [[nodiscard]] std::string free_name(const std::string& wanted) const {
+    std::string clean = wanted;
+    for (char& c : clean) {
+      const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                        c == '.' || c == '/' || c == '-';
+      if (!good) c = '_';
+    }
+    std::string name = clean;
+    for (int i = 1; !clean.empty() && graph_.find(name) >= 0; ++i) name = fmt::format("{}_{}", clean, i);
+    return name;
+  }
+
+ private:
+  struct Made {
+    int from;
+    std::vector<int> axis;
+    std::vector<std::int64_t> dims;
+    std::vector<int> order;
+    int node;
+  };
+  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
+
+  int add(graph::Operator op, int input, const std::string& name) {
+    return graph_.add(std::move(op), {input}, free_name(name)).id();
+  }
+  // Dimensions of more than one element, in the order in which the node has them, or in an order that is wanted.
+  std::vector<int> cores(const Arrangement& a) const {
+    std::vector<int> list;
+    for (int i = 0; i < graph_.node(a.node).shape.rank(); ++i) {
+      for (std::size_t d = 0; d < a.dims.size(); ++d) {
+        if (a.axis[d] == i && a.dims[d] != 1) list.push_back(static_cast<int>(d));
+      }
+    }
+    return list;
+  }
+  static std::vector<int> cores(const Arrangement& a, const std::vector<int>& order) {
+    std::vector<int> list;
+    for (const int d : order) {
+      if (a.dims[at(d)] != 1) list.push_back(d);
+    }
+    return list;
+  }
+  int transpose(const Arrangement& a, const std::vector<int>& order) {
+    bool complete = a.dims.size() == static_cast<std::size_t>(graph_.node(a.node).shape.rank());
+    for (const int i : a.axis) complete = complete && i >= 0;
+    if (complete) {
+      std::vector<int> axes;
+      for (const int d : order) axes.push_back(a.axis[at(d)]);
+      return add(graph::op::Transpose{axes}, a.node, a.name);
+    }
+    // Without dimensions of one element first; the caller puts them back.
+    const std::vector<int> now = cores(a);
+    std::vector<std::int64_t> shape;
+    for (const int d : now) shape.push_back(a.dims[at(d)]);
+    const int bare = add(graph::op::Reshape{Shape(shape)}, a.node, {});
+    std::vector<int> axes;
+    for (const int d : cores(a, order)) {
+      for (std::size_t i = 0; i < now.size(); ++i) {
+        if (now[i] == d) axes.push_back(static_cast<int>(i));
+      }
+    }
+    return add(graph::op::Transpose{axes}, bare, a.name);
+  }
+
+  Graph& graph_;
+  std::vector<Made> made_;
+};
+
+}  // namespace stet::onnx

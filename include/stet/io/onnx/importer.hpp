@@ -1,0 +1,171 @@
+#pragma once
+// Importer: what is known of an ONNX graph while it becomes a stet graph, for the functions that read one operator each.
+
+#include <stet/graph/graph.hpp>
+#include <stet/io/onnx/arrangement.hpp>
+#include <stet/io/onnx/attributes.hpp>
+#include <stet/io/onnx/constant.hpp>
+#include <stet/io/onnx/schema.hpp>
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet::onnx {
+
+/// A parameter or buffer that gets its value once the model exists.
+struct Assignment {
+  int node;
+  graph::Role role;
+  std::vector<float> values;
+};
+
+/// The graph under construction and the values that exist.
+class Importer {
+ public:
+  explicit Importer(const ModelInfo& model) : model_(model), arranger_(graph) {
+    for (const OpsetInfo& o : model.opsets) {
+      if (o.domain.empty() || o.domain == "ai.onnx") opset_ = o.version;
+    }
+    for (std::size_t i = 0; i < model.nodes.size(); ++i) {
+      for (const std::string& in : model.nodes[i].inputs) readers_[in].push_back(i);
+    }
+    for (const ValueInfo& v : model.outputs) outputs_.insert(v.name);
+    for (const TensorInfo& t : model.initializers) constants[t.name] = make_constant(t);
+  }
+
+  Graph graph{};
+  std::map<std::string, Constant> constants{};
+  std::map<std::string, Arrangement> values{};
+  std::vector<Assignment> assignments{};
+  std::set<std::size_t> done{};    ///< nodes that another one has taken in
+  const NodeInfo* node = nullptr;  ///< the one that is read
+
+  [[nodiscard]] std::int64_t opset() const { return opset_; }
+  /// Number of samples that the file insists on; -1 if it is open.
+  [[nodiscard]] std::int64_t batch() const { return batch_; }
+  void set_batch(std::int64_t batch) { batch_ = batch; }
+  [[nodiscard]] Arranger& arranger() { return arranger_; }
+
+  [[nodiscard]] bool has_input(std::size_t i) const { return i < node->inputs.size() && !node->inputs[i].empty(); }
+  [[nodiscard]] const std::string& input_name(std::size_t i) const {
+    require(has_input(i), Errc::unsupported, "input {} is missing", i);
+    return node->inputs[i];
+  }
+  [[nodiscard]] bool is_constant(std::size_t i) const { return has_input(i) && constants.contains(node->inputs[i]); }
+  /// An input that depends on the model's input.
+  [[nodiscard]] const Arrangement& value(std::size_t i) const {
+    const auto found = values.find(input_name(i));
+    require(found != values.end(), Errc::unsupported,
+            "input {} ('{}') is a constant; only values that are computed are "
+            "understood here",
+            i, input_name(i));
+    return found->second;
+  }
+  /// An input that is known.
+  [[nodiscard]] const Constant& constant(std::size_t i, const char* what) const {
+    const auto found = constants.find(input_name(i));
+    require(found != constants.end(), Errc::unsupported, "{} ('{}') is computed; only a constant is understood", what,
+            input_name(i));
+    return found->second;
+  }
+  [[nodiscard]] const Constant& reals(std::size_t i, const char* what) const {
+    const Constant& c = constant(i, what);
+    require(c.known && c.real, Errc::unsupported, "{} ('{}') is not float32; only float models are loaded", what,
+            input_name(i));
+    return c;
+  }
+  [[nodiscard]] const Constant& integers(std::size_t i, const char* what) const {
+    const Constant& c = constant(i, what);
+    require(c.known && !c.real, Errc::unsupported, "{} ('{}') holds no whole numbers", what, input_name(i));
+    return c;
+  }
+
+  /// Name for a stet node: of its weight if that is called <name>.weight, else of the ONNX node, else of its output.
+  [[nodiscard]] std::string name_for(const std::string& weight = {}) const {
+    constexpr std::string_view suffix = ".weight";
+    if (weight.size() > suffix.size() && weight.ends_with(suffix)) {
+      return arranger_.free_name(weight.substr(0, weight.size() - suffix.size()));
+    }
+    return arranger_.free_name(node->name.empty() ? node->outputs[0] : node->name);
+  }
+  /// Adds a stet node for the ONNX node that is read.
+  int add(graph::Operator op, std::vector<int> inputs, const std::string& weight = {}) {
+    return graph.add(std::move(op), std::move(inputs), name_for(weight)).id();
+  }
+  void give(const std::string& output, Arrangement a) { values[output] = std::move(a); }
+  void give(Arrangement a) { give(node->outputs[0], std::move(a)); }
+  void give(Constant c) { constants[node->outputs[0]] = std::move(c); }
+  void assign(int id, graph::Role role, std::vector<float> v) { assignments.push_back({id, role, std::move(v)}); }
+
+  /// The only node that reads a value, null if there are several or the value is an output. Its index is for `done`.
+  [[nodiscard]] const NodeInfo* only_reader(const std::string& name, std::size_t& index) const {
+    const auto found = readers_.find(name);
+    if (found == readers_.end() || found->second.size() != 1 || outputs_.contains(name)) return nullptr;
+    index = found->second[0];
+    return &model_.nodes[index];
+  }
+  [[nodiscard]] std::vector<const NodeInfo*> readers(const std::string& name) const {
+    std::vector<const NodeInfo*> list;
+    const auto found = readers_.find(name);
+    if (found == readers_.end()) return list;
+    for (const std::size_t i : found->second) list.push_back(&model_.nodes[i]);
+    return list;
+  }
+  [[nodiscard]] bool is_output(const std::string& name) const { return outputs_.contains(name); }
+
+  /// An image as stet wants it: a node of shape [H,W,C].
+  int image(const Arrangement& a) {
+    require(a.dims.size() == 3, Errc::unsupported,
+            "input has {} dimensions besides the batch; only images [N,C,H,W] are "
+            "understood",
+            a.dims.size());
+    return arranger_.arrange(a, usual_order(3));
+  }
+  /// The bias that an Add behind this node adds, one per channel, as a Linear or convolution without bias can take in.
+  /// `channel` counts from the back among the dimensions of the constant. Empty if there is none.
+  std::vector<float> bias_behind(std::int64_t channels, std::size_t channel_from_back, std::string& output) {
+    std::size_t index = 0;
+    const NodeInfo* add = only_reader(node->outputs[0], index);
+    if (add == nullptr || add->op_type != "Add" || !add->domain.empty() || add->inputs.size() != 2) return {};
+    const auto found = constants.find(add->inputs[add->inputs[0] == node->outputs[0] ? 1 : 0]);
+    if (found == constants.end() || !found->second.real) return {};
+    const Constant& c = found->second;
+    for (std::size_t i = 0; i < c.dims.size(); ++i) {
+      const bool is_channel = c.dims.size() - 1 - i == channel_from_back;
+      if (c.dims[i] != (is_channel ? channels : 1)) return {};
+    }
+    if (c.dims.size() <= channel_from_back || add->outputs.empty()) return {};
+    done.insert(index);
+    output = add->outputs[0];
+    return c.reals;
+  }
+
+ private:
+  const ModelInfo& model_;
+  Arranger arranger_;
+  std::int64_t opset_ = 0;
+  std::int64_t batch_ = -1;
+  std::map<std::string, std::vector<std::size_t>> readers_;
+  std::set<std::string> outputs_;
+};
+
+/// An axis that may count from the back, as one of 0 .. rank-1.
+/// Errors:    Errc::unsupported if it does not exist
+inline std::size_t axis_of(std::int64_t axis, std::size_t rank) {
+  const auto n = static_cast<std::int64_t>(rank);
+  require(axis >= -n && axis < n, Errc::unsupported, "axis {} does not exist among {} dimensions", axis, rank);
+  return static_cast<std::size_t>(axis < 0 ? axis + n : axis);
+}
+/// The same, without the batch, of a value with `rank` dimensions besides the batch.
+/// Errors:    Errc::unsupported if it is the batch
+inline int sample_axis(std::int64_t axis, std::size_t rank) {
+  const std::size_t a = axis_of(axis, rank + 1);
+  require(a > 0, Errc::unsupported, "axis {} is the batch, over which stet does not compute", axis);
+  return static_cast<int>(a) - 1;
+}
+
+}  // namespace stet::onnx

@@ -1,0 +1,98 @@
+// Models that PyTorch exported: loaded, compared with PyTorch's own outputs, trained on as integers, written again.
+// tests/runtimes/make_torch_model.py makes the files.
+#include <stet/engine/engine.hpp>
+#include <stet/io/load_onnx.hpp>
+#include <stet/io/npy.hpp>
+#include <stet/io/save_onnx.hpp>
+#include <stet/passes/calibrate.hpp>
+#include <stet/passes/convert.hpp>
+#include <stet/passes/prepare.hpp>
+#include <stet/train/fit.hpp>
+#include <stet/train/forward.hpp>
+#include <stet/train/qat_forward.hpp>
+
+#include "io/temporary_directory.hpp"
+#include "support/golden.hpp"
+#include "support/networks.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace stet;
+
+namespace {
+
+std::string torch_file(const std::string& name) { return std::string(STET_GOLDEN_DIR) + "/../io/torch/" + name; }
+
+// Images of PyTorch, [N,C,H,W], in the order of stet.
+Tensor<float> images_last(const Tensor<float>& x) {
+  const Shape& s = x.shape();
+  Tensor<float> y(Shape{s[0], s[2], s[3], s[1]});
+  const auto to = y.edit();
+  std::size_t i = 0;
+  for (std::int64_t n = 0; n < s[0]; ++n) {
+    for (std::int64_t p = 0; p < s[2] * s[3]; ++p) {
+      for (std::int64_t c = 0; c < s[1]; ++c) to[i++] = x[(n * s[1] + c) * s[2] * s[3] + p];
+    }
+  }
+  return y;
+}
+
+double difference(const Tensor<float>& a, const Tensor<float>& b) {
+  REQUIRE(a.shape() == b.shape());
+  double worst = 0.0;
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    const auto one = static_cast<double>(a[i]), other = static_cast<double>(b[i]);
+    worst = std::max(worst, std::abs(one - other) / std::max(1.0, std::abs(other)));
+  }
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("models of PyTorch's exporters compute what PyTorch computed", "[passes][onnx]") {
+  const auto [name, reference] = GENERATE(table<std::string, std::string>({
+      {"conv_bn_relu.dynamo", "conv_bn_relu"},
+      {"conv_bn_relu.legacy", "conv_bn_relu"},
+      {"unfolded.legacy", "unfolded"},
+      {"zoo.dynamo", "zoo"},
+      {"zoo.legacy", "zoo"},
+  }));
+  CAPTURE(name);
+  const Model model = load_onnx(torch_file(name + ".onnx"));
+  const Tensor<float> x = images_last(load_npy<float>(torch_file(reference + ".x.npy")));
+  CHECK(difference(infer(model, x), load_npy<float>(torch_file(reference + ".y.npy"))) < 1e-5);
+}
+
+TEST_CASE("names of PyTorch survive", "[passes][onnx]") {
+  const Model model = load_onnx(torch_file("unfolded.legacy.onnx"));
+  for (const char* name : {"conv1.weight", "bn1.gamma", "bn1.beta", "conv2.weight", "conv2.bias", "depthwise.weight",
+                           "bn3.gamma", "fc.weight", "fc.bias"}) {
+    CHECK(model.find_parameter(name) != nullptr);
+  }
+  CHECK(model.graph().node(0).name == "image");
+  CHECK(graph::is<graph::op::DepthwiseConv2D>(model.graph().node(model.graph().find("depthwise")).op));
+  CHECK(graph::as<graph::op::BatchNorm>(model.graph().node(model.graph().find("bn1")).op)->momentum == 0.1f);
+}
+
+TEST_CASE("a model of PyTorch is trained on as integers and written again", "[passes][onnx]") {
+  Model model = load_onnx(torch_file("unfolded.legacy.onnx"));
+  const Dataset data = stet_test::random_dataset({28, 28, 1}, 64, 10, 5);
+  Recipe recipe = recipes::int8();
+  recipe.target = targets::onnxruntime;
+  QatModel qat = prepare(model, recipe);
+  calibrate(qat, data);
+  fit(qat, data, {.epochs = 1, .batch = 32, .optimizer = Adam{.lr = 1e-3f}, .progress = ProgressMode::quiet});
+  const IntegerModel integers = convert(qat);
+  const stet_test::TemporaryDirectory dir;
+  save_onnx(dir.path("int8.onnx"), integers);
+  const onnx::ModelInfo written = onnx::decode(read_file(dir.path("int8.onnx")), "int8.onnx");
+  const auto count = [&](const std::string& type) {
+    return std::count_if(written.nodes.begin(), written.nodes.end(), [&](const auto& n) { return n.op_type == type; });
+  };
+  CHECK(count("Conv") == 3);
+  CHECK(count("Gemm") == 1);
+  CHECK(count("Relu") == 0);
+  CHECK(count("BatchNormalization") == 0);
+  CHECK(Engine(integers).run(stet_test::random_images({28, 28, 1}, 3, 6)).codes.shape() == Shape{3, 10});
+}
