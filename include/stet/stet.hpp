@@ -9,6 +9,7 @@
 #include <stet/graph/model.hpp>
 #include <stet/graph/print.hpp>
 #include <stet/passes/calibrate.hpp>
+#include <stet/passes/check.hpp>
 #include <stet/passes/convert.hpp>
 #include <stet/passes/prepare.hpp>
 #include <stet/passes/quantize.hpp>

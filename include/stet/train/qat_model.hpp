@@ -4,7 +4,7 @@
 #include <stet/graph/model.hpp>
 #include <stet/qat/recipe.hpp>
 #include <stet/quant/range.hpp>
-#include <stet/train/unit.hpp>
+#include <stet/train/plan_units.hpp>
 
 #include <span>
 #include <string>
@@ -39,6 +39,7 @@ class QatModel {
     }
     for (std::size_t i = 0; i < names.size(); ++i) {
       quantizers_.emplace_back(names[i], Grid::activation(plan_.quantizer_bits[i]), recipe_.observer);
+      if (const auto* fixed = plan_.fixed_output[i]) quantizers_.back().fix(fixed->scale, fixed->zero_point);
     }
   }
 

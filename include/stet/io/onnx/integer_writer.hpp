@@ -266,6 +266,18 @@ class IntegerWriter {
     emit_codes("Clip", {out_.get(input(), layout), code(name + ".lo", b.lo), code(name + ".hi", b.hi)}, layout);
   }
 
+  void write(const integer_op::Lookup& o) {
+    using integer::Function;
+    const Layout layout = out_.layout(input());
+    const bool leaky = o.function == Function::leaky_relu;
+    const char* op_type = leaky                             ? "LeakyRelu"
+                          : o.function == Function::sigmoid ? "Sigmoid"
+                          : o.function == Function::tanh    ? "Tanh"
+                                                            : "HardSwish";
+    emit_real(op_type, {real(0, layout)}, layout, grid_bounds(),
+              leaky ? std::vector<AttributeInfo>{attribute("alpha", o.alpha)} : std::vector<AttributeInfo>{});
+  }
+
   [[nodiscard]] bool only_linear_reads(int v) const {
     for (const int out : model_.outputs) {
       if (out == v) return false;

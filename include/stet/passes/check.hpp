@@ -1,0 +1,184 @@
+#pragma once
+// check: before training, what of a network runs as integers on the target, what does not, and what mends it.
+
+#include <stet/graph/model.hpp>
+#include <stet/passes/check_report.hpp>
+#include <stet/passes/check_scales.hpp>
+#include <stet/train/plan_units.hpp>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+namespace detail {
+
+// Findings that need the graph and the recipe only.
+class StructureCheck {
+ public:
+  StructureCheck(const Graph& graph, const Recipe& recipe)
+      : graph_(graph), recipe_(recipe), planning_(find_units(graph, recipe)), of_node_(graph.nodes().size()) {}
+
+  // Findings per node; those about the whole graph come last.
+  std::vector<std::vector<CheckEntry>> run() {
+    std::vector<CheckEntry> whole;
+    for (const UnitProblem& p : planning_.problems) {
+      CheckEntry entry{p.name, p.kind, Severity::error, p.what, p.remedy};
+      if (p.node < 0) {
+        whole.push_back(std::move(entry));
+      } else {
+        of_node_[static_cast<std::size_t>(p.node)].push_back(std::move(entry));
+      }
+    }
+    for (const Unit& unit : planning_.plan.units) {
+      if (of_node_[static_cast<std::size_t>(unit.node)].empty()) describe(unit);
+      for (const int id : {unit.batch_norm, unit.output}) {
+        if (id < 0 || id == unit.node || !of_node_[static_cast<std::size_t>(id)].empty()) continue;
+        add(id, Severity::integer, "part of " + node(unit.node).name);
+      }
+    }
+    of_node_.push_back(std::move(whole));
+    return std::move(of_node_);
+  }
+
+ private:
+  const graph::Node& node(int id) const { return graph_.nodes()[static_cast<std::size_t>(id)]; }
+  void add(int id, Severity severity, std::string what, std::string remedy = "") {
+    of_node_[static_cast<std::size_t>(id)].push_back(
+        {node(id).name, std::string(graph::kind(node(id).op)), severity, std::move(what), std::move(remedy)});
+  }
+  bool target_is(const Target& target) const { return recipe_.target.name == target.name; }
+  bool writes_tflite() const { return !target_is(targets::onnxruntime); }
+
+  void describe(const Unit& unit) {
+    const int bits = planning_.plan.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
+    if (unit.kind == UnitKind::dropout)
+      return add(unit.node, Severity::integer, "in training only, nothing is deployed");
+    if (unit.kind == UnitKind::lookup) {
+      function(unit);
+    } else if (has_weights(unit.kind)) {
+      add(unit.node, Severity::integer,
+          fmt::format("{}-bit weights per {}, {}-bit output", unit.weights.bits,
+                      unit.weights.per_channel ? "channel" : "tensor", bits));
+      weights(unit);
+    } else if (unit.kind == UnitKind::sub && recipe_.target.subtract == integer::AddRule::dequantized) {
+      add(unit.node, Severity::note,
+          "the runtime has no integer subtraction: it dequantizes, subtracts in float and quantizes; stet computes the "
+          "same codes");
+    } else {
+      add(unit.node, Severity::integer,
+          fmt::format("{}-bit output{}", bits, unit.shares_scale ? ", scale of its input" : ""));
+    }
+    if (bits < 8) narrow(unit, bits);
+    const integer::FixedOutput* fixed = planning_.plan.fixed_output[static_cast<std::size_t>(unit.quantizer)];
+    if (fixed != nullptr && !unit.shares_scale && unit.kind != UnitKind::lookup) {
+      const float low = fixed->scale * static_cast<float>(-128 - fixed->zero_point);
+      add(unit.node, Severity::warning,
+          fmt::format("shares the scale that the runtime fixes for a sigmoid or tanh: it is cut to [{}, 1)", low),
+          "do not concatenate it with one; put the function behind the concat");
+    }
+    if (target_is(targets::litert_default)) left_over(unit);
+  }
+
+  void function(const Unit& unit) {
+    using integer::Function;
+    const Function f = lookup_of(node(unit.node).op)->function;
+    if (target_is(targets::onnxruntime) && (f == Function::tanh || f == Function::hard_swish)) {
+      add(unit.node, Severity::note,
+          "the runtime has no integer form: it dequantizes, computes in float and quantizes; stet's table has the "
+          "codes "
+          "that it gives");
+    } else if (target_is(targets::litert_default) && f == Function::hard_swish) {
+      add(unit.node, Severity::note, "XNNPACK has no int8 hard_swish: LiteRT's builtin kernel runs it");
+    } else {
+      add(unit.node, Severity::integer, "a table of 256 codes");
+    }
+  }
+
+  void weights(const Unit& unit) {
+    std::int64_t taps = 1;
+    const Shape weight = graph_.parameter_specs(unit.node)[0].shape;
+    for (int d = 0; d < weight.rank(); ++d) {
+      if (d != (unit.kind == UnitKind::depthwise_conv2d ? 3 : 0)) taps *= weight[d];
+    }
+    if (taps > 66311) {
+      add(unit.node, Severity::warning,
+          fmt::format("{} products per output can overflow 32 bits; weights are halved where they do", taps),
+          "fewer inputs, or narrower weights (weights.bits)");
+    }
+    if (unit.kind == UnitKind::linear && unit.weights.per_channel && writes_tflite()) {
+      const bool micro = target_is(targets::tflite_micro);
+      add(unit.node, micro ? Severity::warning : Severity::note,
+          "TensorFlow Lite Micro before September 2024 computes other codes from per-channel weights of a linear "
+          "layer, "
+          "without a word",
+          "linear_weights.per_channel = false");
+    }
+  }
+
+  void narrow(const Unit& unit, int bits) {
+    if (writes_tflite()) {
+      add(unit.node, Severity::warning,
+          fmt::format("codes of {} bits: the kernels of .tflite clamp at 8 bits only, an export must clamp apart",
+                      bits),
+          "8-bit activations, or target onnxruntime, where a Clip on codes does it");
+    } else {
+      add(unit.node, Severity::note, fmt::format("codes of {} bits are cut by a Clip on codes", bits));
+    }
+  }
+
+  // What XNNPACK does not take; LiteRT's builtin kernel computes the same codes, at its own speed.
+  void left_over(const Unit& unit) {
+    const auto builtin = [&](std::string why) {
+      add(unit.node, Severity::note, std::move(why) + ": LiteRT's builtin kernel runs it");
+    };
+    if (unit.kind == UnitKind::average_pool) builtin("XNNPACK has no int8 average pool");
+    if (unit.kind == UnitKind::clamp) builtin("XNNPACK has no int8 activation of its own");
+    if (unit.kind == UnitKind::concat && (unit.inputs.size() < 2 || unit.inputs.size() > 5)) {
+      builtin(fmt::format("XNNPACK concatenates 2 to 5 inputs, not {}", unit.inputs.size()));
+    }
+    if (const auto* pool = graph::as<graph::op::MaxPool>(node(unit.node).op)) {
+      const Pair stride = graph::op::pool_stride(pool->size, pool->stride);
+      if (stride.height > pool->size.height || stride.width > pool->size.width) {
+        builtin("XNNPACK has no max pool with a stride above its window");
+      }
+    }
+  }
+
+  const Graph& graph_;
+  const Recipe& recipe_;
+  UnitPlanning planning_;
+  std::vector<std::vector<CheckEntry>> of_node_;
+};
+
+inline CheckReport make_report(const Target& target, std::vector<std::vector<CheckEntry>> of_node) {
+  CheckReport report{std::string(target.name), {}};
+  for (std::vector<CheckEntry>& entries : of_node) {
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const CheckEntry& a, const CheckEntry& b) { return a.severity > b.severity; });
+    for (CheckEntry& e : entries) report.entries.push_back(std::move(e));
+  }
+  return report;
+}
+
+}  // namespace detail
+
+/// Says for every node of a network how the recipe's target runs it, or why not and what mends it. Changes nothing and
+/// needs no data; what depends on scales is found by check(QatModel) after calibration.
+/// prepare throws exactly if this finds an error: both ask find_units.
+inline CheckReport check(const Graph& graph, const Recipe& recipe) {
+  return detail::make_report(recipe.target, detail::StructureCheck(graph, recipe).run());
+}
+inline CheckReport check(const Model& model, const Recipe& recipe) { return check(model.graph(), recipe); }
+
+/// The same with what the calibrated scales and folded parameters add: multipliers and ratios of scales out of the
+/// target's limits, dead activations and channels, biases that are too coarse or cut, bounds on a tie.
+inline CheckReport check(const QatModel& qat) {
+  auto of_node = detail::StructureCheck(qat.graph(), qat.recipe()).run();
+  detail::ScaleCheck(qat, of_node).run();
+  return detail::make_report(qat.recipe().target, std::move(of_node));
+}
+
+}  // namespace stet

@@ -1,0 +1,181 @@
+#pragma once
+// The part of check() that needs calibrated scales: limits of the target, and values that quantize badly.
+
+#include <stet/integer/elementwise_parameters.hpp>
+#include <stet/integer/reduction.hpp>
+#include <stet/passes/check_report.hpp>
+#include <stet/train/lower.hpp>
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet::detail {
+
+/// Adds findings about the scales of a model to those of its nodes.
+class ScaleCheck {
+ public:
+  ScaleCheck(const QatModel& qat, std::vector<std::vector<CheckEntry>>& of_node) : qat_(qat), of_node_(of_node) {}
+
+  void run() {
+    for (const Unit& unit : qat_.units()) {
+      if (!calibrated(unit) || unit.kind == UnitKind::dropout) continue;
+      dead(unit);
+      bool ready = true;
+      for (const int in : unit.inputs) ready = ready && quantizer_of(in).calibrated();
+      if (!ready) continue;
+      try {
+        unit_scales(unit);
+      } catch (const Error& e) {
+        add(unit, Severity::error, e.what(), refusal_remedy(unit));
+      }
+      tie(unit);
+    }
+  }
+
+ private:
+  const Target& target() const { return qat_.recipe().target; }
+  const graph::Node& node(int id) const { return qat_.graph().nodes()[static_cast<std::size_t>(id)]; }
+  const Quantizer& quantizer_of(int id) const {
+    for (const Unit& unit : qat_.units()) {
+      if (unit.output == id) return qat_.quantizer(unit.quantizer);
+    }
+    fail(Errc::range, "check: {} has no quantizer", node(id).name);
+  }
+  void add(const Unit& unit, Severity severity, std::string what, std::string remedy = "") {
+    of_node_[static_cast<std::size_t>(unit.node)].push_back({node(unit.node).name,
+                                                             std::string(graph::kind(node(unit.node).op)), severity,
+                                                             std::move(what), std::move(remedy)});
+  }
+
+  bool calibrated(const Unit& unit) {
+    if (qat_.quantizer(unit.quantizer).calibrated()) return true;
+    add(unit, Severity::error, "its value has no range yet", "calibrate(model, data)");
+    return false;
+  }
+
+  // The smallest scale means that calibration saw nothing but zeros.
+  void dead(const Unit& unit) {
+    if (unit.shares_scale || qat_.params(unit).scale[0] > FLT_EPSILON) return;
+    const std::string& value = node(unit.output).name;
+    add(unit, Severity::warning, fmt::format("{} was zero, or nearly, for all calibration data", value),
+        fmt::format("calibrate on data that reach it, or quantizer(\"{}\").fix({{0, 1}}), or remove the branch",
+                    value));
+  }
+
+  std::string refusal_remedy(const Unit& unit) const {
+    return fmt::format("widen the range: calibrate on more data, or quantizer(\"{}\").fix(range)",
+                       node(unit.output).name);
+  }
+
+  integer::Quantized in(const Unit& unit, std::size_t i) const {
+    const QParams& p = qat_.params_of(unit.inputs[i]);
+    return {p.scale[0], p.zero_point[0]};
+  }
+
+  void unit_scales(const Unit& unit) {
+    const QParams& p = qat_.params(unit);
+    const integer::QuantizedOutput y{p.scale[0], p.zero_point[0], unit.activation, p.grid};
+    if (has_weights(unit.kind)) {
+      layer(unit);
+    } else if (unit.kind == UnitKind::add || unit.kind == UnitKind::sub) {
+      const bool subtract = unit.kind == UnitKind::sub;
+      const auto resolved = integer::make_add(target(), in(unit, 0), in(unit, 1), y, subtract);
+      if (resolved.rule != (subtract ? target().subtract : target().add)) {
+        add(unit, Severity::note,
+            "a ratio of scales lies outside of XNNPACK's [2^-10, 2^8): LiteRT's builtin kernel runs it");
+      }
+    } else if (unit.kind == UnitKind::mul) {
+      const auto resolved = integer::make_multiply(target(), in(unit, 0), in(unit, 1), y);
+      if (target().multiply == integer::MultiplyRule::xnnpack && resolved.rule != target().multiply) {
+        add(unit, Severity::note, "the multiplier lies below XNNPACK's 2^-16: LiteRT's builtin kernel runs it");
+      }
+    } else if (unit.kind == UnitKind::lookup) {
+      const auto f = *lookup_of(node(unit.node).op);
+      const integer::Quantized q = in(unit, 0);
+      (void)integer::make_table(target(), {f.function, f.alpha, q.scale, q.zero_point, y.scale, y.zero_point, y.grid});
+    } else if (unit.kind == UnitKind::mean) {
+      const Shape& x = node(unit.inputs[0]).shape;
+      const integer::Quantized q = in(unit, 0);
+      (void)integer::make_mean(target(), q.scale, q.zero_point, y.scale, y.zero_point, x[0] * x[1], y.grid);
+    }
+  }
+
+  void layer(const Unit& unit) {
+    const FrozenLayer layer = fold_unit(qat_, unit);
+    const QParams& x = qat_.params_of(unit.inputs[0]);
+    const QParams& y = qat_.params(unit);
+    const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
+    const ChannelOf channel = channel_of(layer.folded.codes.shape(), axis);
+    std::vector<int> before(static_cast<std::size_t>(channel.channels), 0), after = before;
+    for (std::int64_t i = 0; i < layer.folded.codes.size(); ++i) {
+      const auto c = static_cast<std::size_t>(channel(i));
+      before[c] = std::max(before[c], std::abs(static_cast<int>(layer.weights.codes[i])));
+      after[c] = std::max(after[c], std::abs(static_cast<int>(layer.folded.codes[i])));
+    }
+    int coarse = 0, zero = 0, halved = 0, cut = 0;
+    double largest = 0;
+    for (std::size_t c = 0; c < after.size(); ++c) {
+      const float s = layer.folded.scale[layer.folded.scale.size() == 1 ? 0 : c];
+      const double m = static_cast<double>(x.scale[0]) * static_cast<double>(s) / static_cast<double>(y.scale[0]);
+      largest = std::max(largest, m);
+      cut += std::fabs(m * static_cast<double>(layer.folded.bias[static_cast<std::int64_t>(c)])) > 16383.0 ? 1 : 0;
+      if (after[c] == 0) {
+        ++zero;
+      } else {
+        halved += after[c] < before[c] ? 1 : 0;
+        coarse += m > 0.25 ? 1 : 0;
+      }
+    }
+    const auto of = [&](int count) { return fmt::format("{} of {} channels", count, after.size()); };
+    const std::string& value = node(unit.output).name;
+    if (coarse > 0) {
+      add(unit, Severity::warning,
+          fmt::format("{} multiply the accumulator by up to {:.3g}: the bias is rounded to as many output steps",
+                      of(coarse), largest),
+          "more weight bits, more activation bits at its input, or a wider output range");
+    }
+    if (cut > 0) {
+      add(unit, Severity::warning, of(cut) + " have their bias cut to 2^14 output steps",
+          fmt::format("a smaller bias or beta, or a wider range of {}", value));
+    }
+    if (halved > 0) {
+      add(unit, Severity::warning,
+          of(halved) + " have weights halved, because accumulator and bias would not fit 32 bits",
+          fmt::format("a smaller bias or beta, or a wider range of {}", value));
+    }
+    if (zero == static_cast<int>(after.size())) {
+      add(unit, Severity::warning, "all channels are zero: the output is the bias",
+          "check the weights and batch norm's gamma");
+    } else if (zero > 0) {
+      add(unit, Severity::note, of(zero) + " are zero: their product cannot move the output by an eighth of a step");
+    }
+  }
+
+  // ReLU6's upper bound where runtimes round it to different codes.
+  void tie(const Unit& unit) {
+    if (unit.activation != Activation::relu6) return;
+    const QParams& p = qat_.params(unit);
+    const auto bound = [&](integer::ClampRule rule) {
+      return integer::clamp_bounds(rule, unit.activation, p.scale[0], p.zero_point[0], p.grid).hi;
+    };
+    const int own = bound(unit.kind == UnitKind::clamp ? target().activation_clamp : target().weighted_clamp);
+    for (const Target& other : targets::all) {
+      const int code = bound(unit.kind == UnitKind::clamp ? other.activation_clamp : other.weighted_clamp);
+      if (code == own) continue;
+      add(unit, Severity::note,
+          fmt::format("6 lies between two codes: {} here, {} on target {}", own, code, other.name),
+          fmt::format("quantizer(\"{}\").fix({{0, 6}}) if it must be one code everywhere", node(unit.output).name));
+      return;
+    }
+  }
+
+  const QatModel& qat_;
+  std::vector<std::vector<CheckEntry>>& of_node_;
+};
+
+}  // namespace stet::detail

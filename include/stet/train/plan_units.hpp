@@ -1,0 +1,370 @@
+#pragma once
+// Planning units: which operators of a graph become one integer operator, and which the target cannot run at all.
+
+#include <stet/graph/graph.hpp>
+#include <stet/graph/match.hpp>
+#include <stet/qat/recipe.hpp>
+#include <stet/train/unit.hpp>
+
+#include <numeric>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+/// The table that an activation becomes, if it is one that runs as a table.
+inline std::optional<integer_op::Lookup> lookup_of(const graph::Operator& o) {
+  namespace op = graph::op;
+  using integer::Function;
+  if (const auto* leaky = graph::as<op::LeakyRelu>(o)) return integer_op::Lookup{Function::leaky_relu, leaky->alpha};
+  if (graph::is<op::Sigmoid>(o)) return integer_op::Lookup{Function::sigmoid};
+  if (graph::is<op::Tanh>(o)) return integer_op::Lookup{Function::tanh};
+  if (graph::is<op::HardSwish>(o)) return integer_op::Lookup{Function::hard_swish};
+  return std::nullopt;
+}
+
+namespace detail {
+
+class UnitPlanner {
+ public:
+  UnitPlanner(const Graph& graph, const Recipe& recipe)
+      : graph_(graph), recipe_(recipe), group_(graph.nodes().size()), taken_(graph.nodes().size(), false) {
+    std::iota(group_.begin(), group_.end(), 0);
+  }
+
+  UnitPlan run() {
+    for (int id = 0; id < static_cast<int>(graph_.nodes().size()); ++id) {
+      if (!taken_[static_cast<std::size_t>(id)]) visit(id);
+    }
+    check_overrides();
+    if (graph_.outputs().size() != 1) {
+      problems_.push_back(
+          {.what = fmt::format("the graph has {} outputs; quantized models have one", graph_.outputs().size()),
+           .remedy = "make one model of each output, or concatenate them"});
+    }
+    assign_quantizers();
+    return std::move(plan_);
+  }
+
+  [[nodiscard]] std::vector<UnitProblem>& problems() { return problems_; }
+
+ private:
+  const graph::Node& node(int id) const { return graph_.nodes()[static_cast<std::size_t>(id)]; }
+
+  void problem(int id, std::string what, std::string remedy) {
+    problems_.push_back({id, node(id).name, std::string(graph::kind(node(id).op)), std::move(what), std::move(remedy)});
+  }
+
+  // The only consumer of a value, or -1 if it has several or is an output of the graph.
+  int sole_consumer(int id) const {
+    for (const int out : graph_.outputs()) {
+      if (out == id) return -1;
+    }
+    const std::vector<int> consumers = graph_.consumers(id);
+    return consumers.size() == 1 ? consumers[0] : -1;
+  }
+
+  int find(int id) const {
+    while (group_[static_cast<std::size_t>(id)] != id) id = group_[static_cast<std::size_t>(id)];
+    return id;
+  }
+  void join(int a, int b) { group_[static_cast<std::size_t>(find(a))] = find(b); }
+
+  void fuse_batch_norm(Unit& unit) {
+    const int next = sole_consumer(unit.output);
+    if (next < 0 || !graph::is<graph::op::BatchNorm>(node(next).op)) return;
+    unit.batch_norm = next;
+    unit.output = next;
+    taken_[static_cast<std::size_t>(next)] = true;
+  }
+
+  void fuse_activation(Unit& unit) {
+    const int next = sole_consumer(unit.output);
+    if (next < 0) return;
+    if (graph::is<graph::op::Relu>(node(next).op)) {
+      unit.activation = Activation::relu;
+    } else if (graph::is<graph::op::Relu6>(node(next).op)) {
+      unit.activation = Activation::relu6;
+    } else {
+      return;
+    }
+    unit.output = next;
+    taken_[static_cast<std::size_t>(next)] = true;
+  }
+
+  void weights(Unit& unit, const WeightScheme& scheme) {
+    unit.weights = scheme;
+    const RecipeOverride* o = recipe_.override_of(node(unit.node).name);
+    if (o != nullptr && o->weights) unit.weights = *o->weights;
+    if (unit.weights.bits < 2 || unit.weights.bits > 8) {
+      problem(unit.node, fmt::format("weights of {} bits", unit.weights.bits), "integer weights have 2 to 8");
+    }
+    fuse_batch_norm(unit);
+    fuse_activation(unit);
+  }
+
+  void two_inputs(Unit& unit) {
+    const std::vector<int>& in = unit.inputs;
+    if (in.size() == 2 && node(in[0]).shape != node(in[1]).shape) {
+      problem(unit.node,
+              fmt::format("inputs {} and {} have shapes {} and {}", node(in[0]).name, node(in[1]).name,
+                          node(in[0]).shape, node(in[1]).shape),
+              "the integer operator does not broadcast: make the shapes equal");
+    }
+    fuse_activation(unit);
+  }
+
+  // Whether a value comes from dropout without a new scale in between.
+  bool dropped(int id) const {
+    for (const Unit& unit : plan_.units) {
+      if (unit.output != id || !unit.shares_scale) continue;
+      if (unit.kind == UnitKind::dropout) return true;
+      for (const int in : unit.inputs) {
+        if (dropped(in)) return true;
+      }
+    }
+    return false;
+  }
+
+  void share(Unit& unit) {
+    unit.shares_scale = true;
+    for (const int in : unit.inputs) join(in, unit.output);
+  }
+
+  void visit(int id) {
+    namespace op = graph::op;
+    const graph::Operator& o = node(id).op;
+    Unit unit;
+    unit.node = unit.output = id;
+    unit.inputs = node(id).inputs;
+    if (graph::is<op::Input>(o)) {
+      unit.kind = UnitKind::quantize;
+      inputs_ += 1;
+      if (inputs_ > 1) problem(id, "a second input", "integer models have one: join the data before the model");
+    } else if (graph::is<op::Conv2D>(o)) {
+      unit.kind = UnitKind::conv2d;
+      weights(unit, recipe_.weights);
+    } else if (graph::is<op::DepthwiseConv2D>(o)) {
+      unit.kind = UnitKind::depthwise_conv2d;
+      weights(unit, recipe_.weights);
+    } else if (graph::is<op::Linear>(o)) {
+      unit.kind = UnitKind::linear;
+      weights(unit, recipe_.linear_weights);
+      if (node(unit.inputs[0]).shape.rank() != 1) problem(id, "input is not flat", "put a flatten before it");
+    } else if (graph::is<op::Add>(o) || graph::is<op::Sub>(o) || graph::is<op::Mul>(o)) {
+      unit.kind = graph::is<op::Add>(o) ? UnitKind::add : graph::is<op::Sub>(o) ? UnitKind::sub : UnitKind::mul;
+      two_inputs(unit);
+    } else if (const auto* max = graph::as<op::MaxPool>(o)) {
+      unit.kind = UnitKind::max_pool;
+      if (const std::int64_t taps = std::int64_t{max->size.height} * max->size.width; taps > 256) {
+        problem(id, fmt::format("windows of {} taps", taps),
+                "training keeps the tap in 8 bits: pool in two steps, or use a window of at most 256");
+      }
+      share(unit);
+    } else if (const auto* pool = graph::as<op::AveragePool>(o)) {
+      unit.kind = UnitKind::average_pool;
+      if (pool->count_padding && pool->padding.kind != Padding::Kind::valid) {
+        problem(id, "padding counts in the mean",
+                "integer targets average image elements only (count_padding = false)");
+      }
+      share(unit);
+    } else if (graph::is<op::GlobalAveragePool>(o)) {
+      unit.kind = UnitKind::mean;
+    } else if (const auto* mean = graph::as<op::Mean>(o); mean != nullptr && mean->axes == std::vector<int>{0, 1} &&
+                                                          !mean->keep_dims && node(unit.inputs[0]).shape.rank() == 3) {
+      unit.kind = UnitKind::mean;
+    } else if (graph::is<op::Concat>(o)) {
+      unit.kind = UnitKind::concat;
+      for (const int in : unit.inputs) {
+        if (dropped(in)) {
+          problem(id, fmt::format("input {} passes dropout, which changes its scale in training", node(in).name),
+                  "move the dropout behind the concat");
+        }
+      }
+      share(unit);
+    } else if (graph::is<op::Pad>(o)) {
+      unit.kind = UnitKind::pad;
+      share(unit);
+    } else if (graph::is<op::Reshape>(o) || graph::is<op::Flatten>(o)) {
+      unit.kind = UnitKind::reshape;
+      share(unit);
+    } else if (graph::is<op::Transpose>(o)) {
+      unit.kind = UnitKind::transpose;
+      share(unit);
+    } else if (graph::is<op::Relu>(o) || graph::is<op::Relu6>(o)) {
+      unit.kind = UnitKind::clamp;
+      unit.activation = graph::is<op::Relu>(o) ? Activation::relu : Activation::relu6;
+      share(unit);
+    } else if (const auto function = lookup_of(o)) {
+      unit.kind = UnitKind::lookup;
+      function_limits(id, *function);
+    } else if (graph::is<op::Dropout>(o)) {
+      unit.kind = UnitKind::dropout;
+      share(unit);
+    } else {
+      auto [what, remedy] = advice(o);
+      problem(id, std::move(what), std::move(remedy));
+    }
+    plan_.units.push_back(std::move(unit));
+  }
+
+  // What the target and the runtime's tables demand of an activation that is no clamp.
+  void function_limits(int id, const integer_op::Lookup& lookup) {
+    using integer::Function;
+    const Target& target = recipe_.target;
+    const auto rule = lookup.function == Function::sigmoid ? target.sigmoid : target.tanh;
+    if ((lookup.function == Function::sigmoid || lookup.function == Function::tanh) &&
+        rule == integer::FunctionRule::none) {
+      problem(id, fmt::format("stet has no verified rule for it on target {}", target.name),
+              "use relu, relu6, leaky_relu or hard_swish");
+    }
+    if (lookup.function == Function::leaky_relu && !(lookup.alpha >= 0.0f && lookup.alpha <= 256.0f)) {
+      problem(id, fmt::format("slope {}", lookup.alpha), "integer targets take slopes of 0 to 256");
+    }
+  }
+
+  // Why an operator has no integer form, and what to do.
+  static std::pair<std::string, std::string> advice(const graph::Operator& o) {
+    namespace op = graph::op;
+    if (graph::is<op::BatchNorm>(o)) {
+      return {"no convolution or linear layer before it that only it reads", "move it behind one, or remove it"};
+    }
+    if (graph::is<op::Softmax>(o) || graph::is<op::LogSoftmax>(o)) {
+      return {"softmax stays outside of an integer model", "end the graph at the logits and apply it to its outputs"};
+    }
+    if (graph::is<op::Mean>(o) || graph::is<op::Sum>(o)) {
+      return {"no integer kernel for this reduction", "global_average_pool has one"};
+    }
+    if (graph::is<op::Matmul>(o)) return {"no integer kernel for a product of two activations", "use linear"};
+    return {"no integer kernel for this operator", "replace it, or keep that part of the network in float"};
+  }
+
+  // An override without effect is a mistake: unknown names, weights where there are none, values inside a unit.
+  void check_overrides() {
+    for (const RecipeOverride& o : recipe_.overrides) {
+      const int id = graph_.find(o.node);
+      if (id < 0) {
+        problems_.push_back({.name = o.node,
+                             .what = "the recipe overrides a node of this name, but the graph has none",
+                             .remedy = "correct the name; print the graph to see all"});
+        continue;
+      }
+      if (recipe_.override_of(o.node) != &o) problem(id, "the recipe overrides it twice", "say both in one override");
+      for (const Unit& unit : plan_.units) {
+        if (o.weights && unit.node == id && !has_weights(unit.kind)) no_weights(id);
+        if (id <= unit.node || id > unit.output || !inside(unit, id)) continue;
+        if (o.weights) no_weights(id);
+        if (o.activation_bits && id != unit.output) {
+          problem(id,
+                  fmt::format("the recipe overrides its activation bits, but its value is fused into {}",
+                              node(unit.output).name),
+                  "name that");
+        }
+      }
+    }
+  }
+  void no_weights(int id) { problem(id, "the recipe overrides its weights, but it has none", "name the layer"); }
+  static bool inside(const Unit& unit, int id) { return id == unit.batch_norm || id == unit.output; }
+
+  void assign_quantizers() {
+    plan_.quantizer_of.assign(group_.size(), -1);
+    std::vector<int> index(group_.size(), -1);
+    for (Unit& unit : plan_.units) {
+      const auto root = static_cast<std::size_t>(find(unit.output));
+      if (index[root] < 0) {
+        index[root] = static_cast<int>(plan_.quantizer_bits.size());
+        plan_.quantizer_bits.push_back(recipe_.activation_bits);
+      }
+      unit.quantizer = index[root];
+      plan_.quantizer_of[static_cast<std::size_t>(unit.output)] = unit.quantizer;
+      override_bits(unit);
+    }
+    fix_outputs();
+    for (const Unit& unit : plan_.units) {
+      const int bits = plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
+      if (bits < 2 || bits > 8) {
+        problem(unit.node, fmt::format("activations of {} bits", bits), "integer codes have 2 to 8");
+      }
+    }
+  }
+
+  // The scale of a sigmoid or tanh is the runtime's: it decides for the values that share it.
+  void fix_outputs() {
+    plan_.fixed_output.assign(plan_.quantizer_bits.size(), nullptr);
+    for (const Unit& unit : plan_.units) {
+      const auto lookup = lookup_of(node(unit.node).op);
+      if (unit.kind != UnitKind::lookup || !lookup) continue;
+      const auto q = static_cast<std::size_t>(unit.quantizer);
+      const integer::FixedOutput* fixed = integer::fixed_output(lookup->function);
+      if (fixed == nullptr) continue;
+      if (plan_.fixed_output[q] != nullptr && plan_.fixed_output[q] != fixed) {
+        problem(unit.node, "shares its scale with another function whose scale the runtime fixes",
+                "do not join sigmoid and tanh in a concat");
+      }
+      if (plan_.quantizer_bits[q] != 8) {
+        problem(unit.node, fmt::format("activations of {} bits", plan_.quantizer_bits[q]),
+                "the runtime fixes its output at 8 bits: override its activation bits with 8");
+      }
+      plan_.fixed_output[q] = fixed;
+    }
+  }
+
+  // The operator's name speaks for its value, unless the value has an override of its own.
+  void override_bits(const Unit& unit) {
+    const RecipeOverride* o = recipe_.override_of(node(unit.output).name);
+    if (o == nullptr || !o->activation_bits) o = recipe_.override_of(node(unit.node).name);
+    if (o == nullptr || !o->activation_bits) return;
+    const auto q = static_cast<std::size_t>(unit.quantizer);
+    overridden_.resize(plan_.quantizer_bits.size(), nullptr);
+    const RecipeOverride* other = overridden_[q];
+    if (other != nullptr && *other->activation_bits != *o->activation_bits) {
+      problem(unit.node,
+              fmt::format("{} shares its scale with {}, but the recipe gives them {} and {} bits", o->node, other->node,
+                          *o->activation_bits, *other->activation_bits),
+              "give both the same");
+    }
+    overridden_[q] = o;
+    plan_.quantizer_bits[q] = *o->activation_bits;
+  }
+
+  const Graph& graph_;
+  const Recipe& recipe_;
+  std::vector<const RecipeOverride*> overridden_;  // per quantizer
+  std::vector<int> group_;                         // union-find over node ids
+  std::vector<bool> taken_;
+  std::vector<UnitProblem> problems_;
+  UnitPlan plan_;
+  int inputs_ = 0;
+};
+
+}  // namespace detail
+
+/// Cuts a graph into units and says what stands in the way.
+struct UnitPlanning {
+  UnitPlan plan{};                      ///< complete only without problems
+  std::vector<UnitProblem> problems{};  ///< every node that the target cannot run, with the remedy
+};
+inline UnitPlanning find_units(const Graph& graph, const Recipe& recipe) {
+  detail::UnitPlanner planner(graph, recipe);
+  UnitPlan plan = planner.run();
+  return {std::move(plan), std::move(planner.problems())};
+}
+
+/// Cuts a graph into units.
+/// Errors:    Errc::unsupported listing every node that the target cannot run and what to do about it
+inline UnitPlan plan_units(const Graph& graph, const Recipe& recipe) {
+  UnitPlanning planning = find_units(graph, recipe);
+  const std::size_t count = planning.problems.size();
+  if (count > 0) {
+    std::string text =
+        fmt::format("prepare: target {} cannot run {} node{}:", recipe.target.name, count, count == 1 ? "" : "s");
+    for (const UnitProblem& p : planning.problems) text += "\n  " + p.text();
+    throw Error(Errc::unsupported, text);
+  }
+  return std::move(planning.plan);
+}
+
+}  // namespace stet
