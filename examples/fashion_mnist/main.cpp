@@ -98,7 +98,7 @@ int run(const Options& given) {
   Tensor<std::int8_t> outputs;
   report.bit_exact = compare(qat, deployed, data.test, outputs);
   save_npy(o.out + "/int8_outputs.npy", outputs);
-  const ActivationRanges ranges = activation_ranges(fp32, calibration);
+  const ActivationRanges ranges = observe_ranges(fp32, calibration);
   report.runtimes = export_models(o, {fp32, ranges, ptq, deployed}, data.test);
   save(report, o.out + "/results.json");
   print(report);

@@ -8,10 +8,10 @@
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/graph/print.hpp>
-#include <stet/passes/activation_ranges.hpp>
 #include <stet/passes/calibrate.hpp>
 #include <stet/passes/check.hpp>
 #include <stet/passes/convert.hpp>
+#include <stet/passes/observe_ranges.hpp>
 #include <stet/passes/prepare.hpp>
 #include <stet/passes/quantize.hpp>
 #include <stet/qat/fake_quantize.hpp>

@@ -72,6 +72,7 @@ TEST_CASE("check names every node, and finds an error exactly where prepare thro
   g.output(softmax(linear(flatten(y), {.units = 2})).named("end"));
   g.output(x);
   Recipe recipe = recipes::int8();
+  recipe.target = targets::tflite_micro;
   recipe.overrides = {{.node = "nowhere", .activation_bits = 4}};
   const Model model(std::move(g), Rng(1));
   const CheckReport report = check(model, recipe);
@@ -89,7 +90,7 @@ TEST_CASE("check names every node, and finds an error exactly where prepare thro
     }
   }
   CHECK_THAT(found(report, "wide"), ContainsSubstring("error: windows of 272 taps; training keeps the tap in 8 bits"));
-  CHECK_THAT(report.text(), ContainsSubstring("check: target litert_default, 6 errors, 0 warnings, 0 notes\n"));
+  CHECK_THAT(report.text(), ContainsSubstring("check: target tflite_micro, 6 errors, 0 warnings, 0 notes\n"));
   CHECK(report.entries.back().node.empty());
 }
 
@@ -129,6 +130,19 @@ TEST_CASE("check says what a target runs in its own way") {
   CHECK_THAT(found(check(varied(), r), "head"), ContainsSubstring("warning: codes of 5 bits"));
   r.target = targets::onnxruntime;
   CHECK_THAT(found(check(varied(), r), "head"), ContainsSubstring("note: codes of 5 bits are cut by a Clip"));
+
+  Graph bent;
+  bent.output(tanh(hard_swish(sigmoid(bent.input({3})).named("gate")).named("swish")).named("bent"));
+  CHECK(found(check(bent, on(targets::tflite_reference)), "bent") == "");
+  CHECK_THAT(found(check(bent, on(targets::litert_default)), "swish"),
+             ContainsSubstring("note: XNNPACK has no int8 hard_swish"));
+  const CheckReport in_float = check(bent, on(targets::onnxruntime));
+  CHECK(found(in_float, "gate") == "");
+  for (const char* node : {"swish", "bent"}) {
+    CHECK_THAT(found(in_float, node), ContainsSubstring("note: the runtime has no integer form"));
+  }
+  CHECK_THAT(found(check(bent, on(targets::tflite_micro)), "gate"),
+             ContainsSubstring("error: stet has no verified rule"));
 
   Graph wide;
   wide.output(linear(wide.input({66312}), {.units = 2}).named("head"));
@@ -182,7 +196,8 @@ TEST_CASE("after calibration check finds the scales that a target cannot bridge"
 
     q = prepared(target);
     q.quantizer("product").fix({0.0f, 0.0f});
-    CHECK_THAT(found(check(q), "product"), ContainsSubstring("warning: product was zero, or nearly, for all calibration data"));
+    CHECK_THAT(found(check(q), "product"),
+               ContainsSubstring("warning: product was zero, or nearly, for all calibration data"));
 
     q = prepared(target);
     q.quantizer("a6").fix({0.0f, 3060.0f});  // steps of 12

@@ -41,18 +41,19 @@ TEST_CASE("prepare lists every node that the target cannot run, with the remedy"
   y = (y + max_pool(y, {.size = 6}).named("small")).named("broadcast");
   y = average_pool(y, {.size = 2, .padding = Padding::same(), .count_padding = true}).named("counting");
   y = linear(y, {.units = 3}).named("per_pixel");
-  y = tanh(leaky_relu(y).named("leaky")).named("bent");
+  y = tanh(leaky_relu(y, {.alpha = -1.0f}).named("leaky")).named("bent");
   y = sum(y, {0}).named("total");
   y = mean(y, {0}).named("average");
   g.output(softmax(y).named("end"));
   Recipe recipe = recipes::int8();
+  recipe.target = targets::tflite_micro;
   recipe.overrides = {{.node = "nowhere", .activation_bits = 4}, {.node = "conv", .weights = WeightScheme{9, true}}};
   const std::string text = complaint(std::move(g), recipe);
-  CHECK_THAT(text, ContainsSubstring("prepare: target litert_default cannot run 12 nodes:"));
+  CHECK_THAT(text, ContainsSubstring("prepare: target tflite_micro cannot run 12 nodes:"));
   for (const char* part :
-       {"squash (sigmoid): no integer kernel for this activation; use relu or relu6", "late_norm (batch_norm): ",
+       {"squash (sigmoid): stet has no verified rule for it on target tflite_micro; use relu, relu6, leaky_relu or hard_swish", "late_norm (batch_norm): ",
         "broadcast (add): inputs late_norm and small have shapes [6,6,2] and [1,1,2]", "counting (average_pool): ",
-        "per_pixel (linear): input is not flat; put a flatten before it", "leaky (leaky_relu): ", "bent (tanh): ",
+        "per_pixel (linear): input is not flat; put a flatten before it", "leaky (leaky_relu): slope -1; integer targets take slopes of 0 to 256", "bent (tanh): ",
         "total (sum): ", "average (mean): ", "end (softmax): softmax stays outside of an integer model",
         "nowhere: the recipe overrides a node of this name, but the graph has none",
         "conv (conv2d): weights of 9 bits"}) {

@@ -6,6 +6,7 @@
 #include <stet/ops/pooling.hpp>
 #include <stet/ops/shape.hpp>
 #include <stet/qat/elementwise.hpp>
+#include <stet/qat/lookup.hpp>
 #include <stet/qat/pooling.hpp>
 #include <stet/qat/shape.hpp>
 
@@ -178,6 +179,48 @@ TEST_CASE("pools and means of codes have the gradients of the float pools") {
     const auto [lo, hi] = std::minmax_element(means.value().span().begin(), means.value().span().end());
     CHECK(static_cast<double>(range.lo) == Approx(*lo).epsilon(1e-5).margin(1e-6));
     CHECK(static_cast<double>(range.hi) == Approx(*hi).epsilon(1e-5).margin(1e-6));
+  }
+}
+
+TEST_CASE("tables pass the gradient of their function where the output was not clipped") {
+  using integer::Function;
+  const QTensor x = random_codes({4, 150}, first_params, 13);
+  const auto check = [&](const Target& target, Function f, const QParams& out, auto on_reals) {
+    INFO(target.name << " " << integer::name(f));
+    const integer::TableSpec spec{f, 0.25f, first_params.scale[0], -20, out.scale[0], out.zero_point[0], out.grid};
+    Tape tape, real;
+    const auto qx = tape.variable(x);
+    const auto rx = real.variable(real_values(x));
+    const Var<QTensor> y = lookup(qx, spec, integer::make_table(target, spec), out);
+    const auto ry = on_reals(rx);
+    CHECK(worst_step(y.value(), ry.value(), {-128, 127}) <= (f == Function::hard_swish ? 1.6 : 1.01));
+    Rng rng(4);
+    Tensor<float> dy = normal(y.shape(), rng, 1.0);
+    Tensor<double> passing = doubles(dy);
+    int clipped = 0;
+    for (std::int64_t i = 0; i < dy.size(); ++i) {
+      const double code = ry.value()[i] / static_cast<double>(out.scale[0]) + out.zero_point[0];
+      if (code >= -128.5 && code <= 127.5) continue;
+      passing.edit()[static_cast<std::size_t>(i)] = 0.0;
+      ++clipped;
+    }
+    tape.backward(y, dy);
+    real.backward(ry, passing);
+    CHECK(relative_error(tape.gradient(qx), real.gradient(rx)) < 1e-5);
+    const Range range = lookup_range(x, spec);
+    const auto [lo, hi] = std::minmax_element(ry.value().span().begin(), ry.value().span().end());
+    CHECK(static_cast<double>(range.lo) == Approx(*lo).epsilon(1e-5).margin(1e-7));
+    CHECK(static_cast<double>(range.hi) == Approx(*hi).epsilon(1e-5));
+    return clipped;
+  };
+  const QParams wide = QParams::per_tensor(0.022f, -90), tight = QParams::per_tensor(0.01f, -90);
+  for (const Target& target : targets::all) {
+    CHECK(check(target, Function::leaky_relu, wide, [](const auto& v) { return leaky_relu(v, 0.25); }) == 0);
+    CHECK(check(target, Function::leaky_relu, tight, [](const auto& v) { return leaky_relu(v, 0.25); }) > 50);
+    CHECK(check(target, Function::hard_swish, tight, [](const auto& v) { return hard_swish(v); }) > 50);
+    if (target.sigmoid == integer::FunctionRule::none) continue;
+    check(target, Function::sigmoid, QParams::per_tensor(1.0f / 256.0f, -128), [](const auto& v) { return sigmoid(v); });
+    check(target, Function::tanh, QParams::per_tensor(1.0f / 128.0f, 0), [](const auto& v) { return tanh(v); });
   }
 }
 

@@ -92,6 +92,13 @@ class StepMaker {
       run = [p = integer::make_clamp(model_.target, output(clamp->activation)), x = in(0), y = node_.output](auto& v) {
         integer::clamp(at(v, x), p, at(v, y).edit());
       };
+    } else if (const auto* table = std::get_if<op::Lookup>(&node_.op)) {
+      require_shape(value(0).shape);
+      const integer::Quantized from = quantized(0);
+      const integer::QuantizedOutput to = output(Activation::none);
+      run = [t = integer::make_table(model_.target, {table->function, table->alpha, from.scale, from.zero_point, to.scale,
+                                                     to.zero_point, to.grid}),
+             x = in(0), y = node_.output](auto& v) { integer::lookup(at(v, x), t, at(v, y).edit()); };
     } else {
       fail(Errc::unsupported, "engine: {} has an operator that cannot stand here", node_.name);
     }

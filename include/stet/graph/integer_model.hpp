@@ -4,6 +4,7 @@
 #include <stet/core/tensor.hpp>
 #include <stet/core/window.hpp>
 #include <stet/integer/clamp.hpp>
+#include <stet/integer/lookup.hpp>
 #include <stet/integer/target.hpp>
 #include <stet/quant/qparams.hpp>
 
@@ -86,13 +87,19 @@ struct Clamp {
   Activation activation = Activation::relu;
 };
 
+/// Leaky ReLU, sigmoid, tanh or hard swish, from one scale and zero point to another.
+struct Lookup {
+  integer::Function function = integer::Function::sigmoid;
+  float alpha = 0.0f;  ///< slope of a leaky ReLU
+};
+
 }  // namespace integer_op
 
 using IntegerOperator =
     std::variant<integer_op::Quantize, integer_op::Conv2D, integer_op::DepthwiseConv2D, integer_op::Linear,
                  integer_op::Add, integer_op::Sub, integer_op::Mul, integer_op::MaxPool, integer_op::AveragePool,
                  integer_op::Mean, integer_op::Concat, integer_op::Pad, integer_op::Reshape, integer_op::Transpose,
-                 integer_op::Clamp>;
+                 integer_op::Clamp, integer_op::Lookup>;
 
 /// A value of an IntegerModel. Shape without the batch; one scale and zero point.
 struct IntegerValue {

@@ -55,6 +55,27 @@ enum class AveragePoolRule {
   dequantized       ///< real values summed in float in the order of the taps, /count, /s + unsigned z, half to even
 };
 
+/// How sigmoid and tanh become a table of codes: f(s_x*(q - z_x)) in float, then
+enum class FunctionRule {
+  reciprocal_half_away,  ///< round(f*(1/s_y)) + z, half away from zero
+  reciprocal_half_even,  ///< round(f*(1/s_y) + z), half to even; sigmoid in double
+  division_half_even,    ///< round(f/s_y) + z, half to even
+  none                   ///< no verified rule: prepare refuses the operator
+};
+
+/// How a leaky ReLU becomes a table of codes.
+enum class LeakyReluRule {
+  double_rounding,    ///< an integer multiplier for each sign, two roundings
+  xnnpack,            ///< 8-bit fractions and one rounding where both are in [2^-8, 2^7], else double_rounding
+  division_half_even  ///< round(f/s_y) + z in float, half to even
+};
+
+/// How a hard swish becomes a table of codes.
+enum class HardSwishRule {
+  fixed_point,        ///< 16-bit fixed point
+  division_half_even  ///< round(f/s_y) + z in float, half to even
+};
+
 /// How real inputs become codes.
 enum class InputRule {
   division_half_away,    ///< round(x/s) + z, half away from zero
@@ -78,6 +99,9 @@ struct Target {
   integer::ClampRule max_pool_sparse_clamp;  ///< where it is larger in height or width
   integer::ClampRule activation_clamp;       ///< of RELU and RELU6 as operators of their own
   integer::InputRule input;
+  integer::FunctionRule sigmoid, tanh;
+  integer::LeakyReluRule leaky_relu;
+  integer::HardSwishRule hard_swish;
   friend constexpr bool operator==(const Target&, const Target&) = default;
 };
 
@@ -102,6 +126,10 @@ inline constexpr Target tflite_reference{
     .max_pool_sparse_clamp = integer::ClampRule::half_away,
     .activation_clamp = integer::ClampRule::half_away,
     .input = integer::InputRule::division_half_away,
+    .sigmoid = integer::FunctionRule::reciprocal_half_away,
+    .tanh = integer::FunctionRule::reciprocal_half_away,
+    .leaky_relu = integer::LeakyReluRule::double_rounding,
+    .hard_swish = integer::HardSwishRule::fixed_point,
 };
 
 /// What LiteRT runs by default on x86-64: XNNPACK, and the builtin kernels for what it leaves over.
@@ -123,6 +151,10 @@ inline constexpr Target litert_default{
     .max_pool_sparse_clamp = integer::ClampRule::half_away,
     .activation_clamp = integer::ClampRule::half_away,
     .input = integer::InputRule::reciprocal_half_even,
+    .sigmoid = integer::FunctionRule::reciprocal_half_even,
+    .tanh = integer::FunctionRule::reciprocal_half_even,
+    .leaky_relu = integer::LeakyReluRule::xnnpack,
+    .hard_swish = integer::HardSwishRule::fixed_point,
 };
 
 /// ONNX Runtime's CPU provider on x86-64 with all graph optimizations, for models in QDQ form whose activations are
@@ -145,6 +177,10 @@ inline constexpr Target onnxruntime{
     .max_pool_sparse_clamp = integer::ClampRule::half_even_then_zero,
     .activation_clamp = integer::ClampRule::half_even_then_zero,
     .input = integer::InputRule::division_half_even,
+    .sigmoid = integer::FunctionRule::division_half_even,
+    .tanh = integer::FunctionRule::division_half_even,
+    .leaky_relu = integer::LeakyReluRule::division_half_even,
+    .hard_swish = integer::HardSwishRule::division_half_even,
 };
 
 /// TensorFlow Lite for Microcontrollers with its reference kernels or CMSIS-NN, from their sources.
@@ -167,6 +203,10 @@ inline constexpr Target tflite_micro{
     .max_pool_sparse_clamp = integer::ClampRule::half_away,
     .activation_clamp = integer::ClampRule::half_away,
     .input = integer::InputRule::division_half_away,
+    .sigmoid = integer::FunctionRule::none,
+    .tanh = integer::FunctionRule::none,
+    .leaky_relu = integer::LeakyReluRule::double_rounding,
+    .hard_swish = integer::HardSwishRule::fixed_point,
 };
 
 /// All targets that stet knows.

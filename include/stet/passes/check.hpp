@@ -56,7 +56,9 @@ class StructureCheck {
     const int bits = planning_.plan.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
     if (unit.kind == UnitKind::dropout)
       return add(unit.node, Severity::integer, "in training only, nothing is deployed");
-    if (has_weights(unit.kind)) {
+    if (unit.kind == UnitKind::lookup) {
+      function(unit);
+    } else if (has_weights(unit.kind)) {
       add(unit.node, Severity::integer,
           fmt::format("{}-bit weights per {}, {}-bit output", unit.weights.bits,
                       unit.weights.per_channel ? "channel" : "tensor", bits));
@@ -70,7 +72,29 @@ class StructureCheck {
           fmt::format("{}-bit output{}", bits, unit.shares_scale ? ", scale of its input" : ""));
     }
     if (bits < 8) narrow(unit, bits);
+    const integer::FixedOutput* fixed = planning_.plan.fixed_output[static_cast<std::size_t>(unit.quantizer)];
+    if (fixed != nullptr && !unit.shares_scale && unit.kind != UnitKind::lookup) {
+      const float low = fixed->scale * static_cast<float>(-128 - fixed->zero_point);
+      add(unit.node, Severity::warning,
+          fmt::format("shares the scale that the runtime fixes for a sigmoid or tanh: it is cut to [{}, 1)", low),
+          "do not concatenate it with one; put the function behind the concat");
+    }
     if (target_is(targets::litert_default)) left_over(unit);
+  }
+
+  void function(const Unit& unit) {
+    using integer::Function;
+    const Function f = lookup_of(node(unit.node).op)->function;
+    if (target_is(targets::onnxruntime) && (f == Function::tanh || f == Function::hard_swish)) {
+      add(unit.node, Severity::note,
+          "the runtime has no integer form: it dequantizes, computes in float and quantizes; stet's table has the "
+          "codes "
+          "that it gives");
+    } else if (target_is(targets::litert_default) && f == Function::hard_swish) {
+      add(unit.node, Severity::note, "XNNPACK has no int8 hard_swish: LiteRT's builtin kernel runs it");
+    } else {
+      add(unit.node, Severity::integer, "a table of 256 codes");
+    }
   }
 
   void weights(const Unit& unit) {

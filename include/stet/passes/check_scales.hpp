@@ -94,6 +94,10 @@ class ScaleCheck {
       if (target().multiply == integer::MultiplyRule::xnnpack && resolved.rule != target().multiply) {
         add(unit, Severity::note, "the multiplier lies below XNNPACK's 2^-16: LiteRT's builtin kernel runs it");
       }
+    } else if (unit.kind == UnitKind::lookup) {
+      const auto f = *lookup_of(node(unit.node).op);
+      const integer::Quantized q = in(unit, 0);
+      (void)integer::make_table(target(), {f.function, f.alpha, q.scale, q.zero_point, y.scale, y.zero_point, y.grid});
     } else if (unit.kind == UnitKind::mean) {
       const Shape& x = node(unit.inputs[0]).shape;
       const integer::Quantized q = in(unit, 0);

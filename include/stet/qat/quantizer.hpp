@@ -58,6 +58,12 @@ class Quantizer {
     has_pending_ = false;
     state_ = QuantizerState::frozen;
   }
+  /// Fixes scale and zero point, as a runtime demands them.
+  void fix(float scale, std::int32_t zero_point) {
+    params_ = QParams::per_tensor(scale, zero_point, grid_);
+    calibrated_ = true;
+    state_ = QuantizerState::frozen;
+  }
   /// Fixes the range by hand, for example to [0, 6].
   void fix(const Range& range) {
     params_ = choose_qparams(range, grid_);

@@ -124,6 +124,7 @@ inline IntegerOperator lower(const QatModel& qat, const Unit& unit) {
     }
     case UnitKind::transpose: return integer_op::Transpose{graph::as<op::Transpose>(o)->axes};
     case UnitKind::clamp: return integer_op::Clamp{unit.activation};
+    case UnitKind::lookup: return *lookup_of(o);
     case UnitKind::reshape: return integer_op::Reshape{};
     case UnitKind::dropout: break;  // nothing is deployed
   }

@@ -7,12 +7,24 @@
 #include <stet/train/unit.hpp>
 
 #include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace stet {
+
+/// The table that an activation becomes, if it is one that runs as a table.
+inline std::optional<integer_op::Lookup> lookup_of(const graph::Operator& o) {
+  namespace op = graph::op;
+  using integer::Function;
+  if (const auto* leaky = graph::as<op::LeakyRelu>(o)) return integer_op::Lookup{Function::leaky_relu, leaky->alpha};
+  if (graph::is<op::Sigmoid>(o)) return integer_op::Lookup{Function::sigmoid};
+  if (graph::is<op::Tanh>(o)) return integer_op::Lookup{Function::tanh};
+  if (graph::is<op::HardSwish>(o)) return integer_op::Lookup{Function::hard_swish};
+  return std::nullopt;
+}
 
 namespace detail {
 
@@ -186,6 +198,9 @@ class UnitPlanner {
       unit.kind = UnitKind::clamp;
       unit.activation = graph::is<op::Relu>(o) ? Activation::relu : Activation::relu6;
       share(unit);
+    } else if (const auto function = lookup_of(o)) {
+      unit.kind = UnitKind::lookup;
+      function_limits(id, *function);
     } else if (graph::is<op::Dropout>(o)) {
       unit.kind = UnitKind::dropout;
       share(unit);
@@ -196,6 +211,21 @@ class UnitPlanner {
     plan_.units.push_back(std::move(unit));
   }
 
+  // What the target and the runtime's tables demand of an activation that is no clamp.
+  void function_limits(int id, const integer_op::Lookup& lookup) {
+    using integer::Function;
+    const Target& target = recipe_.target;
+    const auto rule = lookup.function == Function::sigmoid ? target.sigmoid : target.tanh;
+    if ((lookup.function == Function::sigmoid || lookup.function == Function::tanh) &&
+        rule == integer::FunctionRule::none) {
+      problem(id, fmt::format("stet has no verified rule for it on target {}", target.name),
+              "use relu, relu6, leaky_relu or hard_swish");
+    }
+    if (lookup.function == Function::leaky_relu && !(lookup.alpha >= 0.0f && lookup.alpha <= 256.0f)) {
+      problem(id, fmt::format("slope {}", lookup.alpha), "integer targets take slopes of 0 to 256");
+    }
+  }
+
   // Why an operator has no integer form, and what to do.
   static std::pair<std::string, std::string> advice(const graph::Operator& o) {
     namespace op = graph::op;
@@ -204,10 +234,6 @@ class UnitPlanner {
     }
     if (graph::is<op::Softmax>(o) || graph::is<op::LogSoftmax>(o)) {
       return {"softmax stays outside of an integer model", "end the graph at the logits and apply it to its outputs"};
-    }
-    if (graph::is<op::LeakyRelu>(o) || graph::is<op::Sigmoid>(o) || graph::is<op::Tanh>(o) ||
-        graph::is<op::HardSwish>(o)) {
-      return {"no integer kernel for this activation", "use relu or relu6"};
     }
     if (graph::is<op::Mean>(o) || graph::is<op::Sum>(o)) {
       return {"no integer kernel for this reduction", "global_average_pool has one"};
@@ -256,11 +282,33 @@ class UnitPlanner {
       plan_.quantizer_of[static_cast<std::size_t>(unit.output)] = unit.quantizer;
       override_bits(unit);
     }
+    fix_outputs();
     for (const Unit& unit : plan_.units) {
       const int bits = plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
       if (bits < 2 || bits > 8) {
         problem(unit.node, fmt::format("activations of {} bits", bits), "integer codes have 2 to 8");
       }
+    }
+  }
+
+  // The scale of a sigmoid or tanh is the runtime's: it decides for the values that share it.
+  void fix_outputs() {
+    plan_.fixed_output.assign(plan_.quantizer_bits.size(), nullptr);
+    for (const Unit& unit : plan_.units) {
+      const auto lookup = lookup_of(node(unit.node).op);
+      if (unit.kind != UnitKind::lookup || !lookup) continue;
+      const auto q = static_cast<std::size_t>(unit.quantizer);
+      const integer::FixedOutput* fixed = integer::fixed_output(lookup->function);
+      if (fixed == nullptr) continue;
+      if (plan_.fixed_output[q] != nullptr && plan_.fixed_output[q] != fixed) {
+        problem(unit.node, "shares its scale with another function whose scale the runtime fixes",
+                "do not join sigmoid and tanh in a concat");
+      }
+      if (plan_.quantizer_bits[q] != 8) {
+        problem(unit.node, fmt::format("activations of {} bits", plan_.quantizer_bits[q]),
+                "the runtime fixes its output at 8 bits: override its activation bits with 8");
+      }
+      plan_.fixed_output[q] = fixed;
     }
   }
 

@@ -5,6 +5,7 @@
 #include <stet/qat/elementwise.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/qat/live_layer.hpp>
+#include <stet/qat/lookup.hpp>
 #include <stet/qat/pooling.hpp>
 #include <stet/qat/shape.hpp>
 #include <stet/train/fit.hpp>
@@ -196,6 +197,16 @@ class UnitRunner {
         const QParams& p = input(unit).value().params;
         return clamp(input(unit),
                      integer::make_clamp(target(), {p.scale[0], p.zero_point[0], unit.activation, p.grid}));
+      }
+      case UnitKind::lookup: {
+        const auto table = *lookup_of(op(unit));
+        const Var<QTensor>& x = input(unit);
+        const integer::Quantized in = quantized(x);
+        const integer::QuantizedOutput y = output(unit);
+        const integer::TableSpec spec{table.function, table.alpha,  in.scale, in.zero_point,
+                                      y.scale,        y.zero_point, y.grid};
+        if (following(unit) != nullptr) observe(unit, lookup_range(x.value(), spec));
+        return lookup(x, spec, integer::make_table(target(), spec), qat_.params(unit));
       }
       case UnitKind::dropout: {
         // With frozen batch norm training is the deployed arithmetic, which has no dropout.

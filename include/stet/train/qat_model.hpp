@@ -128,6 +128,7 @@ STET_ENTRY QatModel::QatModel(Model model, Recipe recipe)
   }
   for (std::size_t i = 0; i < names.size(); ++i) {
     quantizers_.emplace_back(names[i], Grid::activation(plan_.quantizer_bits[i]), recipe_.observer);
+    if (const auto* fixed = plan_.fixed_output[i]) quantizers_.back().fix(fixed->scale, fixed->zero_point);
   }
 }
 #endif

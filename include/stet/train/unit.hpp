@@ -28,6 +28,7 @@ enum class UnitKind {
   reshape,
   transpose,
   clamp,
+  lookup,
   dropout
 };
 
@@ -54,6 +55,7 @@ struct UnitPlan {
   std::vector<Unit> units{};
   std::vector<int> quantizer_of{};
   std::vector<int> quantizer_bits{};
+  std::vector<const integer::FixedOutput*> fixed_output{};  ///< per quantizer; null where the range follows the data
 };
 
 /// Why prepare refuses a node, or the whole graph where node is -1, and the change that mends it.

@@ -3,6 +3,7 @@
 
 #include <stet/graph/integer_model.hpp>
 #include <stet/io/onnx/options.hpp>
+#include <stet/io/tflite/int4.hpp>
 
 #include <string>
 #include <variant>
@@ -44,6 +45,11 @@ class IntegerCheck {
       if (!known(out) || !made[static_cast<std::size_t>(out)]) problem("output", "no node makes it");
     }
     if (inputs != 1 || model_.outputs.empty()) problem("model", "it must have one input and an output");
+    if (options_.int4_weights && !packed_) {
+      problem("int4_weights",
+              "no layer has weight codes within -7..7; train with weights of 4 bits and apply "
+              "int4_weights() to the integer model");
+    }
     return problems_;
   }
 
@@ -59,19 +65,13 @@ class IntegerCheck {
                                      o.weight_scale.size(), o.bias.size()));
       return;
     }
-    if (!options_.int4_weights) return;
-    int most = 0;
-    for (const std::int8_t q : o.weights.span()) most = q > most ? q : -q > most ? -q : most;
-    if (most > 7) {
-      problem(node.name, fmt::format("weight codes up to {} do not fit int4; train it with weights of 4 bits, or leave "
-                                     "int4_weights off",
-                                     most));
-    }
+    packed_ = packed_ || tflite::fits_int4(o.weights.span());
   }
 
   const IntegerModel& model_;
   OnnxIntegerOptions options_;
   std::string problems_;
+  bool packed_ = false;
 };
 
 }  // namespace detail

@@ -1,9 +1,15 @@
 #pragma once
 // FloatWriter: the operators of a float model as ONNX operators.
 
+#include <stet/core/rounding.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/io/onnx/graph_writer.hpp>
+#include <stet/io/onnx/int16_scales.hpp>
+#include <stet/quant/choose_qparams.hpp>
+#include <stet/quant/quantize.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,7 +24,9 @@ class FloatWriter {
         graph_(model.graph()),
         options_(options),
         out_(graph_.nodes().size()),
-        flat_(graph_.nodes().size()) {}
+        flat_(graph_.nodes().size()) {
+    if (options.format == OnnxFormat::int16x8) scale_ = int16_scales(graph_, options.ranges);
+  }
 
   /// The nodes, inputs and outputs.
   ModelInfo run() {
@@ -61,7 +69,65 @@ class FloatWriter {
             std::vector<AttributeInfo> attributes = {}) {
     place(out_.node(op_type, node().name, std::move(inputs), node().name, std::move(attributes)), layout);
   }
-  void place(const std::string& name, Layout layout) { out_.place(id_, layout, name, node().shape); }
+  void place(const std::string& name, Layout layout) {
+    out_.place(id_, layout, scale_.empty() || scale_[at(id_)] == 0.0f ? name : as_codes(name), node().shape);
+  }
+  // A value by way of its 16-bit codes.
+  std::string as_codes(const std::string& reals) {
+    const std::string& name = node().name;
+    const std::string scale = out_.scalar(name + ".scale", scale_[at(id_)]);
+    const std::string zero = out_.scalar(name + ".zero_point", std::int16_t{0});
+    const std::string codes =
+        out_.node("QuantizeLinear", name + "_quantized", {reals, scale, zero}, name + "_quantized");
+    return out_.node("DequantizeLinear", name + "_dequantized", {codes, scale, zero}, name + "_dequantized");
+  }
+  // Scale of the 16-bit codes that the node reads.
+  [[nodiscard]] float scale_in() const {
+    int id = input();
+    while (scale_[at(id)] == 0.0f) id = graph_.node(id).inputs[0];
+    return scale_[at(id)];
+  }
+  // Weights of a layer; as codes of 8 bits per channel, whose scales are at least `least`, if activations are codes.
+  std::string weight(Ints dims, const std::vector<float>& values, int axis, const std::vector<float>& least,
+                     std::vector<float>* scales = nullptr) {
+    const std::string name = node().name + ".weight";
+    if (scale_.empty()) return out_.constant(name, std::move(dims), values);
+    const Tensor<float> w(Shape(std::span<const std::int64_t>(dims)), values);
+    QParams p = weight_qparams(w, Granularity::per_channel(axis), Grid::narrow(8));
+    for (std::size_t c = 0; c < least.size(); ++c) p.scale[c] = std::max(p.scale[c], least[c]);
+    const QTensor q = quantize(w, p);
+    const auto count = static_cast<std::int64_t>(p.scale.size());
+    if (scales != nullptr) *scales = p.scale;
+    return out_.node(
+        "DequantizeLinear", name + "_dequantized",
+        {out_.constant(name, std::move(dims), q.codes.span()), out_.constant(name + "_scale", {count}, p.scale),
+         out_.constant(name + "_zero_point", {count}, std::vector<std::int8_t>(p.scale.size(), 0))},
+        name + "_dequantized", {attribute("axis", std::int64_t{axis})});
+  }
+  // Weights, one output after the other, and bias of a layer that adds its bias itself. Between 16-bit codes the bias is
+  // int32 at input scale * weight scale: ONNX Runtime makes it so anyway, and without looking whether it fits. Where it
+  // would not, the weights are tiny beside it and their scale grows.
+  void add_layer(std::vector<std::string>& inputs, Ints dims, const std::vector<float>& values) {
+    const Tensor<float>* bias = tensor(graph::Role::bias);
+    std::vector<float> least, scales;
+    for (std::int64_t c = 0; bias != nullptr && !scale_.empty() && c < bias->size(); ++c) {
+      least.push_back(std::fabs((*bias)[c]) / (scale_in() * 0x1p30f));
+    }
+    inputs.push_back(weight(std::move(dims), values, 0, least, &scales));
+    if (bias == nullptr) return;
+    if (scale_.empty()) return inputs.push_back(vector(graph::Role::bias, ".bias"));
+    std::vector<std::int32_t> codes;
+    for (std::size_t c = 0; c < scales.size(); ++c) {
+      scales[c] *= scale_in();
+      const double real = static_cast<double>(bias->span()[c]) / static_cast<double>(scales[c]);
+      codes.push_back(static_cast<std::int32_t>(round_half_even(real)));
+    }
+    const std::string name = node().name + ".bias";
+    const auto count = static_cast<std::int64_t>(codes.size());
+    inputs.push_back(out_.node("DequantizeLinear", name + "_dequantized",
+                               {out_.constant(name, {count}, codes), out_.constant(name + "_scale", {count}, scales)},
+                               name + "_dequantized", {attribute("axis", std::int64_t{0})}));
+  }
 
   void unary(const std::string& op_type, std::vector<AttributeInfo> attributes = {}) {
     const Layout layout = out_.layout(input());
@@ -78,14 +144,11 @@ class FloatWriter {
                    bool depthwise) {
     const Shape& x = shape_in();
     const Window w = make_window("save_onnx", x[0], x[1], kernel, stride, dilation, padding);
-    const Tensor<float>& weight = *tensor(graph::Role::weight);
+    const Tensor<float>& t = *tensor(graph::Role::weight);
     const std::int64_t filters = node().shape[2];
-    std::vector<std::string> inputs{
-        out_.get(input(), first),
-        out_.constant(node().name + ".weight",
-                      {filters, depthwise ? 1 : weight.shape()[3], kernel.height, kernel.width},
-                      weights_first(weight.span(), weight.shape(), depthwise))};
-    if (tensor(graph::Role::bias) != nullptr) inputs.push_back(vector(graph::Role::bias, ".bias"));
+    std::vector<std::string> inputs{out_.get(input(), first)};
+    add_layer(inputs, {filters, depthwise ? 1 : t.shape()[3], kernel.height, kernel.width},
+              weights_first(t.span(), t.shape(), depthwise));
     emit("Conv", std::move(inputs), first,
          {attribute("kernel_shape", Ints{kernel.height, kernel.width}),
           attribute("strides", Ints{stride.height, stride.width}),
@@ -105,11 +168,10 @@ class FloatWriter {
   void softmax(const std::string& op_type) {
     const Layout layout = out_.layout(input());
     const int rank = shape_in().rank();
-    emit(op_type, {unflattened(layout)}, layout, {attribute("axis", position(layout, rank, rank - 1))});
+    emit(op_type, {out_.get(input(), layout)}, layout, {attribute("axis", position(layout, rank, rank - 1))});
   }
-  std::string unflattened(Layout layout) { return out_.get(input(), layout); }
-
   // A reduction keeps the channels where they are, if they remain.
+  // Axes are an input since opset 13 (sum) and 18 (mean).
   void reduce(const std::string& op_type, const std::vector<int>& axes, bool keep, bool axes_as_input) {
     const int rank = shape_in().rank();
     Layout layout = out_.layout(input());
@@ -153,10 +215,8 @@ class FloatWriter {
     const Shape& image = flat_[at(input())];
     if (shape_in().rank() == 1) {
       std::vector<std::string> inputs{out_.get(input(), last)};
-      inputs.push_back(image.rank() == 3
-                           ? out_.constant(node().name + ".weight", {o.units, depth}, columns_first(w.span(), image))
-                           : out_.constant(node().name + ".weight", {o.units, depth}, w.span()));
-      if (o.bias) inputs.push_back(vector(graph::Role::bias, ".bias"));
+      const std::vector<float> rows(w.span().begin(), w.span().end());
+      add_layer(inputs, {o.units, depth}, image.rank() == 3 ? columns_first(w.span(), image) : rows);
       emit("Gemm", std::move(inputs), last, {attribute("transB", std::int64_t{1})});
       return;
     }
@@ -165,8 +225,7 @@ class FloatWriter {
       for (std::int64_t k = 0; k < depth; ++k) turned[static_cast<std::size_t>(k * o.units + n)] = w[n * depth + k];
     }
     const std::string product = out_.node(
-        "MatMul", node().name,
-        {out_.get(input(), last), out_.constant(node().name + ".weight", {depth, o.units}, turned)}, node().name);
+        "MatMul", node().name, {out_.get(input(), last), weight({depth, o.units}, turned, 1, {})}, node().name);
     if (!o.bias) return place(product, last);
     place(out_.node("Add", node().name + "_bias", {product, vector(graph::Role::bias, ".bias")}, node().name), last);
   }
@@ -239,7 +298,7 @@ class FloatWriter {
     emit("Transpose", {out_.get(input(), layout)}, layout, {attribute("perm", perm)});
   }
   void write(const graph::op::Sum& o) { reduce("ReduceSum", o.axes, o.keep_dims, true); }
-  void write(const graph::op::Mean& o) { reduce("ReduceMean", o.axes, o.keep_dims, false); }
+  void write(const graph::op::Mean& o) { reduce("ReduceMean", o.axes, o.keep_dims, !scale_.empty()); }
   void write(const graph::op::Custom&) { fail(Errc::unsupported, "save_onnx: {} cannot be written", node().name); }
 
   [[nodiscard]] bool only_linear_reads(int id) const {
@@ -272,7 +331,8 @@ class FloatWriter {
   const Graph& graph_;
   OnnxOptions options_;
   GraphWriter out_;
-  std::vector<Shape> flat_;  // of a flattened image whose elements lie channels first: its shape; else rank 0
+  std::vector<float> scale_;  // of 16-bit codes, per node; empty in float files
+  std::vector<Shape> flat_;   // of a flattened image whose elements lie channels first: its shape; else rank 0
   int id_ = 0;
 };
 

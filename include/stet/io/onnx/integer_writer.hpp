@@ -5,6 +5,7 @@
 #include <stet/graph/integer_model.hpp>
 #include <stet/integer/elementwise_parameters.hpp>
 #include <stet/io/onnx/graph_writer.hpp>
+#include <stet/io/tflite/int4.hpp>
 
 #include <cstdint>
 #include <string>
@@ -126,7 +127,7 @@ class IntegerWriter {
 
     const std::string w = weight_codes(name + ".weight", std::move(dims), weights);
     std::vector<std::string> w_inputs{w, out_.constant(name + ".weight_scale", scale_dims, o.weight_scale)};
-    if (!options_.int4_weights) {
+    if (!packed(weights)) {
       const std::vector<std::int8_t> zeros(o.weight_scale.size(), 0);
       w_inputs.push_back(out_.constant(name + ".weight_zero_point", scale_dims, zeros));
     }
@@ -139,13 +140,12 @@ class IntegerWriter {
                       per_channel ? axis : std::vector<AttributeInfo>{})};
   }
   std::string weight_codes(const std::string& name, Ints dims, const std::vector<std::int8_t>& codes) {
-    if (!options_.int4_weights) return out_.constant(name, std::move(dims), codes);
-    std::vector<std::uint8_t> packed((codes.size() + 1) / 2, 0);
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-      packed[i / 2] = static_cast<std::uint8_t>(packed[i / 2] | (static_cast<unsigned>(codes[i]) & 15u) << (i % 2 * 4));
-    }
-    out_.model.initializers.push_back({out_.unique(name), DataType::int4, std::move(dims), std::move(packed)});
+    if (!packed(codes)) return out_.constant(name, std::move(dims), codes);
+    out_.model.initializers.push_back({out_.unique(name), DataType::int4, std::move(dims), tflite::packed_int4(codes)});
     return out_.model.initializers.back().name;
+  }
+  [[nodiscard]] bool packed(const std::vector<std::int8_t>& codes) const {
+    return options_.int4_weights && tflite::fits_int4(codes);
   }
   [[nodiscard]] integer::Bounds layer_bounds(Activation activation) const {
     const QParams& p = result().params;
@@ -264,6 +264,18 @@ class IntegerWriter {
     const std::string& name = result().name;
     flat_[at(node_->output)] = flat_[at(input())];
     emit_codes("Clip", {out_.get(input(), layout), code(name + ".lo", b.lo), code(name + ".hi", b.hi)}, layout);
+  }
+
+  void write(const integer_op::Lookup& o) {
+    using integer::Function;
+    const Layout layout = out_.layout(input());
+    const bool leaky = o.function == Function::leaky_relu;
+    const char* op_type = leaky                             ? "LeakyRelu"
+                          : o.function == Function::sigmoid ? "Sigmoid"
+                          : o.function == Function::tanh    ? "Tanh"
+                                                            : "HardSwish";
+    emit_real(op_type, {real(0, layout)}, layout, grid_bounds(),
+              leaky ? std::vector<AttributeInfo>{attribute("alpha", o.alpha)} : std::vector<AttributeInfo>{});
   }
 
   [[nodiscard]] bool only_linear_reads(int v) const {

@@ -151,15 +151,10 @@ class FloatPlan {
     namespace o = graph::op;
     for (int id = 0; id < graph().size(); ++id) {
       const graph::Operator& n = op(id);
-      const std::size_t rank = static_cast<std::size_t>(graph().node(id).shape.rank()) + 1;
       if (graph::is<o::Custom>(n)) problem(id, "an operator of your own has no TFLite operator");
-      if ((graph::is<o::Softmax>(n) || graph::is<o::LogSoftmax>(n)) && rank > 4) {
-        problem(id, "softmax runs on at most 4 dimensions with the batch; reshape before it");
-      }
       if (!int16()) continue;
-      if (graph::is<o::HardSwish>(n) || graph::is<o::LogSoftmax>(n) || graph::is<o::Sum>(n)) {
-        problem(id, "has no kernel on 16 bits");
-      }
+      if (graph::is<o::HardSwish>(n) || graph::is<o::LogSoftmax>(n)) problem(id, "LiteRT has no kernel for 16 bits");
+      if (graph::is<o::Sum>(n)) problem(id, "LiteRT's reference kernel for 16 bits does not rescale; use a mean");
       if (graph::is<o::BatchNorm>(n)) problem(id, "stands behind no layer that could take it in");
       const auto* pool = graph::as<o::AveragePool>(n);
       if (pool != nullptr && !pool->count_padding &&

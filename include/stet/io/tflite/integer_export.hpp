@@ -101,8 +101,23 @@ class IntegerExporter {
       writer_.transpose(x, y, node.name, transpose->axes);
     } else if (const auto* clamp = std::get_if<op::Clamp>(&node.op)) {
       writer_.operation(clamp->activation == Activation::relu6 ? Builtin::relu6 : Builtin::relu, {x}, y);
+    } else if (const auto* lookup = std::get_if<op::Lookup>(&node.op)) {
+      write_lookup(*lookup, x, y);
     }
     if (limits) tensor_of_[index(node.output)] = limit(node, y, suffix);
+  }
+
+  void write_lookup(const integer_op::Lookup& o, std::int32_t x, std::int32_t y) {
+    switch (o.function) {
+      case integer::Function::leaky_relu:
+        return writer_.operation(Builtin::leaky_relu, {x}, y, {.type = OptionsType::leaky_relu, .alpha = o.alpha});
+      case integer::Function::sigmoid:
+        return writer_.operation(Builtin::logistic, {x}, y);
+      case integer::Function::tanh:
+        return writer_.operation(Builtin::tanh, {x}, y);
+      case integer::Function::hard_swish:
+        return writer_.operation(Builtin::hard_swish, {x}, y, {.type = OptionsType::hard_swish});
+    }
   }
 
   void write_quantize(const IntegerNode& node) {

@@ -1,0 +1,209 @@
+#pragma once
+// Activations that are no clamp, as tables: 256 codes in, 256 codes out, filled as the target computes each of them.
+
+#include <stet/core/rounding.hpp>
+#include <stet/integer/codes.hpp>
+#include <stet/integer/multiplier.hpp>
+#include <stet/integer/target.hpp>
+#include <stet/quant/grid.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+namespace stet::integer {
+
+/// Functions that run as a table.
+enum class Function { leaky_relu, sigmoid, tanh, hard_swish };
+
+/// Name of a function, as its graph operator is called.
+inline const char* name(Function f) {
+  switch (f) {
+    case Function::leaky_relu:
+      return "leaky_relu";
+    case Function::sigmoid:
+      return "sigmoid";
+    case Function::tanh:
+      return "tanh";
+    case Function::hard_swish:
+      return "hard_swish";
+  }
+  return "unknown";
+}
+
+/// Output code of each input code; entry q + 128. Made by make_table.
+using Table = std::array<std::int8_t, 256>;
+
+/// What a table maps: scales and zero points of both sides, and the slope of a leaky ReLU.
+struct TableSpec {
+  Function function = Function::sigmoid;
+  float alpha = 0.0f;  ///< of leaky_relu
+  float s_in = 1.0f;
+  std::int32_t z_in = 0;
+  float s_out = 1.0f;
+  std::int32_t z_out = 0;
+  Grid grid = Grid::int8();
+};
+
+namespace detail {
+
+inline float function_value(const TableSpec& t, float x, bool sigmoid_in_double) {
+  switch (t.function) {
+    case Function::leaky_relu:
+      return x >= 0.0f ? x : t.alpha * x;
+    case Function::sigmoid:
+      if (sigmoid_in_double) return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x))));
+      return 1.0f / (1.0f + std::exp(-x));
+    case Function::tanh:
+      return std::tanh(x);
+    case Function::hard_swish: {
+      const float inner = rounded_product(x, 1.0f / 6.0f) + 0.5f;
+      return x * std::clamp(inner, 0.0f, 1.0f);
+    }
+  }
+  return 0.0f;
+}
+
+// Codes minus the output's zero point are small; far ones saturate.
+inline std::int32_t steps(float v) { return static_cast<std::int32_t>(std::clamp(v, -1024.0f, 1024.0f)); }
+
+inline std::int32_t leaky_relu_code(const TableSpec& t, LeakyReluRule rule, std::int32_t d) {
+  const float positive = t.s_in / t.s_out;
+  if (rule == LeakyReluRule::xnnpack) {
+    const float negative = rounded_product(positive, t.alpha);
+    const auto factor = [](float m) { return static_cast<std::int32_t>(round_half_even(256.0f * m)); };
+    return (d * factor(d >= 0 ? positive : negative) + 128) >> 8;
+  }
+  const float m = d >= 0 ? positive : rounded_product(t.s_in, t.alpha) / t.s_out;
+  return double_rounding(d, quantize_multiplier(static_cast<double>(m)));
+}
+
+// 16-bit fixed point as in gemmlowp and LiteRT.
+inline std::int16_t saturated(std::int32_t v) { return static_cast<std::int16_t>(std::clamp(v, -32768, 32767)); }
+inline std::int16_t high_multiply(std::int16_t a, std::int16_t b, bool rounding) {
+  if (a == -32768 && b == -32768) return 32767;
+  const std::int32_t product = std::int32_t{a} * b;
+  const std::int32_t nudge = !rounding ? 0 : product >= 0 ? 1 << 14 : 1 - (1 << 14);
+  return static_cast<std::int16_t>((product + nudge) / (1 << 15));
+}
+inline std::int16_t top_half(std::int32_t multiplier) {
+  constexpr std::int32_t offset = 1 << 15;
+  if (multiplier >= std::numeric_limits<std::int32_t>::max() - offset) return 32767;
+  return static_cast<std::int16_t>((multiplier + offset) >> 16);
+}
+
+inline std::int32_t hard_swish_code(const TableSpec& t, std::int32_t d) {
+  const float fine = (1.0f / 128.0f) * t.s_in;
+  const QuantizedMultiplier out = quantize_multiplier(static_cast<double>(fine / t.s_out));
+  const QuantizedMultiplier inner = quantize_multiplier(static_cast<double>(fine / (3.0f / 32768.0f)));
+  const auto x = static_cast<std::int16_t>(d * 128);
+  const std::int16_t on_output_scale = high_multiply(x, top_half(out.multiplier), true);
+  std::int16_t ramp = x;  // of x over [-3, 3], in [-1, 1)
+  if (inner.shift > 0) ramp = saturated(std::int32_t{ramp} * (1 << std::min(inner.shift - 1, 15)));
+  ramp = high_multiply(ramp, top_half(inner.multiplier), true);
+  if (inner.shift > 0) ramp = saturated(2 * std::int32_t{ramp});
+  if (inner.shift < 0) {
+    ramp = static_cast<std::int16_t>(rounding_divide_by_power_of_two(ramp, std::min(-inner.shift, 31)));
+  }
+  ramp = static_cast<std::int16_t>((std::int32_t{ramp} + (1 << 15)) >> 1);
+  return rounding_divide_by_power_of_two(high_multiply(ramp, on_output_scale, false), std::min(-out.shift, 31));
+}
+
+inline std::int32_t real_function_code(const TableSpec& t, FunctionRule rule, std::int32_t d) {
+  const float x = rounded_product(t.s_in, static_cast<float>(d));
+  const float f = function_value(t, x, rule == FunctionRule::reciprocal_half_even);
+  if (rule == FunctionRule::division_half_even) return steps(round_half_even(f / t.s_out));
+  const float scaled = rounded_product(f, 1.0f / t.s_out);
+  if (rule == FunctionRule::reciprocal_half_away) return steps(round_half_away(scaled));
+  return steps(round_half_even(scaled + static_cast<float>(t.z_out))) - t.z_out;
+}
+
+}  // namespace detail
+
+/// Scale and zero point that a runtime demands of a function's output: those of sigmoid and tanh.
+struct FixedOutput {
+  float scale;
+  std::int32_t zero_point;
+};
+/// Formula:   sigmoid: 1/256, -128; tanh: 1/128, 0
+/// Source:    LiteRT g3doc/performance/quantization_spec.md
+inline constexpr FixedOutput sigmoid_output{1.0f / 256.0f, -128}, tanh_output{1.0f / 128.0f, 0};
+
+/// The fixed output of a function; null if it has none.
+inline const FixedOutput* fixed_output(Function f) {
+  return f == Function::sigmoid ? &sigmoid_output : f == Function::tanh ? &tanh_output : nullptr;
+}
+
+/// Makes the table of a function.
+/// Formula:   entry q + 128 = clamp(round(f(s_in*(q - z_in)) / s_out) + z_out), in the arithmetic of the target's rule
+/// Rounding:  as the target's rule for the function
+/// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if the target has no rule for the function,
+///            the output scale is not what the function demands, a leaky ReLU has a negative slope or a multiplier of
+///            256 or more, or a hard swish has s_in/128 >= s_out
+/// Source:    LiteRT kernels/activations.cc, reference/hard_swish.h; XNNPACK operators/unary-elementwise-nc.c;
+///            ONNX Runtime contrib_ops/cpu/quantization/qlinear_lookup_table.cc
+inline Table make_table(const Target& target, const TableSpec& t) {
+  const char* op = name(t.function);
+  for (const float s : {t.s_in, t.s_out}) {
+    require(std::isfinite(s) && s > 0.0f, Errc::range, "{}: scale {} must be positive and finite", op, s);
+  }
+  for (const std::int32_t z : {t.z_in, t.z_out}) {
+    require(z >= -128 && z <= 127, Errc::range, "{}: zero point {} lies outside int8", op, z);
+  }
+  require(t.grid.fits_int8() && t.grid.lo <= t.grid.hi, Errc::range, "{}: grid {}..{} does not fit int8", op, t.grid.lo,
+          t.grid.hi);
+  FunctionRule rule = FunctionRule::division_half_even;
+  LeakyReluRule leaky = target.leaky_relu;
+  if (const FixedOutput* fixed = fixed_output(t.function)) {
+    rule = t.function == Function::sigmoid ? target.sigmoid : target.tanh;
+    require(rule != FunctionRule::none, Errc::unsupported, "{}: target {} has no verified rule", op, target.name);
+    require(t.s_out == fixed->scale && t.z_out == fixed->zero_point, Errc::unsupported,
+            "{}: output scale {} and zero point {} must be {} and {}", op, t.s_out, t.z_out, fixed->scale,
+            fixed->zero_point);
+  } else if (t.function == Function::leaky_relu) {
+    require(t.alpha >= 0.0f && t.alpha <= 256.0f, Errc::unsupported, "leaky_relu: slope {} must be 0 to 256", t.alpha);
+    const float positive = t.s_in / t.s_out;
+    const float negative = rounded_product(positive, t.alpha);
+    require(std::max(positive, negative) < 256.0f, Errc::unsupported,
+            "leaky_relu: multiplier {} must be below 256; raise the output scale", std::max(positive, negative));
+    const auto delegated = [](float m) { return m >= 0x1p-8f && m <= 0x1p7f; };
+    if (leaky == LeakyReluRule::xnnpack && !(delegated(positive) && delegated(negative))) {
+      leaky = LeakyReluRule::double_rounding;
+    }
+  } else {
+    require(t.s_in / 128.0f < t.s_out, Errc::unsupported,
+            "hard_swish: input scale {} must be below 128 times the output scale {}", t.s_in, t.s_out);
+  }
+  Table table{};
+  for (std::int32_t q = -128; q < 128; ++q) {
+    const std::int32_t d = q - t.z_in;
+    std::int32_t code = 0;
+    if (t.function == Function::leaky_relu && leaky != LeakyReluRule::division_half_even) {
+      code = detail::leaky_relu_code(t, leaky, d);
+    } else if (t.function == Function::hard_swish && target.hard_swish == HardSwishRule::fixed_point) {
+      code = detail::hard_swish_code(t, d);
+    } else {
+      code = detail::real_function_code(t, rule, d);
+    }
+    code = std::clamp(code + t.z_out, t.grid.lo, t.grid.hi);
+    table[static_cast<std::size_t>(q + 128)] = static_cast<std::int8_t>(code);
+  }
+  return table;
+}
+
+/// Maps codes through a table.
+/// Shapes:    x and out of one size
+/// Errors:    Errc::shape if out has another size
+inline void lookup(const Codes& x, const Table& table, std::span<std::int8_t> out) {
+  detail::require_size("lookup", x.shape(), out.size());
+  parallel_chunks(x.size(), 1, [&](Chunk chunk) {
+    for (std::int64_t i = chunk.first; i < chunk.last; ++i) {
+      out[static_cast<std::size_t>(i)] = table[static_cast<std::size_t>(x.data()[i] + 128)];
+    }
+  });
+}
+
+}  // namespace stet::integer

@@ -1,0 +1,86 @@
+#pragma once
+// Activations that run as tables, with their straight-through gradients.
+
+#include <stet/autograd/tape.hpp>
+#include <stet/integer/lookup.hpp>
+#include <stet/qat/qvar.hpp>
+#include <stet/quant/range.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+namespace stet {
+
+namespace detail {
+
+struct ValueAndSlope {
+  double value, slope;
+};
+
+// The function itself, and its derivative; at a kink the one that ops/ takes.
+inline ValueAndSlope exact_function(const integer::TableSpec& t, double x) {
+  const double alpha = static_cast<double>(t.alpha);
+  switch (t.function) {
+    case integer::Function::leaky_relu:
+      return x > 0.0 ? ValueAndSlope{x, 1.0} : ValueAndSlope{alpha * x, alpha};
+    case integer::Function::sigmoid: {
+      const double y = 1.0 / (1.0 + std::exp(-x));
+      return {y, y * (1.0 - y)};
+    }
+    case integer::Function::tanh: {
+      const double y = std::tanh(x);
+      return {y, 1.0 - y * y};
+    }
+    case integer::Function::hard_swish:
+      if (x < -3.0) return {0.0, 0.0};
+      if (x >= 3.0) return {x, 1.0};
+      return {x * (x + 3.0) / 6.0, (2.0 * x + 3.0) / 6.0};
+  }
+  return {0.0, 0.0};
+}
+
+inline double real_code(const integer::TableSpec& t, int q) { return static_cast<double>(t.s_in) * (q - t.z_in); }
+
+}  // namespace detail
+
+/// Real range of a function over the codes that occur.
+inline Range lookup_range(const QTensor& x, const integer::TableSpec& spec) {
+  std::array<bool, 256> seen{};
+  for (const std::int8_t q : x.codes.span()) seen[static_cast<std::size_t>(q + 128)] = true;
+  Range range{3.4e38f, -3.4e38f};
+  for (int q = -128; q < 128; ++q) {
+    if (!seen[static_cast<std::size_t>(q + 128)]) continue;
+    const auto y = static_cast<float>(detail::exact_function(spec, detail::real_code(spec, q)).value);
+    range = {std::min(range.lo, y), std::max(range.hi, y)};
+  }
+  return range;
+}
+
+/// Maps codes through the table of a function.
+/// Formula:   integer::lookup
+/// Gradient:  straight-through: dx = f'(x)*dy where f(x) lies within the codes of the output, else 0
+inline Var<QTensor> lookup(const Var<QTensor>& x, const integer::TableSpec& spec, const integer::Table& table,
+                           const QParams& out) {
+  QTensor y{Tensor<std::int8_t>(x.shape()), out};
+  integer::lookup(x.value().codes, table, y.codes.edit());
+  return record(std::move(y), std::tie(x), [codes = x.value().codes, spec](const Tensor<float>& dy, const auto& dx) {
+    std::array<float, 256> slope{};
+    for (int q = -128; q < 128; ++q) {
+      const auto f = detail::exact_function(spec, detail::real_code(spec, q));
+      const double code = f.value / static_cast<double>(spec.s_out) + spec.z_out;
+      const bool inside = spec.grid.lo - 0.5 <= code && code <= spec.grid.hi + 0.5;
+      slope[static_cast<std::size_t>(q + 128)] = inside ? static_cast<float>(f.slope) : 0.0f;
+    }
+    Tensor<float> g(dy.shape());
+    float* to = g.edit().data();
+    for (std::int64_t i = 0; i < dy.size(); ++i) {
+      to[i] = slope[static_cast<std::size_t>(codes[i] + 128)] * dy[i];
+    }
+    dx.add(std::move(g));
+  });
+}
+
+}  // namespace stet

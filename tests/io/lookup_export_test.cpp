@@ -1,0 +1,67 @@
+// Operators that run as tables are exported as the operators that they stand for.
+
+#include <stet/io/save_onnx.hpp>
+#include <stet/io/save_tflite.hpp>
+
+#include "support/catch.hpp"
+
+#include <algorithm>
+
+using namespace stet;
+using integer::Function;
+
+namespace {
+
+// A value of four codes through one function.
+IntegerModel one_function(Function f, const Grid& grid = Grid::int8()) {
+  IntegerModel m;
+  m.target = targets::onnxruntime;
+  const auto* fixed = integer::fixed_output(f);
+  const float s = fixed != nullptr ? fixed->scale : 0.1f;
+  const std::int32_t z = fixed != nullptr ? fixed->zero_point : -100;
+  m.values = {{"x", {4}, QParams::per_tensor(0.05f, -3)}, {"y", {4}, QParams::per_tensor(s, z, grid)}};
+  m.nodes = {{"x", integer_op::Quantize{}, {}, 0}, {"y", integer_op::Lookup{f, 0.25f}, {0}, 1}};
+  m.outputs = {1};
+  return m;
+}
+
+}  // namespace
+
+TEST_CASE("tables are exported as the functions that they stand for") {
+  struct Names {
+    Function function;
+    tflite::Builtin builtin;
+    std::string onnx;
+  };
+  for (const auto& [function, builtin, op_type] :
+       {Names{Function::leaky_relu, tflite::Builtin::leaky_relu, "LeakyRelu"},
+        Names{Function::sigmoid, tflite::Builtin::logistic, "Sigmoid"},
+        Names{Function::tanh, tflite::Builtin::tanh, "Tanh"},
+        Names{Function::hard_swish, tflite::Builtin::hard_swish, "HardSwish"}}) {
+    INFO(op_type);
+    const IntegerModel m = one_function(function);
+    const tflite::ModelInfo lite = tflite::describe(m);
+    REQUIRE(lite.operators.size() == 1);
+    CHECK(lite.operators[0].code == builtin);
+    CHECK(lite.operators[0].options.alpha == (function == Function::leaky_relu ? 0.25f : 0.0f));
+    CHECK(lite.tensors[static_cast<std::size_t>(lite.operators[0].outputs[0])].quantization.scale ==
+          m.values[1].params.scale);
+
+    const onnx::ModelInfo open = onnx::IntegerWriter(m, {.output_codes = true}).run();
+    const auto node = std::ranges::find(open.nodes, op_type, &onnx::NodeInfo::op_type);
+    REQUIRE(node != open.nodes.end());
+    CHECK(node->name == "y");
+    CHECK(node->attributes.size() == (function == Function::leaky_relu ? 1u : 0u));
+    if (function == Function::leaky_relu) CHECK(node->attributes[0].real == 0.25f);
+    CHECK_FALSE(onnx_bytes(m).empty());
+  }
+}
+
+TEST_CASE("codes of a grid below 8 bits are cut behind a table") {
+  const IntegerModel m = one_function(Function::leaky_relu, Grid::activation(5));
+  const auto count = [](const auto& nodes, auto member, auto wanted) {
+    return std::ranges::count(nodes, wanted, member);
+  };
+  CHECK(count(tflite::describe(m).operators, &tflite::OperatorInfo::code, tflite::Builtin::minimum) == 1);
+  CHECK(count(onnx::IntegerWriter(m, {}).run().nodes, &onnx::NodeInfo::op_type, std::string("Clip")) == 1);
+}

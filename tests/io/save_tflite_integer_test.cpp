@@ -1,0 +1,244 @@
+// save_tflite for integer models: the file has the model's codes and scales, and nothing is written that a runtime
+// would compute in another way.
+#include "io/temporary_directory.hpp"
+#include "support/catch.hpp"
+
+#include <stet/core/random.hpp>
+#include <stet/graph/int4_weights.hpp>
+#include <stet/io/save_tflite.hpp>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+using namespace stet;
+using namespace stet_test;
+using Catch::Matchers::ContainsSubstring;
+using tflite::Builtin;
+using tflite::ModelInfo;
+using tflite::TensorInfo;
+using tflite::TensorType;
+
+namespace {
+
+std::string operators(const ModelInfo& m) {
+  std::string text;
+  for (const auto& o : m.operators) text += fmt::format("{}v{} ", static_cast<int>(o.code), o.version);
+  return text;
+}
+const TensorInfo& tensor(const ModelInfo& m, const std::string& name) {
+  const TensorInfo* found = nullptr;
+  for (const TensorInfo& t : m.tensors) {
+    if (t.name == name) found = &t;
+  }
+  INFO(name);
+  REQUIRE(found != nullptr);
+  return *found;
+}
+template <class T>
+bool same(const TensorInfo& t, const Tensor<T>& x) {
+  return t.data.size() == x.span().size_bytes() && std::memcmp(t.data.data(), x.data(), t.data.size()) == 0;
+}
+
+Tensor<std::int8_t> codes(const Shape& shape, int most, std::uint64_t seed, int factor = 1) {
+  Rng rng(seed);
+  Tensor<std::int8_t> t(shape);
+  for (auto& q : t.edit()) {
+    q = static_cast<std::int8_t>(factor *
+                                 (static_cast<int>(rng.below(static_cast<std::uint64_t>(2 * most + 1))) - most));
+  }
+  return t;
+}
+
+// image -> conv -> pool -> mean -> logits
+IntegerModel model(Grid grid = Grid::int8(), int most = 127, int factor = 1) {
+  IntegerModel m;
+  m.target = targets::tflite_reference;
+  const auto params = [](float s, int z, Grid g = Grid::int8()) { return QParams::per_tensor(s, z, g); };
+  m.values = {{"image", {8, 8, 3}, params(1.0f / 255, -128)},
+              {"features", {8, 8, 4}, params(0.05f, -128, grid)},
+              {"pooled", {4, 4, 4}, params(0.05f, -128, grid)},
+              {"mean", {4}, params(0.03f, -128)},
+              {"logits", {5}, params(0.1f, 3)}};
+  integer_op::Conv2D conv;
+  conv.weights = codes({4, 3, 3, 3}, most, 1, factor);
+  conv.weight_scale = {0.01f, 0.02f, 0.03f, 0.04f};
+  conv.bias = Tensor<std::int32_t>({4}, {1000, -2000, 37, 5});
+  conv.activation = Activation::relu;
+  integer_op::Linear linear;
+  linear.weights = codes({5, 4}, most, 2, factor);
+  linear.weight_scale = {0.02f};
+  linear.bias = Tensor<std::int32_t>({5}, {1, 2, 3, 4, -5});
+  m.nodes = {{"image", integer_op::Quantize{}, {}, 0},
+             {"conv", conv, {0}, 1},
+             {"pool", integer_op::MaxPool{}, {1}, 2},
+             {"mean", integer_op::Mean{}, {2}, 3},
+             {"logits", linear, {3}, 4}};
+  m.outputs = {4};
+  return m;
+}
+
+template <class Op>
+Op& op(IntegerModel& m, std::size_t i) {
+  return std::get<Op>(m.nodes[i].op);
+}
+
+}  // namespace
+
+TEST_CASE("an int8 file has the codes, scales and zero points of the model") {
+  IntegerModel m = model();
+  const ModelInfo info = tflite::describe(m);
+  CHECK(operators(info) == "3v3 17v2 40v2 9v4 ");
+  CHECK(info.min_runtime_version == "1.14.0");
+  for (const IntegerValue& v : m.values) {
+    const TensorInfo& t = tensor(info, v.name);
+    CHECK(t.type == TensorType::int8);
+    CHECK(t.quantization == tflite::Quantization{v.params.scale, {v.params.zero_point[0]}, 0});
+  }
+  const auto& conv = op<integer_op::Conv2D>(m, 1);
+  CHECK(same(tensor(info, "conv.weight"), conv.weights));
+  CHECK(tensor(info, "conv.weight").quantization.scale == conv.weight_scale);
+  CHECK(tensor(info, "conv.weight").quantization.dimension == 0);
+  CHECK(same(tensor(info, "conv.bias"), conv.bias));
+  for (std::size_t c = 0; c < 4; ++c) {
+    CHECK(tensor(info, "conv.bias").quantization.scale[c] == 1.0f / 255 * conv.weight_scale[c]);
+  }
+  CHECK(info.operators[0].options.fused_activation == tflite::FusedActivation::relu);
+  CHECK_FALSE(info.operators[2].options.keep_dims);
+  CHECK(info.signature_inputs[0].name == "image");
+  CHECK(info.signature_outputs[0].name == "logits");
+}
+
+TEST_CASE("real ends keep the names, and codes stand beside them") {
+  const ModelInfo info = tflite::describe(model(), {.float_input = true, .float_output = true});
+  CHECK(operators(info) == "114v1 3v3 17v2 40v2 9v4 6v2 ");
+  CHECK(tensor(info, "image").type == TensorType::float32);
+  CHECK(tensor(info, "image:codes").type == TensorType::int8);
+  CHECK(tensor(info, "logits").type == TensorType::float32);
+  CHECK(tensor(info, "logits:codes").quantization.scale[0] == 0.1f);
+}
+
+TEST_CASE("a grid below 8 bits is kept by MINIMUM, unless the fused activation ends there") {
+  const Grid four = Grid::activation(4);
+  const ModelInfo info = tflite::describe(model(four));
+  CHECK(operators(info) == "3v3 57v2 17v2 40v2 9v4 ");
+  CHECK(static_cast<std::int8_t>(tensor(info, "conv:highest").data[0]) == -113);
+  CHECK(tensor(info, "conv:highest").quantization == tensor(info, "features").quantization);
+  IntegerModel m = model(four);
+  op<integer_op::Conv2D>(m, 1).activation = Activation::relu6;
+  for (const int v : {1, 2}) m.values[static_cast<std::size_t>(v)].params.scale[0] = 6.0f / 15.0f;
+  CHECK(operators(tflite::describe(m)) == "3v3 17v2 40v2 9v4 ");
+  // Both ends of a grid that starts above -128, also at a real input.
+  m = model();
+  m.values[0].params = QParams::per_tensor(0.1f, 0, Grid::signed_bits(5));
+  const ModelInfo ends = tflite::describe(m, {.float_input = true});
+  CHECK(operators(ends) == "114v1 57v2 55v2 3v3 17v2 40v2 9v4 ");
+  CHECK(static_cast<std::int8_t>(tensor(ends, "image:lowest").data[0]) == -16);
+  CHECK(static_cast<std::int8_t>(tensor(ends, "image:highest").data[0]) == 15);
+}
+
+TEST_CASE("padding of a max pool is the lowest code") {
+  IntegerModel m = model(Grid::range(-100, 127));
+  for (const int v : {1, 2}) m.values[static_cast<std::size_t>(v)].params.zero_point[0] = -100;
+  op<integer_op::MaxPool>(m, 2).padding = Padding::of(1, 0, 1, 0);
+  m.values[2].shape = {4, 4, 4};
+  const ModelInfo info = tflite::describe(m);
+  CHECK(operators(info) == "3v3 60v2 17v2 40v2 9v4 ");
+  CHECK(static_cast<std::int8_t>(tensor(info, "pool:lowest").data[0]) == -100);
+  CHECK(tensor(info, "pool:pad").shape == std::vector<std::int32_t>{1, 9, 9, 4});
+}
+
+TEST_CASE("MUL at a multiplier of 1 or more says so by its version") {
+  IntegerModel m;
+  m.values = {{"x", {4}, QParams::per_tensor(1.0f, 0)}, {"y", {4}, QParams::per_tensor(2.0f, 0)}};
+  m.nodes = {{"x", integer_op::Quantize{}, {}, 0}, {"y", integer_op::Mul{}, {0, 0}, 1}};
+  m.outputs = {1};
+  CHECK(operators(tflite::describe(m)) == "18v2 ");
+  m.values[1].params.scale[0] = 1.0f;
+  CHECK(operators(tflite::describe(m)) == "18v3 ");
+  CHECK(tflite::describe(m).min_runtime_version == "1.15.0");
+}
+
+TEST_CASE("codes of 4 bits times a power of two become int4 by a step that the engine can run") {
+  IntegerModel m = model(Grid::int8(), 7, 16);
+  op<integer_op::Conv2D>(m, 1).weights.edit()[0] = 112;
+  CHECK_THROWS_WITH(tflite::describe(m, {.int4_weights = true}), ContainsSubstring("apply int4_weights()"));
+  const IntegerModel small = int4_weights(m);
+  const auto& before = op<integer_op::Conv2D>(m, 1);
+  const auto& after = std::get<integer_op::Conv2D>(small.nodes[1].op);
+  for (std::int64_t i = 0; i < before.weights.size(); ++i) {
+    const auto c = static_cast<std::size_t>(i / 27);
+    CHECK(after.weight_scale[c] * static_cast<float>(after.weights[i]) ==
+          before.weight_scale[c] * static_cast<float>(before.weights[i]));
+    CHECK(std::abs(after.weights[i]) <= 7);
+  }
+  // 1000/16 = 62.5 goes to the even 62, 37/16 to 2.
+  CHECK(after.bias[0] == 62);
+  CHECK(after.bias[1] == -125);
+  CHECK(after.bias[2] == 2);
+  const ModelInfo info = tflite::describe(small, {.int4_weights = true});
+  CHECK(operators(info) == "3v7 17v2 40v2 9v10 ");
+  CHECK(info.min_runtime_version == "2.11.0");
+  const TensorInfo& w = tensor(info, "conv.weight");
+  CHECK(w.type == TensorType::int4);
+  CHECK(tflite::unpacked_int4(w.data, 108) ==
+        std::vector<std::int8_t>(after.weights.span().begin(), after.weights.span().end()));
+  // Full-range weights are no 4-bit weights, and a layer that has them stays as it is.
+  CHECK_THROWS_WITH(int4_weights(model()), ContainsSubstring("no convolution or linear layer has weights of 4 bits"));
+  IntegerModel mixed = m;
+  op<integer_op::Linear>(mixed, 4).weights.edit()[0] = 101;
+  const IntegerModel half = int4_weights(mixed);
+  CHECK(std::get<integer_op::Linear>(half.nodes[4].op).weights[0] == 101);
+  CHECK(operators(tflite::describe(half, {.int4_weights = true})) == "3v7 17v2 40v2 9v4 ");
+  IntegerModel other = small;
+  other.target = targets::litert_default;
+  CHECK_THROWS_WITH(tflite::describe(other, {.int4_weights = true}), ContainsSubstring("tflite_reference"));
+}
+
+TEST_CASE("everything that cannot be written is named in one error, and no file appears") {
+  const TemporaryDirectory dir;
+  const auto refuse = [&](const IntegerModel& m, std::vector<std::string> texts) {
+    try {
+      save_tflite(dir.path("model.tflite"), m);
+      FAIL("was written, but should say " << texts[0]);
+    } catch (const Error& e) {
+      CHECK(e.code() == Errc::unsupported);
+      for (const auto& text : texts) CHECK_THAT(e.what(), ContainsSubstring(text));
+    }
+    CHECK(dir.files() == 0);
+  };
+  IntegerModel m = model();
+  m.nodes[2].op = integer_op::AveragePool{.size = 2, .stride = 2, .padding = Padding::of(1, 1, 1, 1)};
+  m.nodes[3].op = integer_op::Clamp{};
+  op<integer_op::Linear>(m, 4).weight_scale = {0.1f, 0.2f};
+  refuse(m, {"pool: AVERAGE_POOL_2D leaves out", "mean: must keep scale and zero point", "logits: has 5 outputs"});
+  m = model();
+  m.values[0].params.scale = {};
+  m.values[2].params.grid = Grid::uint8();
+  refuse(m, {"image: a value needs one scale", "pooled: codes 0..255 do not fit int8"});
+  m = model();
+  m.nodes[2].inputs = {3};
+  refuse(m, {"pool: reads or makes a value that is not there"});
+  m = model();
+  m.nodes[1].output = 77;
+  m.outputs = {};
+  refuse(m, {"conv: reads or makes", "the model: has no output"});
+  // A ratio of scales on which LiteRT aborts the process.
+  m = model();
+  m.values[2] = {"pooled", {8, 8, 4}, QParams::per_tensor(1e-8f, 0)};
+  m.nodes[2] = {"sum", integer_op::Add{}, {1, 1}, 2};
+  refuse(m, {"sum: add"});
+}
+
+TEST_CASE("an int8 file reads back as it was described, at any batch") {
+  const TemporaryDirectory dir;
+  for (const std::int64_t batch : {1, 5}) {
+    const TfliteIntegerOptions options{.batch = batch, .description = "a test"};
+    save_tflite(dir.path("model.tflite"), model(), options);
+    const ModelInfo info = tflite::decode(read_file(dir.path("model.tflite")), "model.tflite");
+    CHECK(info == tflite::describe(model(), options));
+    CHECK(info.description == "a test");
+    CHECK(tensor(info, "logits").shape == std::vector<std::int32_t>{static_cast<std::int32_t>(batch), 5});
+  }
+  CHECK(dir.files() == 1);
+}
