@@ -197,8 +197,9 @@ inline bool follow_shape_operator(const Site& site, KnownIntegers& known) {
   std::vector<std::int64_t> made;
   if (site.info().code == Builtin::shape) {
     site.expect_inputs(1, 1);
-    for (const std::int64_t d : site.sample(site.input(0)).dims()) made.push_back(d);
-    made.insert(made.begin(), batch_dimension);
+    const Shape in = site.sample(site.input(0));
+    made.push_back(batch_dimension);
+    made.insert(made.end(), in.dims().begin(), in.dims().end());
   } else if (site.info().code == Builtin::strided_slice) {
     site.expect_inputs(4, 4);
     const Options& o = site.options();
