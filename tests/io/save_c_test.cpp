@@ -98,7 +98,11 @@ IntegerModel every_operator(std::uint64_t seed) {
   const int reshaped = b.same("reshaped", op::Reshape{}, {cut}, {45, 1, 24});
   const int mean = b.node("mean", op::Mean{}, {reshaped}, {24}, p(0.01f, -30));
   const int logits = b.node("logits", b.layer(op::Linear{}, {5, 24}, 5, seed % 3 == 0), {mean}, {5}, p(0.08f, 7));
-  b.model.outputs = {logits};
+  const int leaky = b.node("leaky", op::Lookup{integer::Function::leaky_relu, 0.1f}, {logits}, {5}, p(0.05f, -40));
+  const int swish = b.node("swish", op::Lookup{integer::Function::hard_swish}, {leaky}, {5}, p(0.04f, -60));
+  const int tanh = b.node("tanh", op::Lookup{integer::Function::tanh}, {swish}, {5}, p(1.0f / 128.0f, 0));
+  const int sigmoid = b.node("sigmoid", op::Lookup{integer::Function::sigmoid}, {tanh}, {5}, p(1.0f / 256.0f, -128));
+  b.model.outputs = {sigmoid};
   return b.model;
 }
 
