@@ -56,16 +56,20 @@ std::string number(T v) {
 /// Appends numbers with commas, in lines of at most 120 characters.
 template <class Range>
 void append_numbers(std::string& text, const Range& numbers) {
-  std::string line = " ";
+  std::size_t width = 1;
+  text += ' ';
   for (const auto v : numbers) {
     const std::string one = number(v);
-    if (line.size() + one.size() + 2 > 120) {
-      text += line + "\n";
-      line = " ";
+    if (width + one.size() + 2 > 120) {
+      text += "\n ";
+      width = 1;
     }
-    line += " " + one + ",";
+    text += ' ';
+    text += one;
+    text += ',';
+    width += one.size() + 2;
   }
-  text += line + "\n";
+  text += '\n';
 }
 
 }  // namespace stet::c
