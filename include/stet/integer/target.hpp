@@ -13,10 +13,9 @@ namespace integer {
 
 /// How accumulators of a convolution, depthwise convolution or linear layer become codes.
 enum class Requantization {
-  double_rounding,               ///< integer multiplier from (double)s_x*s_w/s_y, two roundings
-  half_away_double,              ///< round((double)acc * m), m = (double)s_x*s_w/s_y, half away from zero
-  float_half_even,               ///< float(acc) * m, m = (s_x*s_w)/s_y in float from left to right, half to even
-  double_rounding_float_product  ///< as double_rounding, but one scale for all channels is multiplied with s_x in float
+  double_rounding,   ///< integer multiplier from (double)s_x*s_w/s_y, two roundings
+  half_away_double,  ///< round((double)acc * m), m = (double)s_x*s_w/s_y, half away from zero
+  float_half_even    ///< float(acc) * m, m = (s_x*s_w)/s_y in float from left to right, half to even
 };
 
 /// How the bounds of a fused activation become codes.
@@ -191,7 +190,7 @@ inline constexpr Target tflite_micro{
     .version = "0.dev20261023 (CMSIS-NN 3.6.1)",
     .convolution = integer::Requantization::double_rounding,
     .depthwise = integer::Requantization::double_rounding,
-    .linear = integer::Requantization::double_rounding_float_product,
+    .linear = integer::Requantization::double_rounding,
     .weighted_clamp = integer::ClampRule::half_away,
     .add = integer::AddRule::three_roundings,
     .subtract = integer::AddRule::three_roundings,
