@@ -198,7 +198,7 @@ class IntegerImporter : IntegerEnds {
       const Window w = make_window("pool", x.shape[0], x.shape[1], p.size, p.stride, 1, p.padding);
       fused = integer::max_pool_bounds(graph_.target(), activation, scale, z, w, x.params.grid);
     } else {
-      fused = integer::average_pool_bounds(graph_.target(), activation, scale, z, x.params.grid);
+      fused = integer::make_average_pool(graph_.target(), activation, scale, z, x.params.grid).bounds;
     }
     const integer::Bounds own = integer::make_clamp(graph_.target(), {scale, z, activation, x.params.grid}).bounds;
     s.require(fused == own, Errc::unsupported,
