@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, builds and runs the tests:   sh tests/run.sh [--fast | --full] [--build DIR]
 #   (default)    all tests with g++, 200 random models in LiteRT and ONNX Runtime, the bit-exact tests with clang at
-#                -O3 -march=native, the rooms that read files and own memory under sanitizers, packaging
+#                -O3 -march=native, the rooms that read files and own memory under sanitizers, fuzzing, packaging
 #   --fast       only the g++ build and the packaging tests
 #   --full       all tests with both compilers and under sanitizers, the bit-exact ones at all flags: about twice as long
 #   --build DIR  where to build (default: build/)
@@ -36,6 +36,10 @@ if [ -z "$CLANG" ]; then
        want_library libomp-16-dev "its threads" ;;
   esac
 fi
+case $extent:$CLANG in
+  fast:*) ;;
+  *:clang++-*) want_library "libclang-rt-${CLANG#clang++-}-dev" "its fuzzer" ;;
+esac
 install_wanted
 find_build_tools
 
@@ -138,6 +142,14 @@ elif [ $extent = default ]; then
   stage_end
 fi
 if [ $extent != fast ]; then
+  stage "fuzzing of the readers: libFuzzer under sanitizers, seconds per reader"
+  if sh "$root/tests/fuzz/run.sh" 5 --build "$build/fuzz" --compiler "$CLANG"; then
+    passed=$((passed + 1))
+  else
+    fail "tests/fuzz/run.sh"
+  fi
+  stage_end
+
   stage "the same bits with other flags and compilers: $matrix"
   for preset in $matrix; do
     case $preset in *gcc*) compiler=$CXX ;; *) compiler=$CLANG ;; esac

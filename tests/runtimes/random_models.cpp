@@ -29,7 +29,8 @@ namespace {
 constexpr std::int64_t images = 3;
 
 void make_directory(const std::string& path) {
-  require(::mkdir(path.c_str(), 0777) == 0 || errno == EEXIST, Errc::io, "cannot make {}: {}", path, std::strerror(errno));
+  require(::mkdir(path.c_str(), 0777) == 0 || errno == EEXIST, Errc::io, "cannot make {}: {}", path,
+          std::strerror(errno));
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -99,8 +100,7 @@ void export_integers(const std::string& to, const IntegerModel& model, const Dra
     save_onnx(to + ".all.onnx", all, options);
     return;
   }
-  const TfliteIntegerOptions options{.float_input = draw.float_input,
-                                     .batch = draw.batch};
+  const TfliteIntegerOptions options{.float_input = draw.float_input, .batch = draw.batch};
   save_tflite(to + ".tflite", model, options);
   save_tflite(to + ".all.tflite", all, options);
 }

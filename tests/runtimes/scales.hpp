@@ -22,10 +22,14 @@ inline constexpr Scales all_scales[] = {Scales::calibrated, Scales::power_of_two
 
 inline std::string_view name(Scales s) {
   switch (s) {
-    case Scales::calibrated: return "calibrated scales";
-    case Scales::power_of_two: return "scales that are powers of two";
-    case Scales::half_of_six: return "scales 6/(k + 1/2)";
-    case Scales::extreme: return "extreme scales";
+    case Scales::calibrated:
+      return "calibrated scales";
+    case Scales::power_of_two:
+      return "scales that are powers of two";
+    case Scales::half_of_six:
+      return "scales 6/(k + 1/2)";
+    case Scales::extreme:
+      return "extreme scales";
   }
   return "";
 }
