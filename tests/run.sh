@@ -110,12 +110,17 @@ stage_end
 if [ $extent != fast ]; then
   stage "the real runtimes: random models in LiteRT and ONNX Runtime, every code"
   if sh "$root/tests/runtimes/setup.sh" "$build/judges" && [ -e "$build/dev/build.ninja" ] &&
-    cmake --build "$build/dev" --target stet_random_models; then
+    cmake --build "$build/dev" --target stet_random_models stet_foreign_models; then
     if "$build/judges/bin/python" "$root/tests/runtimes/judge.py" --program "$build/dev/tests/stet_random_models" \
       --models 200 --seed 1; then
       passed=$((passed + 1))
     else
       fail "judge.py --models 200 --seed 1"
+    fi
+    if "$build/judges/bin/python" "$root/tests/runtimes/judge_foreign.py" "$build/dev/tests/stet_foreign_models" 200; then
+      passed=$((passed + 1))
+    else
+      fail "judge_foreign.py"
     fi
   else
     fail "setup of the runtimes"

@@ -309,10 +309,12 @@ class IntegerImporter : IntegerEnds {
     s.require(end.size() == 1 && p.scale == graph_.value(from).params.scale &&
                   p.zero_point == graph_.value(from).params.zero_point,
               Errc::unsupported, "only one code under the scale of the value is understood as a bound");
+    const IntegerOperator* maker = graph_.maker(from);
+    if (maker == nullptr) return graph_.set_value(s.output_index(), from);
     Grid grid = graph_.value(from).params.grid;
     (s.info().code == Builtin::minimum ? grid.hi : grid.lo) = end[0];
     s.require(
-        grid.lo < grid.hi && grid.contains(p.zero_point[0]) && graph_.read_once(s.index(0)) && graph_.computed(from),
+        grid.lo < grid.hi && grid.contains(p.zero_point[0]) && graph_.read_once(s.index(0)) && makes_codes(*maker),
         Errc::unsupported,
         "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
         graph_.value(from).name, static_cast<int>(end[0]));

@@ -120,12 +120,12 @@ class IntegerGraph {
     return finish(site, std::move(op), std::move(inputs), shape, kind);
   }
 
-  /// Whether the node that makes a value makes new codes, rather than passing on those of another value.
-  [[nodiscard]] bool computed(int v) const {
+  /// The operator that makes a value; null for the stand-in of one that could not be made.
+  [[nodiscard]] const IntegerOperator* maker(int v) const {
     for (std::size_t n = made_.nodes.size(); n-- > 0;) {
-      if (made_.nodes[n].output == v) return makes_codes(made_.nodes[n].op);
+      if (made_.nodes[n].output == v) return &made_.nodes[n].op;
     }
-    return false;
+    return nullptr;
   }
   /// Cuts the grid of the value of `from`, which nothing else reads, and gives it to the site's output.
   void limit(const Site& site, std::int32_t from, Grid grid) {
@@ -147,7 +147,7 @@ class IntegerGraph {
                                          bool bias_required) const {
     const TensorInfo& w = site.input(1);
     LayerConstants c;
-    c.weights = weight_codes(site, w);
+    c.weights = weight_codes(site, w, made_.target);
     const std::int64_t channels = c.weights.shape()[axis];
     const Quantization& q = w.quantization;
     site.require(!q.scale.empty(), Errc::format, "weights {} have no scale", w.name);
@@ -191,10 +191,15 @@ class IntegerGraph {
   }
 
  private:
-  static Tensor<std::int8_t> weight_codes(const Site& site, const TensorInfo& w) {
+  static Tensor<std::int8_t> weight_codes(const Site& site, const TensorInfo& w, const Target& target) {
     if (w.type != TensorType::int4) return read_constant<std::int8_t>(site, w, TensorType::int8);
     site.require(!w.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood",
                  w.name);
+    site.require(
+        target != targets::litert_default && site.info().code != Builtin::depthwise_conv_2d, Errc::unsupported,
+        "weights {} are int4; LiteRT runs such convolutions and linear layers in builtin kernels, which round as "
+        "target tflite_reference does, and no depthwise ones",
+        w.name);
     const Shape shape = shape_of(w);
     return {shape, unpacked_int4(w.data, static_cast<std::size_t>(shape.elements()))};
   }
