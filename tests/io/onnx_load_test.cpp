@@ -194,6 +194,13 @@ TEST_CASE("dimensions of size 1 come and go for nothing", "[io][onnx]") {
   CHECK(kinds(s.load(y)) == Kinds{"input", "global_average_pool", "linear"});
 }
 
+TEST_CASE("a softmax over what was an image of one row is over all of it", "[io][onnx]") {
+  Source s({1, 2, 1});
+  const Model m = s.load(s.node("Softmax", {s.node("Flatten", {"x"})}));
+  CHECK(kinds(m) == Kinds{"input", "reshape", "softmax"});
+  CHECK(m.graph().node(2).shape == Shape{2});
+}
+
 TEST_CASE("transposes are made only where somebody needs them", "[io][onnx]") {
   Source s({4, 5, 3});  // NHWC, as another producer may have it
   auto y = s.node("Transpose", {"x"}, {attribute("perm", Ints{0, 3, 1, 2})});

@@ -321,3 +321,20 @@ TEST_CASE("16-bit activations need ranges, and biases stay int32", "[io][onnx]")
     CHECK(real == Approx(3.0).epsilon(1e-4));
   }
 }
+
+TEST_CASE("an average over the whole image is kept from becoming a global pool", "[io][onnx]") {
+  const auto pads = [](const Shape& image, Pair size) {
+    IntegerModel m;
+    m.values.push_back({"x", image, QParams::per_tensor(0.5f, 0)});
+    m.values.push_back({"y", {image[0] / size.height, image[1] / size.width, image[2]}, QParams::per_tensor(0.5f, 0)});
+    m.nodes.push_back({"quantize", integer_op::Quantize{}, {}, 0});
+    m.nodes.push_back({"pool", integer_op::AveragePool{.size = size, .stride = size}, {0}, 1});
+    m.outputs = {1};
+    return File(onnx_bytes(m)).integers("pool", "pads");
+  };
+  using Ints = std::vector<std::int64_t>;
+  CHECK(pads({4, 4, 1}, {2, 4}) == Ints{0, 0, 0, 0});
+  CHECK(pads({4, 4, 1}, 4) == Ints{0, 0, 0, 1});
+  CHECK(pads({4, 1, 1}, {4, 1}) == Ints{0, 0, 1, 0});
+  CHECK(pads({1, 1, 3}, 1) == Ints{0, 0, 0, 0});  // a copy either way
+}

@@ -10,6 +10,8 @@
 #include <stet/io/onnx/import_shape.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -77,8 +79,12 @@ class GraphReader {
     for (const ValueInfo& v : model_.inputs) {
       if (!importer_.constants.contains(v.name)) attempt("input '" + v.name + "'", [&] { read_input(v); });
     }
-    for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
-      if (needed[i] && !importer_.done.contains(i)) read_node(model_.nodes[i]);
+    // Constants first: a layer looks for the bias that an Add behind it adds.
+    for (const bool constants : {true, false}) {
+      for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
+        const bool wanted = needed[i] && (model_.nodes[i].op_type == "Constant") == constants;
+        if (wanted && !importer_.done.contains(i)) read_node(model_.nodes[i]);
+      }
     }
     for (const ValueInfo& v : model_.outputs) {
       if (!unknown_.contains(v.name)) attempt("output '" + v.name + "'", [&] { write_output(v.name); });

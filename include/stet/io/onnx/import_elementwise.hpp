@@ -133,10 +133,7 @@ void add_softmax(Importer& g, Attributes& a) {
   const int axis = sample_axis(a.integer("axis", g.opset() < 13 ? 1 : -1), rank);
   require(g.opset() >= 13 || axis == static_cast<int>(rank) - 1, Errc::unsupported,
           "attribute axis: before opset 13 only the last dimension is understood");
-  if (rank == 1) {
-    add_unary(g, Op{});
-    return;
-  }
+  if (x.reordered()) return add_unary(g, Op{});  // flat: over all elements, in whatever order
   std::vector<int> order;
   for (const int d : usual_order(rank)) {
     if (d != axis) order.push_back(d);

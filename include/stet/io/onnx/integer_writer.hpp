@@ -211,7 +211,16 @@ class IntegerWriter {
     emit_codes("MaxPool", {out_.get(input(), first)}, first, pool_attributes(o));
   }
   void write(const integer_op::AveragePool& o) {
-    emit_real("AveragePool", {real(0, first)}, first, grid_bounds(), pool_attributes(o));
+    std::vector<AttributeInfo> attributes = pool_attributes(o);
+    // ONNX Runtime runs a window of the whole image as a global pool, which rounds in another way. A column or row of
+    // padding behind it, which no window counts, keeps it from that.
+    const Shape& x = shape_in();
+    const bool whole = o.size == Pair(static_cast<int>(x[0]), static_cast<int>(x[1]));
+    if (whole && attributes[2].integers == Ints{0, 0, 0, 0} && x[0] * x[1] > 1) {
+      attributes[1].integers = {2, 2};
+      attributes[2].integers[x[1] > 1 ? 3 : 2] = 1;
+    }
+    emit_real("AveragePool", {real(0, first)}, first, grid_bounds(), std::move(attributes));
   }
   void write(const integer_op::Mean&) {
     const std::string pooled = out_.node("GlobalAveragePool", node_->name, {real(0, first)}, result().name);
