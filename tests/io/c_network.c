@@ -190,6 +190,9 @@ static void run(const stet_network* net, const stet_node* n, int8_t** codes) {
     case STET_RESHAPE:
       for (int64_t i = 0; i < size(yd); ++i) y[i] = x[i];
       break;
+    case STET_LOOKUP:
+      for (int64_t i = 0; i < size(yd); ++i) y[i] = n->weights[x[i] + 128];
+      break;
     case STET_CLAMP: {
       const cmsis_nn_activation* p = n->params;
       for (int64_t i = 0; i < size(yd); ++i) y[i] = clamp(x[i], p->min, p->max);

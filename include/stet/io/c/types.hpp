@@ -71,7 +71,8 @@ typedef enum {
   STET_PAD,             /* stet_pad_params */
   STET_RESHAPE,         /* no parameters */
   STET_TRANSPOSE,       /* stet_transpose_params */
-  STET_CLAMP            /* cmsis_nn_activation */
+  STET_CLAMP,           /* cmsis_nn_activation */
+  STET_LOOKUP           /* weights[code + 128] */
 } stet_operator;
 
 typedef struct {

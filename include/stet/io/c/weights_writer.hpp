@@ -4,6 +4,7 @@
 #include <stet/graph/integer_model.hpp>
 #include <stet/integer/elementwise_parameters.hpp>
 #include <stet/integer/layer.hpp>
+#include <stet/integer/lookup.hpp>
 #include <stet/integer/pooling.hpp>
 #include <stet/integer/reduction.hpp>
 #include <stet/io/c/text.hpp>
@@ -299,6 +300,15 @@ class WeightsWriter {
     const integer::Bounds b = integer::make_clamp(model_.target, output(o.activation)).bounds;
     row_.op = "STET_CLAMP";
     params("cmsis_nn_activation", fmt::format("{}, {}", b.lo, b.hi));
+  }
+  void write(const integer_op::Lookup& o) {
+    require(input().shape == result().shape, Errc::shape, "cannot make {} of {}", result().shape, input().shape);
+    const auto from = quantized(0);
+    const auto to = output(Activation::none);
+    const integer::Table table = integer::make_table(
+        model_.target, {o.function, o.alpha, from.scale, from.zero_point, to.scale, to.zero_point, to.grid});
+    row_.op = "STET_LOOKUP";
+    row_.weights = array("int8_t", "table", table);
   }
 
   [[nodiscard]] std::string head() const {
