@@ -51,6 +51,7 @@ std::vector<RuntimeRow> export_models(const Options& o, const Exported& models, 
   save_tflite(dir + "ptq_int8.tflite", models.ptq, integer_file);
   save_tflite(dir + "qat_int8.tflite", models.qat, integer_file);
   save_onnx(dir + "fp32.onnx", models.fp32);
+  save_onnx(dir + "ptq_int8.onnx", models.ptq, {.output_codes = true});
   save_onnx(dir + "qat_int8.onnx", models.qat, {.output_codes = true});
   // Microcontrollers: the file as an array for TFLM, with integers going in and out, and bare tables for CMSIS-NN.
   save_c_array(dir + "qat_int8_model.c", "qat_int8", tflite_bytes(models.qat));

@@ -15,7 +15,9 @@ std::string size_text(std::int64_t bytes) {
   return bytes == 0 ? std::string("-") : fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024.0);
 }
 
-std::string seconds_text(double seconds) { return seconds < 0.005 ? std::string("-") : fmt::format("{:.1f} s", seconds); }
+std::string seconds_text(double seconds) {
+  return seconds < 0.005 ? std::string("-") : fmt::format("{:.1f} s", seconds);
+}
 
 }  // namespace
 

@@ -48,8 +48,8 @@ Model load_classifier(const std::string& path) {
           g.outputs().size());
   if (is_softmax(g.node(g.outputs()[0]).op)) model = without_output_node(model);
   const Shape& scores = model.graph().node(model.graph().outputs()[0]).shape;
-  require(scores.rank() == 1, Errc::shape, "{}: its output is {} per image; a classifier's is one score per class", path,
-          scores);
+  require(scores.rank() == 1, Errc::shape, "{}: its output is {} per image; a classifier's is one score per class",
+          path, scores);
   return model;
 }
 

@@ -14,13 +14,17 @@ Options read_options(int argc, char** argv) {
   CLI::App app(
       "Takes a float image classifier that was trained elsewhere (.onnx or .tflite), calibrates it, fine-tunes it with "
       "quantization-aware training and writes int8 files.");
-  app.add_option("model", o.model, "the classifier: a float .onnx or .tflite file")->required()->check(CLI::ExistingFile);
+  app.add_option("model", o.model, "the classifier: a float .onnx or .tflite file")
+      ->required()
+      ->check(CLI::ExistingFile);
   app.add_option("--data-dir", o.data_directory,
                  "folder of train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
                  "t10k-labels-idx1-ubyte, plain or .gz")
       ->capture_default_str();
-  app.add_option("--mean", o.mean, "subtracted from pixel / 255: one number, or one per channel")->capture_default_str();
-  app.add_option("--std", o.std, "what is left is divided by it: one number, or one per channel")->capture_default_str();
+  app.add_option("--mean", o.mean, "subtracted from pixel / 255: one number, or one per channel")
+      ->capture_default_str();
+  app.add_option("--std", o.std, "what is left is divided by it: one number, or one per channel")
+      ->capture_default_str();
   app.add_option("--epochs", o.epochs, "epochs of QAT")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--lr", o.lr, "learning rate (Adam, cosine)")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--batch", o.batch, "images per step")->check(CLI::PositiveNumber)->capture_default_str();

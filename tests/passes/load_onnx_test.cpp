@@ -64,6 +64,22 @@ TEST_CASE("models of PyTorch's exporters compute what PyTorch computed", "[passe
   CHECK(difference(infer(model, x), load_npy<float>(torch_file(reference + ".y.npy"))) < 1e-5);
 }
 
+TEST_CASE("random networks come back from their files", "[passes][onnx]") {
+  const stet_test::TemporaryDirectory dir;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    CAPTURE(seed);
+    const Model model = stet_test::random_model(seed);
+    const Tensor<float> x = stet_test::random_images(stet_test::input_shape(model), 2, seed);
+    const Tensor<float> y = infer(model, x);
+    for (const OnnxLayout layout : {OnnxLayout::nchw, OnnxLayout::nhwc}) {
+      for (const bool fold : {true, false}) {
+        save_onnx(dir.path("model.onnx"), model, {.layout = layout, .fold_batch_norm = fold});
+        REQUIRE(difference(infer(load_onnx(dir.path("model.onnx")), x), y) < 1e-5);
+      }
+    }
+  }
+}
+
 TEST_CASE("names of PyTorch survive", "[passes][onnx]") {
   const Model model = load_onnx(torch_file("unfolded.legacy.onnx"));
   for (const char* name : {"conv1.weight", "bn1.gamma", "bn1.beta", "conv2.weight", "conv2.bias", "depthwise.weight",

@@ -141,6 +141,7 @@ TEST_CASE("every operator of the float graph comes back") {
   y = leaky_relu(conv2d(y, {.filters = 6, .kernel = 3, .padding = Padding::of(1, 0, 2, 1), .groups = 2}),
                  {.alpha = 0.3f});
   y = max_pool(y, {.size = 3, .stride = 2, .padding = Padding::of(1, 0, 1, 1)}).named("pool");
+  y = average_pool(y, {.size = 3, .stride = 1, .padding = Padding::of(2, 1, 1, 0)}).named("mean_of_image");
   y = average_pool(y, {.size = 2, .stride = 1, .padding = Padding::of(1, 0, 0, 1), .count_padding = true});
   y = hard_swish(
       depthwise_conv2d(y, {.kernel = {3, 1}, .padding = Padding::of(2, 2, 0, 0), .dilation = 2, .multiplier = 2}));
@@ -170,7 +171,7 @@ TEST_CASE("every operator of the float graph comes back") {
     for (std::size_t i = 0; i < 2; ++i) {
       CHECK(distance(wanted[i], got[i]) < (format == TfliteFormat::float32 ? 2e-6 : 2e-2));
     }
-    for (const char* name : {"image", "pool", "product", "probabilities", "logarithms"}) {
+    for (const char* name : {"image", "pool", "mean_of_image", "product", "probabilities", "logarithms"}) {
       INFO(name);
       CHECK(loaded.graph().find(name) >= 0);
     }
@@ -181,7 +182,7 @@ TEST_CASE("integer networks come back with the same codes of every value and the
   int compared = 0;
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     INFO("seed " << seed);
-    const Model model = random_model(seed, false);
+    const Model model = random_model(seed, {.with_dropout = false});
     Recipe recipe = recipes::int8();
     recipe.target = seed % 2 == 0 ? targets::tflite_reference : targets::litert_default;
     if (seed % 5 == 0) recipe.activation_bits = 6;

@@ -15,7 +15,7 @@ import sys
 import numpy as np
 
 TFLITE = ["fp32", "fp16", "dynamic", "int16x8", "ptq_int8", "qat_int8"]
-ONNX = ["fp32", "qat_int8"]
+ONNX = ["fp32", "ptq_int8", "qat_int8"]
 CHUNK, BATCH = 1000, 100
 
 # Runtime -> kernels of LiteRT (None: ONNX Runtime) and the target whose codes the engine wrote.

@@ -147,7 +147,8 @@ class GraphReader {
   void read_node(const NodeInfo& node) {
     const std::string what =
         fmt::format("{} ({})", node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name, node.op_type);
-    bool readable = true;
+    void (*reader)(Importer&, Attributes&) = nullptr;
+    bool readable = attempt(what, [&] { reader = find_reader(node); });
     for (const std::string& in : node.inputs) {
       if (in.empty() || importer_.values.contains(in) || importer_.constants.contains(in)) continue;
       readable = false;
@@ -158,7 +159,7 @@ class GraphReader {
         require(!node.outputs.empty() && !node.outputs[0].empty(), Errc::unsupported, "it has no output");
         importer_.node = &node;
         Attributes attributes(node);
-        find_reader(node)(importer_, attributes);
+        reader(importer_, attributes);
         attributes.finish();
       });
     }

@@ -211,17 +211,9 @@ class UnitPlanner {
     plan_.units.push_back(std::move(unit));
   }
 
-  // What the target and the runtime's tables demand of an activation that is no clamp.
+  // What integer targets demand of an activation that is no clamp.
   void function_limits(int id, const integer_op::Lookup& lookup) {
-    using integer::Function;
-    const Target& target = recipe_.target;
-    const auto rule = lookup.function == Function::sigmoid ? target.sigmoid : target.tanh;
-    if ((lookup.function == Function::sigmoid || lookup.function == Function::tanh) &&
-        rule == integer::FunctionRule::none) {
-      problem(id, fmt::format("stet has no verified rule for it on target {}", target.name),
-              "use relu, relu6, leaky_relu or hard_swish");
-    }
-    if (lookup.function == Function::leaky_relu && !(lookup.alpha >= 0.0f && lookup.alpha <= 256.0f)) {
+    if (lookup.function == integer::Function::leaky_relu && !(lookup.alpha >= 0.0f && lookup.alpha <= 256.0f)) {
       problem(id, fmt::format("slope {}", lookup.alpha), "integer targets take slopes of 0 to 256");
     }
   }

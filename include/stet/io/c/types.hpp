@@ -72,7 +72,7 @@ typedef enum {
   STET_RESHAPE,         /* no parameters */
   STET_TRANSPOSE,       /* stet_transpose_params */
   STET_CLAMP,           /* cmsis_nn_activation */
-  STET_LOOKUP           /* weights[code + 128] */
+  STET_LOOKUP           /* no parameters; weights [256]: output code of input code q at q + 128 */
 } stet_operator;
 
 typedef struct {

@@ -303,12 +303,12 @@ class WeightsWriter {
   }
   void write(const integer_op::Lookup& o) {
     require(input().shape == result().shape, Errc::shape, "cannot make {} of {}", result().shape, input().shape);
-    const auto from = quantized(0);
-    const auto to = output(Activation::none);
-    const integer::Table table = integer::make_table(
-        model_.target, {o.function, o.alpha, from.scale, from.zero_point, to.scale, to.zero_point, to.grid});
+    const integer::Quantized from = quantized(0);
+    const integer::QuantizedOutput to = output(Activation::none);
     row_.op = "STET_LOOKUP";
-    row_.weights = array("int8_t", "table", table);
+    row_.weights = array("int8_t", "table",
+                         integer::make_table(model_.target, {o.function, o.alpha, from.scale, from.zero_point, to.scale,
+                                                             to.zero_point, to.grid}));
   }
 
   [[nodiscard]] std::string head() const {

@@ -28,14 +28,11 @@ class IntegerCheck {
     }
     int inputs = 0;
     for (const IntegerNode& node : model_.nodes) {
-      bool fits = known(node.output) && !made[static_cast<std::size_t>(node.output)] &&
-                  (node.inputs.empty() == std::holds_alternative<integer_op::Quantize>(node.op));
+      const bool fresh = known(node.output) && !made[static_cast<std::size_t>(node.output)];
+      bool fits = fresh && (node.inputs.empty() == std::holds_alternative<integer_op::Quantize>(node.op));
       for (const int in : node.inputs) fits = fits && known(in) && made[static_cast<std::size_t>(in)];
-      if (!fits) {
-        problem(node.name, "its inputs must be made before it, and its output by no other node");
-        continue;
-      }
-      made[static_cast<std::size_t>(node.output)] = true;
+      if (fresh) made[static_cast<std::size_t>(node.output)] = true;  // else every node behind it would be named
+      if (!fits) problem(node.name, "its inputs must be made before it, and its output by no other node");
       inputs += std::holds_alternative<integer_op::Quantize>(node.op) ? 1 : 0;
       if (const auto* conv = std::get_if<integer_op::Conv2D>(&node.op)) layer(node, *conv, 4, 0);
       if (const auto* depthwise = std::get_if<integer_op::DepthwiseConv2D>(&node.op)) layer(node, *depthwise, 4, 3);

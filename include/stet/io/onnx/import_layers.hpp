@@ -182,6 +182,8 @@ inline void import_batch_norm(Importer& g, Attributes& a) {
   std::vector<int> order = natural_order(x.dims.size());
   std::rotate(order.begin(), order.begin() + 1, order.end());  // channels last
   const int from = x.reordered() ? x.node : g.arranger().arrange(x, order);
+  require(static_cast<std::int64_t>(g.reals(1, "scale").size()) == x.dims[0], Errc::unsupported,
+          "scale has {} numbers for {} channels", g.reals(1, "scale").size(), x.dims[0]);
   const std::vector<std::size_t> places = x.reordered() ? Arranger::places(x) : std::vector<std::size_t>();
   std::vector<std::vector<float>> numbers;
   for (std::size_t i = 1; i <= 4; ++i) {

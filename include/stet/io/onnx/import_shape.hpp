@@ -67,9 +67,9 @@ inline void reshape_to(Importer& g, const Dims& dims) {
 inline void reshape_constant(Importer& g, Dims dims) {
   Constant c = g.constant(0, "input");
   const auto unknown = std::find(dims.begin(), dims.end(), -1);
-  std::int64_t rest = 1;
-  for (const std::int64_t d : dims) rest *= d == -1 ? 1 : d;
-  if (unknown != dims.end() && rest > 0) *unknown = static_cast<std::int64_t>(c.size()) / rest;
+  Dims fixed = dims;
+  std::erase(fixed, -1);
+  if (unknown != dims.end()) *unknown = static_cast<std::int64_t>(c.size()) / product(fixed);
   for (const std::int64_t d : dims) require(d >= 0, Errc::unsupported, "a constant cannot have the dimension {}", d);
   require(c.known && (dims.empty() ? 1 : product(dims)) == static_cast<std::int64_t>(c.size()), Errc::unsupported,
           "a constant of {} elements does not fit the shape", c.size());
@@ -100,13 +100,10 @@ inline void import_reshape(Importer& g, Attributes& a) {
   }
   const bool batch_open = dims[0] == -1;
   detail::Dims rest(dims.begin() + 1, dims.end());
-  std::int64_t known = 1;
-  std::int64_t open = 0;
-  for (const std::int64_t d : rest) {
-    require(d == -1 || d > 0, Errc::unsupported, "shape has a dimension {} besides the batch", d);
-    open += d == -1 ? 1 : 0;
-    known *= d == -1 ? 1 : d;
-  }
+  const auto open = std::count(rest.begin(), rest.end(), -1);
+  detail::Dims fixed = rest;
+  std::erase(fixed, -1);
+  const std::int64_t known = detail::product(fixed);
   require(dims[0] == 0 || dims[0] == batch_symbol || batch_open || dims[0] == g.batch(), Errc::unsupported,
           "shape begins with {} instead of the number of samples; export the model with a dynamic batch", dims[0]);
   require(open + (batch_open ? 1 : 0) <= 1 && elements % known == 0 && (open == 1 || known == elements),

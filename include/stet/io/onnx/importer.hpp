@@ -98,7 +98,12 @@ class Importer {
   }
   void give(const std::string& output, Arrangement a) { values[output] = std::move(a); }
   void give(Arrangement a) { give(node->outputs[0], std::move(a)); }
-  void give(Constant c) { constants[node->outputs[0]] = std::move(c); }
+  /// Errors:    Errc::unsupported if all constants that were computed have more elements than a model needs
+  void give(Constant c) {
+    made_ += c.size();
+    require(made_ <= most_made, Errc::unsupported, "computes more than {} elements of constants", most_made);
+    constants[node->outputs[0]] = std::move(c);
+  }
   void assign(int id, graph::Role role, std::vector<float> v) { assignments.push_back({id, role, std::move(v)}); }
 
   /// The only node that reads a value, null if there are several or the value is an output. Its index is for `done`.
@@ -145,8 +150,11 @@ class Importer {
   }
 
  private:
+  static constexpr std::size_t most_made = std::size_t{1} << 28;
+
   const ModelInfo& model_;
   Arranger arranger_;
+  std::size_t made_ = 0;
   std::int64_t opset_ = 0;
   std::int64_t batch_ = -1;
   std::map<std::string, std::vector<std::size_t>> readers_;

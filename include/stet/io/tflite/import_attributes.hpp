@@ -59,8 +59,8 @@ inline op::Conv2D read_conv2d(const Site& site, const Shape& in) {
   expect_options(site, OptionsType::conv_2d);
   const Shape w = detail::read_filter(site, 4);
   site.require(in.rank() == 3, Errc::shape, "input has shape {} (without the batch), must be an image", in);
-  site.require(in[2] % w[3] == 0 && in[2] > 0, Errc::shape, "weights {} read {} channels, which do not divide the {} of the input",
-               w, w[3], in[2]);
+  site.require(in[2] % w[3] == 0 && in[2] > 0, Errc::shape,
+               "weights {} read {} channels, which do not divide the {} of the input", w, w[3], in[2]);
   return {.filters = static_cast<int>(w[0]),
           .kernel = {static_cast<int>(w[1]), static_cast<int>(w[2])},
           .stride = detail::read_stride(site),
@@ -110,8 +110,8 @@ inline op::Pad read_pad(const Site& site) {
     site.require(v >= 0 && v <= (1 << 24), Errc::range, "padding {} must be 0 to 2^24", v);
   }
   site.require(p[0] == 0 && p[1] == 0 && p[6] == 0 && p[7] == 0, Errc::unsupported,
-               "pads the batch by {},{} and the channels by {},{}; only height and width can be padded", p[0], p[1], p[6],
-               p[7]);
+               "pads the batch by {},{} and the channels by {},{}; only height and width can be padded", p[0], p[1],
+               p[6], p[7]);
   return {static_cast<int>(p[2]), static_cast<int>(p[3]), static_cast<int>(p[4]), static_cast<int>(p[5])};
 }
 
@@ -172,9 +172,9 @@ inline Shape read_new_shape(const Site& site) {
     const auto rank = static_cast<std::int32_t>(site.input(0).shape.size());
     for (const std::int32_t given : site.options().squeeze_dims) {
       const std::int32_t axis = given < 0 ? given + rank : given;
-      site.require(axis > 0 && axis < rank && site.input(0).shape[static_cast<std::size_t>(axis)] == 1, Errc::unsupported,
-                   "squeeze_dims has {}, which is no dimension of size 1 besides the batch in {}", given,
-                   shape_of(site.input(0)));
+      site.require(axis > 0 && axis < rank && site.input(0).shape[static_cast<std::size_t>(axis)] == 1,
+                   Errc::unsupported, "squeeze_dims has {}, which is no dimension of size 1 besides the batch in {}",
+                   given, shape_of(site.input(0)));
     }
     return out;
   }

@@ -101,8 +101,8 @@ inline void check_tensor(const TensorInfo& tensor, const std::string& where, Pro
   if (q.scale.size() > 1 &&
       (q.dimension < 0 || static_cast<std::size_t>(q.dimension) >= rank ||
        static_cast<std::uint64_t>(tensor.shape[static_cast<std::size_t>(q.dimension)]) != q.scale.size())) {
-    problems.add(Errc::format, fmt::format("{}: has {} scales along dimension {} of {}", where, q.scale.size(),
-                                           q.dimension, shape));
+    problems.add(Errc::format,
+                 fmt::format("{}: has {} scales along dimension {} of {}", where, q.scale.size(), q.dimension, shape));
   }
 }
 

@@ -16,8 +16,10 @@ namespace stet::tflite {
 /// Errors:    Errc::unsupported if it is none, or of another type than T
 template <class T>
 Tensor<T> read_constant(const Site& site, const TensorInfo& t, TensorType type) {
-  site.require(!t.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood", t.name);
-  site.require(t.type == type, Errc::unsupported, "{} has type {}, must be {}", t.name, type_name(t.type), type_name(type));
+  site.require(!t.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood",
+               t.name);
+  site.require(t.type == type, Errc::unsupported, "{} has type {}, must be {}", t.name, type_name(t.type),
+               type_name(type));
   Tensor<T> out(shape_of(t));
   std::memcpy(out.edit().data(), t.data.data(), out.span().size_bytes());  // sizes were compared by check_structure
   return out;
@@ -47,8 +49,8 @@ inline Tensor<float> dequantize_constant(const Site& site) {
     }
   } else {
     site.require(t.type == TensorType::int8 && !q.scale.empty(), Errc::unsupported,
-                 "{} has type {}{}; only float16 and quantized int8 constants are understood", t.name, type_name(t.type),
-                 q.scale.empty() ? " without scale" : "");
+                 "{} has type {}{}; only float16 and quantized int8 constants are understood", t.name,
+                 type_name(t.type), q.scale.empty() ? " without scale" : "");
     const Shape shape = out.shape();
     const std::int64_t inner = q.scale.size() == 1 ? 1 : shape.product(q.dimension + 1, shape.rank());
     for (std::size_t i = 0; i < y.size(); ++i) {

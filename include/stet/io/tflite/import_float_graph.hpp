@@ -76,9 +76,9 @@ class FloatGraph {
     return names_.take(site.output().name, kind);
   }
   [[nodiscard]] std::string inner_name(const Site& site, std::string_view kind) {
-    return names_.take(site.output().name.empty() ? std::string(kind)
-                                                  : Names::clean(site.output().name) + "/" + std::string(kind),
-                       kind);
+    return names_.take(
+        site.output().name.empty() ? std::string(kind) : Names::clean(site.output().name) + "/" + std::string(kind),
+        kind);
   }
 
   /// Adds an operator without constants, with its fused activation behind it, as the value of the site's output.
@@ -89,8 +89,8 @@ class FloatGraph {
     end(site, add(std::move(op), std::move(inputs), name), activation);
   }
   /// Adds a layer. Its constants stay open: a constant factor or summand behind it can still be folded in.
-  void finish_layer(const Site& site, graph::Operator op, int input, Tensor<float> weights, Tensor<float> bias, int axis,
-                    Activation activation) {
+  void finish_layer(const Site& site, graph::Operator op, int input, Tensor<float> weights, Tensor<float> bias,
+                    int axis, Activation activation) {
     const std::string kind(graph::kind(op));
     const bool plain = activation == Activation::none;
     const std::string name = plain ? output_name(site, kind) : names_.layer(site.input(1), site.output().name, kind);
@@ -137,6 +137,13 @@ class FloatGraph {
     end(site, node, activation);
   }
 
+  /// Gives the value of `from` to the site's output, under its name.
+  void take_over(const Site& site, std::int32_t from, Activation activation) {
+    const int node = node_of(from);
+    if (activation == Activation::none) (void)graph_.value(node).named(output_name(site, "value"));
+    end(site, node, activation);
+  }
+
   /// A stand-in for a value that could not be made, so that what is behind it is looked at too.
   void stand_in(const Site& site) {
     for (const std::int32_t t : site.info().outputs) {
@@ -172,8 +179,8 @@ class FloatGraph {
   };
 
   static void put(Parameter* to, Tensor<float> value) {
-    require(to != nullptr && to->value.shape() == value.shape(), Errc::shape, "load_tflite: a constant of shape {} fits no parameter",
-            value.shape());
+    require(to != nullptr && to->value.shape() == value.shape(), Errc::shape,
+            "load_tflite: a constant of shape {} fits no parameter", value.shape());
     to->value = std::move(value);
   }
 

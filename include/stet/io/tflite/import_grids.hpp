@@ -61,7 +61,8 @@ inline void settle_grids(IntegerModel& model, Problems& problems) {
   };
   for (const IntegerNode& node : model.nodes) {
     if (makes_codes(node.op)) continue;
-    for (const int in : node.inputs) group[root(static_cast<std::size_t>(in))] = root(static_cast<std::size_t>(node.output));
+    for (const int in : node.inputs)
+      group[root(static_cast<std::size_t>(in))] = root(static_cast<std::size_t>(node.output));
   }
   std::vector<Grid> smallest(model.values.size());
   for (std::size_t v = 0; v < model.values.size(); ++v) {
@@ -75,9 +76,8 @@ inline void settle_grids(IntegerModel& model, Problems& problems) {
     const Grid grid = smallest[root(v)];
     if (p.grid == grid) continue;
     if (makes_codes(node.op) && !detail::stays_within(node, p, grid)) {
-      problems.add(Errc::unsupported,
-                   fmt::format("{}: has codes of {}..{}, but shares its scale with values of {}..{}", model.values[v].name,
-                               p.grid.lo, p.grid.hi, grid.lo, grid.hi));
+      problems.add(Errc::unsupported, fmt::format("{}: has codes of {}..{}, but shares its scale with values of {}..{}",
+                                                  model.values[v].name, p.grid.lo, p.grid.hi, grid.lo, grid.hi));
       continue;
     }
     p.grid = grid;

@@ -2,10 +2,10 @@
 // IntegerImporter: an int8 description becomes an IntegerModel, operator by operator.
 
 #include <stet/integer/pooling.hpp>
-#include <stet/io/tflite/import_integer_graph.hpp>
+#include <stet/io/tflite/import_integer_ends.hpp>
+#include <stet/io/tflite/import_margins.hpp>
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,13 +13,12 @@
 namespace stet::tflite {
 
 /// Makes an IntegerModel of a description whose values are int8. Use import_integer_model.
-class IntegerImporter {
+class IntegerImporter : IntegerEnds {
  public:
-  IntegerImporter(const ModelInfo& model, const Target& target, const std::string& where)
-      : model_(model), where_(where), graph_(model, target, check_structure(model, where)) {}
+  using IntegerEnds::IntegerEnds;
 
   IntegerModel run() {
-    begin();
+    add_input();
     for (const OperatorInfo& op : model_.operators) {
       const Site site(model_, op, known_, batch_);
       try {
@@ -39,29 +38,6 @@ class IntegerImporter {
   }
 
  private:
-  void begin() {
-    try {
-      const std::int32_t t = model_.inputs[0];
-      const TensorInfo& info = model_.tensors[static_cast<std::size_t>(t)];
-      require(model_.inputs.size() == 1, Errc::unsupported, "there are {} inputs; an integer model has one",
-              model_.inputs.size());
-      const Shape shape = shape_of(info);
-      require(shape.rank() > 0 && shape[0] > 0 && shape.elements() > 0, Errc::shape,
-              "input {} has shape {}; wants a batch in front and elements", info.name, shape);
-      batch_ = shape[0];
-      if (info.type != TensorType::int8) return;  // its codes are made by a QUANTIZE
-      const OperatorInfo entry{.inputs = {}, .outputs = {t}};
-      add_entry(Site(model_, entry, known_, batch_), t, info.name);
-    } catch (const Error& e) {
-      problems_.add(e.code(), e.what());
-    }
-  }
-  void add_entry(const Site& s, std::int32_t codes, const std::string& input_name) {
-    const int v = graph_.add_value(s, codes, "input");
-    const std::string name = Names::clean(input_name);
-    graph_.add_node(name.empty() ? graph_.value(v).name : name, integer_op::Quantize{}, {}, v);
-  }
-
   void end() {
     if (!problems_.none()) return;
     std::vector<int> outputs;
@@ -90,121 +66,83 @@ class IntegerImporter {
     s.require(s.info().custom_code.empty(), Errc::unsupported, "custom operators are not understood");
     if (follow_shape_operator(s, known_)) return;
     switch (s.info().code) {
-      case Builtin::quantize: return quantize(s);
-      case Builtin::dequantize: return dequantize(s);
-      case Builtin::conv_2d: return convolution(s);
-      case Builtin::depthwise_conv_2d: return depthwise(s);
-      case Builtin::fully_connected: return fully_connected(s);
-      case Builtin::max_pool_2d: return pool<op::MaxPool, integer_op::MaxPool>(s);
-      case Builtin::average_pool_2d: return pool<op::AveragePool, integer_op::AveragePool>(s);
-      case Builtin::mean: return mean(s);
+      case Builtin::quantize:
+        return quantize(s);
+      case Builtin::dequantize:
+        return dequantize(s);
+      case Builtin::conv_2d:
+        return convolution(s);
+      case Builtin::depthwise_conv_2d:
+        return depthwise(s);
+      case Builtin::fully_connected:
+        return fully_connected(s);
+      case Builtin::max_pool_2d:
+        return pool<op::MaxPool, integer_op::MaxPool>(s);
+      case Builtin::average_pool_2d:
+        return pool<op::AveragePool, integer_op::AveragePool>(s);
+      case Builtin::mean:
+        return mean(s);
       case Builtin::add:
       case Builtin::sub:
-      case Builtin::mul: return elementwise(s);
-      case Builtin::concatenation: return concatenation(s);
-      case Builtin::pad: return pad(s);
+      case Builtin::mul:
+        return elementwise(s);
+      case Builtin::concatenation:
+        return concatenation(s);
+      case Builtin::pad:
+        return pad(s);
       case Builtin::reshape:
       case Builtin::squeeze:
-      case Builtin::expand_dims: return reshape(s);
-      case Builtin::transpose: return transpose(s);
-      case Builtin::relu: return clamp(s, integer::Activation::relu);
-      case Builtin::relu6: return clamp(s, integer::Activation::relu6);
+      case Builtin::expand_dims:
+        return reshape(s);
+      case Builtin::transpose:
+        return transpose(s);
+      case Builtin::relu:
+        return clamp(s, integer::Activation::relu);
+      case Builtin::relu6:
+        return clamp(s, integer::Activation::relu6);
       case Builtin::minimum:
-      case Builtin::maximum: return limit(s);
-      case Builtin::padv2: return pad_lowest(s);
+      case Builtin::maximum:
+        return limit(s);
+      case Builtin::padv2:
+        return pad_lowest(s);
       case Builtin::softmax:
       case Builtin::log_softmax:
-        s.fail(Errc::unsupported, "softmax stays outside of integer models; convert the network without it, ending in logits");
-      default: break;
+        s.fail(Errc::unsupported,
+               "softmax stays outside of integer models; convert the network without it, ending in logits");
+      default:
+        break;
     }
     s.fail(Errc::unsupported, "has no integer operator in stet; docs/export.md lists those that have");
   }
 
-  // Real input, or uint8 codes, to int8 codes. Between int8 values it would be a rounding that no operator of stet makes.
-  void quantize(const Site& s) {
-    s.expect_inputs(1, 1);
-    const TensorInfo& from = s.input(0);
-    const bool entry = s.index(0) == model_.inputs[0];
-    if (s.output().type == TensorType::uint8 || from.type == TensorType::uint8) return relabel(s, entry);
-    s.require(from.type != TensorType::int8, Errc::unsupported,
-              "requantizes int8 codes from scale {} to {}; convert the model so that these values share a scale",
-              from.quantization.scale.empty() ? 0.0f : from.quantization.scale[0],
-              s.output().quantization.scale.empty() ? 0.0f : s.output().quantization.scale[0]);
-    s.require(from.type == TensorType::float32 && entry, Errc::unsupported,
-              "makes codes of {} in the middle of the model; only the input is quantized", type_name(from.type));
-    s.require(graph_.read_once(s.index(0)), Errc::unsupported, "the real input has other readers too");
-    s.require(s.sample(from) == s.output_sample(), Errc::shape, "changes the shape from {} to {}", s.sample(from),
-              s.output_sample());
-    add_entry(s, s.output_index(), from.name);
-  }
-
-  // uint8 at an end of the model: the same codes with 128 added.
-  void relabel(const Site& s, bool entry) {
-    const bool from_uint8 = s.input(0).type == TensorType::uint8;
-    const TensorInfo& wide = from_uint8 ? s.input(0) : s.output();
-    const TensorInfo& codes = from_uint8 ? s.output() : s.input(0);
-    const QParams p = IntegerGraph::params(s, codes);
-    s.require(wide.quantization.scale.size() == 1 && wide.quantization.scale[0] == p.scale[0] &&
-                  wide.quantization.zero_point[0] == p.zero_point[0] + 128,
-              Errc::unsupported, "is more than a change of int8 to uint8: scales and zero points differ by more than 128 steps");
-    s.require(s.sample(wide) == s.sample(codes), Errc::shape, "changes the shape from {} to {}", s.sample(s.input(0)),
-              s.output_sample());
-    if (from_uint8) {
-      s.require(entry && graph_.read_once(s.index(0)), Errc::unsupported, "reads uint8 codes that are not the model's input");
-      return add_entry(s, s.output_index(), wide.name);
-    }
-    end_of_model(s);
-  }
-  void dequantize(const Site& s) {
-    s.expect_inputs(1, 1);
-    s.require(s.input(0).type == TensorType::int8 && s.output().type == TensorType::float32, Errc::unsupported,
-              "makes {} of {}; only int8 codes at the output become real", type_name(s.output().type),
-              type_name(s.input(0).type));
-    s.require(s.sample(s.input(0)) == s.output_sample(), Errc::shape, "changes the shape from {} to {}",
-              s.sample(s.input(0)), s.output_sample());
-    end_of_model(s);
-  }
-  void end_of_model(const Site& s) {
-    const std::int32_t out = s.output_index();
-    s.require(graph_.read_once(out) && graph_.reader(out) == nullptr, Errc::unsupported,
-              "makes {} that operators read; only outputs are real or uint8", type_name(s.output().type));
-    graph_.set_value(out, graph_.operand(s, 0));
-  }
-
-  struct Source {
-    int value;
-    stet::Padding padding;
-  };
-  Source source(const Site& s) const {
+  WindowSource source(const Site& s) const {
     const stet::Padding padding = read_padding(s);
-    if (const auto found = pads_.find(s.index(0)); found != pads_.end()) {
-      const op::Pad& p = found->second.margins;
-      return {found->second.value, stet::Padding::of(p.top, p.bottom, p.left, p.right)};
-    }
+    if (const WindowSource* margin = margins_.find(s.index(0))) return *margin;
     return {graph_.operand(s, 0), padding};
   }
 
   void convolution(const Site& s) {
     s.expect_inputs(2, 3);
-    const Source from = source(s);
-    op::Conv2D conv = read_conv2d(s, graph_.value(from.value).shape);
+    const WindowSource from = source(s);
+    op::Conv2D conv = read_conv2d(s, graph_.value(from.from).shape);
     conv.padding = from.padding;
-    LayerConstants c = graph_.constants(s, from.value, 0, integer::LayerKind::convolution, true);
+    LayerConstants c = graph_.constants(s, from.from, 0, integer::LayerKind::convolution, true);
     graph_.finish_layer(s,
                         integer_op::Conv2D{conv.stride, conv.dilation, conv.padding, conv.groups, std::move(c.weights),
                                            std::move(c.scale), std::move(c.bias), s.activation()},
-                        from.value, graph_.infer(conv, from.value), "conv2d");
+                        from.from, graph_.infer(conv, from.from), "conv2d");
   }
   void depthwise(const Site& s) {
     s.expect_inputs(2, 3);
-    const Source from = source(s);
-    op::DepthwiseConv2D conv = read_depthwise(s, graph_.value(from.value).shape);
+    const WindowSource from = source(s);
+    op::DepthwiseConv2D conv = read_depthwise(s, graph_.value(from.from).shape);
     conv.padding = from.padding;
-    LayerConstants c = graph_.constants(s, from.value, 3, integer::LayerKind::depthwise, true);
-    graph_.finish_layer(s,
-                        integer_op::DepthwiseConv2D{conv.stride, conv.dilation, conv.padding, conv.multiplier,
-                                                    std::move(c.weights), std::move(c.scale), std::move(c.bias), s.activation()},
-                        from.value, graph_.infer(conv, from.value), "depthwise_conv2d");
+    LayerConstants c = graph_.constants(s, from.from, 3, integer::LayerKind::depthwise, true);
+    graph_.finish_layer(
+        s,
+        integer_op::DepthwiseConv2D{conv.stride, conv.dilation, conv.padding, conv.multiplier, std::move(c.weights),
+                                    std::move(c.scale), std::move(c.bias), s.activation()},
+        from.from, graph_.infer(conv, from.from), "depthwise_conv2d");
   }
   void fully_connected(const Site& s) {
     s.expect_inputs(2, 3);
@@ -224,16 +162,17 @@ class IntegerImporter {
       graph_.add_node(graph_.value(flat).name, integer_op::Reshape{}, {from}, flat);
       from = flat;
     }
-    graph_.finish_layer(s, integer_op::Linear{std::move(c.weights), std::move(c.scale), std::move(c.bias), s.activation()}, from,
-                        Shape{w[0]}, "linear");
+    graph_.finish_layer(s,
+                        integer_op::Linear{std::move(c.weights), std::move(c.scale), std::move(c.bias), s.activation()},
+                        from, Shape{w[0]}, "linear");
   }
 
   template <class Pool, class Integer>
   void pool(const Site& s) {
     s.expect_inputs(1, 1);
     Pool p = read_pool<Pool>(s);
-    const Source source = this->source(s);
-    const int from = source.value;
+    const WindowSource source = this->source(s);
+    const int from = source.from;
     p.padding = source.padding;
     const Shape shape = graph_.infer(p, from);
     const integer::Activation activation = s.activation();
@@ -277,8 +216,7 @@ class IntegerImporter {
       graph_.finish(s, integer_op::Mean{}, {from}, Shape{in[2]}, "mean");
       return;
     }
-    const int flat =
-        graph_.add_value(graph_.inner_name(s, "mean"), Shape{in[2]}, IntegerGraph::params(s, s.output()));
+    const int flat = graph_.add_value(graph_.inner_name(s, "mean"), Shape{in[2]}, IntegerGraph::params(s, s.output()));
     graph_.add_node(graph_.value(flat).name, integer_op::Mean{}, {from}, flat);
     graph_.finish(s, integer_op::Reshape{}, {flat}, Shape{1, 1, in[2]}, "reshape");
   }
@@ -286,7 +224,9 @@ class IntegerImporter {
   void elementwise(const Site& s) {
     s.expect_inputs(2, 2);
     const Builtin code = s.info().code;
-    expect_options(s, code == Builtin::add ? OptionsType::add : code == Builtin::sub ? OptionsType::sub : OptionsType::mul);
+    expect_options(s, code == Builtin::add   ? OptionsType::add
+                      : code == Builtin::sub ? OptionsType::sub
+                                             : OptionsType::mul);
     const int a = graph_.operand(s, 0), b = graph_.operand(s, 1);
     s.require(graph_.value(a).shape == graph_.value(b).shape, Errc::unsupported,
               "operands have shapes {} and {}; integer models do not repeat values", graph_.value(a).shape,
@@ -302,14 +242,16 @@ class IntegerImporter {
       made = integer_op::Mul{y.activation};
     } else {
       (void)integer::make_add(graph_.target(), in(a), in(b), y, code == Builtin::sub);
-      made = code == Builtin::sub ? IntegerOperator(integer_op::Sub{y.activation}) : IntegerOperator(integer_op::Add{y.activation});
+      made = code == Builtin::sub ? IntegerOperator(integer_op::Sub{y.activation})
+                                  : IntegerOperator(integer_op::Add{y.activation});
     }
     graph_.finish(s, std::move(made), {a, b}, graph_.value(a).shape, operator_name(s.info()));
   }
 
   void concatenation(const Site& s) {
     s.expect_inputs(1, 1u << 16);
-    s.require(s.activation() == integer::Activation::none, Errc::unsupported, "an int8 concatenation has no activation");
+    s.require(s.activation() == integer::Activation::none, Errc::unsupported,
+              "an int8 concatenation has no activation");
     std::vector<int> in;
     std::vector<Shape> shapes;
     for (std::size_t i = 0; i < s.info().inputs.size(); ++i) {
@@ -329,11 +271,9 @@ class IntegerImporter {
     const Shape shape = graph_.infer(p, from);
     const std::int32_t out = s.output_index();
     const OperatorInfo* reader = graph_.read_once(out) ? graph_.reader(out) : nullptr;
-    if (reader != nullptr && (reader->code == Builtin::conv_2d || reader->code == Builtin::depthwise_conv_2d) &&
-        reader->inputs[0] == out && reader->options.padding == Padding::valid) {
+    if (is_unpadded_convolution(reader, out)) {
       s.require_output(shape);
-      pads_[out] = {from, p};
-      return;
+      return margins_.put(out, from, p);
     }
     graph_.finish_same(s, integer_op::Pad{p.top, p.bottom, p.left, p.right}, {from}, shape, "pad");
   }
@@ -371,9 +311,11 @@ class IntegerImporter {
               Errc::unsupported, "only one code under the scale of the value is understood as a bound");
     Grid grid = graph_.value(from).params.grid;
     (s.info().code == Builtin::minimum ? grid.hi : grid.lo) = end[0];
-    s.require(grid.lo < grid.hi && grid.contains(p.zero_point[0]) && graph_.read_once(s.index(0)) && graph_.computed(from),
-              Errc::unsupported, "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
-              graph_.value(from).name, static_cast<int>(end[0]));
+    s.require(
+        grid.lo < grid.hi && grid.contains(p.zero_point[0]) && graph_.read_once(s.index(0)) && graph_.computed(from),
+        Errc::unsupported,
+        "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
+        graph_.value(from).name, static_cast<int>(end[0]));
     graph_.limit(s, s.index(0), grid);
   }
 
@@ -387,24 +329,13 @@ class IntegerImporter {
     s.require_output(shape);
     const std::int32_t out = s.output_index();
     const OperatorInfo* reader = graph_.read_once(out) ? graph_.reader(out) : nullptr;
-    s.require(lowest.size() == 1 && lowest[0] <= graph_.value(from).params.grid.lo && reader != nullptr &&
-                  reader->code == Builtin::max_pool_2d && reader->options.padding == Padding::valid,
+    s.require(lowest.size() == 1 && lowest[0] <= graph_.value(from).params.grid.lo &&
+                  is_unpadded_pool(reader, Builtin::max_pool_2d),
               Errc::unsupported, "only the lowest code, before an unpadded MAX_POOL_2D, is understood as padding");
-    pads_[out] = {from, p};
+    margins_.put(out, from, p);
   }
 
-  struct Margins {
-    int value;
-    op::Pad margins;
-  };
-
-  const ModelInfo& model_;
-  std::string where_;
-  IntegerGraph graph_;
-  KnownIntegers known_;
-  Problems problems_;
-  std::int64_t batch_ = 1;
-  std::map<std::int32_t, Margins> pads_;  // by the tensor that the PAD makes
+  Margins margins_{};
 };
 
 /// Makes an IntegerModel of a description.

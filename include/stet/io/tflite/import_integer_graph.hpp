@@ -65,12 +65,12 @@ class IntegerGraph {
   /// Scale and zero point of a tensor of codes.
   /// Errors:    Errc::unsupported if it is not int8; Errc::format if it has not one scale and a zero point of int8
   static QParams params(const Site& site, const TensorInfo& t) {
-    site.require(t.type == TensorType::int8, Errc::unsupported, "{} has type {}, must be int8{}", t.name, type_name(t.type),
-                 t.type == TensorType::float32 ? "; load_tflite reads float models" : "");
+    site.require(t.type == TensorType::int8, Errc::unsupported, "{} has type {}, must be int8{}", t.name,
+                 type_name(t.type), t.type == TensorType::float32 ? "; load_tflite reads float models" : "");
     const Quantization& q = t.quantization;
     site.require(q.scale.size() == 1, Errc::format, "{} has {} scales, must have one", t.name, q.scale.size());
-    site.require(q.zero_point[0] >= -128 && q.zero_point[0] <= 127, Errc::range, "{} has zero point {}, outside int8", t.name,
-                 q.zero_point[0]);
+    site.require(q.zero_point[0] >= -128 && q.zero_point[0] <= 127, Errc::range, "{} has zero point {}, outside int8",
+                 t.name, q.zero_point[0]);
     return QParams::per_tensor(q.scale[0], static_cast<std::int32_t>(q.zero_point[0]));
   }
 
@@ -155,22 +155,24 @@ class IntegerGraph {
       site.require(z == 0, Errc::unsupported, "weights {} have zero point {}, must be 0", w.name, z);
     }
     site.require(q.scale.size() == 1 || (q.dimension == axis && static_cast<std::int64_t>(q.scale.size()) == channels),
-                 Errc::unsupported, "weights {} have {} scales along dimension {}; must be one, or {} along dimension {}", w.name,
+                 Errc::unsupported,
+                 "weights {} have {} scales along dimension {}; must be one, or {} along dimension {}", w.name,
                  q.scale.size(), q.dimension, channels, axis);
     c.scale = q.scale;
     const float s_in = value(input).params.scale[0];
     if (site.has(2)) {
       const TensorInfo& b = site.input(2);
       c.bias = read_constant<std::int32_t>(site, b, TensorType::int32);
-      site.require(c.bias.size() == channels && c.bias.shape().rank() == 1, Errc::shape, "bias {} has shape {}, must be [{}]",
-                   b.name, c.bias.shape(), channels);
+      site.require(c.bias.size() == channels && c.bias.shape().rank() == 1, Errc::shape,
+                   "bias {} has shape {}, must be [{}]", b.name, c.bias.shape(), channels);
       check_bias_scale(site, b, s_in, c.scale);
     } else {
       site.require(!bias_required, Errc::format, "has no bias; runtimes refuse an int8 layer of this kind without one");
       c.bias = Tensor<std::int32_t>::zeros(Shape{channels});
     }
     const QParams out = params(site, site.output());
-    (void)integer::layer_requantizer(made_.target, kind, value(input).params, c.scale, c.bias.span(), out, site.activation());
+    (void)integer::layer_requantizer(made_.target, kind, value(input).params, c.scale, c.bias.span(), out,
+                                     site.activation());
     return c;
   }
   /// Adds a layer. Its node is named as its weights, if those are called `<node>.weight`.
@@ -191,7 +193,8 @@ class IntegerGraph {
  private:
   static Tensor<std::int8_t> weight_codes(const Site& site, const TensorInfo& w) {
     if (w.type != TensorType::int4) return read_constant<std::int8_t>(site, w, TensorType::int8);
-    site.require(!w.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood", w.name);
+    site.require(!w.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood",
+                 w.name);
     const Shape shape = shape_of(w);
     return {shape, unpacked_int4(w.data, static_cast<std::size_t>(shape.elements()))};
   }
@@ -203,10 +206,11 @@ class IntegerGraph {
                  q.scale.size(), s_w.size());
     for (std::size_t i = 0; i < q.scale.size(); ++i) {
       const double wanted = static_cast<double>(s_in) * static_cast<double>(s_w[i]);
-      site.require(q.zero_point[i] == 0, Errc::unsupported, "bias {} has zero point {}, must be 0", b.name, q.zero_point[i]);
+      site.require(q.zero_point[i] == 0, Errc::unsupported, "bias {} has zero point {}, must be 0", b.name,
+                   q.zero_point[i]);
       site.require(std::abs(static_cast<double>(q.scale[i]) - wanted) <= 1e-6 * wanted, Errc::unsupported,
-                   "bias {} has scale {} in channel {}, must be input scale times weight scale, {}", b.name, q.scale[i], i,
-                   wanted);
+                   "bias {} has scale {} in channel {}, must be input scale times weight scale, {}", b.name, q.scale[i],
+                   i, wanted);
     }
   }
 

@@ -32,7 +32,8 @@ class Site {
 
   /// Text such as `conv_1 (CONV_2D)`: the tensor that is made, and the operator.
   [[nodiscard]] std::string where() const {
-    return fmt::format("{} ({})", tensor_name(model_, op_.outputs.empty() ? -1 : op_.outputs[0]), operator_name(op_));
+    const std::string made = tensor_name(model_, op_.outputs.empty() ? -1 : op_.outputs[0]);
+    return fmt::format("{} ({})", made.substr(0, made.find(';')), operator_name(op_));
   }
   template <class... Args>
   [[noreturn]] void fail(Errc code, fmt::format_string<Args...> format, Args&&... args) const {
@@ -82,8 +83,8 @@ class Site {
   /// Checks the shape that the file gives the result.
   /// Errors:    Errc::shape if it is another
   void require_output(const Shape& made) const {
-    require(made == output_sample(), Errc::shape, "makes {}, but its output has shape {} (both without the batch)", made,
-            output_sample());
+    require(made == output_sample(), Errc::shape, "makes {}, but its output has shape {} (both without the batch)",
+            made, output_sample());
   }
 
   /// A small operand of integers: a constant of the file, or known from operators on shapes.
@@ -112,12 +113,16 @@ class Site {
   /// Errors:    Errc::unsupported if it is neither none nor RELU nor RELU6
   [[nodiscard]] integer::Activation activation() const {
     switch (op_.options.fused_activation) {
-      case FusedActivation::none: return integer::Activation::none;
-      case FusedActivation::relu: return integer::Activation::relu;
-      case FusedActivation::relu6: return integer::Activation::relu6;
+      case FusedActivation::none:
+        return integer::Activation::none;
+      case FusedActivation::relu:
+        return integer::Activation::relu;
+      case FusedActivation::relu6:
+        return integer::Activation::relu6;
       case FusedActivation::relu_n1_to_1:
       case FusedActivation::tanh:
-      case FusedActivation::sign_bit: break;
+      case FusedActivation::sign_bit:
+        break;
     }
     fail(Errc::unsupported, "fused_activation_function is {}; only NONE, RELU and RELU6 are understood",
          static_cast<int>(op_.options.fused_activation));

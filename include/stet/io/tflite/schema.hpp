@@ -135,8 +135,8 @@ struct Options {
   std::vector<std::int32_t> new_shape{};                 ///< reshape
   std::vector<std::int32_t> squeeze_dims{};              ///< squeeze
   std::int32_t begin_mask = 0, end_mask = 0, ellipsis_mask = 0, new_axis_mask = 0;  ///< strided slice
-  std::int32_t shrink_axis_mask = 0;        ///< strided slice
-  std::int32_t values_count = 0;            ///< pack
+  std::int32_t shrink_axis_mask = 0;                                                ///< strided slice
+  std::int32_t values_count = 0;                                                    ///< pack
   friend bool operator==(const Options&, const Options&) = default;
 };
 
