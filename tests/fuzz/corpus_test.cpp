@@ -26,7 +26,8 @@ TEST_CASE("every reader answers every file of its corpus, whole and damaged, wit
       for (int i = 0; i < 60; ++i) {
         CHECK_NOTHROW(reader.read(Bytes(whole).first(rng.below(whole.size()))));
         std::vector<std::uint8_t> changed = whole;
-        for (int k = 0; k < 1 + i % 4; ++k) changed[rng.below(changed.size())] = static_cast<std::uint8_t>(rng.below(256));
+        for (int k = 0; k < 1 + i % 4; ++k)
+          changed[rng.below(changed.size())] = static_cast<std::uint8_t>(rng.below(256));
         CHECK_NOTHROW(reader.read(changed));
       }
       ++files;

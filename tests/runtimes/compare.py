@@ -1,20 +1,23 @@
 """Compares one generated model in every runtime with what the engine computed."""
-import glob
 import os
+import subprocess
 
 import numpy as np
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 import checks
 from run_litert import LiteRt
-from run_onnx import loaded
+from run_onnx import OnnxRuntime, loaded
+
+C_NETWORK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "io", "c_network.c")
 
 
 class Report:
     """Counts and problems of one model."""
 
     def __init__(self, seed):
-        self.seed, self.rows, self.problems, self.refused = seed, {}, [], ""
+        self.seed, self.rows, self.shares, self.problems, self.refused = seed, {}, {}, [], ""
 
     def codes(self, row, names, got, wanted):
         """Counts differing codes; the first value that differs is named."""
@@ -37,6 +40,21 @@ class Report:
                 self.problems.append(f"{row}: {name}{list(at)} is {g[at]}, the engine made {w[at]}; "
                                      f"{int(bad.sum())} of {w.size} codes of this value differ")
         self.rows[row] = (compared, differing)
+
+    def within(self, row, got, wanted, bound):
+        """Counts elements that are further from the wanted than their bound."""
+        compared, differing = self.rows.get(row, (0, 0))
+        if got.shape != wanted.shape or got.dtype != np.float32:
+            self.problems.append(f"{row}: output is {got.dtype} {got.shape}, wanted float32 {wanted.shape}")
+            return
+        off = np.abs(got.astype(np.float64) - wanted)
+        bad = ~(off <= bound)
+        self.rows[row] = (compared + wanted.size, differing + int(bad.sum()))
+        self.shares[row] = max(self.shares.get(row, 0.0), float((off / np.maximum(bound, 1e-30)).max()))
+        if bad.any():
+            at = tuple(int(i) for i in np.argwhere(bad)[0])
+            self.problems.append(f"{row}: output{list(at)} is {got[at]}, stet made {wanted[at]}, "
+                                 f"off by {off[at]:.3g}, bound {bound[at]:.3g}")
 
     def guarded(self, what, function, *arguments):
         """Calls a function; what it raises is a problem, not the end."""
@@ -88,12 +106,67 @@ def integer_model(directory, report):
             report.codes(row, names, runtime(x), wanted)
         report.guarded(row, run)
 
+    c_tables(directory, meta, codes, report)
+    floats(directory, report)
     report.guarded("safetensors", checks.check_integers, os.path.join(directory, "integers.safetensors"))
-    return bool(glob.glob(os.path.join(directory, "*.tflite")))
+    return all(any(n.startswith(t + "/") for n in codes) for t in ("tflite_reference", "litert_default", "onnxruntime"))
+
+
+def c_tables(directory, meta, codes, report):
+    """Plain loops in C over the tables of save_c_weights."""
+    source = os.path.join(directory, "drawn.c")
+    wanted = {n.split("/", 1)[1]: t for n, t in codes.items() if n.startswith("tflite_micro/")}
+    if not wanted or not os.path.exists(source):
+        return
+    names, row = meta["order"].split(","), "C tables, every value"
+
+    def run():
+        program = os.path.join(directory, "drawn")
+        subprocess.run(["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-DNETWORK=drawn",
+                        f'-DNETWORK_FILE="{os.path.abspath(source)}"', C_NETWORK, "-o", program], check=True)
+        made = {name: [] for name in names}
+        for image in range(len(wanted[names[0]])):
+            given, out = os.path.join(directory, "c_input"), os.path.join(directory, "c_output")
+            wanted[names[0]][image].tofile(given)
+            subprocess.run([program, given, out], check=True)
+            flat, first = np.fromfile(out, np.int8), 0
+            for name in names:
+                size = wanted[name][image].size
+                made[name].append(flat[first:first + size].reshape(wanted[name][image].shape))
+                first += size
+        report.codes(row, names[1:], [np.stack(made[n]) for n in names[1:]], wanted)
+    report.guarded(row, run)
+
+
+def floats(directory, report):
+    """Float formats against stet's inference, within the bound of each format's arithmetic."""
+    path = os.path.join(directory, "floats.safetensors")
+    if not os.path.exists(path):
+        return
+    tensors = load_file(path)
+    x, wanted = tensors["input"], tensors["output"]
+    for key in sorted(t for t in tensors if t.startswith("bound/")):
+        name = key.split("/", 1)[1]
+        file = os.path.join(directory, name)
+        runs = [("ONNX Runtime", None)] if name.endswith(".onnx") else \
+            [("LiteRT reference", "reference"), ("LiteRT default", "default")]
+        for runtime, kernels in runs:
+            row = f"{runtime}, {name.split('.')[0]} within bound"
+
+            def run():
+                if kernels is None:
+                    checks.check_onnx(file)
+                    got = OnnxRuntime(file)(x)[0]
+                else:
+                    checks.check_tflite(file)
+                    got = LiteRt(file, kernels).all(x)[0]
+                report.within(row, got, wanted, tensors[key])
+            report.guarded(row, run)
 
 
 def judge_model(directory, seed):
     report = Report(seed)
     exported = report.guarded("model", integer_model, directory, report)
-    return {"seed": seed, "rows": report.rows, "problems": report.problems, "refused": report.refused,
+    return {"seed": seed, "rows": report.rows, "shares": report.shares, "problems": report.problems,
+            "refused": report.refused,
             "exported": bool(exported)}

@@ -152,8 +152,10 @@ def main():
     try:
         pool = Pool(options)
         results = pool.run()
-        rows = {}
+        rows, shares = {}, {}
         for result in results:
+            for row, share in result.get("shares", {}).items():
+                shares[row] = max(shares.get(row, 0.0), share)
             for row, (compared, differing) in result["rows"].items():
                 models, c, d = rows.get(row, (0, 0, 0))
                 rows[row] = (models + 1, c + compared, d + differing)
@@ -167,7 +169,8 @@ def main():
         print(f"\n{'runtime':<{width}}  {'models':>7}  {'compared':>12}  {'differing':>9}")
         for row in sorted(rows):
             models, compared, differing = rows[row]
-            print(f"{row:<{width}}  {models:>7}  {compared:>12,}  {differing:>9,}")
+            print(f"{row:<{width}}  {models:>7}  {compared:>12,}  {differing:>9,}" +
+                  (f"  at most {100 * shares[row]:.3g} % of the bound" if row in shares else ""))
         print(f"{exported} models exported from {len(results)} seeds from {options.seed} on; {len(failures)} failed")
         compared = sum(r[1] for r in rows.values())
         differing = sum(r[2] for r in rows.values())

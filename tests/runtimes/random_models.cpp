@@ -3,13 +3,18 @@
 // makes DIR/<seed>/ for the seeds S to S+N-1; --ops n cuts each graph behind n operators or blocks.
 
 #include <stet/engine/engine.hpp>
+#include <stet/graph/fold_batch_norm.hpp>
+#include <stet/graph/int4_weights.hpp>
 #include <stet/graph/print.hpp>
 #include <stet/io/integers.hpp>
+#include <stet/io/save_c.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
 #include <stet/passes/convert.hpp>
+#include <stet/passes/observe_ranges.hpp>
 #include <stet/train/forward.hpp>
 
+#include "error_bound.hpp"
 #include "scales.hpp"
 #include "support/networks.hpp"
 
@@ -47,6 +52,11 @@ struct Draw {
   bool float_input;
   std::int64_t batch;
 
+  // LiteRT's reference kernels alone compute layers of 4 bits as the engine does.
+  [[nodiscard]] bool int4(const Target& target) const {
+    return recipe.weights.bits == 4 && target == targets::tflite_reference;
+  }
+
   explicit Draw(std::uint64_t s) : seed(s) {
     Rng rng(s ^ 0xd1ce);
     scales = all_scales[rng.below(std::size(all_scales))];
@@ -64,6 +74,13 @@ IntegerModel integers(const Model& model, const Draw& draw, const Target& target
   QatModel qat = prepare(model, recipe);
   calibrate(qat, data);
   IntegerModel integer = convert(qat);
+  if (draw.int4(target)) {
+    try {
+      integer = int4_weights(integer);
+    } catch (const Error&) {
+      // depthwise convolutions alone stay at 8 bits
+    }
+  }
   move_scales(integer, scales, draw.seed);
   return integer;
 }
@@ -91,6 +108,12 @@ std::vector<std::string> output_names(const IntegerModel& model) {
   return names;
 }
 
+std::vector<std::string> value_names(const IntegerModel& model) {
+  std::vector<std::string> names;
+  for (const IntegerValue& v : model.values) names.push_back(v.name);
+  return names;
+}
+
 // The file as it would be deployed, and one whose outputs are all values.
 void export_integers(const std::string& to, const IntegerModel& model, const Draw& draw) {
   const IntegerModel all = with_all_outputs(model);
@@ -100,7 +123,11 @@ void export_integers(const std::string& to, const IntegerModel& model, const Dra
     save_onnx(to + ".all.onnx", all, options);
     return;
   }
-  const TfliteIntegerOptions options{.float_input = draw.float_input, .batch = draw.batch};
+  TfliteIntegerOptions options{.float_input = draw.float_input, .batch = draw.batch};
+  for (const IntegerNode& node : model.nodes) {
+    options.int4_weights =
+        options.int4_weights || (draw.int4(model.target) && tflite::detail::writes_int4(node, {.int4_weights = true}));
+  }
   save_tflite(to + ".tflite", model, options);
   save_tflite(to + ".all.tflite", all, options);
 }
@@ -113,6 +140,60 @@ void add_codes(SafetensorsFile& file, const IntegerModel& model, const Tensor<fl
     file.add(std::string(model.target.name) + "/" + value.name,
              Tensor<std::int8_t>(value.shape.batched(x.shape()[0]), codes));
   });
+}
+
+// The float model in every format, with what each may be off by.
+void export_floats(const std::string& directory, const Model& model, std::uint64_t seed) {
+  const Model folded = fold_batch_norm(model);
+  for (const graph::Node& node : folded.graph().nodes()) {
+    // No bound is derived for these here.
+    if (graph::is<graph::op::BatchNorm>(node.op) || graph::is<graph::op::LeakyRelu>(node.op) ||
+        graph::is<graph::op::Sigmoid>(node.op) || graph::is<graph::op::Tanh>(node.op) ||
+        graph::is<graph::op::HardSwish>(node.op)) {
+      return;
+    }
+  }
+  const Tensor<float> x = random_images(input_shape(model), images, seed + 2000);
+  SafetensorsFile file;
+  file.add("input", x);
+  file.add("output", infer(folded, x));
+  const Tensor<std::int32_t> labels = Tensor<std::int32_t>::zeros(Shape{images});
+  const ActivationRanges ranges = observe_ranges(model, Dataset(x, labels, 1, "shown"));
+  const auto add = [&](const std::string& name, Format format, const std::string& tflite_file) {
+    tflite::ModelInfo info;
+    if (!tflite_file.empty()) info = tflite::decode(read_file(tflite_file), tflite_file);
+    const auto scale = [&](const std::string& value) {
+      for (const tflite::TensorInfo& t : info.tensors) {
+        if (t.name == value && t.quantization.scale.size() == 1) return t.quantization.scale[0];
+      }
+      return 0.0f;
+    };
+    file.add("bound/" + name, ErrorBound(folded, x, format, scale).run());
+  };
+  const auto tflite_file = [&](const std::string& name, Format format, TfliteOptions options) {
+    const std::string path = directory + "/" + name + ".tflite";
+    save_tflite(path, model, options);
+    add(name + ".tflite", format, path);
+  };
+  tflite_file("float32", Format::float32, {});
+  tflite_file("float16", Format::float16, {.format = TfliteFormat::float16});
+  tflite_file("dynamic", Format::dynamic, {.format = TfliteFormat::dynamic_range});
+  tflite_file("int16x8", Format::int16x8, {.format = TfliteFormat::int16x8, .ranges = ranges});
+  save_onnx(directory + "/float32.onnx", model, {.layout = OnnxLayout::nhwc});
+  add("float32.onnx", Format::float32, "");
+  file.save(directory + "/floats.safetensors");
+}
+
+// Tables for microcontrollers and the codes that plain loops must make of them. Not every function has a rule there.
+void export_c(const std::string& directory, IntegerModel model, const Tensor<float>& x, SafetensorsFile& file) {
+  model.target = targets::tflite_micro;
+  try {
+    (void)Engine(model);
+    save_c_weights(directory + "/drawn.c", model);
+  } catch (const Error&) {
+    return;
+  }
+  add_codes(file, model, x);
 }
 
 void make(const std::string& directory, std::uint64_t seed, int operators) {
@@ -135,9 +216,11 @@ void make(const std::string& directory, std::uint64_t seed, int operators) {
       if (i == 0 && kind != Scales::calibrated) add_ties(x, integer.values[0].params.scale[0]);
       add_codes(file, integer, x);
       if (i == 0) {
+        file.set_metadata("order", joined(value_names(integer)));
         file.set_metadata("outputs", joined(output_names(integer)));
         file.set_metadata("values", joined(output_names(with_all_outputs(integer))));
         save_integers(directory + "/integers.safetensors", integer);
+        if (seed % 4 == 0) export_c(directory, integer, x, file);
       }
     };
     // A target may refuse scales that are too far apart; then this model has those of calibration.
@@ -152,6 +235,7 @@ void make(const std::string& directory, std::uint64_t seed, int operators) {
       }
     }
   }
+  if (seed % 2 == 1) export_floats(directory, model, seed);
   save_npy(directory + "/input.npy", x);
   file.set_metadata("seed", std::to_string(seed));
   file.set_metadata("scales", std::string(name(scales)));

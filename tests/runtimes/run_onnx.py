@@ -35,6 +35,11 @@ def loaded(path):
         runtime = OnnxRuntime(path, optimized=optimized)
         graph = onnx.load(optimized).graph
     maker = {name: node for node in graph.node for name in node.output}
+
+    def made_by(node, op_type):
+        return any(i in maker and maker[i].op_type == op_type for i in node.input)
+
+    # HardSwish has no integer form either; ONNX Runtime runs it as x * HardSigmoid(x).
     left = [f"{n.name} ({n.op_type})" for n in graph.node
-            if n.op_type in FUSED and any(i in maker and maker[i].op_type == "DequantizeLinear" for i in n.input)]
+            if n.op_type in FUSED and made_by(n, "DequantizeLinear") and not made_by(n, "HardSigmoid")]
     return runtime, left

@@ -40,6 +40,7 @@ inline void move_scales(stet::IntegerModel& model, Scales kind, std::uint64_t se
   const auto power = [](float s) { return static_cast<float>(std::exp2(std::round(std::log2(s)))); };
   const auto moved = [&](float s) {
     if (kind == Scales::power_of_two) return power(s);
+    if (s == 0x1p-8f || s == 0x1p-7f) return s;  // what sigmoid and tanh demand
     if (kind == Scales::half_of_six) {
       const float k = std::floor(6.0f / s);
       return k >= 1.0f && k <= 250.0f ? 6.0f / (k + 0.5f) : s;

@@ -58,9 +58,14 @@ class NetworkGenerator {
     if (operators_ >= 0 && operators_ < depth_) depth_ = operators_;
     for (int i = 0; i < depth_; ++i) x = grow(x);
     switch (draw(rng_, 0, 3)) {
-      case 0: x = flatten(x); break;
-      case 1: x = mean(x, {0, 1}); break;
-      default: x = global_average_pool(x);
+      case 0:
+        x = flatten(x);
+        break;
+      case 1:
+        x = mean(x, {0, 1});
+        break;
+      default:
+        x = global_average_pool(x);
     }
     if (chance(rng_, 0.3)) x = decorate(linear(x, {.units = draw(rng_, 2, 9), .bias = chance(rng_, 0.5)}));
     if (with_dropout_ && chance(rng_, 0.3)) x = dropout(x, {.rate = 0.25f});
@@ -118,18 +123,27 @@ class NetworkGenerator {
   }
   Value grow(const Value& x) {
     const stet::Pair pool(draw(rng_, 1, 3), draw(rng_, 1, 3)), stride(draw(rng_, 1, 3), draw(rng_, 1, 3));
-    switch (draw(rng_, 0, 13)) {
+    switch (draw(rng_, 0, large_ ? 15 : 13)) {
       case 0:
       case 1:
-      case 2: return decorate(convolution(x));
-      case 3: return decorate(depthwise(x));
-      case 4: return max_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
-      case 5: return average_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
-      case 6: return pad(x, {draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2)});
-      case 7: return chance(rng_, 0.5) ? relu(x) : relu6(x);
-      case 8: return activated(branch(x) + x);
-      case 9: return activated(chance(rng_, 0.3) ? x + x : x - branch(x));
-      case 10: return activated(branch(x) * branch(x));
+      case 2:
+        return decorate(convolution(x));
+      case 3:
+        return decorate(depthwise(x));
+      case 4:
+        return max_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
+      case 5:
+        return average_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
+      case 6:
+        return pad(x, {draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2)});
+      case 7:
+        return chance(rng_, 0.5) ? relu(x) : relu6(x);
+      case 8:
+        return activated(branch(x) + x);
+      case 9:
+        return activated(chance(rng_, 0.3) ? x + x : x - branch(x));
+      case 10:
+        return activated(branch(x) * branch(x));
       case 11: {
         const int axis = draw(rng_, 0, 2);
         const Value y = branch(x);
@@ -137,9 +151,26 @@ class NetworkGenerator {
       }
       case 12:
         if (x.shape()[0] + x.shape()[1] > 24) return convolution(x);
-        return chance(rng_, 0.5) ? transpose(x, {1, 0, 2})
-                                 : reshape(x, {x.shape()[0] * x.shape()[1], 1, x.shape()[2]});
-      default: return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
+        return chance(rng_, 0.5) ? transpose(x, {1, 0, 2}) : reshape(x, {x.shape()[0] * x.shape()[1], 1, x.shape()[2]});
+      case 14:
+        return function(x);
+      case 15:
+        return function(decorate(convolution(x)));
+      default:
+        return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
+    }
+  }
+  // What runs as a table of codes.
+  Value function(const Value& x) {
+    switch (draw(rng_, 0, 3)) {
+      case 0:
+        return leaky_relu(x, {.alpha = chance(rng_, 0.5) ? 0.125f : 0.3f});
+      case 1:
+        return sigmoid(x);
+      case 2:
+        return tanh(x);
+      default:
+        return hard_swish(x);
     }
   }
   Value activated(const Value& x) { return chance(rng_, 0.5) ? x : chance(rng_, 0.5) ? relu(x) : relu6(x); }
@@ -155,7 +186,8 @@ inline stet::Model random_model(std::uint64_t seed, const NetworkOptions& option
   stet::Rng rng(seed ^ 0x5eed);
   for (auto& p : model.parameters()) {
     for (float& v : p.parameter.value.edit()) {
-      if (p.role == stet::graph::Role::bias || p.role == stet::graph::Role::beta) v = static_cast<float>(0.3 * rng.normal());
+      if (p.role == stet::graph::Role::bias || p.role == stet::graph::Role::beta)
+        v = static_cast<float>(0.3 * rng.normal());
       if (p.role == stet::graph::Role::gamma) {
         const int kind = draw(rng, 0, 9);
         v = kind == 0 ? 0.0f : kind == 1 ? static_cast<float>(1e-6 * rng.normal()) : static_cast<float>(rng.normal());
