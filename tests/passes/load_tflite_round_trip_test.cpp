@@ -192,7 +192,9 @@ TEST_CASE("integer networks come back with the same codes of every value and the
       (void)Engine(integers);
     } catch (const Error& e) {  // scales that no int8 operator can take, drawn by chance
       const std::string text = e.what();
-      REQUIRE((text.find("256") != std::string::npos || text.find("2^20") != std::string::npos));
+      INFO(text);
+      const auto says = [&](const char* part) { return text.find(part) != std::string::npos; };
+      REQUIRE((says("256") || says("2^20") || says("activations of 6 bits; the runtime fixes its output at 8")));
       continue;
     }
     const Tensor<float> x = random_images(input_shape(model), 5, seed + 1);

@@ -19,7 +19,7 @@ inline bool makes_codes(const IntegerOperator& o) {
   return std::holds_alternative<i::Quantize>(o) || std::holds_alternative<i::Conv2D>(o) ||
          std::holds_alternative<i::DepthwiseConv2D>(o) || std::holds_alternative<i::Linear>(o) ||
          std::holds_alternative<i::Add>(o) || std::holds_alternative<i::Sub>(o) || std::holds_alternative<i::Mul>(o) ||
-         std::holds_alternative<i::Mean>(o);
+         std::holds_alternative<i::Mean>(o) || std::holds_alternative<i::Lookup>(o);
 }
 
 namespace detail {

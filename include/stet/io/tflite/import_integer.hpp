@@ -1,10 +1,12 @@
 #pragma once
 // IntegerImporter: an int8 description becomes an IntegerModel, operator by operator.
 
+#include <stet/integer/lookup.hpp>
 #include <stet/integer/pooling.hpp>
 #include <stet/io/tflite/import_integer_ends.hpp>
 #include <stet/io/tflite/import_margins.hpp>
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -100,6 +102,16 @@ class IntegerImporter : IntegerEnds {
         return clamp(s, integer::Activation::relu);
       case Builtin::relu6:
         return clamp(s, integer::Activation::relu6);
+      case Builtin::leaky_relu:
+        expect_options(s, OptionsType::leaky_relu);
+        s.require(std::isfinite(s.options().alpha), Errc::range, "alpha is {}", s.options().alpha);
+        return lookup(s, integer::Function::leaky_relu, s.options().alpha);
+      case Builtin::logistic:
+        return lookup(s, integer::Function::sigmoid, 0.0f);
+      case Builtin::tanh:
+        return lookup(s, integer::Function::tanh, 0.0f);
+      case Builtin::hard_swish:
+        return lookup(s, integer::Function::hard_swish, 0.0f);
       case Builtin::minimum:
       case Builtin::maximum:
         return limit(s);
@@ -294,6 +306,15 @@ class IntegerImporter : IntegerEnds {
     s.expect_inputs(1, 1);
     const int from = graph_.operand(s, 0);
     graph_.finish_same(s, integer_op::Clamp{activation}, {from}, graph_.value(from).shape, "clamp");
+  }
+
+  void lookup(const Site& s, integer::Function function, float alpha) {
+    s.expect_inputs(1, 1);
+    const int from = graph_.operand(s, 0);
+    const QParams &in = graph_.value(from).params, out = IntegerGraph::params(s, s.output());
+    (void)integer::make_table(
+        graph_.target(), {function, alpha, in.scale[0], in.zero_point[0], out.scale[0], out.zero_point[0], out.grid});
+    graph_.finish(s, integer_op::Lookup{function, alpha}, {from}, graph_.value(from).shape, integer::name(function));
   }
 
   // A MINIMUM or MAXIMUM of a value with one code is how an activation of fewer than 8 bits is written: the grid of the
