@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, builds and runs the tests:   sh tests/run.sh [--fast | --full] [--build DIR]
-#   (default)    all tests with g++, the bit-exact ones with clang at -O3 -march=native, the rooms that read files and
-#                own memory under sanitizers, packaging
+#   (default)    all tests with g++, 200 random models in LiteRT and ONNX Runtime, the bit-exact tests with clang at
+#                -O3 -march=native, the rooms that read files and own memory under sanitizers, fuzzing, packaging
 #   --fast       only the g++ build and the packaging tests
 #   --full       all tests with both compilers and under sanitizers, the bit-exact ones at all flags: about twice as long
 #   --build DIR  where to build (default: build/)
@@ -22,6 +22,7 @@ done
 want_build
 want_library catch2 "the tests' framework"
 want_library nlohmann-json3-dev "reads the golden arrays' descriptions"
+[ $extent = fast ] || want_library python3-venv "the environment of the runtimes that judge exported models"
 CLANG=
 for compiler in clang++-16 clang++-17 clang++-18 clang++-19; do
   if command -v $compiler > /dev/null; then CLANG=$compiler; break; fi
@@ -35,6 +36,10 @@ if [ -z "$CLANG" ]; then
        want_library libomp-16-dev "its threads" ;;
   esac
 fi
+case $extent:$CLANG in
+  fast:*) ;;
+  *:clang++-*) want_library "libclang-rt-${CLANG#clang++-}-dev" "its fuzzer" ;;
+esac
 install_wanted
 find_build_tools
 
@@ -102,6 +107,27 @@ if configure_and_build dev -DCMAKE_CXX_COMPILER="$CXX" -DSTET_BUILD_EXAMPLES=OFF
 fi
 stage_end
 
+if [ $extent != fast ]; then
+  stage "the real runtimes: random models in LiteRT and ONNX Runtime, every code"
+  if sh "$root/tests/runtimes/setup.sh" "$build/judges" && [ -e "$build/dev/build.ninja" ] &&
+    cmake --build "$build/dev" --target stet_random_models stet_foreign_models; then
+    if "$build/judges/bin/python" "$root/tests/runtimes/judge.py" --program "$build/dev/tests/stet_random_models" \
+      --models 200 --seed 1; then
+      passed=$((passed + 1))
+    else
+      fail "judge.py --models 200 --seed 1"
+    fi
+    if "$build/judges/bin/python" "$root/tests/runtimes/judge_foreign.py" "$build/dev/tests/stet_foreign_models" 200; then
+      passed=$((passed + 1))
+    else
+      fail "judge_foreign.py"
+    fi
+  else
+    fail "setup of the runtimes"
+  fi
+  stage_end
+fi
+
 matrix=bits-clang-native
 if [ $extent = full ]; then
   stage "$CLANG -O2: all tests"
@@ -121,6 +147,14 @@ elif [ $extent = default ]; then
   stage_end
 fi
 if [ $extent != fast ]; then
+  stage "fuzzing of the readers: libFuzzer under sanitizers, seconds per reader"
+  if sh "$root/tests/fuzz/run.sh" 5 --build "$build/fuzz" --compiler "$CLANG"; then
+    passed=$((passed + 1))
+  else
+    fail "tests/fuzz/run.sh"
+  fi
+  stage_end
+
   stage "the same bits with other flags and compilers: $matrix"
   for preset in $matrix; do
     case $preset in *gcc*) compiler=$CXX ;; *) compiler=$CLANG ;; esac

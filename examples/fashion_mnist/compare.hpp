@@ -31,8 +31,8 @@ inline BitExact compare(const stet::QatModel& qat, const stet::IntegerModel& mod
     });
     const stet::QTensor y = engine.run(batch.x, [&](int value, std::span<const std::int8_t> codes) {
       const stet::Tensor<std::int8_t>& other = trained[static_cast<std::size_t>(value)];
-      stet::require(other.size() == static_cast<std::int64_t>(codes.size()), stet::Errc::state, "value {} was not trained",
-              model.values[static_cast<std::size_t>(value)].name);
+      stet::require(other.size() == static_cast<std::int64_t>(codes.size()), stet::Errc::state,
+                    "value {} was not trained", model.values[static_cast<std::size_t>(value)].name);
       result.compared_codes += other.size();
       for (std::size_t i = 0; i < codes.size(); ++i) result.different_codes += codes[i] != other.span()[i] ? 1 : 0;
     });

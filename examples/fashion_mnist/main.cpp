@@ -2,6 +2,7 @@
 // its training forward and in the integer engine.
 
 #include "compare.hpp"
+#include "export.hpp"
 #include "networks.hpp"
 #include "options.hpp"
 #include "report.hpp"
@@ -25,9 +26,10 @@ DatasetSplit load_data(const Options& o) {
   try {
     return load_fashion_mnist(o.data_directory);
   } catch (const Error& e) {
-    throw Error(e.code(), std::string(e.what()) +
-                              "\nWithout it, --data shapes trains on images that this program draws itself (the results "
-                              "are then not about Fashion-MNIST and say so).");
+    throw Error(e.code(),
+                std::string(e.what()) +
+                    "\nWithout it, --data shapes trains on images that this program draws itself (the results "
+                    "are then not about Fashion-MNIST and say so).");
   }
 }
 
@@ -62,7 +64,7 @@ int run(const Options& given) {
   const std::string data_name = data.train.name() + (o.quick ? " (first 6000)" : "");
   fmt::print("{} on {}: {} training and {} test images\n", o.network, data_name, data.train.size(), data.test.size());
   std::fflush(stdout);  // the progress goes to stderr
-  Report report{o.network, data_name, o.seed, threads(), {}, {}};
+  Report report{o.network, data_name, o.seed, threads(), {}, {}, {}};
 
   Model fp32(make_network(o.network), Rng(o.seed));
   const FitReport trained = fit(fp32, data.train, fit_options(o, "fp32", o.epochs, o.lr, "fp32.checkpoint"));
@@ -80,7 +82,8 @@ int run(const Options& given) {
   const Dataset calibration = data.train.first(std::min<std::int64_t>(1024, data.train.size()));
   const IntegerModel ptq = quantize(fp32, recipe, calibration);
   save_integers(o.out + "/ptq_int8.safetensors", ptq);
-  report.rows.push_back(row("ptq_int8", evaluate(Engine(ptq), data.test), file_size(o.out + "/ptq_int8.safetensors"), 0));
+  report.rows.push_back(
+      row("ptq_int8", evaluate(Engine(ptq), data.test), file_size(o.out + "/ptq_int8.safetensors"), 0));
 
   QatModel qat = prepare(fp32, recipe);
   calibrate(qat, calibration);
@@ -91,12 +94,15 @@ int run(const Options& given) {
   std::filesystem::create_directories(o.out + "/int8");
   save_integers_npy(o.out + "/int8/", deployed);
   const std::int64_t integer_bytes = file_size(o.out + "/int8.safetensors");
-  report.rows.push_back(row("qat_int8_forward", evaluate(qat, data.test), file_size(o.out + "/qat.safetensors"), tuned.seconds));
+  report.rows.push_back(
+      row("qat_int8_forward", evaluate(qat, data.test), file_size(o.out + "/qat.safetensors"), tuned.seconds));
   report.rows.push_back(row("qat_int8_engine", evaluate(Engine(deployed), data.test), integer_bytes, tuned.seconds));
 
   Tensor<std::int8_t> outputs;
   report.bit_exact = compare(qat, deployed, data.test, outputs);
   save_npy(o.out + "/int8_outputs.npy", outputs);
+  const ActivationRanges ranges = observe_ranges(fp32, calibration);
+  report.runtimes = export_models(o, {fp32, ranges, ptq, deployed}, data.test);
   save(report, o.out + "/results.json");
   print(report);
   fmt::print("Files are in {}/.\n", o.out);

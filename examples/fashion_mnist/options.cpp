@@ -12,7 +12,8 @@ Options read_options(int argc, char** argv) {
   Options o;
   o.data_directory = stet::fashion_mnist_directory;
   CLI::App app(
-      "Trains a network in FP32, quantizes it after training and with quantization-aware training, runs the integers and "
+      "Trains a network in FP32, quantizes it after training and with quantization-aware training, runs the integers "
+      "and "
       "compares.");
   app.add_option("--network", o.network, "plain, separable or residual")
       ->check(CLI::IsMember({"plain", "separable", "residual"}))
@@ -22,14 +23,18 @@ Options read_options(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--seed", o.seed, "of initial weights and of the order of images")->capture_default_str();
-  app.add_option("--threads", o.threads, "0: all; results do not depend on it")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--threads", o.threads, "0: all; results do not depend on it")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--batch", o.batch, "images per step")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--lr", o.lr, "learning rate of FP32 training (Adam, cosine)")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--lr", o.lr, "learning rate of FP32 training (Adam, cosine)")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--qat-lr", o.qat_lr, "learning rate of QAT and of the FP32 control (Adam, cosine)")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--target", o.target, "arithmetic to deploy on: litert_default or tflite_reference")
-      ->check(CLI::IsMember({"litert_default", "tflite_reference"}))
+  app.add_option("--target", o.target, "arithmetic to train for: litert_default, tflite_reference or onnxruntime")
+      ->check(CLI::IsMember({"litert_default", "tflite_reference", "onnxruntime"}))
       ->capture_default_str();
   bool per_channel = false;
   auto* tensor = app.add_flag("--per-tensor", o.per_tensor, "one weight scale per convolution");

@@ -23,12 +23,20 @@ struct BitExact {
   std::int64_t images = 0, compared_codes = 0, different_codes = 0;
 };
 
+/// One model in one runtime. The example knows the engine's; runtimes.py adds those of LiteRT and ONNX Runtime.
+struct RuntimeRow {
+  std::string name, runtime;
+  std::int64_t correct = 0, images = 0;
+  std::int64_t size_bytes = 0;
+};
+
 struct Report {
   std::string network, data;
   std::uint64_t seed = 1;
   int threads = 1;
   std::vector<Row> rows;
   BitExact bit_exact;
+  std::vector<RuntimeRow> runtimes;
 };
 
 /// Prints the table; differences are to the row fp32, in points.

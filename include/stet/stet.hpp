@@ -11,10 +11,12 @@
 #include <stet/passes/calibrate.hpp>
 #include <stet/passes/check.hpp>
 #include <stet/passes/convert.hpp>
+#include <stet/passes/observe_ranges.hpp>
 #include <stet/passes/prepare.hpp>
 #include <stet/passes/quantize.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/train/checkpoint.hpp>
+#include <stet/train/entry_templates.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>
 #include <stet/train/qat_forward.hpp>

@@ -46,11 +46,6 @@ double unclamped(Requantization rule, const Layer& l, std::size_t c, std::int64_
   switch (rule) {
     case Requantization::double_rounding:
       return static_cast<double>(naive::double_rounding(sum, naive::multiplier(wide)));
-    case Requantization::double_rounding_float_product: {
-      volatile float product = l.s_in * w;
-      const double m = l.s_w.size() == 1 ? static_cast<double>(product) / static_cast<double>(l.s_out) : wide;
-      return static_cast<double>(naive::double_rounding(sum, naive::multiplier(m)));
-    }
     case Requantization::half_away_double:
       return naive::half_away(static_cast<double>(sum) * wide);
     case Requantization::float_half_even: {
@@ -68,8 +63,8 @@ double unclamped(Requantization rule, const Layer& l, std::size_t c, std::int64_
 TEST_CASE("codes and pass bits follow the rule of the target", "[integer][bits]") {
   Rng rng(1);
   std::int64_t compared = 0;
-  for (const auto rule : {Requantization::double_rounding, Requantization::half_away_double,
-                          Requantization::float_half_even, Requantization::double_rounding_float_product}) {
+  for (const auto rule :
+       {Requantization::double_rounding, Requantization::half_away_double, Requantization::float_half_even}) {
     for (const std::int64_t channels : {1, 3, 10, 16, 24, 32, 64, 100}) {
       for (int repeat = 0; repeat < 12; ++repeat) {
         Layer l = random_layer(rng, channels, repeat % 3 == 0);
@@ -147,16 +142,6 @@ TEST_CASE("multipliers are formed in the precision of the rule", "[integer][bits
     const auto h =
         integer::make_requantizer(Requantization::half_away_double, s_in, w, s_out, 0, bias, -128, 127, false);
     CHECK(h.factor[0] == wide);
-    const auto p = integer::make_requantizer(Requantization::double_rounding_float_product, s_in, w, s_out, 0, bias,
-                                             -128, 127, false);
-    const auto micro = naive::multiplier(static_cast<double>(product) / static_cast<double>(s_out));
-    CHECK(p.multiplier[0] == micro.m);
-    CHECK(p.shift[0] == micro.e);
-    const std::vector<float> channels{s_w, s_w};
-    const std::vector<std::int32_t> biases{0, 0};
-    const auto per_channel = integer::make_requantizer(Requantization::double_rounding_float_product, s_in, channels,
-                                                       s_out, 0, biases, -128, 127, false);
-    CHECK(per_channel.multiplier[0] == naive::multiplier(wide).m);
   }
   CHECK(separating > 100);
 }
@@ -168,8 +153,8 @@ TEST_CASE("requantization survives any accumulator", "[integer]") {
   acc.resize(32, 7);
   std::vector<std::int8_t> codes(32);
   std::vector<std::uint32_t> pass(1);
-  for (const auto rule : {Requantization::double_rounding, Requantization::half_away_double,
-                          Requantization::float_half_even, Requantization::double_rounding_float_product}) {
+  for (const auto rule :
+       {Requantization::double_rounding, Requantization::half_away_double, Requantization::float_half_even}) {
     const auto r = integer::make_requantizer(rule, 1.0f, w, 0.01f, 3, bias, -100, 100, true);
     integer::requantize_rows(acc.data(), 32, 1, 32, r, codes.data(), pass.data());
     for (const auto c : codes) CHECK((c >= -100 && c <= 100));

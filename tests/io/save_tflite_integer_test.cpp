@@ -223,10 +223,12 @@ TEST_CASE("everything that cannot be written is named in one error, and no file 
   m.nodes[1].output = 77;
   m.outputs = {};
   refuse(m, {"conv: reads or makes", "the model: has no output"});
-  // A ratio of scales on which LiteRT aborts the process.
+  // A ratio of scales on which LiteRT aborts the process, also where the model is meant for another runtime.
   m = model();
   m.values[2] = {"pooled", {8, 8, 4}, QParams::per_tensor(1e-8f, 0)};
   m.nodes[2] = {"sum", integer_op::Add{}, {1, 1}, 2};
+  refuse(m, {"sum: add"});
+  m.target = targets::onnxruntime;
   refuse(m, {"sum: add"});
 }
 

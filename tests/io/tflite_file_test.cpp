@@ -5,6 +5,7 @@
 #include <stet/io/tflite/decode.hpp>
 #include <stet/io/tflite/encode.hpp>
 
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -277,6 +278,9 @@ TEST_CASE("parts that do not fit together are refused with their place") {
   refuse([](ModelInfo& m) { m.tensors[0].quantization.zero_point = {}; }, "1 scales and 0 zero points");
   refuse([](ModelInfo& m) { m.tensors[1].quantization.dimension = 2; }, "along dimension 2 of 2");
   refuse([](ModelInfo& m) { m.tensors[1].quantization.dimension = 1; }, "2 scales for 3 channels");
+  refuse([](ModelInfo& m) { m.tensors[2].quantization.scale = {NAN}; }, "tensor 2 ('b') has the scale nan");
+  refuse([](ModelInfo& m) { m.operators[0].options = {.type = OptionsType::leaky_relu, .alpha = INFINITY}; },
+         "operator 0 has the attribute inf");
   refuse([](ModelInfo& m) { m.operators[0].inputs[1] = 4; }, "operator 0 names tensor 4; there are 4");
   refuse([](ModelInfo& m) { m.operators[0].outputs[0] = -1; }, "operator 0 names tensor -1");
   refuse([](ModelInfo& m) { m.inputs = {9}; }, "input 9 is no tensor");

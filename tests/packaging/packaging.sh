@@ -13,6 +13,10 @@ if [ "$mode" = installed ]; then
     echo "something else than headers, CMake files and the licence was installed"
     exit 1
   fi
+  # The compiled part is installed on request, beside the headers.
+  "$cmake" "$@" -S "$source" -B "$work/stet" -DSTET_INSTALL_COMPILED=ON
+  "$cmake" --build "$work/stet" -j 2
+  "$cmake" --install "$work/stet" --prefix "$work/prefix"
   # Moved once: an installation must not remember where it was made.
   mv "$work/prefix" "$work/moved"
   "$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$work/moved"
@@ -21,3 +25,4 @@ else
 fi
 "$cmake" --build "$work/consumer" -j 2
 "$work/consumer/consumer"
+"$work/consumer/consumer_compiled"

@@ -19,16 +19,14 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-Graph network(bool with_fixed) {
+Graph network() {
   Graph g;
   auto x = g.input({7, 7, 3});
   x = hard_swish(batch_norm(conv2d(x, {.filters = 5, .kernel = 3}))).named("swish");
   x = leaky_relu(conv2d(x, {.filters = 6, .kernel = 3}), {.alpha = 0.1f}).named("leaky");
-  if (with_fixed) {
-    const auto gate = sigmoid(conv2d(x, {.filters = 6})).named("gate");
-    x = (x * gate).named("gated");
-    x = concat({tanh(x).named("bent"), tanh(conv2d(x, {.filters = 2})).named("more")}).named("joined");
-  }
+  const auto gate = sigmoid(conv2d(x, {.filters = 6})).named("gate");
+  x = (x * gate).named("gated");
+  x = concat({tanh(x).named("bent"), tanh(conv2d(x, {.filters = 2})).named("more")}).named("joined");
   g.output(linear(global_average_pool(x), {.units = 4}));
   return g;
 }
@@ -46,17 +44,14 @@ std::map<std::string, std::vector<std::int8_t>> evaluated(const QatModel& qat, c
 TEST_CASE("tables train, evaluate and run with the same codes on every target", "[bits]") {
   for (const Target& target : targets::all) {
     INFO(target.name);
-    const bool with_fixed = target.name != targets::tflite_micro.name;
     Recipe recipe = recipes::int8();
     recipe.target = target;
-    QatModel qat = prepare(Model(network(with_fixed), Rng(4)), recipe);
+    QatModel qat = prepare(Model(network(), Rng(4)), recipe);
     const Dataset data = random_dataset({7, 7, 3}, 40, 4, 5);
     calibrate(qat, data);
     CHECK(check(qat).ok());
-    if (with_fixed) {
-      CHECK(qat.quantizer("gate").params() == QParams::per_tensor(1.0f / 256.0f, -128));
-      CHECK(qat.quantizer("joined").params() == QParams::per_tensor(1.0f / 128.0f, 0));
-    }
+    CHECK(qat.quantizer("gate").params() == QParams::per_tensor(1.0f / 256.0f, -128));
+    CHECK(qat.quantizer("joined").params() == QParams::per_tensor(1.0f / 128.0f, 0));
     qat.start_quantizing();
     float first = 0, last = 0;
     for (int step = 0; step < 30; ++step) {
@@ -112,11 +107,6 @@ TEST_CASE("fixed scales are refused where they contradict each other or the reci
   CHECK_THAT(complaint(squashed(), narrow), ContainsSubstring("squash (sigmoid): activations of 5 bits"));
   narrow.overrides = {{.node = "squash", .activation_bits = 8}};
   CHECK(complaint(squashed(), narrow) == "");
-  Recipe micro = recipes::int8();
-  micro.target = targets::tflite_micro;
-  CHECK_THAT(complaint(squashed(), micro),
-             ContainsSubstring("stet has no verified rule for it on target tflite_micro"));
-
   Graph joined;
   x = joined.input({3});
   joined.output(concat({sigmoid(x), linear(x, {.units = 2}).named("free")}));

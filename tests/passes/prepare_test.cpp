@@ -47,13 +47,14 @@ TEST_CASE("prepare lists every node that the target cannot run, with the remedy"
   g.output(softmax(y).named("end"));
   Recipe recipe = recipes::int8();
   recipe.target = targets::tflite_micro;
+  recipe.activation_bits = 5;
   recipe.overrides = {{.node = "nowhere", .activation_bits = 4}, {.node = "conv", .weights = WeightScheme{9, true}}};
   const std::string text = complaint(std::move(g), recipe);
   CHECK_THAT(text, ContainsSubstring("prepare: target tflite_micro cannot run 12 nodes:"));
   for (const char* part :
-       {"squash (sigmoid): stet has no verified rule for it on target tflite_micro; use relu, relu6, leaky_relu or hard_swish", "late_norm (batch_norm): ",
+       {"squash (sigmoid): activations of 5 bits; the runtime fixes its output at 8 bits: override its activation bits with 8", "late_norm (batch_norm): ",
         "broadcast (add): inputs late_norm and small have shapes [6,6,2] and [1,1,2]", "counting (average_pool): ",
-        "per_pixel (linear): input is not flat; put a flatten before it", "leaky (leaky_relu): slope -1; integer targets take slopes of 0 to 256", "bent (tanh): ",
+        "per_pixel (linear): input is not flat; put a flatten before it", "leaky (leaky_relu): slope -1; integer targets take slopes of 0 to 256", "bent (tanh): activations of 5 bits",
         "total (sum): ", "average (mean): ", "end (softmax): softmax stays outside of an integer model",
         "nowhere: the recipe overrides a node of this name, but the graph has none",
         "conv (conv2d): weights of 9 bits"}) {

@@ -36,21 +36,36 @@ inline stet::Dataset random_dataset(const stet::Shape& shape, std::int64_t count
   return {random_images(shape, count, seed), labels, classes, "random"};
 }
 
+/// What NetworkGenerator draws.
+struct NetworkOptions {
+  bool with_dropout = true;
+  bool large = false;  ///< more operators, more channels, larger images and windows
+  int operators = -1;  ///< cuts the graph behind so many operators or blocks, those before stay the same; -1: all
+};
+
 /// Draws graphs of 2 to 7 operators or blocks on images, with logits at the end.
 class NetworkGenerator {
  public:
-  explicit NetworkGenerator(std::uint64_t seed, bool with_dropout = true) : rng_(seed), with_dropout_(with_dropout) {}
+  explicit NetworkGenerator(std::uint64_t seed, const NetworkOptions& options = {})
+      : rng_(seed), with_dropout_(options.with_dropout), large_(options.large), operators_(options.operators) {}
 
   stet::Graph run() {
     using stet::graph::Value;
     stet::Graph g;
-    Value x = g.input({draw(rng_, 4, 9), draw(rng_, 4, 9), draw(rng_, 1, 5)});
-    const int depth = draw(rng_, 2, 7);
-    for (int i = 0; i + 1 < depth; ++i) x = grow(x);
+    const int side = large_ ? 14 : 9;
+    Value x = g.input({draw(rng_, 4, side), draw(rng_, 4, side), draw(rng_, 1, 5)});
+    depth_ = draw(rng_, 2, large_ ? 9 : 7) - 1;
+    if (operators_ >= 0 && operators_ < depth_) depth_ = operators_;
+    for (int i = 0; i < depth_; ++i) x = grow(x);
     switch (draw(rng_, 0, 3)) {
-      case 0: x = flatten(x); break;
-      case 1: x = mean(x, {0, 1}); break;
-      default: x = global_average_pool(x);
+      case 0:
+        x = flatten(x);
+        break;
+      case 1:
+        x = mean(x, {0, 1});
+        break;
+      default:
+        x = global_average_pool(x);
     }
     if (chance(rng_, 0.3)) x = decorate(linear(x, {.units = draw(rng_, 2, 9), .bias = chance(rng_, 0.5)}));
     if (with_dropout_ && chance(rng_, 0.3)) x = dropout(x, {.rate = 0.25f});
@@ -58,6 +73,8 @@ class NetworkGenerator {
     g.output(x);
     return g;
   }
+  /// Operators or blocks that run() drew, without those that make the logits.
+  [[nodiscard]] int operators() const { return depth_; }
 
  private:
   using Value = stet::graph::Value;
@@ -79,10 +96,11 @@ class NetworkGenerator {
     return stet::Padding::same();
   }
   Value convolution(const Value& x) {
-    const stet::Pair kernel(draw(rng_, 1, 3), draw(rng_, 1, 3)), dilation(draw(rng_, 1, 2), draw(rng_, 1, 2));
+    const int size = large_ ? 5 : 3;
+    const stet::Pair kernel(draw(rng_, 1, size), draw(rng_, 1, size)), dilation(draw(rng_, 1, 2), draw(rng_, 1, 2));
     const auto channels = static_cast<int>(x.shape()[2]);
     const int groups = chance(rng_, 0.3) && channels % 2 == 0 ? 2 : chance(rng_, 0.1) ? channels : 1;
-    return conv2d(x, {.filters = groups * draw(rng_, 1, 6),
+    return conv2d(x, {.filters = groups * draw(rng_, 1, large_ ? 20 : 6),
                       .kernel = kernel,
                       .stride = {draw(rng_, 1, 2), draw(rng_, 1, 2)},
                       .padding = padding(fits(x, kernel, dilation), 2),
@@ -105,18 +123,27 @@ class NetworkGenerator {
   }
   Value grow(const Value& x) {
     const stet::Pair pool(draw(rng_, 1, 3), draw(rng_, 1, 3)), stride(draw(rng_, 1, 3), draw(rng_, 1, 3));
-    switch (draw(rng_, 0, 13)) {
+    switch (draw(rng_, 0, large_ ? 15 : 13)) {
       case 0:
       case 1:
-      case 2: return decorate(convolution(x));
-      case 3: return decorate(depthwise(x));
-      case 4: return max_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
-      case 5: return average_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
-      case 6: return pad(x, {draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2)});
-      case 7: return chance(rng_, 0.5) ? relu(x) : relu6(x);
-      case 8: return activated(branch(x) + x);
-      case 9: return activated(chance(rng_, 0.3) ? x + x : x - branch(x));
-      case 10: return activated(branch(x) * branch(x));
+      case 2:
+        return decorate(convolution(x));
+      case 3:
+        return decorate(depthwise(x));
+      case 4:
+        return max_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
+      case 5:
+        return average_pool(x, {.size = pool, .stride = stride, .padding = padding(fits(x, pool, 1), 0)});
+      case 6:
+        return pad(x, {draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2)});
+      case 7:
+        return chance(rng_, 0.5) ? relu(x) : relu6(x);
+      case 8:
+        return activated(branch(x) + x);
+      case 9:
+        return activated(chance(rng_, 0.3) ? x + x : x - branch(x));
+      case 10:
+        return activated(branch(x) * branch(x));
       case 11: {
         const int axis = draw(rng_, 0, 2);
         const Value y = branch(x);
@@ -124,24 +151,43 @@ class NetworkGenerator {
       }
       case 12:
         if (x.shape()[0] + x.shape()[1] > 24) return convolution(x);
-        return chance(rng_, 0.5) ? transpose(x, {1, 0, 2})
-                                 : reshape(x, {x.shape()[0] * x.shape()[1], 1, x.shape()[2]});
-      default: return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
+        return chance(rng_, 0.5) ? transpose(x, {1, 0, 2}) : reshape(x, {x.shape()[0] * x.shape()[1], 1, x.shape()[2]});
+      case 14:
+        return function(x);
+      case 15:
+        return function(decorate(convolution(x)));
+      default:
+        return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
+    }
+  }
+  // What runs as a table of codes.
+  Value function(const Value& x) {
+    switch (draw(rng_, 0, 3)) {
+      case 0:
+        return leaky_relu(x, {.alpha = chance(rng_, 0.5) ? 0.125f : 0.3f});
+      case 1:
+        return sigmoid(x);
+      case 2:
+        return tanh(x);
+      default:
+        return hard_swish(x);
     }
   }
   Value activated(const Value& x) { return chance(rng_, 0.5) ? x : chance(rng_, 0.5) ? relu(x) : relu6(x); }
 
   stet::Rng rng_;
-  bool with_dropout_;
+  bool with_dropout_, large_;
+  int operators_, depth_ = 0;
 };
 
 /// A model of a drawn graph whose batch norms have seen life: gammas of both signs, some zero, some tiny.
-inline stet::Model random_model(std::uint64_t seed, bool with_dropout = true) {
-  stet::Model model(NetworkGenerator(seed, with_dropout).run(), stet::Rng(seed));
+inline stet::Model random_model(std::uint64_t seed, const NetworkOptions& options = {}) {
+  stet::Model model(NetworkGenerator(seed, options).run(), stet::Rng(seed));
   stet::Rng rng(seed ^ 0x5eed);
   for (auto& p : model.parameters()) {
     for (float& v : p.parameter.value.edit()) {
-      if (p.role == stet::graph::Role::bias || p.role == stet::graph::Role::beta) v = static_cast<float>(0.3 * rng.normal());
+      if (p.role == stet::graph::Role::bias || p.role == stet::graph::Role::beta)
+        v = static_cast<float>(0.3 * rng.normal());
       if (p.role == stet::graph::Role::gamma) {
         const int kind = draw(rng, 0, 9);
         v = kind == 0 ? 0.0f : kind == 1 ? static_cast<float>(1e-6 * rng.normal()) : static_cast<float>(rng.normal());

@@ -1,6 +1,8 @@
 #pragma once
 // Errors: one exception type, a code per kind of mistake, and a message that names operation, argument, wanted, got.
 
+#include <stet/core/entry.hpp>
+
 #include <fmt/core.h>
 
 #include <stdexcept>

@@ -108,7 +108,9 @@ class IdxSource {
 ///            Shape holds, and gzip without zlib; Errc::format if the magic number is wrong, or the data is damaged,
 ///            shorter or longer than the dimensions say (found before anything large is allocated)
 /// Source:    Y. LeCun, the MNIST database, "The IDX file format"
-inline Tensor<std::uint8_t> load_idx(const std::string& path) {
+STET_ENTRY Tensor<std::uint8_t> load_idx(const std::string& path);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Tensor<std::uint8_t> load_idx(const std::string& path) {
   detail::IdxSource source(path);
   std::array<std::uint8_t, 4> magic{};
   require(source.read(magic.data(), 4) == 4 && magic[0] == 0 && magic[1] == 0, Errc::format,
@@ -140,6 +142,7 @@ inline Tensor<std::uint8_t> load_idx(const std::string& path) {
           total, values.shape());
   return values;
 }
+#endif
 
 /// Images of an IDX file as [N,H,W,C]: [N,H,W] in the file (one channel) or [N,H,W,C].
 /// Errors:    as load_idx; Errc::format if the file has another number of dimensions
@@ -169,7 +172,9 @@ inline constexpr const char* fashion_mnist_directory = "/usr/share/datasets/fash
 /// Loads the four files of an MNIST-like data set (train and t10k; images-idx3-ubyte and labels-idx1-ubyte; each plain
 /// or with .gz) of 10 classes from a directory.
 /// Errors:    Errc::io if a file is missing; otherwise as load_idx and Dataset
-inline DatasetSplit load_mnist(const std::string& directory, const std::string& name) {
+STET_ENTRY DatasetSplit load_mnist(const std::string& directory, const std::string& name);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY DatasetSplit load_mnist(const std::string& directory, const std::string& name) {
   const auto find = [&](const std::string& file) {
     const std::string plain = directory + "/" + file;
     struct stat status {};
@@ -189,6 +194,7 @@ inline DatasetSplit load_mnist(const std::string& directory, const std::string& 
   find("t10k-images-idx3-ubyte");
   return {part("train"), part("t10k")};
 }
+#endif
 
 /// Loads Fashion-MNIST: 60,000 training and 10,000 test images [28,28,1], 10 classes.
 /// Errors:    Errc::io if a file is missing (the message says how to get it); otherwise as load_idx and Dataset

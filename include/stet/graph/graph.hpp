@@ -188,22 +188,7 @@ class Graph {
  private:
   friend Value append(Operator op, std::span<const Value> inputs);
 
-  static Value insert(detail::State& state, Operator op, std::vector<int> inputs, std::string name) {
-    if (name.empty()) {
-      name = state.default_name(kind(op));
-    } else {
-      state.check_name(name);
-    }
-    std::vector<Shape> shapes;
-    for (const int from : inputs) {
-      require(from >= 0 && from < static_cast<int>(state.nodes.size()), Errc::shape,
-              "{}: input {} does not exist; the graph has {} nodes", name, from, state.nodes.size());
-      shapes.push_back(state.nodes[static_cast<std::size_t>(from)].shape);
-    }
-    const Shape shape = checked_infer(op, shapes, name);
-    state.nodes.push_back({std::move(name), std::move(op), std::move(inputs), shape});
-    return Value(&state, static_cast<int>(state.nodes.size()) - 1);
-  }
+  static Value insert(detail::State& state, Operator op, std::vector<int> inputs, std::string name);
   // infer, with the node's name in front of its error instead of the kind.
   static Shape checked_infer(const Operator& op, const std::vector<Shape>& inputs, const std::string& name) {
     try {
@@ -226,9 +211,30 @@ class Graph {
   std::unique_ptr<detail::State> state_;
 };
 
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Value Graph::insert(detail::State& state, Operator op, std::vector<int> inputs, std::string name) {
+  if (name.empty()) {
+    name = state.default_name(kind(op));
+  } else {
+    state.check_name(name);
+  }
+  std::vector<Shape> shapes;
+  for (const int from : inputs) {
+    require(from >= 0 && from < static_cast<int>(state.nodes.size()), Errc::shape,
+            "{}: input {} does not exist; the graph has {} nodes", name, from, state.nodes.size());
+    shapes.push_back(state.nodes[static_cast<std::size_t>(from)].shape);
+  }
+  const Shape shape = checked_infer(op, shapes, name);
+  state.nodes.push_back({std::move(name), std::move(op), std::move(inputs), shape});
+  return Value(&state, static_cast<int>(state.nodes.size()) - 1);
+}
+#endif
+
 /// Adds a node behind values of one graph: what the builder functions call, and the door for Custom operators.
 /// Errors:    Errc::state if the values belong to different graphs; those of Graph::add
-inline Value append(Operator op, std::span<const Value> inputs) {
+STET_ENTRY Value append(Operator op, std::span<const Value> inputs);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Value append(Operator op, std::span<const Value> inputs) {
   require(!inputs.empty(), Errc::shape, "{}: wants at least one input", kind(op));
   std::vector<int> ids;
   for (const Value& v : inputs) {
@@ -238,6 +244,8 @@ inline Value append(Operator op, std::span<const Value> inputs) {
   }
   return Graph::insert(*inputs[0].state_, std::move(op), std::move(ids), {});
 }
+#endif
+
 inline Value append(Operator op, std::initializer_list<Value> inputs) {
   return append(std::move(op), std::span<const Value>(inputs.begin(), inputs.size()));
 }

@@ -53,9 +53,9 @@ bool shrink(Layer& layer) {
 }  // namespace detail
 
 /// The same network with weight codes of -7..7 in every convolution and linear layer whose codes are such codes times a
-/// power of two, which is how weights of up to 4 bits are stored (docs/math.md, Low bit). The scale grows by that power, and
-/// the bias, which counts in that scale, loses as many bits: this is another network, and the engine shows what it is
-/// worth. Depthwise convolutions stay: the reference kernels of LiteRT have none of 4 bits.
+/// power of two, which is how weights of up to 4 bits are stored (docs/design.md, Numerical rules). The scale grows by
+/// that power, and the bias, which counts in that scale, loses as many bits: this is another network, and the engine shows
+/// what it is worth. Depthwise convolutions stay: the reference kernels of LiteRT have none of 4 bits.
 /// Rounding:  bias half to even
 /// Errors:    Errc::unsupported if no layer has such codes
 inline IntegerModel int4_weights(IntegerModel model) {

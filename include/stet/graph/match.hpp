@@ -57,25 +57,40 @@ bool is(const Operator& op) {
 // operators that a caller's constant arguments cannot hold.
 
 /// Name of the operator's kind: conv2d, relu, ...
-[[gnu::noinline]] inline std::string_view kind(const Operator& o) {
+STET_ENTRY std::string_view kind(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::string_view kind(const Operator& o) {
   return match(o, [](const auto& x) -> decltype(op::kind(x)) { return op::kind(x); });
 }
+#endif
 /// Attributes as text, without those that the output shape shows.
-[[gnu::noinline]] inline std::string attributes(const Operator& o) {
+STET_ENTRY std::string attributes(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::string attributes(const Operator& o) {
   return match(o, [](const auto& x) -> decltype(op::attributes(x)) { return op::attributes(x); });
 }
+#endif
 /// Output shape from input shapes, all without the batch.
 /// Errors:    Errc::shape or Errc::range if they do not fit, beginning with the operator's kind
-[[gnu::noinline]] inline Shape infer(const Operator& o, std::span<const Shape> inputs) {
+STET_ENTRY Shape infer(const Operator& o, std::span<const Shape> inputs);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Shape infer(const Operator& o, std::span<const Shape> inputs) {
   return match(o, [](const auto& x, op::Shapes in) -> decltype(op::infer(x, in)) { return op::infer(x, in); }, inputs);
 }
+#endif
 /// Parameters and buffers that a node with these inputs owns.
-[[gnu::noinline]] inline std::vector<ParameterSpec> parameters(const Operator& o, std::span<const Shape> inputs) {
+STET_ENTRY std::vector<ParameterSpec> parameters(const Operator& o, std::span<const Shape> inputs);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::vector<ParameterSpec> parameters(const Operator& o, std::span<const Shape> inputs) {
   return match(
       o, [](const auto& x, op::Shapes in) -> decltype(op::parameters(x, in)) { return op::parameters(x, in); }, inputs);
 }
+#endif
 /// Multiplications with addition of one sample.
-[[gnu::noinline]] inline std::int64_t multiply_adds(const Operator& o, std::span<const Shape> inputs,
+STET_ENTRY std::int64_t multiply_adds(const Operator& o, std::span<const Shape> inputs,
+                                                    const Shape& output);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::int64_t multiply_adds(const Operator& o, std::span<const Shape> inputs,
                                                     const Shape& output) {
   return match(
       o,
@@ -84,5 +99,6 @@ bool is(const Operator& op) {
       },
       inputs, output);
 }
+#endif
 
 }  // namespace stet::graph

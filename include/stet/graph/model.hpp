@@ -35,22 +35,7 @@ class Model {
  public:
   /// Initialises as graph::initial_value says; every tensor draws from its own stream of the generator.
   /// Errors:    those of validate
-  Model(Graph graph, const Rng& rng) : graph_(std::move(graph)) {
-    graph::validate(graph_);
-    std::uint64_t stream = 0;
-    for (int id = 0; id < graph_.size(); ++id) {
-      const auto specs = graph_.parameter_specs(id);
-      for (const graph::ParameterSpec& spec : specs) {
-        std::string name = graph_.node(id).name + "." + spec.suffix;
-        Tensor<float> value = graph::initial_value(spec, rng.split(stream++));
-        if (graph::is_buffer(spec.role)) {
-          buffers_.push_back({std::move(name), spec.role, id, std::move(value)});
-        } else {
-          parameters_.push_back({std::move(name), spec.role, id, {std::move(value)}});
-        }
-      }
-    }
-  }
+  Model(Graph graph, const Rng& rng);
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] std::vector<NamedParameter>& parameters() { return parameters_; }
@@ -129,5 +114,24 @@ class Model {
   std::vector<NamedParameter> parameters_;
   std::vector<NamedBuffer> buffers_;
 };
+
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Model::Model(Graph graph, const Rng& rng) : graph_(std::move(graph)) {
+  graph::validate(graph_);
+  std::uint64_t stream = 0;
+  for (int id = 0; id < graph_.size(); ++id) {
+    const auto specs = graph_.parameter_specs(id);
+    for (const graph::ParameterSpec& spec : specs) {
+      std::string name = graph_.node(id).name + "." + spec.suffix;
+      Tensor<float> value = graph::initial_value(spec, rng.split(stream++));
+      if (graph::is_buffer(spec.role)) {
+        buffers_.push_back({std::move(name), spec.role, id, std::move(value)});
+      } else {
+        parameters_.push_back({std::move(name), spec.role, id, {std::move(value)}});
+      }
+    }
+  }
+}
+#endif
 
 }  // namespace stet

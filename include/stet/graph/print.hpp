@@ -49,7 +49,9 @@ inline std::int64_t parameter_count(const Graph& graph, int id) {
 
 /// Table of a graph: name, kind, attributes, inputs, output shape (without the batch), trained parameters and
 /// multiply-adds of one sample; outputs are marked with *.
-inline std::string table(const Graph& graph) {
+STET_ENTRY std::string table(const Graph& graph);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::string table(const Graph& graph) {
   std::vector<std::vector<std::string>> rows{
       {"name", "kind", "attributes", "inputs", "output", "parameters", "multiply-adds"}};
   std::int64_t all_parameters = 0, all_products = 0;
@@ -67,9 +69,12 @@ inline std::string table(const Graph& graph) {
   rows.push_back({"total", "", "", "", "", detail::thousands(all_parameters), detail::thousands(all_products)});
   return detail::columns(rows, 5);
 }
+#endif
 
 /// The graph in Graphviz's language: `dot -Tsvg`.
-inline std::string dot(const Graph& graph) {
+STET_ENTRY std::string dot(const Graph& graph);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::string dot(const Graph& graph) {
   std::string text = "digraph stet {\n  node [shape=box, fontname=\"Helvetica\"];\n";
   for (int id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
@@ -82,6 +87,7 @@ inline std::string dot(const Graph& graph) {
   }
   return text + "}\n";
 }
+#endif
 
 }  // namespace stet::graph
 

@@ -9,7 +9,9 @@ namespace stet::graph {
 
 /// Checks that a graph has inputs and outputs and that every node leads to an output.
 /// Errors:    Errc::state listing every problem, nodes by name
-inline void validate(const Graph& graph) {
+STET_ENTRY void validate(const Graph& graph);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY void validate(const Graph& graph) {
   std::string problems;
   const auto problem = [&](const std::string& text) { problems += "\n  " + text; };
   if (graph.inputs().empty()) problem("the graph has no input; begin with g.input({...})");
@@ -27,6 +29,7 @@ inline void validate(const Graph& graph) {
   }
   require(problems.empty(), Errc::state, "graph: not a valid model:{}", problems);
 }
+#endif
 
 }  // namespace stet::graph
 

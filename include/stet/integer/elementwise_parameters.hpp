@@ -77,7 +77,8 @@ inline void require_scales(const char* op, const Quantized& a, const Quantized& 
 ///            float_fused: u = z + 128, k_i = s_i/s_out, offset = u_out - fma(k1, u1, k2*u2), each rounded to float
 /// Rounding:  f_i half to even; bounds half_away for three_roundings, half_even for xnnpack, else half_even_then_zero
 /// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if 2*max(s1,s2) >= 2^20*s_out, where
-///            LiteRT's reference kernel aborts and no code means anything
+///            LiteRT's reference kernel aborts and no code means anything; or if LiteRT's optimized kernel, which takes
+///            over from XNNPACK where a scale is 2^8 times s_out or more, may overflow
 /// Source:    LiteRT kernels/add.cc, sub.cc; XNNPACK microparams-init.c, xnn_init_qs8_add_minmax_scalar_params;
 ///            ONNX Runtime core/mlas/lib/qladd.cpp
 inline AddParameters make_add(const Target& target, Quantized a, Quantized b, QuantizedOutput y,
@@ -117,6 +118,13 @@ inline AddParameters make_add(const Target& target, Quantized a, Quantized b, Qu
     if (subtract) p.f2 = -p.f2;
     p.constant = -p.f1 * p.z1 - p.f2 * p.z2;
   } else {
+    // LiteRT's optimized kernel narrows the sum to int16 and then adds the zero point without saturation.
+    const auto reach = [](Quantized q) { return static_cast<double>(std::max(127 - q.zero_point, q.zero_point + 128)); };
+    const double sum = static_cast<double>(r1) * reach(a) + static_cast<double>(r2) * reach(b);
+    require(rule != AddRule::xnnpack || sum + 129.0 < 0x1p15, Errc::unsupported,
+            "{}: input scales {} and {} are too far from output scale {} for {}: XNNPACK takes ratios from 2^-10 to 256, "
+            "and in LiteRT's own kernel the sum may leave int16; raise the output scale",
+            op, a.scale, b.scale, y.scale, target.name);
     p.rule = AddRule::three_roundings;
     p.m1 = quantize_multiplier(static_cast<double>(a.scale) / larger);
     p.m2 = quantize_multiplier(static_cast<double>(b.scale) / larger);

@@ -3,6 +3,7 @@
 
 #include <stet/core/rounding.hpp>
 #include <stet/integer/codes.hpp>
+#include <stet/integer/fixed_point.hpp>
 #include <stet/integer/multiplier.hpp>
 #include <stet/integer/target.hpp>
 #include <stet/quant/grid.hpp>
@@ -112,6 +113,18 @@ inline std::int32_t hard_swish_code(const TableSpec& t, std::int32_t d) {
   return rounding_divide_by_power_of_two(high_multiply(ramp, on_output_scale, false), std::min(-out.shift, 31));
 }
 
+// Sigmoid and tanh of microcontrollers: beyond 15 the input is not looked at any more.
+inline std::int32_t fixed_function_code(const TableSpec& t, std::int32_t d) {
+  const QuantizedMultiplier m = quantize_multiplier(static_cast<double>(t.s_in) * 0x1p27);
+  const auto radius = static_cast<std::int64_t>(std::floor(std::ldexp(15.0, 27 - m.shift)));
+  const bool sigmoid = t.function == Function::sigmoid;
+  if (d <= -radius) return sigmoid ? 0 : -128;
+  if (d >= radius) return sigmoid ? 255 : 127;
+  const std::int32_t x = double_rounding(d, m);
+  return sigmoid ? rounding_divide_by_power_of_two(fixed_point::sigmoid(x), 23)
+                 : rounding_divide_by_power_of_two(fixed_point::tanh(x), 24);
+}
+
 inline std::int32_t real_function_code(const TableSpec& t, FunctionRule rule, std::int32_t d) {
   const float x = rounded_product(t.s_in, static_cast<float>(d));
   const float f = function_value(t, x, rule == FunctionRule::reciprocal_half_even);
@@ -140,10 +153,10 @@ inline const FixedOutput* fixed_output(Function f) {
 /// Makes the table of a function.
 /// Formula:   entry q + 128 = clamp(round(f(s_in*(q - z_in)) / s_out) + z_out), in the arithmetic of the target's rule
 /// Rounding:  as the target's rule for the function
-/// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if the target has no rule for the function,
-///            the output scale is not what the function demands, a leaky ReLU has a negative slope or a multiplier of
+/// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if the output scale is not what the function
+///            demands, the input scale is 8 or more in fixed point, a leaky ReLU has a negative slope or a multiplier of
 ///            256 or more, or a hard swish has s_in/128 >= s_out
-/// Source:    LiteRT kernels/activations.cc, reference/hard_swish.h; XNNPACK operators/unary-elementwise-nc.c;
+/// Source:    LiteRT kernels/activations.cc, reference/hard_swish.h; TFLM kernels/logistic_common.cc, tanh.cc; XNNPACK operators/unary-elementwise-nc.c;
 ///            ONNX Runtime contrib_ops/cpu/quantization/qlinear_lookup_table.cc
 inline Table make_table(const Target& target, const TableSpec& t) {
   const char* op = name(t.function);
@@ -159,7 +172,8 @@ inline Table make_table(const Target& target, const TableSpec& t) {
   LeakyReluRule leaky = target.leaky_relu;
   if (const FixedOutput* fixed = fixed_output(t.function)) {
     rule = t.function == Function::sigmoid ? target.sigmoid : target.tanh;
-    require(rule != FunctionRule::none, Errc::unsupported, "{}: target {} has no verified rule", op, target.name);
+    require(rule != FunctionRule::fixed_point || t.s_in < 8.0f, Errc::unsupported,
+            "{}: input scale {} must be below 8 on target {}", op, t.s_in, target.name);
     require(t.s_out == fixed->scale && t.z_out == fixed->zero_point, Errc::unsupported,
             "{}: output scale {} and zero point {} must be {} and {}", op, t.s_out, t.z_out, fixed->scale,
             fixed->zero_point);
@@ -185,6 +199,8 @@ inline Table make_table(const Target& target, const TableSpec& t) {
       code = detail::leaky_relu_code(t, leaky, d);
     } else if (t.function == Function::hard_swish && target.hard_swish == HardSwishRule::fixed_point) {
       code = detail::hard_swish_code(t, d);
+    } else if (rule == FunctionRule::fixed_point) {
+      code = detail::fixed_function_code(t, d);
     } else {
       code = detail::real_function_code(t, rule, d);
     }

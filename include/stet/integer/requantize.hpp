@@ -85,7 +85,6 @@ void requantize_dense(const std::int32_t* acc, std::int64_t n, const Requantizer
     case Requantization::float_half_even:
       return requantize_flat<with_pass, Requantization::float_half_even>(acc, n, r, out, pass);
     case Requantization::double_rounding:
-    case Requantization::double_rounding_float_product:
       return requantize_flat<with_pass, Requantization::double_rounding>(acc, n, r, out, pass);
     case Requantization::half_away_double:
       return requantize_flat<with_pass, Requantization::half_away_double>(acc, n, r, out, pass);

@@ -31,15 +31,14 @@ struct Requantizer {
 };
 
 /// Forms the multipliers of a layer exactly as the rule does.
-/// Formula:   integer and double rules: m = (double)s_in*s_w[c]/s_out; float rule: m = (s_in*s_w[c])/s_out in float;
-///            double_rounding_float_product with one s_w: m = (double)(s_in*s_w in float)/s_out
+/// Formula:   integer and double rules: m = (double)s_in*s_w[c]/s_out; float rule: m = (s_in*s_w[c])/s_out in float
 /// Shapes:    s_w one scale, or one per channel; bias one code per channel
 /// Units:     scales real per step; bias in steps of s_in*s_w[c]; z_out, bounds in steps
 /// Errors:    Errc::shape if s_w is neither one scale nor one per channel; Errc::range if a scale is not positive and
 ///            finite, z_out or the bounds lie outside int8, or the bounds are empty; Errc::unsupported if a multiplier
 ///            is 256 or more (XNNPACK refuses to load the model)
 /// Source:    LiteRT kernels/kernel_util.cc, PopulateConvolutionQuantizationParams;
-///            XNNPACK operators/convolution-nhwc.c; TFLM kernels/fully_connected_common.cc
+///            XNNPACK operators/convolution-nhwc.c
 inline Requantizer make_requantizer(Requantization rule, float s_in, std::span<const float> s_w, float s_out,
                                     std::int32_t z_out, std::span<const std::int32_t> bias, std::int32_t lo,
                                     std::int32_t hi, bool relu) {
@@ -52,8 +51,6 @@ inline Requantizer make_requantizer(Requantization rule, float s_in, std::span<c
   require(z_out >= -128 && z_out <= 127, Errc::range, "make_requantizer: zero point {} lies outside int8", z_out);
   require(-128 <= lo && lo <= hi && hi <= 127, Errc::range, "make_requantizer: bounds {}..{} are not a range of int8",
           lo, hi);
-  const bool float_product = rule == Requantization::double_rounding_float_product;
-  if (float_product) rule = Requantization::double_rounding;  // they differ in the multiplier only
   Requantizer r{rule, static_cast<std::int64_t>(channels), z_out, {lo, hi}, relu, {}, {}, {}, {}, {}};
   const std::size_t period = std::lcm(channels, std::size_t{32});
   r.bias.resize(period);
@@ -64,9 +61,7 @@ inline Requantizer make_requantizer(Requantization rule, float s_in, std::span<c
             i % channels, w);
     const float product = rounded_product(s_in, w);
     const float single = product / s_out;
-    const bool narrow = float_product && s_w.size() == 1;
-    const double numerator = narrow ? static_cast<double>(product) : static_cast<double>(s_in) * static_cast<double>(w);
-    const double wide = numerator / static_cast<double>(s_out);
+    const double wide = static_cast<double>(s_in) * static_cast<double>(w) / static_cast<double>(s_out);
     require(std::isfinite(single) && wide < 256.0 && single < 256.0f, Errc::unsupported,
             "make_requantizer: channel {} has multiplier {}, must be below 256; raise the output scale", i % channels,
             wide);
@@ -77,8 +72,7 @@ inline Requantizer make_requantizer(Requantization rule, float s_in, std::span<c
       case Requantization::half_away_double:
         r.factor.push_back(wide);
         break;
-      case Requantization::double_rounding:
-      case Requantization::double_rounding_float_product: {
+      case Requantization::double_rounding: {
         const QuantizedMultiplier m = quantize_multiplier(wide);
         r.multiplier.push_back(m.multiplier);
         r.shift.push_back(m.shift);

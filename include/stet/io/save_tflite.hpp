@@ -42,8 +42,10 @@ inline void save_tflite(const std::string& path, const Model& model, const Tflit
   write_file_atomically(path, tflite_bytes(model, options));
 }
 
-/// Writes an IntegerModel as int8: LiteRT computes the codes that the engine computes for the model's target. The file
-/// is read back and compared before it takes its name; the old one stays if anything fails.
+/// Writes an IntegerModel as int8: LiteRT computes the codes that the engine computes for tflite_reference (reference
+/// kernels) or litert_default (default kernels), whichever is the model's target. The file does not name the target, and
+/// integers for another one may be written: then codes differ where roundings do. The file is read back and compared
+/// before it takes its name; the old one stays if anything fails.
 /// Errors:    Errc::unsupported listing every node that the format cannot express; Errc::shape if shapes do not fit;
 ///            Errc::io if the file cannot be written
 inline void save_tflite(const std::string& path, const IntegerModel& model, const TfliteIntegerOptions& options = {}) {

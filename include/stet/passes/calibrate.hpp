@@ -18,7 +18,9 @@ struct CalibrateOptions {
 /// Shows images to the float model, in order, and lets the quantizers see every activation. Batch norm uses its running
 /// statistics, which do not move; nothing is quantized. Ranges that were fixed by hand stay.
 /// Errors:    Errc::state if the data are empty or all ranges are frozen already; Errc::range if an activation is not finite
-inline void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options = {}) {
+STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options) {
   require(data.size() > 0, Errc::state, "calibrate: the data set is empty");
   require(options.batch > 0, Errc::range, "calibrate: batch must be positive, got {}", options.batch);
   std::vector<const Unit*> unit_of(qat.graph().nodes().size(), nullptr);
@@ -37,5 +39,6 @@ inline void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions
     for (Quantizer& q : qat.quantizers()) q.end_step();
   }
 }
+#endif
 
 }  // namespace stet

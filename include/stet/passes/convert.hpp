@@ -11,7 +11,9 @@ namespace stet {
 /// Makes the integer model that the recipe's target executes: the same operators, codes and scales with which
 /// evaluate(qat) computes.
 /// Errors:    Errc::state naming the first activation without a range; Errc::range as fold()
-inline IntegerModel convert(const QatModel& qat) {
+STET_ENTRY IntegerModel convert(const QatModel& qat);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY IntegerModel convert(const QatModel& qat) {
   qat.require_calibrated("convert");
   IntegerModel model;
   model.target = qat.recipe().target;
@@ -32,5 +34,6 @@ inline IntegerModel convert(const QatModel& qat) {
   for (const int out : graph.outputs()) model.outputs.push_back(value_of[static_cast<std::size_t>(out)]);
   return model;
 }
+#endif
 
 }  // namespace stet

@@ -12,7 +12,9 @@ namespace stet {
 
 /// Runs a float model in evaluation and keeps the smallest and largest value that every node made.
 /// Errors:    Errc::state if the data are empty; Errc::range if a value is not finite, naming the node
-inline ActivationRanges observe_ranges(const Model& model, const Dataset& data, const CalibrateOptions& options = {}) {
+STET_ENTRY ActivationRanges observe_ranges(const Model& model, const Dataset& data, const CalibrateOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY ActivationRanges observe_ranges(const Model& model, const Dataset& data, const CalibrateOptions& options) {
   require(data.size() > 0, Errc::state, "observe_ranges: the data set is empty");
   require(options.batch > 0, Errc::range, "observe_ranges: batch must be positive, got {}", options.batch);
   ActivationRanges ranges;
@@ -26,5 +28,6 @@ inline ActivationRanges observe_ranges(const Model& model, const Dataset& data, 
   }
   return ranges;
 }
+#endif
 
 }  // namespace stet

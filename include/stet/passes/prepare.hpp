@@ -41,10 +41,13 @@ inline void flip_negative_channels(QatModel& qat) {
 /// Prepares a copy of a model for quantization-aware training or post-training quantization.
 /// Channels whose batch norm scale is negative are negated with their weights, which changes no value.
 /// Errors:    Errc::unsupported listing every node that the recipe's target cannot run as integers, with the remedy
-inline QatModel prepare(const Model& model, const Recipe& recipe) {
+STET_ENTRY QatModel prepare(const Model& model, const Recipe& recipe);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY QatModel prepare(const Model& model, const Recipe& recipe) {
   QatModel qat(model, recipe);
   detail::flip_negative_channels(qat);
   return qat;
 }
+#endif
 
 }  // namespace stet

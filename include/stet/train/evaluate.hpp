@@ -46,8 +46,11 @@ inline double cross_entropy_of(std::span<const float> logits, int label) {
 /// Shapes:    logits: [N,...] -> [N,classes]
 /// Errors:    Errc::shape if the logits are not [N,classes]; Errc::range if a label does not exist or a logit is not
 ///            finite
-inline Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
-                                  const EvaluateOptions& options = {}) {
+STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
+                                  const EvaluateOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
+                                  const EvaluateOptions& options) {
   require(options.batch >= 1, Errc::range, "evaluate: batch is {}, must be at least 1", options.batch);
   Evaluation result;
   double loss = 0;
@@ -77,6 +80,7 @@ inline Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<float>&
   result.loss = loss / static_cast<double>(result.images);
   return result;
 }
+#endif
 
 /// Anything with infer(model, images) -> logits, found by argument-dependent lookup.
 template <class M>

@@ -50,7 +50,9 @@ inline double fit_clock() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-inline void check_fit(const Dataset& data, const FitOptions& o) {
+STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
   require(o.epochs >= 1, Errc::range, "fit: epochs is {}, must be at least 1", o.epochs);
   require(o.batch >= 1, Errc::range, "fit: batch is {}, must be at least 1", o.batch);
   require(o.clip_norm >= 0, Errc::range, "fit: clip_norm is {}, must not be negative", o.clip_norm);
@@ -65,6 +67,7 @@ inline void check_fit(const Dataset& data, const FitOptions& o) {
           data.shape());
   require(!o.resume || !o.checkpoint.empty(), Errc::state, "fit: resume needs the name of a checkpoint file");
 }
+#endif
 
 inline std::int64_t count_correct(const Tensor<float>& logits, const Tensor<std::int32_t>& labels) {
   const auto classes = static_cast<std::size_t>(logits.shape().back());
@@ -138,7 +141,10 @@ inline bool should_stop(FitState& state, double loss, const EarlyStop& rule) {
   return rule.patience > 0 && state.epochs_without_better >= rule.patience;
 }
 
-inline FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
+STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
+                         std::span<const ParameterRef> parameters, OptimizerState& optimizer, FitState& state);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
                          std::span<const ParameterRef> parameters, OptimizerState& optimizer, FitState& state) {
   Progress progress(o.title, o.epochs, (data.size() + o.batch - 1) / o.batch, o.progress);
   while (state.epoch < o.epochs && !state.stopped) {
@@ -160,6 +166,7 @@ inline FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOp
   }
   return state.report();
 }
+#endif
 
 }  // namespace detail
 

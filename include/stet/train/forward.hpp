@@ -51,7 +51,10 @@ inline int fused_activation(const Graph& graph, int id, Clamp& clamp) {
 }
 
 // Runs all nodes. `trained` is the same model in training, null in evaluation.
-inline std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
+STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
+                                                 std::span<const Tensor<float>> inputs, const ForwardOptions& options);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
                                                  std::span<const Tensor<float>> inputs, const ForwardOptions& options) {
   const Graph& graph = model.graph();
   const auto count = static_cast<std::size_t>(graph.size());
@@ -99,6 +102,7 @@ inline std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model,
   for (const int id : graph.outputs()) outputs.push_back(*values[static_cast<std::size_t>(id)]);
   return outputs;
 }
+#endif
 
 inline void require_single(const char* op, const Graph& graph) {
   require(graph.inputs().size() == 1 && graph.outputs().size() == 1, Errc::shape,

@@ -211,17 +211,9 @@ class UnitPlanner {
     plan_.units.push_back(std::move(unit));
   }
 
-  // What the target and the runtime's tables demand of an activation that is no clamp.
+  // What integer targets demand of an activation that is no clamp.
   void function_limits(int id, const integer_op::Lookup& lookup) {
-    using integer::Function;
-    const Target& target = recipe_.target;
-    const auto rule = lookup.function == Function::sigmoid ? target.sigmoid : target.tanh;
-    if ((lookup.function == Function::sigmoid || lookup.function == Function::tanh) &&
-        rule == integer::FunctionRule::none) {
-      problem(id, fmt::format("stet has no verified rule for it on target {}", target.name),
-              "use relu, relu6, leaky_relu or hard_swish");
-    }
-    if (lookup.function == Function::leaky_relu && !(lookup.alpha >= 0.0f && lookup.alpha <= 256.0f)) {
+    if (lookup.function == integer::Function::leaky_relu && !(lookup.alpha >= 0.0f && lookup.alpha <= 256.0f)) {
       problem(id, fmt::format("slope {}", lookup.alpha), "integer targets take slopes of 0 to 256");
     }
   }
@@ -347,15 +339,20 @@ struct UnitPlanning {
   UnitPlan plan{};                      ///< complete only without problems
   std::vector<UnitProblem> problems{};  ///< every node that the target cannot run, with the remedy
 };
-inline UnitPlanning find_units(const Graph& graph, const Recipe& recipe) {
+STET_ENTRY UnitPlanning find_units(const Graph& graph, const Recipe& recipe);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY UnitPlanning find_units(const Graph& graph, const Recipe& recipe) {
   detail::UnitPlanner planner(graph, recipe);
   UnitPlan plan = planner.run();
   return {std::move(plan), std::move(planner.problems())};
 }
+#endif
 
 /// Cuts a graph into units.
 /// Errors:    Errc::unsupported listing every node that the target cannot run and what to do about it
-inline UnitPlan plan_units(const Graph& graph, const Recipe& recipe) {
+STET_ENTRY UnitPlan plan_units(const Graph& graph, const Recipe& recipe);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY UnitPlan plan_units(const Graph& graph, const Recipe& recipe) {
   UnitPlanning planning = find_units(graph, recipe);
   const std::size_t count = planning.problems.size();
   if (count > 0) {
@@ -366,5 +363,6 @@ inline UnitPlan plan_units(const Graph& graph, const Recipe& recipe) {
   }
   return std::move(planning.plan);
 }
+#endif
 
 }  // namespace stet

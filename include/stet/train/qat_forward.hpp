@@ -256,23 +256,31 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
 /// Shapes:    x [N] + the input's shape -> logits [N] + the output's shape, in real units
 /// Gradient:  straight-through, see live_layer and frozen_layer
 /// Errors:    Errc::shape if x does not fit; Errc::state if a range is missing
-inline Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
-                                  const ForwardOptions& options = {}) {
+STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
+                                  const ForwardOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode,
+                                  const ForwardOptions& options) {
   detail::require_one_output(qat);
   if (mode == Mode::training && !qat.quantizing()) return detail::observed_forward(tape, qat, x, options);
   qat.require_calibrated("forward");
   detail::UnitRunner runner(tape, qat, mode == Mode::training ? &qat : nullptr, options.rng);
   return dequantize(runner.run(x, nullptr));
 }
+#endif
 
 /// Output codes of a quantized model in evaluation; `observe` (if given) sees the codes of every unit, by graph node.
-inline QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
+STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
+                           FunctionRef<void(int node, const QTensor& codes)> observe);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
                            FunctionRef<void(int node, const QTensor& codes)> observe) {
   detail::require_one_output(qat);
   qat.require_calibrated("infer");
   Tape tape;
   return detail::UnitRunner(tape, qat, nullptr, nullptr).run(x, &observe).value();
 }
+#endif
 
 /// Logits of a quantized model in evaluation.
 inline Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {

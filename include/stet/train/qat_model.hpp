@@ -30,18 +30,7 @@ inline Range range_of(const char* op, const std::string& value, std::span<const 
 class QatModel {
  public:
   /// Errors:    Errc::unsupported listing all nodes that the recipe's target cannot run
-  QatModel(Model model, Recipe recipe)
-      : model_(std::move(model)), recipe_(std::move(recipe)), plan_(plan_units(model_.graph(), recipe_)) {
-    std::vector<std::string> names(plan_.quantizer_bits.size());
-    for (const Unit& unit : plan_.units) {
-      std::string& name = names[static_cast<std::size_t>(unit.quantizer)];
-      if (name.empty()) name = node_name(unit.output);
-    }
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      quantizers_.emplace_back(names[i], Grid::activation(plan_.quantizer_bits[i]), recipe_.observer);
-      if (const auto* fixed = plan_.fixed_output[i]) quantizers_.back().fix(fixed->scale, fixed->zero_point);
-    }
-  }
+  QatModel(Model model, Recipe recipe);
 
   [[nodiscard]] Model& model() { return model_; }
   [[nodiscard]] const Model& model() const { return model_; }
@@ -128,5 +117,20 @@ class QatModel {
   bool quantizing_ = false;
   bool batch_norm_frozen_ = false;
 };
+
+#if STET_DEFINE_ENTRIES
+STET_ENTRY QatModel::QatModel(Model model, Recipe recipe)
+    : model_(std::move(model)), recipe_(std::move(recipe)), plan_(plan_units(model_.graph(), recipe_)) {
+  std::vector<std::string> names(plan_.quantizer_bits.size());
+  for (const Unit& unit : plan_.units) {
+    std::string& name = names[static_cast<std::size_t>(unit.quantizer)];
+    if (name.empty()) name = node_name(unit.output);
+  }
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    quantizers_.emplace_back(names[i], Grid::activation(plan_.quantizer_bits[i]), recipe_.observer);
+    if (const auto* fixed = plan_.fixed_output[i]) quantizers_.back().fix(fixed->scale, fixed->zero_point);
+  }
+}
+#endif
 
 }  // namespace stet

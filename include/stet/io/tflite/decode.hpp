@@ -5,6 +5,7 @@
 #include <stet/io/tflite/options.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -94,6 +95,9 @@ class Decoder {
     require(q.scale.size() == q.zero_point.size(), Errc::format, "{}: {} has {} scales and {} zero points", name_, who,
             q.scale.size(), q.zero_point.size());
     if (q.scale.empty()) return {};
+    for (const float scale : q.scale) {
+      require(std::isfinite(scale), Errc::format, "{}: {} has the scale {}", name_, who, scale);
+    }
     const auto rank = static_cast<std::int32_t>(std::min<std::size_t>(t.shape.size(), 1u << 20));
     require(q.dimension >= 0 && (q.dimension < rank || q.dimension == 0), Errc::format,
             "{}: {} is quantized along dimension {} of {}", name_, who, q.dimension, rank);
@@ -150,7 +154,7 @@ class Decoder {
     return list;
   }
 
-  static void read_options(const Table& table, Options& o) {
+  void read_options(const Table& table, Options& o) const {
     const Options standard{};
     visit_options(o.type, [&](int slot, auto member) {
       auto& value = o.*member;
@@ -162,6 +166,10 @@ class Decoder {
         value = table.boolean(slot, standard.*member);
       } else if constexpr (std::is_arithmetic_v<T>) {
         value = table.number<T>(slot, standard.*member);
+        if constexpr (std::is_same_v<T, float>) {
+          require(std::isfinite(value), Errc::format, "{}: operator {} has the attribute {}", name_,
+                  info_.operators.size(), value);
+        }
       } else {
         value = table.vector<std::int32_t>(slot);
       }

@@ -1,8 +1,10 @@
 #pragma once
-// float16: the nearest half-precision number, as bits.
+// float16: the nearest half-precision number, as bits, and back.
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace stet::tflite {
 
@@ -21,6 +23,18 @@ inline std::uint16_t float16_bits(float x) {
   }
   magnitude += 0xfffu + (magnitude >> 13 & 1u);  // 13 bits go; a carry into the exponent is right
   return static_cast<std::uint16_t>(sign | ((magnitude >> 13) - (112u << 10)));
+}
+
+/// The number that half-precision bits are. Exact.
+inline float float_of_float16(std::uint16_t bits) {
+  const float sign = (bits & 0x8000u) != 0 ? -1.0f : 1.0f;
+  const int exponent = (bits >> 10) & 31;
+  const int mantissa = bits & 1023;
+  if (exponent == 31) {
+    return mantissa == 0 ? sign * std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN();
+  }
+  if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), -24);
+  return sign * std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25);
 }
 
 }  // namespace stet::tflite

@@ -65,10 +65,10 @@ class IntegerCheck {
     require(packed, Errc::unsupported,
             "save_tflite: int4_weights: no convolution or linear layer has weight codes within -7..7; train with 4-bit "
             "weights and apply int4_weights() to the integer model");
-    require(
-        model_.target != targets::litert_default, Errc::unsupported,
-        "save_tflite: int4_weights: LiteRT runs such layers in builtin kernels, which round in another way than target "
-        "litert_default; set the model's target to tflite_reference, whose kernels are exact");
+    require(model_.target.convolution == integer::Requantization::double_rounding, Errc::unsupported,
+            "save_tflite: int4_weights: LiteRT runs such layers in builtin kernels, which round in another way than "
+            "target {}; set the model's target to tflite_reference, whose kernels are exact",
+            model_.target.name);
   }
 
  private:
@@ -106,7 +106,11 @@ class IntegerCheck {
     if (!complete) return problem(node.name, "reads or makes a value that is not there");
     made_[index(node.output)] = true;
     try {
-      check_arithmetic(node);
+      check_arithmetic(model_.target, node);
+      // Integers for a runtime of another format must still run in LiteRT.
+      if (model_.target != targets::tflite_reference && model_.target != targets::litert_default) {
+        check_arithmetic(targets::litert_default, node);
+      }
     } catch (const Error& e) {
       problem(node.name, e.what());
     }
@@ -122,28 +126,27 @@ class IntegerCheck {
   }
 
   // The same functions with which the engine prepares the operator: what they refuse, a runtime aborts on.
-  void check_arithmetic(const IntegerNode& node) const {
+  void check_arithmetic(const Target& target, const IntegerNode& node) const {
     namespace op = integer_op;
     if (const auto* add = std::get_if<op::Add>(&node.op)) {
-      (void)integer::make_add(model_.target, in(node, 0), in(node, 1), out(node, add->activation));
+      (void)integer::make_add(target, in(node, 0), in(node, 1), out(node, add->activation));
     } else if (const auto* sub = std::get_if<op::Sub>(&node.op)) {
-      (void)integer::make_add(model_.target, in(node, 0), in(node, 1), out(node, sub->activation), true);
+      (void)integer::make_add(target, in(node, 0), in(node, 1), out(node, sub->activation), true);
     } else if (const auto* mul = std::get_if<op::Mul>(&node.op)) {
-      (void)integer::make_multiply(model_.target, in(node, 0), in(node, 1), out(node, mul->activation));
+      (void)integer::make_multiply(target, in(node, 0), in(node, 1), out(node, mul->activation));
     } else if (std::holds_alternative<op::Mean>(node.op)) {
       const Shape& x = value(node.inputs[0]).shape;
       require(x.rank() == 3, Errc::shape, "reads a value of shape {}, needs [H,W,C]", x);
       const auto y = out(node, Activation::none);
-      (void)integer::make_mean(model_.target, in(node, 0).scale, in(node, 0).zero_point, y.scale, y.zero_point,
-                               x[0] * x[1]);
+      (void)integer::make_mean(target, in(node, 0).scale, in(node, 0).zero_point, y.scale, y.zero_point, x[0] * x[1]);
     } else if (const auto* conv = std::get_if<op::Conv2D>(&node.op)) {
-      check_layer(node, *conv, integer::LayerKind::convolution, 4, 0);
+      check_layer(target, node, *conv, integer::LayerKind::convolution, 4, 0);
       window(node, kernel(conv->weights), conv->stride, conv->dilation, conv->padding);
     } else if (const auto* depthwise = std::get_if<op::DepthwiseConv2D>(&node.op)) {
-      check_layer(node, *depthwise, integer::LayerKind::depthwise, 4, 3);
+      check_layer(target, node, *depthwise, integer::LayerKind::depthwise, 4, 3);
       window(node, kernel(depthwise->weights), depthwise->stride, depthwise->dilation, depthwise->padding);
     } else if (const auto* linear = std::get_if<op::Linear>(&node.op)) {
-      check_layer(node, *linear, integer::LayerKind::linear, 2, 0);
+      check_layer(target, node, *linear, integer::LayerKind::linear, 2, 0);
     } else if (const auto* max = std::get_if<op::MaxPool>(&node.op)) {
       window(node, max->size, max->stride, 1, max->padding);
     } else if (const auto* average = std::get_if<op::AveragePool>(&node.op)) {
@@ -163,7 +166,8 @@ class IntegerCheck {
   }
 
   template <class Layer>
-  void check_layer(const IntegerNode& node, const Layer& o, integer::LayerKind kind, int rank, int axis) const {
+  void check_layer(const Target& target, const IntegerNode& node, const Layer& o, integer::LayerKind kind, int rank,
+                   int axis) const {
     require(o.weights.shape().rank() == rank, Errc::shape, "has weights {}, needs {} dimensions", o.weights.shape(),
             rank);
     const std::int64_t outputs = o.weights.shape()[axis];
@@ -172,7 +176,7 @@ class IntegerCheck {
         o.bias.size() == outputs && (scales == 1 || scales == outputs) && value(node.output).shape.back() == outputs,
         Errc::shape, "has {} outputs, {} bias codes, {} weight scales and makes {}", outputs, o.bias.size(), scales,
         value(node.output).shape);
-    (void)integer::layer_requantizer(model_.target, kind, value(node.inputs[0]).params, o.weight_scale, o.bias.span(),
+    (void)integer::layer_requantizer(target, kind, value(node.inputs[0]).params, o.weight_scale, o.bias.span(),
                                      value(node.output).params, o.activation);
   }
 

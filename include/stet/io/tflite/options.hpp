@@ -55,8 +55,17 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::batch_matmul:
       f(0, &O::adj_x), f(1, &O::adj_y), f(2, &O::asymmetric_quantize_inputs);
       break;
+    case OptionsType::strided_slice:
+      f(0, &O::begin_mask), f(1, &O::end_mask), f(2, &O::ellipsis_mask), f(3, &O::new_axis_mask);
+      f(4, &O::shrink_axis_mask);
+      break;
+    case OptionsType::pack:
+      f(0, &O::values_count), f(1, &O::axis);
+      break;
     case OptionsType::none:
     case OptionsType::pad:
+    case OptionsType::shape:
+    case OptionsType::expand_dims:
     case OptionsType::pad_v2:
     case OptionsType::transpose:
     case OptionsType::dequantize:

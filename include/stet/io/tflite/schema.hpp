@@ -43,11 +43,15 @@ enum class Builtin : std::int32_t {
   mean = 40,
   sub = 41,
   squeeze = 43,
+  strided_slice = 45,
   log_softmax = 50,
   maximum = 55,
   minimum = 57,
   padv2 = 60,
+  expand_dims = 70,
   sum = 74,
+  shape = 77,
+  pack = 83,
   leaky_relu = 98,
   quantize = 114,
   hard_swish = 117,
@@ -71,10 +75,14 @@ enum class OptionsType : std::uint8_t {
   reducer = 27,
   sub = 28,
   squeeze = 30,
+  strided_slice = 32,
   dequantize = 38,
   log_softmax = 36,
   maximum_minimum = 39,
   pad_v2 = 43,
+  expand_dims = 52,
+  shape = 55,
+  pack = 59,
   leaky_relu = 75,
   quantize = 89,
   hard_swish = 91,
@@ -114,7 +122,7 @@ struct Options {
   std::int32_t depth_multiplier = 0;
   std::int32_t filter_width = 0, filter_height = 0;
   FusedActivation fused_activation = FusedActivation::none;
-  std::int32_t axis = 0;                    ///< concatenation
+  std::int32_t axis = 0;                    ///< concatenation and pack
   float beta = 0.0f;                        ///< softmax
   float alpha = 0.0f;                       ///< leaky ReLU
   bool keep_dims = false;                   ///< reducers
@@ -126,6 +134,9 @@ struct Options {
   TensorType quantized_bias_type = TensorType::float32;  ///< conv and fully connected, 16x8; float32: not said
   std::vector<std::int32_t> new_shape{};                 ///< reshape
   std::vector<std::int32_t> squeeze_dims{};              ///< squeeze
+  std::int32_t begin_mask = 0, end_mask = 0, ellipsis_mask = 0, new_axis_mask = 0;  ///< strided slice
+  std::int32_t shrink_axis_mask = 0;                                                ///< strided slice
+  std::int32_t values_count = 0;                                                    ///< pack
   friend bool operator==(const Options&, const Options&) = default;
 };
 

@@ -1,0 +1,74 @@
+// Fine-tunes a classifier from another framework with QAT: load, calibrate, train, write int8 files.
+
+#include "classifier.hpp"
+#include "options.hpp"
+
+#include <stet/engine/engine.hpp>
+#include <stet/io/integers.hpp>
+#include <stet/io/save_onnx.hpp>
+#include <stet/io/save_tflite.hpp>
+#include <stet/stet.hpp>
+
+#include <cstdio>
+#include <filesystem>
+
+namespace example {
+
+namespace {
+
+using namespace stet;
+
+void print_row(const char* name, const Evaluation& e) {
+  fmt::print("{:<24}{:>8.2f} %{:>12.4f}\n", name, 100 * e.accuracy, e.loss);
+}
+
+int run(const Options& o) {
+  set_threads(o.threads);
+  const Model model = load_classifier(o.model);
+  const Shape input = model.graph().node(model.graph().inputs()[0]).shape;
+  fmt::print("{}", table(model.graph()));
+  std::fflush(stdout);  // the progress goes to stderr
+
+  const DatasetSplit raw = load_mnist(o.data_directory, o.data_directory);
+  const DatasetSplit data{normalize(raw.train, input, o.mean, o.std), normalize(raw.test, input, o.mean, o.std)};
+  Recipe recipe = o.per_tensor ? recipes::int8_per_tensor() : recipes::int8();
+  recipe.target = targets::by_name(o.target);
+
+  const Evaluation loaded = evaluate(model, data.test);
+  QatModel qat = prepare(model, recipe);  // what cannot become integers is reported here, before anything is trained
+  calibrate(qat, data.train.first(std::min(o.calibration, data.train.size())));
+  const Evaluation quantized = evaluate(qat, data.test);
+  FitOptions options{.epochs = o.epochs, .optimizer = Adam{.lr = o.lr}, .schedule = Cosine{}};
+  options.batch = o.batch;
+  options.seed = o.seed;
+  options.title = "qat";
+  fit(qat, data.train, options);
+
+  std::filesystem::create_directories(o.out);
+  const IntegerModel integers = convert(qat);
+  save_checkpoint(o.out + "/qat.safetensors", qat);
+  save_integers(o.out + "/int8.safetensors", integers);
+  save_tflite(o.out + "/qat_int8.tflite", integers, {.float_input = true, .float_output = true});
+  save_onnx(o.out + "/qat_int8.onnx", integers);
+
+  fmt::print("\n{:<24}{:>10}{:>12}\n", o.data_directory == fashion_mnist_directory ? "Fashion-MNIST" : o.data_directory,
+             "accuracy", "loss");
+  print_row("as loaded, FP32", loaded);
+  print_row("after calibration, int8", quantized);
+  print_row("after QAT, int8 engine", evaluate(Engine(integers), data.test));
+  fmt::print("\nqat_int8.tflite, qat_int8.onnx, int8.safetensors and qat.safetensors are in {}/.\n", o.out);
+  return 0;
+}
+
+}  // namespace
+
+}  // namespace example
+
+int main(int argc, char** argv) {
+  try {
+    return example::run(example::read_options(argc, argv));
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "fine_tune_onnx: {}\n", e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,51 @@
+#include "options.hpp"
+
+#include <stet/data/idx.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+
+namespace example {
+
+Options read_options(int argc, char** argv) {
+  Options o;
+  o.data_directory = stet::fashion_mnist_directory;
+  CLI::App app(
+      "Takes a float image classifier that was trained elsewhere (.onnx or .tflite), calibrates it, fine-tunes it with "
+      "quantization-aware training and writes int8 files.");
+  app.add_option("model", o.model, "the classifier: a float .onnx or .tflite file")
+      ->required()
+      ->check(CLI::ExistingFile);
+  app.add_option("--data-dir", o.data_directory,
+                 "folder of train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+                 "t10k-labels-idx1-ubyte, plain or .gz")
+      ->capture_default_str();
+  app.add_option("--mean", o.mean, "subtracted from pixel / 255: one number, or one per channel")
+      ->capture_default_str();
+  app.add_option("--std", o.std, "what is left is divided by it: one number, or one per channel")
+      ->capture_default_str();
+  app.add_option("--epochs", o.epochs, "epochs of QAT")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--lr", o.lr, "learning rate (Adam, cosine)")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch", o.batch, "images per step")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--calibration", o.calibration, "training images that are shown for calibration")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--seed", o.seed, "of the order of images")->capture_default_str();
+  app.add_option("--threads", o.threads, "0: all; results do not depend on it")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--target", o.target, "arithmetic to train for: litert_default, tflite_reference or onnxruntime")
+      ->check(CLI::IsMember({"litert_default", "tflite_reference", "onnxruntime"}))
+      ->capture_default_str();
+  app.add_flag("--per-tensor", o.per_tensor, "one weight scale per convolution");
+  app.add_option("--out", o.out, "folder for the files")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    std::exit(app.exit(e));
+  }
+  return o;
+}
+
+}  // namespace example

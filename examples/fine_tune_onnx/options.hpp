@@ -1,0 +1,28 @@
+#pragma once
+// Options of the program, from the command line.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace example {
+
+struct Options {
+  std::string model;
+  std::string data_directory;
+  std::vector<float> mean{0.0f}, std{1.0f};
+  int epochs = 2;
+  double lr = 1e-4;
+  std::int64_t batch = 128;
+  std::int64_t calibration = 1024;
+  std::uint64_t seed = 1;
+  int threads = 0;
+  std::string target = "litert_default";
+  bool per_tensor = false;
+  std::string out = "fine_tune_results";
+};
+
+/// Reads the command line; leaves the program for --help and for arguments that do not fit.
+Options read_options(int argc, char** argv);
+
+}  // namespace example

@@ -1,0 +1,127 @@
+#pragma once
+// A .tflite file as a C array, with the operators that TensorFlow Lite for Microcontrollers must register for it.
+
+#include <stet/io/c/text.hpp>
+#include <stet/io/tflite/decode.hpp>
+
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace stet::c {
+
+/// Function of TFLM's MicroMutableOpResolver that registers an operator.
+/// Source:    tensorflow/tflite-micro, tensorflow/lite/micro/micro_mutable_op_resolver.h
+inline std::string_view resolver_function(tflite::Builtin code) {
+  using B = tflite::Builtin;
+  switch (code) {
+    case B::add:
+      return "AddAdd";
+    case B::average_pool_2d:
+      return "AddAveragePool2D";
+    case B::concatenation:
+      return "AddConcatenation";
+    case B::conv_2d:
+      return "AddConv2D";
+    case B::depthwise_conv_2d:
+      return "AddDepthwiseConv2D";
+    case B::dequantize:
+      return "AddDequantize";
+    case B::fully_connected:
+      return "AddFullyConnected";
+    case B::logistic:
+      return "AddLogistic";
+    case B::max_pool_2d:
+      return "AddMaxPool2D";
+    case B::mul:
+      return "AddMul";
+    case B::relu:
+      return "AddRelu";
+    case B::relu6:
+      return "AddRelu6";
+    case B::reshape:
+      return "AddReshape";
+    case B::softmax:
+      return "AddSoftmax";
+    case B::tanh:
+      return "AddTanh";
+    case B::pad:
+      return "AddPad";
+    case B::transpose:
+      return "AddTranspose";
+    case B::mean:
+      return "AddMean";
+    case B::sub:
+      return "AddSub";
+    case B::squeeze:
+      return "AddSqueeze";
+    case B::log_softmax:
+      return "AddLogSoftmax";
+    case B::minimum:
+      return "AddMinimum";
+    case B::sum:
+      return "AddSum";
+    case B::leaky_relu:
+      return "AddLeakyRelu";
+    case B::quantize:
+      return "AddQuantize";
+    case B::hard_swish:
+      return "AddHardSwish";
+    case B::batch_matmul:
+      return "AddBatchMatMul";
+    default:
+      return {};
+  }
+}
+
+/// Source text with g_<name>_model_data, 16-byte aligned, g_<name>_model_data_size and, for C++, the macro
+/// <NAME>_ADD_OPERATORS(resolver).
+/// Errors:    Errc::range if the name is no C identifier; Errc::format if the bytes are no .tflite file;
+///            Errc::unsupported listing all operators that TFLM cannot register
+inline std::string array_source(const std::string& name, std::span<const std::uint8_t> bytes) {
+  require(is_identifier(name), Errc::range, "save_c_array: '{}' is no C identifier; use letters, digits and _", name);
+  const tflite::ModelInfo info = tflite::decode(bytes, name);
+  std::set<std::string_view> functions;
+  std::string unknown;
+  for (std::size_t i = 0; i < info.operators.size(); ++i) {
+    const tflite::OperatorInfo& op = info.operators[i];
+    const std::string_view function = op.custom_code.empty() ? resolver_function(op.code) : std::string_view{};
+    if (function.empty()) {
+      unknown += fmt::format("\n  operator {}: code {} {}", i, static_cast<int>(op.code), op.custom_code);
+    } else {
+      functions.insert(function);
+    }
+  }
+  require(unknown.empty(), Errc::unsupported, "save_c_array: these operators have no resolver function:{}", unknown);
+
+  std::string upper;
+  for (const char ch : name) upper += ch >= 'a' && ch <= 'z' ? static_cast<char>(ch - 'a' + 'A') : ch;
+  std::string text = fmt::format(
+      "/* A model for TensorFlow Lite for Microcontrollers, {} bytes. In another file:\n"
+      "     extern const unsigned char g_{}_model_data[];\n"
+      "     extern const unsigned int g_{}_model_data_size;\n"
+      "   Operators to register, {}:\n"
+      "     tflite::MicroMutableOpResolver<{}> resolver;\n",
+      bytes.size(), name, name, functions.size(), functions.size());
+  for (const std::string_view f : functions) text += fmt::format("     resolver.{}();\n", f);
+  text += "*/\n\n";
+  text += fmt::format("#define {}_OPERATOR_COUNT {}\n#define {}_ADD_OPERATORS(resolver) \\\n  do {{ \\\n", upper,
+                      functions.size(), upper);
+  for (const std::string_view f : functions) text += fmt::format("    (resolver).{}(); \\\n", f);
+  text += "  } while (0)\n\n";
+  text += fmt::format(
+      "#ifdef __cplusplus\n#define {0}_ALIGNED alignas(16)\nextern \"C\" {{\n"
+      "#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L\n#define {0}_ALIGNED _Alignas(16)\n"
+      "#else\n#define {0}_ALIGNED __attribute__((aligned(16)))\n#endif\n\n"
+      "extern const unsigned char g_{1}_model_data[];\nextern const unsigned int g_{1}_model_data_size;\n\n"
+      "{0}_ALIGNED const unsigned char g_{1}_model_data[] = {{\n",
+      upper, name);
+  append_numbers(text, bytes);
+  text += fmt::format("}};\nconst unsigned int g_{}_model_data_size = {};\n\n#ifdef __cplusplus\n}}\n#endif\n", name,
+                      bytes.size());
+  return text;
+}
+
+}  // namespace stet::c

@@ -1,0 +1,75 @@
+#pragma once
+// Pieces of C source text.
+
+#include <stet/core/error.hpp>
+
+#include <limits>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace stet::c {
+
+/// Whether a text is a name in C.
+inline bool is_identifier(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char ch = text[i];
+    const bool letter = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_';
+    if (!letter && (i == 0 || ch < '0' || ch > '9')) return false;
+  }
+  return !text.empty();
+}
+
+/// A name in C made from a text: other characters become _.
+inline std::string identifier(std::string_view text) {
+  std::string name;
+  for (const char ch : text) {
+    const char one[] = {'_', ch, '\0'};
+    name += is_identifier(one) ? ch : '_';
+  }
+  return is_identifier(name) ? name : "_" + name;
+}
+
+/// A text as a string literal.
+inline std::string literal(std::string_view text) {
+  std::string out = "\"";
+  for (const char ch : text) {
+    const auto byte = static_cast<unsigned char>(ch);
+    if (ch == '"' || ch == '\\' || byte < 32 || byte > 126) {
+      out += fmt::format("\\{:03o}", static_cast<unsigned>(byte));
+    } else {
+      out += ch;
+    }
+  }
+  return out + "\"";
+}
+
+/// An int32 as C has it: the smallest one has no literal.
+template <class T>
+std::string number(T v) {
+  if constexpr (std::is_same_v<T, std::int32_t>) {
+    if (v == std::numeric_limits<std::int32_t>::min()) return "(-2147483647 - 1)";
+  }
+  return fmt::format("{}", v);
+}
+
+/// Appends numbers with commas, in lines of at most 120 characters.
+template <class Range>
+void append_numbers(std::string& text, const Range& numbers) {
+  std::size_t width = 1;
+  text += ' ';
+  for (const auto v : numbers) {
+    const std::string one = number(v);
+    if (width + one.size() + 2 > 120) {
+      text += "\n ";
+      width = 1;
+    }
+    text += ' ';
+    text += one;
+    text += ',';
+    width += one.size() + 2;
+  }
+  text += '\n';
+}
+
+}  // namespace stet::c

@@ -1,0 +1,106 @@
+#pragma once
+// The C declarations at the head of a weights file: CMSIS-NN's parameter types, and the tables that tie them together.
+// Source:    ARM-software/CMSIS-NN, Include/arm_nn_types.h (names and order of fields)
+
+#include <string_view>
+
+namespace stet::c {
+
+/// C99. With STET_WITH_CMSIS_NN the first half comes from CMSIS-NN itself.
+inline constexpr std::string_view types = R"(#include <stdint.h>
+
+#ifndef STET_C_TYPES
+#define STET_C_TYPES
+
+#ifdef STET_WITH_CMSIS_NN
+#include "arm_nn_types.h"
+#else
+typedef struct { int32_t n, h, w, c; } cmsis_nn_dims;
+typedef struct { int32_t w, h; } cmsis_nn_tile;
+typedef struct { int32_t min, max; } cmsis_nn_activation;
+typedef struct {
+  int32_t input_offset, output_offset;
+  cmsis_nn_tile stride, padding, dilation;
+  cmsis_nn_activation activation;
+} cmsis_nn_conv_params;
+typedef struct {
+  int32_t input_offset, output_offset, ch_mult;
+  cmsis_nn_tile stride, padding, dilation;
+  cmsis_nn_activation activation;
+} cmsis_nn_dw_conv_params;
+typedef struct {
+  int32_t input_offset, filter_offset, output_offset;
+  cmsis_nn_activation activation;
+} cmsis_nn_fc_params;
+typedef struct {
+  cmsis_nn_tile stride, padding;
+  cmsis_nn_activation activation;
+} cmsis_nn_pool_params;
+typedef struct { int32_t *multiplier, *shift; } cmsis_nn_per_channel_quant_params;
+#endif
+
+/* What CMSIS-NN takes as single arguments, in their order. */
+typedef struct {
+  int32_t input_1_offset, input_1_mult, input_1_shift, input_2_offset, input_2_mult, input_2_shift;
+  int32_t left_shift, out_offset, out_mult, out_shift, out_activation_min, out_activation_max;
+} stet_add_params;
+typedef struct {
+  int32_t input_1_offset, input_2_offset, out_offset, out_mult, out_shift, out_activation_min, out_activation_max;
+} stet_mul_params;
+/* (sum + count * input_offset) * multiplier + output_offset over height and width */
+typedef struct {
+  int32_t input_offset, output_offset, multiplier, shift;
+} stet_mean_params;
+typedef struct { int32_t top, bottom, left, right, value; } stet_pad_params;
+/* Axis of n, h, w, c for STET_CONCAT; axis of the input for each axis of the output for STET_TRANSPOSE. */
+typedef struct { int32_t axis; } stet_concat_params;
+typedef struct { int32_t axes[4]; } stet_transpose_params;
+
+typedef enum {
+  STET_INPUT,           /* no parameters: codes = round(x / scale) + zero_point, halves away from zero */
+  STET_CONV,            /* cmsis_nn_conv_params; filter [out, kh, kw, in/groups] */
+  STET_DEPTHWISE_CONV,  /* cmsis_nn_dw_conv_params; filter [1, kh, kw, out] */
+  STET_FULLY_CONNECTED, /* cmsis_nn_fc_params; filter n = inputs, c = outputs; weights [outputs, inputs] */
+  STET_ADD,             /* stet_add_params */
+  STET_SUB,             /* stet_add_params */
+  STET_MUL,             /* stet_mul_params */
+  STET_MAX_POOL,        /* cmsis_nn_pool_params; filter h, w */
+  STET_AVERAGE_POOL,    /* cmsis_nn_pool_params; filter h, w */
+  STET_MEAN,            /* stet_mean_params */
+  STET_CONCAT,          /* stet_concat_params */
+  STET_PAD,             /* stet_pad_params */
+  STET_RESHAPE,         /* no parameters */
+  STET_TRANSPOSE,       /* stet_transpose_params */
+  STET_CLAMP,           /* cmsis_nn_activation */
+  STET_LOOKUP           /* no parameters; weights [256]: output code of input code q at q + 128 */
+} stet_operator;
+
+typedef struct {
+  const char *name;
+  cmsis_nn_dims dims; /* one image: n = 1 */
+  float scale;
+  int32_t zero_point;
+} stet_value;
+
+typedef struct {
+  stet_operator op;
+  const char *name;
+  const int32_t *inputs; /* values */
+  int32_t input_count, output;
+  const void *params;
+  cmsis_nn_dims filter;
+  const int8_t *weights;
+  const int32_t *bias;
+  cmsis_nn_per_channel_quant_params quant; /* one entry per output */
+} stet_node;
+
+typedef struct {
+  const stet_value *values;
+  const stet_node *nodes; /* in execution order */
+  int32_t value_count, node_count, input, output;
+} stet_network;
+
+#endif
+)";
+
+}  // namespace stet::c

@@ -1,0 +1,34 @@
+#pragma once
+// load_tflite: .tflite files, from stet or from other producers, as models.
+
+#include <stet/io/file.hpp>
+#include <stet/io/tflite/decode.hpp>
+#include <stet/io/tflite/import_float.hpp>
+#include <stet/io/tflite/import_integer.hpp>
+
+#include <string>
+
+namespace stet {
+
+/// Reads a float model: float32 values and float32 constants, or float16 and int8 constants behind DEQUANTIZE.
+/// Fused activations become nodes; a PAD before an unpadded convolution becomes its padding; constant factors and
+/// summands per channel are folded into the layer before them, else become a depthwise 1x1 convolution; a mean over the
+/// image is a GlobalAveragePool. Node names are the tensors' names, made valid.
+/// Errors:    Errc::io if the file cannot be read; Errc::format if its parts do not fit together; Errc::shape,
+///            Errc::range or Errc::unsupported listing every tensor, operator and attribute that is not understood (the
+///            code is that of the first)
+/// Source:    LiteRT schema.fbs, kernels/
+inline Model load_tflite(const std::string& path) {
+  return tflite::import_model(tflite::decode(read_file(path), path), "load_tflite: " + path);
+}
+
+/// Reads an int8 model for a target: int8 values with one scale and zero point each; weights int8 (or int4) with zero
+/// point 0, one scale or one per channel; bias int32 at input scale times weight scale. Its ends may be int8, uint8 or
+/// float. The file does not say who runs it, therefore the target is asked for.
+/// Errors:    as load_tflite, and Errc::unsupported or Errc::range if the target cannot run scales of the file
+/// Source:    LiteRT schema.fbs, kernels/
+inline IntegerModel load_tflite_integer(const std::string& path, const Target& target) {
+  return tflite::import_integer_model(tflite::decode(read_file(path), path), target, "load_tflite: " + path);
+}
+
+}  // namespace stet

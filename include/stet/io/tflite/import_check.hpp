@@ -1,0 +1,166 @@
+#pragma once
+// Checks that a file's description is whole before anything is made of it: indices, order, shapes, sizes of constants.
+
+#include <stet/core/error.hpp>
+#include <stet/core/shape.hpp>
+#include <stet/io/tflite/operator_name.hpp>
+#include <stet/io/tflite/options.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet::tflite {
+
+/// A tensor's dimensions as a Shape, the batch included.
+/// Errors:    Errc::shape as Shape
+inline Shape shape_of(const TensorInfo& tensor) {
+  const std::vector<std::int64_t> dims(tensor.shape.begin(), tensor.shape.end());
+  return Shape(dims);
+}
+
+/// Who reads each tensor; made by check_structure.
+struct Readers {
+  std::vector<int> of_tensor;  ///< how many operators and outputs do
+  std::vector<int> last;       ///< index of the last operator that does, -1 if none
+};
+
+/// Problems of a file, collected so that one error names them all.
+class Problems {
+ public:
+  /// Adds one; the error's code is that of the first.
+  void add(Errc code, const std::string& text) {
+    if (count_ == 0) code_ = code;
+    if (++count_ <= most_) text_ += "\n  " + text;
+  }
+  [[nodiscard]] bool none() const { return count_ == 0; }
+  /// Throws what was collected.
+  /// Errors:    the code of the first problem; the message lists all (of more than 100, the first 100)
+  void require_none(const std::string& where) const {
+    if (count_ == 0) return;
+    std::string text = text_;
+    if (count_ > most_) text += fmt::format("\n  and {} more", count_ - most_);
+    throw Error(code_, where + ":" + text);
+  }
+
+ private:
+  static constexpr int most_ = 100;
+  Errc code_ = Errc::format;
+  int count_ = 0;
+  std::string text_;
+};
+
+namespace detail {
+
+// Checks one tensor on its own.
+inline void check_tensor(const TensorInfo& tensor, const std::string& where, Problems& problems) {
+  Shape shape;
+  try {
+    shape = shape_of(tensor);
+  } catch (const Error& e) {
+    problems.add(Errc::shape, where + ": " + e.what());
+    return;
+  }
+  const auto rank = tensor.shape.size();
+  if (!tensor.data.empty()) {
+    const std::int64_t bytes = data_size(tensor.type, shape.elements());  // at most 2^48 elements
+    if (bytes >= 0 && static_cast<std::int64_t>(tensor.data.size()) != bytes) {
+      problems.add(Errc::format, fmt::format("{}: shape {} of {} needs {} bytes, has {}", where, shape,
+                                             type_name(tensor.type), bytes, tensor.data.size()));
+    }
+  }
+  if (tensor.is_variable) problems.add(Errc::unsupported, where + ": is a variable (is_variable), which keeps state");
+  if (!tensor.shape_signature.empty()) {
+    bool fits = tensor.shape_signature.size() == rank;
+    for (std::size_t i = 0; fits && i < rank; ++i) {
+      fits = tensor.shape_signature[i] == tensor.shape[i] || (i == 0 && tensor.shape_signature[i] == -1);
+    }
+    if (!fits) {
+      problems.add(Errc::unsupported, where + ": only the first dimension may be dynamic (shape_signature)");
+    }
+  }
+  const Quantization& q = tensor.quantization;
+  if (q.scale.empty()) return;  // a zero point alone says nothing; runtimes do not look at it
+  if (q.zero_point.size() != q.scale.size()) {
+    problems.add(Errc::format,
+                 fmt::format("{}: has {} scales and {} zero points", where, q.scale.size(), q.zero_point.size()));
+  }
+  for (const std::int64_t z : q.zero_point) {
+    if (z >= -32768 && z <= 65535) continue;
+    problems.add(Errc::range, fmt::format("{}: zero point {} lies outside 16 bits", where, z));
+    break;
+  }
+  for (const float s : q.scale) {
+    if (std::isfinite(s) && s > 0.0f && std::isfinite(1.0f / s)) continue;
+    problems.add(Errc::range, fmt::format("{}: scale {} must be positive and finite, as its reciprocal", where, s));
+    break;
+  }
+  if (q.scale.size() > 1 &&
+      (q.dimension < 0 || static_cast<std::size_t>(q.dimension) >= rank ||
+       static_cast<std::uint64_t>(tensor.shape[static_cast<std::size_t>(q.dimension)]) != q.scale.size())) {
+    problems.add(Errc::format,
+                 fmt::format("{}: has {} scales along dimension {} of {}", where, q.scale.size(), q.dimension, shape));
+  }
+}
+
+}  // namespace detail
+
+/// Text that names a tensor in messages.
+inline std::string tensor_name(const ModelInfo& model, std::int32_t index) {
+  if (index < 0 || static_cast<std::size_t>(index) >= model.tensors.size()) return fmt::format("tensor {}", index);
+  const std::string& name = model.tensors[static_cast<std::size_t>(index)].name;
+  return name.empty() ? fmt::format("tensor {}", index) : name;
+}
+
+/// Checks that a description can be walked: every index exists, every value is made once and before it is read,
+/// constants are not written, dimensions are sane and constants have as many bytes as their shape says.
+/// Errors:    Errc::format, Errc::shape, Errc::range or Errc::unsupported listing every problem
+inline Readers check_structure(const ModelInfo& model, const std::string& where) {
+  Problems problems;
+  const auto count = model.tensors.size();
+  const auto known = [&](std::int32_t i) { return i >= 0 && static_cast<std::size_t>(i) < count; };
+  for (std::size_t i = 0; i < count; ++i) {
+    detail::check_tensor(model.tensors[i], tensor_name(model, static_cast<std::int32_t>(i)), problems);
+  }
+  std::vector<bool> made(count, false);
+  Readers readers{std::vector<int>(count, 0), std::vector<int>(count, -1)};
+  const auto make = [&](std::int32_t i, const std::string& by) {
+    if (!known(i)) return problems.add(Errc::format, fmt::format("{} makes tensor {}, which does not exist", by, i));
+    const auto at = static_cast<std::size_t>(i);
+    if (!model.tensors[at].data.empty()) {
+      problems.add(Errc::format, fmt::format("{} writes {}, which is a constant", by, tensor_name(model, i)));
+    } else if (made[at]) {
+      problems.add(Errc::format, fmt::format("{} writes {}, which is made already", by, tensor_name(model, i)));
+    }
+    made[at] = true;
+  };
+  const auto read = [&](std::int32_t i, const std::string& by, int reader) {
+    if (!known(i)) return problems.add(Errc::format, fmt::format("{} reads tensor {}, which does not exist", by, i));
+    const auto at = static_cast<std::size_t>(i);
+    if (!made[at] && model.tensors[at].data.empty()) {
+      problems.add(Errc::format, fmt::format("{} reads {} before it is made", by, tensor_name(model, i)));
+    }
+    ++readers.of_tensor[at];
+    if (reader >= 0) readers.last[at] = reader;
+  };
+  if (model.inputs.empty()) problems.add(Errc::format, "there is no input");
+  if (model.outputs.empty()) problems.add(Errc::format, "there is no output");
+  for (const std::int32_t i : model.inputs) make(i, "the list of inputs");
+  for (std::size_t n = 0; n < model.operators.size(); ++n) {
+    const OperatorInfo& op = model.operators[n];
+    const std::string by = fmt::format("operator {} ({})", n, operator_name(op));
+    for (const std::int32_t i : op.inputs) {
+      if (i != -1) read(i, by, static_cast<int>(n));
+    }
+    if (op.outputs.empty()) problems.add(Errc::format, by + " has no output");
+    for (const std::int32_t i : op.outputs) make(i, by);
+  }
+  for (const std::int32_t i : model.outputs) read(i, "the list of outputs", -1);
+  problems.require_none(where);
+  return readers;
+}
+
+}  // namespace stet::tflite

@@ -1,0 +1,349 @@
+#pragma once
+// IntegerImporter: an int8 description becomes an IntegerModel, operator by operator.
+
+#include <stet/integer/pooling.hpp>
+#include <stet/io/tflite/import_integer_ends.hpp>
+#include <stet/io/tflite/import_margins.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet::tflite {
+
+/// Makes an IntegerModel of a description whose values are int8. Use import_integer_model.
+class IntegerImporter : IntegerEnds {
+ public:
+  using IntegerEnds::IntegerEnds;
+
+  IntegerModel run() {
+    add_input();
+    for (const OperatorInfo& op : model_.operators) {
+      const Site site(model_, op, known_, batch_);
+      try {
+        import(site);
+      } catch (const Error& e) {
+        const std::string text = e.what();
+        problems_.add(e.code(), text.starts_with(site.where()) ? text : site.where() + ": " + text);
+        stand_in(site);
+      } catch (const Skipped&) {
+      }
+    }
+    end();
+    problems_.require_none(where_);
+    IntegerModel made = graph_.finished(problems_);
+    problems_.require_none(where_);
+    return made;
+  }
+
+ private:
+  void end() {
+    if (!problems_.none()) return;
+    std::vector<int> outputs;
+    for (const std::int32_t t : model_.outputs) {
+      try {
+        require(graph_.has_value(t), Errc::unsupported, "output {} is no value of the model", tensor_name(model_, t));
+        outputs.push_back(graph_.value_of(t));
+      } catch (const Error& e) {
+        problems_.add(e.code(), e.what());
+      }
+    }
+    for (const int v : outputs) graph_.output(v);
+  }
+
+  // A value of the file's shape, so that what is behind a problem is looked at too.
+  void stand_in(const Site& s) {
+    for (const std::int32_t t : s.info().outputs) {
+      try {
+        (void)graph_.add_value(s, t, "stand_in");
+      } catch (const Error&) {
+      }
+    }
+  }
+
+  void import(const Site& s) {
+    s.require(s.info().custom_code.empty(), Errc::unsupported, "custom operators are not understood");
+    if (follow_shape_operator(s, known_)) return;
+    switch (s.info().code) {
+      case Builtin::quantize:
+        return quantize(s);
+      case Builtin::dequantize:
+        return dequantize(s);
+      case Builtin::conv_2d:
+        return convolution(s);
+      case Builtin::depthwise_conv_2d:
+        return depthwise(s);
+      case Builtin::fully_connected:
+        return fully_connected(s);
+      case Builtin::max_pool_2d:
+        return pool<op::MaxPool, integer_op::MaxPool>(s);
+      case Builtin::average_pool_2d:
+        return pool<op::AveragePool, integer_op::AveragePool>(s);
+      case Builtin::mean:
+        return mean(s);
+      case Builtin::add:
+      case Builtin::sub:
+      case Builtin::mul:
+        return elementwise(s);
+      case Builtin::concatenation:
+        return concatenation(s);
+      case Builtin::pad:
+        return pad(s);
+      case Builtin::reshape:
+      case Builtin::squeeze:
+      case Builtin::expand_dims:
+        return reshape(s);
+      case Builtin::transpose:
+        return transpose(s);
+      case Builtin::relu:
+        return clamp(s, integer::Activation::relu);
+      case Builtin::relu6:
+        return clamp(s, integer::Activation::relu6);
+      case Builtin::minimum:
+      case Builtin::maximum:
+        return limit(s);
+      case Builtin::padv2:
+        return pad_lowest(s);
+      case Builtin::softmax:
+      case Builtin::log_softmax:
+        s.fail(Errc::unsupported,
+               "softmax stays outside of integer models; convert the network without it, ending in logits");
+      default:
+        break;
+    }
+    s.fail(Errc::unsupported, "has no integer operator in stet; docs/export.md lists those that have");
+  }
+
+  WindowSource source(const Site& s) const {
+    const stet::Padding padding = read_padding(s);
+    if (const WindowSource* margin = margins_.find(s.index(0))) return *margin;
+    return {graph_.operand(s, 0), padding};
+  }
+
+  void convolution(const Site& s) {
+    s.expect_inputs(2, 3);
+    const WindowSource from = source(s);
+    op::Conv2D conv = read_conv2d(s, graph_.value(from.from).shape);
+    conv.padding = from.padding;
+    LayerConstants c = graph_.constants(s, from.from, 0, integer::LayerKind::convolution, true);
+    graph_.finish_layer(s,
+                        integer_op::Conv2D{conv.stride, conv.dilation, conv.padding, conv.groups, std::move(c.weights),
+                                           std::move(c.scale), std::move(c.bias), s.activation()},
+                        from.from, graph_.infer(conv, from.from), "conv2d");
+  }
+  void depthwise(const Site& s) {
+    s.expect_inputs(2, 3);
+    const WindowSource from = source(s);
+    op::DepthwiseConv2D conv = read_depthwise(s, graph_.value(from.from).shape);
+    conv.padding = from.padding;
+    LayerConstants c = graph_.constants(s, from.from, 3, integer::LayerKind::depthwise, true);
+    graph_.finish_layer(
+        s,
+        integer_op::DepthwiseConv2D{conv.stride, conv.dilation, conv.padding, conv.multiplier, std::move(c.weights),
+                                    std::move(c.scale), std::move(c.bias), s.activation()},
+        from.from, graph_.infer(conv, from.from), "depthwise_conv2d");
+  }
+  void fully_connected(const Site& s) {
+    s.expect_inputs(2, 3);
+    expect_options(s, OptionsType::fully_connected);
+    s.require(s.options().weights_format == 0, Errc::unsupported, "weights_format is {}, must be DEFAULT (0)",
+              static_cast<int>(s.options().weights_format));
+    int from = graph_.operand(s, 0);
+    const Shape w = detail::read_filter(s, 2);
+    const Shape in = graph_.value(from).shape;
+    s.require(in.elements() == w[1], Errc::unsupported,
+              "reads {} (without the batch) in rows of {}; one sample must be one row", in, w[1]);
+    s.require(!s.options().keep_num_dims || in.rank() == 1, Errc::unsupported,
+              "keep_num_dims with an input {} (without the batch); write a Reshape before it", in);
+    LayerConstants c = graph_.constants(s, from, 0, integer::LayerKind::linear, false);
+    if (in.rank() != 1) {
+      const int flat = graph_.add_value(graph_.inner_name(s, "flatten"), Shape{w[1]}, graph_.value(from).params);
+      graph_.add_node(graph_.value(flat).name, integer_op::Reshape{}, {from}, flat);
+      from = flat;
+    }
+    graph_.finish_layer(s,
+                        integer_op::Linear{std::move(c.weights), std::move(c.scale), std::move(c.bias), s.activation()},
+                        from, Shape{w[0]}, "linear");
+  }
+
+  template <class Pool, class Integer>
+  void pool(const Site& s) {
+    s.expect_inputs(1, 1);
+    Pool p = read_pool<Pool>(s);
+    const WindowSource source = this->source(s);
+    const int from = source.from;
+    p.padding = source.padding;
+    const Shape shape = graph_.infer(p, from);
+    const integer::Activation activation = s.activation();
+    const Integer made{p.size, p.stride, p.padding};
+    if (activation == integer::Activation::none) {
+      graph_.finish_same(s, made, {from}, shape, graph::kind(graph::Operator(p)));
+      return;
+    }
+    graph_.require_same_params(s, from);
+    require_clamp_behind(s, p, from, activation);
+    const int pooled = graph_.add_value(graph_.inner_name(s, "pool"), shape, graph_.value(from).params);
+    graph_.add_node(graph_.value(pooled).name, made, {from}, pooled);
+    graph_.finish_same(s, integer_op::Clamp{activation}, {pooled}, shape, "clamp");
+  }
+  // A fused activation becomes an operator of its own, if that has the same bounds on the target.
+  template <class Pool>
+  void require_clamp_behind(const Site& s, const Pool& p, int from, integer::Activation activation) const {
+    const IntegerValue& x = graph_.value(from);
+    const float scale = x.params.scale[0];
+    const std::int32_t z = x.params.zero_point[0];
+    integer::Bounds fused;
+    if constexpr (std::is_same_v<Pool, op::MaxPool>) {
+      const Window w = make_window("pool", x.shape[0], x.shape[1], p.size, p.stride, 1, p.padding);
+      fused = integer::max_pool_bounds(graph_.target(), activation, scale, z, w, x.params.grid);
+    } else {
+      fused = integer::make_average_pool(graph_.target(), activation, scale, z, x.params.grid).bounds;
+    }
+    const integer::Bounds own = integer::make_clamp(graph_.target(), {scale, z, activation, x.params.grid}).bounds;
+    s.require(fused == own, Errc::unsupported,
+              "fused activation clamps to {}..{}, an operator of its own to {}..{} on {}; its scale {} lies on a tie",
+              fused.lo, fused.hi, own.lo, own.hi, graph_.target().name, scale);
+  }
+
+  void mean(const Site& s) {
+    const std::vector<int> axes = read_axes(s);
+    const int from = graph_.operand(s, 0);
+    const Shape in = graph_.value(from).shape;
+    s.require(axes == std::vector<int>{0, 1} && in.rank() == 3, Errc::unsupported,
+              "only a mean over height and width of an image has an integer operator");
+    if (!s.options().keep_dims) {
+      graph_.finish(s, integer_op::Mean{}, {from}, Shape{in[2]}, "mean");
+      return;
+    }
+    const int flat = graph_.add_value(graph_.inner_name(s, "mean"), Shape{in[2]}, IntegerGraph::params(s, s.output()));
+    graph_.add_node(graph_.value(flat).name, integer_op::Mean{}, {from}, flat);
+    graph_.finish(s, integer_op::Reshape{}, {flat}, Shape{1, 1, in[2]}, "reshape");
+  }
+
+  void elementwise(const Site& s) {
+    s.expect_inputs(2, 2);
+    const Builtin code = s.info().code;
+    expect_options(s, code == Builtin::add   ? OptionsType::add
+                      : code == Builtin::sub ? OptionsType::sub
+                                             : OptionsType::mul);
+    const int a = graph_.operand(s, 0), b = graph_.operand(s, 1);
+    s.require(graph_.value(a).shape == graph_.value(b).shape, Errc::unsupported,
+              "operands have shapes {} and {}; integer models do not repeat values", graph_.value(a).shape,
+              graph_.value(b).shape);
+    const QParams out = IntegerGraph::params(s, s.output());
+    const auto in = [this](int v) {
+      return integer::Quantized{graph_.value(v).params.scale[0], graph_.value(v).params.zero_point[0]};
+    };
+    const integer::QuantizedOutput y{out.scale[0], out.zero_point[0], s.activation(), out.grid};
+    IntegerOperator made;
+    if (code == Builtin::mul) {
+      (void)integer::make_multiply(graph_.target(), in(a), in(b), y);
+      made = integer_op::Mul{y.activation};
+    } else {
+      (void)integer::make_add(graph_.target(), in(a), in(b), y, code == Builtin::sub);
+      made = code == Builtin::sub ? IntegerOperator(integer_op::Sub{y.activation})
+                                  : IntegerOperator(integer_op::Add{y.activation});
+    }
+    graph_.finish(s, std::move(made), {a, b}, graph_.value(a).shape, operator_name(s.info()));
+  }
+
+  void concatenation(const Site& s) {
+    s.expect_inputs(1, 1u << 16);
+    s.require(s.activation() == integer::Activation::none, Errc::unsupported,
+              "an int8 concatenation has no activation");
+    std::vector<int> in;
+    std::vector<Shape> shapes;
+    for (std::size_t i = 0; i < s.info().inputs.size(); ++i) {
+      in.push_back(graph_.operand(s, i));
+      shapes.push_back(graph_.value(in.back()).shape);
+    }
+    const op::Concat concat{read_concat_axis(s)};
+    const Shape shape = graph::infer(concat, shapes);
+    graph_.finish_same(s, integer_op::Concat{concat.axis}, std::move(in), shape, "concat");
+  }
+
+  // As in float models: a PAD that only one unpadded convolution reads becomes that convolution's padding.
+  void pad(const Site& s) {
+    const op::Pad p = read_pad(s);
+    const int from = graph_.operand(s, 0);
+    graph_.require_same_params(s, from);
+    const Shape shape = graph_.infer(p, from);
+    const std::int32_t out = s.output_index();
+    const OperatorInfo* reader = graph_.read_once(out) ? graph_.reader(out) : nullptr;
+    if (is_unpadded_convolution(reader, out)) {
+      s.require_output(shape);
+      return margins_.put(out, from, p);
+    }
+    graph_.finish_same(s, integer_op::Pad{p.top, p.bottom, p.left, p.right}, {from}, shape, "pad");
+  }
+
+  void reshape(const Site& s) {
+    s.expect_inputs(1, 2);
+    const int from = graph_.operand(s, 0);
+    graph_.finish_same(s, integer_op::Reshape{}, {from}, read_new_shape(s), "reshape");
+  }
+
+  void transpose(const Site& s) {
+    const op::Transpose t{read_transpose(s)};
+    const int from = graph_.operand(s, 0);
+    graph_.finish_same(s, integer_op::Transpose{t.axes}, {from}, graph_.infer(t, from), "transpose");
+  }
+
+  void clamp(const Site& s, integer::Activation activation) {
+    s.expect_inputs(1, 1);
+    const int from = graph_.operand(s, 0);
+    graph_.finish_same(s, integer_op::Clamp{activation}, {from}, graph_.value(from).shape, "clamp");
+  }
+
+  // A MINIMUM or MAXIMUM of a value with one code is how an activation of fewer than 8 bits is written: the grid of the
+  // value before it.
+  void limit(const Site& s) {
+    s.expect_inputs(2, 2);
+    expect_options(s, OptionsType::maximum_minimum);
+    const int from = graph_.operand(s, 0);
+    graph_.require_same_params(s, from);
+    s.require_output(graph_.value(from).shape);
+    const Tensor<std::int8_t> end = read_constant<std::int8_t>(s, s.input(1), TensorType::int8);
+    const QParams p = IntegerGraph::params(s, s.input(1));
+    s.require(end.size() == 1 && p.scale == graph_.value(from).params.scale &&
+                  p.zero_point == graph_.value(from).params.zero_point,
+              Errc::unsupported, "only one code under the scale of the value is understood as a bound");
+    const IntegerOperator* maker = graph_.maker(from);
+    if (maker == nullptr) return graph_.set_value(s.output_index(), from);
+    Grid grid = graph_.value(from).params.grid;
+    (s.info().code == Builtin::minimum ? grid.hi : grid.lo) = end[0];
+    s.require(
+        grid.lo < grid.hi && grid.contains(p.zero_point[0]) && graph_.read_once(s.index(0)) && makes_codes(*maker),
+        Errc::unsupported,
+        "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
+        graph_.value(from).name, static_cast<int>(end[0]));
+    graph_.limit(s, s.index(0), grid);
+  }
+
+  // A PADV2 with codes that win no maximum, which one unpadded MAX_POOL_2D reads, is that pool's padding.
+  void pad_lowest(const Site& s) {
+    const op::Pad p = read_pad(s);
+    const int from = graph_.operand(s, 0);
+    graph_.require_same_params(s, from);
+    const Tensor<std::int8_t> lowest = read_constant<std::int8_t>(s, s.input(2), TensorType::int8);
+    const Shape shape = graph_.infer(p, from);
+    s.require_output(shape);
+    const std::int32_t out = s.output_index();
+    const OperatorInfo* reader = graph_.read_once(out) ? graph_.reader(out) : nullptr;
+    s.require(lowest.size() == 1 && lowest[0] <= graph_.value(from).params.grid.lo &&
+                  is_unpadded_pool(reader, Builtin::max_pool_2d),
+              Errc::unsupported, "only the lowest code, before an unpadded MAX_POOL_2D, is understood as padding");
+    margins_.put(out, from, p);
+  }
+
+  Margins margins_{};
+};
+
+/// Makes an IntegerModel of a description.
+/// Errors:    as load_tflite_integer; `where` begins the message
+inline IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where) {
+  return IntegerImporter(model, target, where).run();
+}
+
+}  // namespace stet::tflite

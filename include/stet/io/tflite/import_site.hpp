@@ -1,0 +1,186 @@
+#pragma once
+// One operator of a file with checked access to its tensors, and names that a graph accepts.
+
+#include <stet/integer/clamp.hpp>
+#include <stet/io/tflite/import_check.hpp>
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace stet::tflite {
+
+/// A number of a shape operand that is the batch, whatever it is.
+inline constexpr std::int64_t batch_dimension = std::numeric_limits<std::int64_t>::min();
+
+/// Operands that are no constants of the file but known all the same: what SHAPE, STRIDED_SLICE and PACK make of them.
+using KnownIntegers = std::map<std::int32_t, std::vector<std::int64_t>>;
+
+/// Thrown where an operator cannot be looked at because one before it has failed; that one is the problem.
+struct Skipped {};
+
+/// Access to the tensors of one operator. Its errors begin with the operator's place.
+class Site {
+ public:
+  Site(const ModelInfo& model, const OperatorInfo& op, const KnownIntegers& known, std::int64_t batch)
+      : model_(model), op_(op), known_(known), batch_(batch) {}
+
+  /// Text such as `conv_1 (CONV_2D)`: the tensor that is made, and the operator.
+  [[nodiscard]] std::string where() const {
+    const std::string made = tensor_name(model_, op_.outputs.empty() ? -1 : op_.outputs[0]);
+    return fmt::format("{} ({})", made.substr(0, made.find(';')), operator_name(op_));
+  }
+  template <class... Args>
+  [[noreturn]] void fail(Errc code, fmt::format_string<Args...> format, Args&&... args) const {
+    throw Error(code, where() + ": " + fmt::format(format, std::forward<Args>(args)...));
+  }
+  template <class... Args>
+  void require(bool condition, Errc code, fmt::format_string<Args...> format, Args&&... args) const {
+    if (!condition) fail(code, format, std::forward<Args>(args)...);
+  }
+
+  [[nodiscard]] const OperatorInfo& info() const { return op_; }
+  [[nodiscard]] const Options& options() const { return op_.options; }
+  [[nodiscard]] const ModelInfo& model() const { return model_; }
+  [[nodiscard]] std::int64_t batch() const { return batch_; }
+
+  /// Checks how many operands there are, and that there is one result.
+  /// Errors:    Errc::format if not, or if an operand that must be there is absent (-1)
+  void expect_inputs(std::size_t least, std::size_t most) const {
+    require(op_.inputs.size() >= least && op_.inputs.size() <= most, Errc::format, "wants {} to {} inputs, has {}",
+            least, most, op_.inputs.size());
+    require(op_.outputs.size() == 1, Errc::format, "wants one output, has {}", op_.outputs.size());
+    for (std::size_t i = 0; i < least; ++i) require(has(i), Errc::format, "input {} is absent", i);
+  }
+  [[nodiscard]] bool has(std::size_t i) const { return i < op_.inputs.size() && op_.inputs[i] >= 0; }
+  [[nodiscard]] std::int32_t index(std::size_t i) const {
+    require(has(i), Errc::format, "input {} is absent", i);
+    return op_.inputs[i];
+  }
+  [[nodiscard]] const TensorInfo& input(std::size_t i) const { return tensor(index(i)); }
+  [[nodiscard]] bool is_constant(std::size_t i) const { return !input(i).data.empty(); }
+  [[nodiscard]] std::int32_t output_index() const {
+    require(op_.outputs.size() == 1, Errc::format, "wants one output, has {}", op_.outputs.size());
+    return op_.outputs[0];
+  }
+  [[nodiscard]] const TensorInfo& output() const { return tensor(output_index()); }
+
+  /// Shape of a value without its batch.
+  /// Errors:    Errc::unsupported if its first dimension is not the batch
+  [[nodiscard]] Shape sample(const TensorInfo& t) const {
+    const Shape shape = shape_of(t);
+    require(shape.rank() >= 1 && shape[0] == batch_, Errc::unsupported,
+            "{} has shape {}, whose first dimension is not the batch of {}; values of stet keep the batch in front",
+            t.name, shape, batch_);
+    return shape.unbatched();
+  }
+  [[nodiscard]] Shape output_sample() const { return sample(output()); }
+  /// Checks the shape that the file gives the result.
+  /// Errors:    Errc::shape if it is another
+  void require_output(const Shape& made) const {
+    require(made == output_sample(), Errc::shape, "makes {}, but its output has shape {} (both without the batch)",
+            made, output_sample());
+  }
+
+  /// A small operand of integers: a constant of the file, or known from operators on shapes.
+  /// Errors:    Errc::unsupported if it is computed; Errc::format if it is no short list of int32 or int64
+  [[nodiscard]] std::vector<std::int64_t> integers(std::size_t i, const char* what) const {
+    const std::int32_t at = index(i);
+    if (const auto found = known_.find(at); found != known_.end()) return found->second;
+    const TensorInfo& t = tensor(at);
+    require(!t.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood", what);
+    const bool wide = t.type == TensorType::int64;
+    require(wide || t.type == TensorType::int32, Errc::format, "{} has type {}, must be int32 or int64", what,
+            type_name(t.type));
+    const std::size_t bytes = wide ? 8 : 4;
+    require(t.data.size() <= 64 * bytes, Errc::format, "{} has {} bytes, too many", what, t.data.size());
+    std::vector<std::int64_t> list(t.data.size() / bytes);
+    for (std::size_t k = 0; k < list.size(); ++k) {
+      std::int32_t narrow = 0;
+      std::memcpy(wide ? static_cast<void*>(&list[k]) : static_cast<void*>(&narrow), t.data.data() + k * bytes, bytes);
+      if (!wide) list[k] = narrow;
+      require(list[k] != batch_dimension, Errc::format, "{} has the element {}", what, list[k]);
+    }
+    return list;
+  }
+
+  /// The fused activation.
+  /// Errors:    Errc::unsupported if it is neither none nor RELU nor RELU6
+  [[nodiscard]] integer::Activation activation() const {
+    switch (op_.options.fused_activation) {
+      case FusedActivation::none:
+        return integer::Activation::none;
+      case FusedActivation::relu:
+        return integer::Activation::relu;
+      case FusedActivation::relu6:
+        return integer::Activation::relu6;
+      case FusedActivation::relu_n1_to_1:
+      case FusedActivation::tanh:
+      case FusedActivation::sign_bit:
+        break;
+    }
+    fail(Errc::unsupported, "fused_activation_function is {}; only NONE, RELU and RELU6 are understood",
+         static_cast<int>(op_.options.fused_activation));
+  }
+
+ private:
+  [[nodiscard]] const TensorInfo& tensor(std::int32_t i) const { return model_.tensors[static_cast<std::size_t>(i)]; }
+
+  const ModelInfo& model_;
+  const OperatorInfo& op_;
+  const KnownIntegers& known_;
+  std::int64_t batch_;
+};
+
+/// Makes node names of tensor names: what stands before the first `;` (converters join the names of fused operators with
+/// it) and before `:codes` (stet's word for the codes of a real value), with `_` for every character that a name cannot have, and _2, _3, ... behind one that is taken.
+class Names {
+ public:
+  [[nodiscard]] std::string take(std::string_view tensor, std::string_view fallback) {
+    std::string name = clean(tensor);
+    if (name.empty()) name = fallback;
+    const std::string base = name;
+    int& number = taken_[base];
+    while (number > 0 && taken_[name] > 0) name = fmt::format("{}_{}", base, ++number);
+    taken_[name] = std::max(taken_[name], 1);
+    return name;
+  }
+  /// The name of a layer of its own under an activation: that of its weights without `.weight`, else the value's with the
+  /// kind behind it.
+  [[nodiscard]] std::string layer(const TensorInfo& weights, std::string_view value, std::string_view kind) {
+    const std::string stem = stem_of(weights);
+    if (!stem.empty() && taken_.find(stem) == taken_.end()) return take(stem, kind);
+    const std::string base = clean(value);
+    return take(base.empty() ? std::string(kind) : base + "/" + std::string(kind), kind);
+  }
+  static std::string clean(std::string_view tensor) {
+    tensor = tensor.substr(0, tensor.find(';'));
+    if (tensor.ends_with(":codes")) tensor.remove_suffix(6);
+    std::string name(tensor);
+    bool any = false;
+    for (char& c : name) {
+      const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                        c == '.' || c == '/' || c == '-';
+      any = any || good;
+      if (!good) c = '_';
+    }
+    return any ? name : std::string();
+  }
+  /// `conv1` of weights named `conv1.weight`, else nothing.
+  static std::string stem_of(const TensorInfo& weights) {
+    const std::string name = clean(weights.name);
+    constexpr std::string_view suffix = ".weight";
+    return name.size() > suffix.size() && name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size())
+                                                                 : std::string();
+  }
+
+ private:
+  std::map<std::string, int> taken_;
+};
+
+}  // namespace stet::tflite

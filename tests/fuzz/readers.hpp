@@ -1,0 +1,128 @@
+// What the fuzzers feed: every reader of a file format, on bytes that nobody vouches for. A reader may throw stet::Error
+// and nothing else; what it accepts must survive being written and read again.
+#pragma once
+
+#include <stet/data/idx.hpp>
+#include <stet/engine/engine.hpp>
+#include <stet/io/load_onnx.hpp>
+#include <stet/io/load_tflite.hpp>
+#include <stet/io/npy.hpp>
+#include <stet/io/onnx/encode.hpp>
+#include <stet/io/safetensors.hpp>
+#include <stet/io/tflite/encode.hpp>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace stet_test {
+
+using Bytes = std::span<const std::uint8_t>;
+
+inline void must(bool good, const char* what) {
+  if (good) return;
+  std::fprintf(stderr, "fuzz: %s\n", what);
+  std::abort();
+}
+
+/// Calls a function; stet::Error is an answer, every other exception is a fault.
+template <class F>
+void refused_or(F&& f) {
+  try {
+    f();
+  } catch (const stet::Error& e) {
+    must(e.what()[0] != '\0', "an error without a text");
+  }
+}
+
+/// A file in memory, for readers that take a path.
+class MemoryFile {
+ public:
+  explicit MemoryFile(Bytes bytes) : fd_(memfd_create("fuzz", MFD_CLOEXEC)) {
+    must(fd_ >= 0, "memfd_create");
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+      const ssize_t put = ::write(fd_, bytes.data() + done, bytes.size() - done);
+      must(put > 0, "write to memory");
+      done += static_cast<std::size_t>(put);
+    }
+  }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  ~MemoryFile() { ::close(fd_); }
+  [[nodiscard]] std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
+
+ private:
+  int fd_;
+};
+
+inline void read_tflite(Bytes bytes) {
+  refused_or([&] {
+    const stet::tflite::ModelInfo info = stet::tflite::decode(bytes, "fuzz");
+    refused_or([&] {
+      const auto again = stet::tflite::encode(info);  // may refuse what only a reader accepts
+      // Bytes, not values: a NaN is not equal to itself.
+      must(stet::tflite::encode(stet::tflite::decode(again, "fuzz")) == again,
+           "a .tflite file that does not read back");
+    });
+    refused_or([&] { (void)stet::tflite::import_model(info, "fuzz"); });
+    refused_or([&] {
+      const stet::IntegerModel model =
+          stet::tflite::import_integer_model(info, stet::targets::tflite_reference, "fuzz");
+      std::int64_t elements = 0;
+      for (const auto& v : model.values) elements = std::max(elements, v.shape.elements());
+      if (elements > 4096 || model.values.size() > 64) return;
+      const stet::Engine engine(model);
+      (void)engine.run(stet::Tensor<float>(engine.input_shape().batched(1)));
+    });
+  });
+}
+
+inline void read_onnx(Bytes bytes) {
+  refused_or([&] {
+    const stet::onnx::ModelInfo info = stet::onnx::decode(bytes, "fuzz");
+    refused_or([&] {
+      const auto again = stet::onnx::encode(info);
+      must(stet::onnx::encode(stet::onnx::decode(again, "fuzz")) == again, "an .onnx file that does not read back");
+    });
+    refused_or([&] { (void)stet::import_onnx(info, "fuzz"); });
+  });
+}
+
+inline void read_safetensors(Bytes bytes) {
+  refused_or([&] {
+    const auto again = stet::SafetensorsFile::decode(bytes, "fuzz").encode();
+    must(stet::SafetensorsFile::decode(again, "fuzz").encode() == again, "a safetensors file that does not read back");
+  });
+}
+
+inline void read_npy(Bytes bytes) {
+  const MemoryFile file(bytes);
+  refused_or([&] { (void)stet::load_npy<float>(file.path()); });
+  refused_or([&] { (void)stet::load_npy<std::int8_t>(file.path()); });
+}
+
+inline void read_idx(Bytes bytes) {
+  const MemoryFile file(bytes);
+  refused_or([&] { (void)stet::load_idx_images(file.path()); });
+  refused_or([&] { (void)stet::load_idx_labels(file.path()); });
+}
+
+struct Reader {
+  std::string_view name;
+  void (*read)(Bytes);
+};
+/// By the names of the corpus directories.
+inline constexpr Reader readers[] = {{"tflite", read_tflite},
+                                     {"onnx", read_onnx},
+                                     {"safetensors", read_safetensors},
+                                     {"npy", read_npy},
+                                     {"idx", read_idx}};
+
+}  // namespace stet_test

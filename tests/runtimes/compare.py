@@ -1,0 +1,172 @@
+"""Compares one generated model in every runtime with what the engine computed."""
+import os
+import subprocess
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+import checks
+from run_litert import LiteRt
+from run_onnx import OnnxRuntime, loaded
+
+C_NETWORK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "io", "c_network.c")
+
+
+class Report:
+    """Counts and problems of one model."""
+
+    def __init__(self, seed):
+        self.seed, self.rows, self.shares, self.problems, self.refused = seed, {}, {}, [], ""
+
+    def codes(self, row, names, got, wanted):
+        """Counts differing codes; the first value that differs is named."""
+        compared, differing = self.rows.get(row, (0, 0))
+        if len(got) != len(names):
+            self.problems.append(f"{row}: {len(got)} outputs, wanted {len(names)}")
+            return
+        named = False
+        for name, g in zip(names, got):
+            g = g.astype(np.int16) - (128 if g.dtype == np.uint8 else 0)
+            w = wanted[name].astype(np.int16)
+            if g.shape != w.shape:
+                self.problems.append(f"{row}: {name} has shape {g.shape}, wanted {w.shape}")
+                continue
+            bad = g != w
+            compared, differing = compared + w.size, differing + int(bad.sum())
+            if bad.any() and not named:
+                named = True
+                at = tuple(int(i) for i in np.argwhere(bad)[0])
+                self.problems.append(f"{row}: {name}{list(at)} is {g[at]}, the engine made {w[at]}; "
+                                     f"{int(bad.sum())} of {w.size} codes of this value differ")
+        self.rows[row] = (compared, differing)
+
+    def within(self, row, got, wanted, bound):
+        """Counts elements that are further from the wanted than their bound."""
+        compared, differing = self.rows.get(row, (0, 0))
+        if got.shape != wanted.shape or got.dtype != np.float32:
+            self.problems.append(f"{row}: output is {got.dtype} {got.shape}, wanted float32 {wanted.shape}")
+            return
+        off = np.abs(got.astype(np.float64) - wanted)
+        bad = ~(off <= bound)
+        self.rows[row] = (compared + wanted.size, differing + int(bad.sum()))
+        self.shares[row] = max(self.shares.get(row, 0.0), float((off / np.maximum(bound, 1e-30)).max()))
+        if bad.any():
+            at = tuple(int(i) for i in np.argwhere(bad)[0])
+            self.problems.append(f"{row}: output{list(at)} is {got[at]}, stet made {wanted[at]}, "
+                                 f"off by {off[at]:.3g}, bound {bound[at]:.3g}")
+
+    def guarded(self, what, function, *arguments):
+        """Calls a function; what it raises is a problem, not the end."""
+        try:
+            return function(*arguments)
+        except Exception as error:  # noqa: BLE001  any error of any runtime counts
+            self.problems.append(f"{what}: {type(error).__name__}: {error}")
+            return None
+
+
+def integer_model(directory, report):
+    x = np.load(os.path.join(directory, "input.npy"))
+    with safe_open(os.path.join(directory, "codes.safetensors"), "np") as file:
+        meta = file.metadata()
+        codes = {name: file.get_tensor(name) for name in file.keys()}
+    report.refused = meta["refused"]
+    if "outputs" not in meta:
+        return False
+    outputs = {"": meta["outputs"].split(","), ".all": meta["values"].split(",")}
+
+    for target, kernels in (("tflite_reference", "reference"), ("litert_default", "default")):
+        wanted = {n.split("/", 1)[1]: t for n, t in codes.items() if n.startswith(target + "/")}
+        entry = next(iter(set(wanted) - set(outputs[".all"])), None)
+        for suffix, names in outputs.items():
+            path = os.path.join(directory, target + suffix + ".tflite")
+            row = f"LiteRT {kernels}, {'every value' if suffix else 'outputs'}"
+            if not wanted:
+                continue
+
+            def run():
+                checks.check_tflite(path)
+                runtime = LiteRt(path, kernels)
+                fed = x if runtime.input["dtype"] == np.float32 else wanted[entry]
+                report.codes(row, names, runtime.all(fed), wanted)
+            report.guarded(row, run)
+
+    wanted = {n.split("/", 1)[1]: t for n, t in codes.items() if n.startswith("onnxruntime/")}
+    for suffix, names in outputs.items():
+        path = os.path.join(directory, "onnxruntime" + suffix + ".onnx")
+        row = f"ONNX Runtime, {'every value' if suffix else 'outputs'}"
+        if not wanted:
+            continue
+
+        def run():
+            checks.check_onnx(path)
+            runtime, left = loaded(path)
+            if left:
+                report.problems.append(f"{row}: left in float: {', '.join(left)}")
+            report.codes(row, names, runtime(x), wanted)
+        report.guarded(row, run)
+
+    c_tables(directory, meta, codes, report)
+    floats(directory, report)
+    report.guarded("safetensors", checks.check_integers, os.path.join(directory, "integers.safetensors"))
+    return all(any(n.startswith(t + "/") for n in codes) for t in ("tflite_reference", "litert_default", "onnxruntime"))
+
+
+def c_tables(directory, meta, codes, report):
+    """Plain loops in C over the tables of save_c_weights."""
+    source = os.path.join(directory, "drawn.c")
+    wanted = {n.split("/", 1)[1]: t for n, t in codes.items() if n.startswith("tflite_micro/")}
+    if not wanted or not os.path.exists(source):
+        return
+    names, row = meta["order"].split(","), "C tables, every value"
+
+    def run():
+        program = os.path.join(directory, "drawn")
+        subprocess.run(["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-DNETWORK=drawn",
+                        f'-DNETWORK_FILE="{os.path.abspath(source)}"', C_NETWORK, "-o", program], check=True)
+        made = {name: [] for name in names}
+        for image in range(len(wanted[names[0]])):
+            given, out = os.path.join(directory, "c_input"), os.path.join(directory, "c_output")
+            wanted[names[0]][image].tofile(given)
+            subprocess.run([program, given, out], check=True)
+            flat, first = np.fromfile(out, np.int8), 0
+            for name in names:
+                size = wanted[name][image].size
+                made[name].append(flat[first:first + size].reshape(wanted[name][image].shape))
+                first += size
+        report.codes(row, names[1:], [np.stack(made[n]) for n in names[1:]], wanted)
+    report.guarded(row, run)
+
+
+def floats(directory, report):
+    """Float formats against stet's inference, within the bound of each format's arithmetic."""
+    path = os.path.join(directory, "floats.safetensors")
+    if not os.path.exists(path):
+        return
+    tensors = load_file(path)
+    x, wanted = tensors["input"], tensors["output"]
+    for key in sorted(t for t in tensors if t.startswith("bound/")):
+        name = key.split("/", 1)[1]
+        file = os.path.join(directory, name)
+        runs = [("ONNX Runtime", None)] if name.endswith(".onnx") else \
+            [("LiteRT reference", "reference"), ("LiteRT default", "default")]
+        for runtime, kernels in runs:
+            row = f"{runtime}, {name.split('.')[0]} within bound"
+
+            def run():
+                if kernels is None:
+                    checks.check_onnx(file)
+                    got = OnnxRuntime(file)(x)[0]
+                else:
+                    checks.check_tflite(file)
+                    got = LiteRt(file, kernels).all(x)[0]
+                report.within(row, got, wanted, tensors[key])
+            report.guarded(row, run)
+
+
+def judge_model(directory, seed):
+    report = Report(seed)
+    exported = report.guarded("model", integer_model, directory, report)
+    return {"seed": seed, "rows": report.rows, "shares": report.shares, "problems": report.problems,
+            "refused": report.refused,
+            "exported": bool(exported)}

@@ -1,0 +1,282 @@
+// Draws random models, exports them for every runtime and writes what stet computes, for judge.py to compare.
+//   random_models DIR [--seed S] [--models N] [--ops n]
+// makes DIR/<seed>/ for the seeds S to S+N-1; --ops n cuts each graph behind n operators or blocks.
+
+#include <stet/engine/engine.hpp>
+#include <stet/graph/fold_batch_norm.hpp>
+#include <stet/graph/int4_weights.hpp>
+#include <stet/graph/print.hpp>
+#include <stet/io/integers.hpp>
+#include <stet/io/save_c.hpp>
+#include <stet/io/save_onnx.hpp>
+#include <stet/io/save_tflite.hpp>
+#include <stet/passes/convert.hpp>
+#include <stet/passes/observe_ranges.hpp>
+#include <stet/train/forward.hpp>
+
+#include "error_bound.hpp"
+#include "scales.hpp"
+#include "support/networks.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include <sys/stat.h>
+
+using namespace stet;
+using namespace stet_test;
+
+namespace {
+
+constexpr std::int64_t images = 3;
+
+void make_directory(const std::string& path) {
+  require(::mkdir(path.c_str(), 0777) == 0 || errno == EEXIST, Errc::io, "cannot make {}: {}", path,
+          std::strerror(errno));
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& w : words) text += (text.empty() ? "" : ",") + w;
+  return text;
+}
+
+// What is drawn beside the graph.
+struct Draw {
+  std::uint64_t seed;
+  Scales scales;
+  Recipe recipe;
+  bool float_input;
+  std::int64_t batch;
+
+  // LiteRT's reference kernels alone compute layers of 4 bits as the engine does.
+  [[nodiscard]] bool int4(const Target& target) const {
+    return recipe.weights.bits == 4 && target == targets::tflite_reference;
+  }
+
+  explicit Draw(std::uint64_t s) : seed(s) {
+    Rng rng(s ^ 0xd1ce);
+    scales = all_scales[rng.below(std::size(all_scales))];
+    recipe = chance(rng, 0.7) ? recipes::int8() : recipes::int8_per_tensor();
+    recipe.linear_weights.per_channel = chance(rng, 0.3);
+    if (chance(rng, 0.2)) recipe.weights.bits = 4;
+    float_input = chance(rng, 0.5);
+    batch = chance(rng, 0.3) ? 1 : images;
+  }
+};
+
+IntegerModel integers(const Model& model, const Draw& draw, const Target& target, const Dataset& data, Scales scales) {
+  Recipe recipe = draw.recipe;
+  recipe.target = target;
+  QatModel qat = prepare(model, recipe);
+  calibrate(qat, data);
+  IntegerModel integer = convert(qat);
+  if (draw.int4(target)) {
+    try {
+      integer = int4_weights(integer);
+    } catch (const Error&) {
+      // depthwise convolutions alone stay at 8 bits
+    }
+  }
+  move_scales(integer, scales, draw.seed);
+  return integer;
+}
+
+// Puts every second value onto the middle between two codes of the input.
+void add_ties(Tensor<float>& x, float scale) {
+  bool odd = false;
+  for (float& v : x.edit()) {
+    if ((odd = !odd)) v = (std::floor(v / scale) + 0.5f) * scale;
+  }
+}
+
+// The same model with every value that an operator makes as an output, in the order in which they are made.
+IntegerModel with_all_outputs(IntegerModel model) {
+  model.outputs.clear();
+  for (const IntegerNode& node : model.nodes) {
+    if (!std::holds_alternative<integer_op::Quantize>(node.op)) model.outputs.push_back(node.output);
+  }
+  return model;
+}
+
+std::vector<std::string> output_names(const IntegerModel& model) {
+  std::vector<std::string> names;
+  for (const int v : model.outputs) names.push_back(model.values[static_cast<std::size_t>(v)].name);
+  return names;
+}
+
+std::vector<std::string> value_names(const IntegerModel& model) {
+  std::vector<std::string> names;
+  for (const IntegerValue& v : model.values) names.push_back(v.name);
+  return names;
+}
+
+// The file as it would be deployed, and one whose outputs are all values.
+void export_integers(const std::string& to, const IntegerModel& model, const Draw& draw) {
+  const IntegerModel all = with_all_outputs(model);
+  if (model.target == targets::onnxruntime) {
+    const OnnxIntegerOptions options{.layout = OnnxLayout::nhwc, .output_codes = true};
+    save_onnx(to + ".onnx", model, options);
+    save_onnx(to + ".all.onnx", all, options);
+    return;
+  }
+  TfliteIntegerOptions options{.float_input = draw.float_input, .batch = draw.batch};
+  for (const IntegerNode& node : model.nodes) {
+    options.int4_weights =
+        options.int4_weights || (draw.int4(model.target) && tflite::detail::writes_int4(node, {.int4_weights = true}));
+  }
+  save_tflite(to + ".tflite", model, options);
+  save_tflite(to + ".all.tflite", all, options);
+}
+
+// Codes of all values as the engine makes them.
+void add_codes(SafetensorsFile& file, const IntegerModel& model, const Tensor<float>& x) {
+  const Engine engine(model);
+  (void)engine.run(x, [&](int v, std::span<const std::int8_t> codes) {
+    const IntegerValue& value = model.values[static_cast<std::size_t>(v)];
+    file.add(std::string(model.target.name) + "/" + value.name,
+             Tensor<std::int8_t>(value.shape.batched(x.shape()[0]), codes));
+  });
+}
+
+// The float model in every format, with what each may be off by.
+void export_floats(const std::string& directory, const Model& model, std::uint64_t seed) {
+  const Model folded = fold_batch_norm(model);
+  for (const graph::Node& node : folded.graph().nodes()) {
+    // No bound is derived for these here.
+    if (graph::is<graph::op::BatchNorm>(node.op) || graph::is<graph::op::LeakyRelu>(node.op) ||
+        graph::is<graph::op::Sigmoid>(node.op) || graph::is<graph::op::Tanh>(node.op) ||
+        graph::is<graph::op::HardSwish>(node.op)) {
+      return;
+    }
+  }
+  const Tensor<float> x = random_images(input_shape(model), images, seed + 2000);
+  SafetensorsFile file;
+  file.add("input", x);
+  file.add("output", infer(folded, x));
+  const Tensor<std::int32_t> labels = Tensor<std::int32_t>::zeros(Shape{images});
+  const ActivationRanges ranges = observe_ranges(model, Dataset(x, labels, 1, "shown"));
+  const auto add = [&](const std::string& name, Format format, const std::string& tflite_file) {
+    tflite::ModelInfo info;
+    if (!tflite_file.empty()) info = tflite::decode(read_file(tflite_file), tflite_file);
+    const auto scale = [&](const std::string& value) {
+      for (const tflite::TensorInfo& t : info.tensors) {
+        if (t.name == value && t.quantization.scale.size() == 1) return t.quantization.scale[0];
+      }
+      return 0.0f;
+    };
+    file.add("bound/" + name, ErrorBound(folded, x, format, scale).run());
+  };
+  const auto tflite_file = [&](const std::string& name, Format format, TfliteOptions options) {
+    const std::string path = directory + "/" + name + ".tflite";
+    save_tflite(path, model, options);
+    add(name + ".tflite", format, path);
+  };
+  tflite_file("float32", Format::float32, {});
+  tflite_file("float16", Format::float16, {.format = TfliteFormat::float16});
+  tflite_file("dynamic", Format::dynamic, {.format = TfliteFormat::dynamic_range});
+  tflite_file("int16x8", Format::int16x8, {.format = TfliteFormat::int16x8, .ranges = ranges});
+  save_onnx(directory + "/float32.onnx", model, {.layout = OnnxLayout::nhwc});
+  add("float32.onnx", Format::float32, "");
+  file.save(directory + "/floats.safetensors");
+}
+
+// Tables for microcontrollers and the codes that plain loops must make of them. Not every function has a rule there.
+void export_c(const std::string& directory, IntegerModel model, const Tensor<float>& x, SafetensorsFile& file) {
+  model.target = targets::tflite_micro;
+  try {
+    (void)Engine(model);
+    save_c_weights(directory + "/drawn.c", model);
+  } catch (const Error&) {
+    return;
+  }
+  add_codes(file, model, x);
+}
+
+void make(const std::string& directory, std::uint64_t seed, int operators) {
+  make_directory(directory);
+  const Draw draw(seed);
+  const Model model = random_model(seed, {.large = seed % 2 == 0, .operators = operators});
+  const Dataset data = random_dataset(input_shape(model), 20, classes_of(model), seed);
+  Tensor<float> x = random_images(input_shape(model), images, seed + 1000);
+
+  SafetensorsFile file;
+  Scales scales = draw.scales;
+  std::string refused;
+  const Target judged[] = {targets::tflite_reference, targets::litert_default, targets::onnxruntime};
+  for (std::size_t i = 0; i < std::size(judged); ++i) {
+    const std::string to = directory + "/" + std::string(judged[i].name);
+    const auto write = [&](Scales kind) {
+      const IntegerModel integer = integers(model, draw, judged[i], data, kind);
+      (void)Engine(integer);
+      export_integers(to, integer, draw);
+      if (i == 0 && kind != Scales::calibrated) add_ties(x, integer.values[0].params.scale[0]);
+      add_codes(file, integer, x);
+      if (i == 0) {
+        file.set_metadata("order", joined(value_names(integer)));
+        file.set_metadata("outputs", joined(output_names(integer)));
+        file.set_metadata("values", joined(output_names(with_all_outputs(integer))));
+        save_integers(directory + "/integers.safetensors", integer);
+        if (seed % 4 == 0) export_c(directory, integer, x, file);
+      }
+    };
+    // A target may refuse scales that are too far apart; then this model has those of calibration.
+    for (bool done = false; !done;) {
+      try {
+        write(scales);
+        done = true;
+      } catch (const Error& e) {
+        refused += fmt::format("{}, {}: {}\n", judged[i].name, name(scales), e.what());
+        done = scales == Scales::calibrated;
+        scales = Scales::calibrated;
+      }
+    }
+  }
+  if (seed % 2 == 1) export_floats(directory, model, seed);
+  save_npy(directory + "/input.npy", x);
+  file.set_metadata("seed", std::to_string(seed));
+  file.set_metadata("scales", std::string(name(scales)));
+  file.set_metadata("refused", refused);
+  file.save(directory + "/codes.safetensors");
+  write_file_atomically(directory + "/graph.txt", table(model.graph()) + draw.recipe.describe() + "\n" +
+                                                      std::string(name(scales)) + "\n" + refused);
+}
+
+int run(int argc, char** argv) {
+  std::string directory;
+  std::uint64_t seed = 1, count = 1;
+  int operators = -1;
+  for (int i = 1; i < argc; ++i) {
+    const auto number = [&] {
+      require(i + 1 < argc, Errc::range, "{} needs a number", argv[i]);
+      return std::strtoull(argv[++i], nullptr, 10);
+    };
+    if (std::strcmp(argv[i], "--seed") == 0) {
+      seed = number();
+    } else if (std::strcmp(argv[i], "--models") == 0) {
+      count = number();
+    } else if (std::strcmp(argv[i], "--ops") == 0) {
+      operators = static_cast<int>(number());
+    } else {
+      directory = argv[i];
+    }
+  }
+  require(!directory.empty(), Errc::range, "usage: random_models DIR [--seed S] [--models N] [--ops n]");
+  make_directory(directory);
+  for (std::uint64_t s = seed; s < seed + count; ++s) make(directory + "/" + std::to_string(s), s, operators);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "random_models: %s\n", e.what());
+    return 2;
+  }
+}
