@@ -335,6 +335,12 @@ TEST_CASE("refusals say what would be understood", "[io][onnx]") {
   CHECK_THAT(h.refusal(h.node("Relu", {"x"})), ContainsSubstring("input 'x': data type 10"));
   Source q({4});
   CHECK_THAT(q.refusal(q.node("DequantizeLinear", {"x", q.ramp("s", {1})})), ContainsSubstring("DequantizeLinear"));
+  Source r({4});
+  CHECK_THAT(r.refusal(r.node("HardSigmoid", {})), ContainsSubstring("input 0 is missing"));
+  Source e({4});
+  const auto twice = e.node("Relu", {"x"});
+  e.model.nodes.push_back(e.model.nodes[0]);
+  CHECK_THAT(e.refusal(twice), ContainsSubstring("exists already"));
   Source o({4});
   CHECK_THAT(o.refusal("nowhere"), ContainsSubstring("output 'nowhere'"));
 }

@@ -103,13 +103,21 @@ def integer_model(directory, report):
             runtime, left = loaded(path)
             if left:
                 report.problems.append(f"{row}: left in float: {', '.join(left)}")
-            report.codes(row, names, runtime(x), wanted)
+            report.codes(row, names, run_layout(runtime, x, meta["onnx_layout"]), wanted)
         report.guarded(row, run)
 
     c_tables(directory, meta, codes, report)
     floats(directory, report)
     report.guarded("safetensors", checks.check_integers, os.path.join(directory, "integers.safetensors"))
     return all(any(n.startswith(t + "/") for n in codes) for t in ("tflite_reference", "litert_default", "onnxruntime"))
+
+
+def run_layout(runtime, x, layout):
+    """Outputs [N,H,W,C] of a file whose images are [N,C,H,W] or [N,H,W,C]."""
+    if layout == "nhwc":
+        return runtime(x)
+    made = runtime(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
+    return [y.transpose(0, 2, 3, 1) if y.ndim == 4 else y for y in made]
 
 
 def c_tables(directory, meta, codes, report):

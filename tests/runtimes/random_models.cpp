@@ -50,6 +50,7 @@ struct Draw {
   Scales scales;
   Recipe recipe;
   bool float_input;
+  OnnxLayout layout;
   std::int64_t batch;
 
   // LiteRT's reference kernels alone compute layers of 4 bits as the engine does.
@@ -65,6 +66,7 @@ struct Draw {
     if (chance(rng, 0.2)) recipe.weights.bits = 4;
     float_input = chance(rng, 0.5);
     batch = chance(rng, 0.3) ? 1 : images;
+    layout = chance(rng, 0.5) ? OnnxLayout::nchw : OnnxLayout::nhwc;
   }
 };
 
@@ -118,7 +120,7 @@ std::vector<std::string> value_names(const IntegerModel& model) {
 void export_integers(const std::string& to, const IntegerModel& model, const Draw& draw) {
   const IntegerModel all = with_all_outputs(model);
   if (model.target == targets::onnxruntime) {
-    const OnnxIntegerOptions options{.layout = OnnxLayout::nhwc, .output_codes = true};
+    const OnnxIntegerOptions options{.layout = draw.layout, .output_codes = true};
     save_onnx(to + ".onnx", model, options);
     save_onnx(to + ".all.onnx", all, options);
     return;
@@ -237,6 +239,7 @@ void make(const std::string& directory, std::uint64_t seed, int operators) {
   }
   if (seed % 2 == 1) export_floats(directory, model, seed);
   save_npy(directory + "/input.npy", x);
+  file.set_metadata("onnx_layout", draw.layout == OnnxLayout::nchw ? "nchw" : "nhwc");
   file.set_metadata("seed", std::to_string(seed));
   file.set_metadata("scales", std::string(name(scales)));
   file.set_metadata("refused", refused);

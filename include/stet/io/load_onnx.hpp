@@ -163,6 +163,10 @@ class GraphReader {
     if (readable) {
       readable = attempt(what, [&] {
         require(!node.outputs.empty() && !node.outputs[0].empty(), Errc::unsupported, "it has no output");
+        for (const std::string& out : node.outputs) {
+          require(!importer_.values.contains(out) && !importer_.constants.contains(out), Errc::unsupported,
+                  "its output '{}' exists already", out);
+        }
         importer_.node = &node;
         Attributes attributes(node);
         reader(importer_, attributes);

@@ -100,6 +100,7 @@ inline void import_clip(Importer& g, Attributes& a) {
 
 /// HardSigmoid is understood where it is a part of HardSwish: x * HardSigmoid(x), slope 1/6.
 inline void import_hard_sigmoid(Importer& g, Attributes& a) {
+  Arrangement y = g.value(0);
   const float alpha = a.real("alpha", 0.2f), beta = a.real("beta", 0.5f);
   bool part = std::abs(alpha - 1.0f / 6.0f) < 1e-6f && beta == 0.5f && !g.is_output(g.node->outputs[0]);
   for (const NodeInfo* reader : g.readers(g.node->outputs[0])) {
@@ -107,7 +108,6 @@ inline void import_hard_sigmoid(Importer& g, Attributes& a) {
            (reader->inputs[0] == g.node->inputs[0] || reader->inputs[1] == g.node->inputs[0]);
   }
   require(part, Errc::unsupported, "only x * HardSigmoid(x) with alpha 1/6 and beta 0.5, a hard swish, is understood");
-  Arrangement y = g.value(0);
   y.name = "hard_sigmoid of " + g.node->inputs[0];
   y.node = -1;  // read by the Mul behind it and nobody else
   g.give(std::move(y));
