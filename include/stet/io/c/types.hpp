@@ -13,7 +13,7 @@ inline constexpr std::string_view types = R"(#include <stdint.h>
 #define STET_C_TYPES
 
 #ifdef STET_WITH_CMSIS_NN
-#include "arm_nn_types.h"
+#include <arm_nn_types.h>
 #else
 typedef struct { int32_t n, h, w, c; } cmsis_nn_dims;
 typedef struct { int32_t w, h; } cmsis_nn_tile;
