@@ -46,7 +46,31 @@ if(NOT different EQUAL 0 OR NOT compared GREATER 0)
   message(FATAL_ERROR "training forward and engine must agree on every code")
 endif()
 
-foreach(file IN ITEMS fp32.safetensors qat.safetensors int8.safetensors int8_outputs.npy)
+# Every int8 file in every runtime: all codes compared, none different.
+set(judged 0)
+string(JSON count LENGTH ${json} runtimes)
+math(EXPR last "${count} - 1")
+foreach(i RANGE ${last})
+  string(JSON name GET ${json} runtimes ${i} name)
+  string(JSON runtime GET ${json} runtimes ${i} runtime)
+  string(JSON different GET ${json} runtimes ${i} different_codes)
+  string(JSON compared GET ${json} runtimes ${i} compared_codes)
+  if(NOT different EQUAL 0)
+    message(FATAL_ERROR "${name} in ${runtime}: ${different} of ${compared} codes differ from the engine's")
+  endif()
+  if(name MATCHES "_int8$" AND compared GREATER 0)
+    math(EXPR judged "${judged} + 1")
+  endif()
+endforeach()
+message(STATUS "runtimes: ${count} rows, ${judged} with codes to compare")
+if(judged LESS 6)
+  message(FATAL_ERROR "two int8 models in three runtimes make six comparisons")
+endif()
+
+foreach(file IN ITEMS fp32.safetensors qat.safetensors int8.safetensors int8_outputs.npy
+    int8_outputs.tflite_reference.npy int8_outputs.litert_default.npy int8_outputs.onnxruntime.npy
+    fp32.tflite fp16.tflite dynamic.tflite int16x8.tflite ptq_int8.tflite qat_int8.tflite fp32.onnx qat_int8.onnx
+    qat_int8_model.c qat_int8_weights.c)
   if(NOT EXISTS ${OUT}/${file})
     message(FATAL_ERROR "${file} was not written")
   endif()

@@ -4,7 +4,7 @@
 #include <stet/autograd/tape.hpp>
 #include <stet/core/im2col.hpp>
 #include <stet/ops/bands.hpp>
-#include <stet/ops/channel_sums.hpp>
+#include <stet/ops/record_layer.hpp>
 
 #include <cstdint>
 #include <vector>
@@ -256,16 +256,12 @@ Var<Tensor<T>> record_conv2d(const Var<Tensor<T>>& x, const Var<Tensor<T>>& w, c
                              const ConvOptions& options) {
   const Window window = conv2d_window(x.shape(), w.shape(), b == nullptr ? nullptr : &b->shape(), options);
   Tensor<T> y = conv2d_forward(x.value(), w.value(), b == nullptr ? nullptr : &b->value(), window, options.groups);
-  auto pull = [x = x.value(), w = w.value(), window, groups = options.groups](const Tensor<T>& dy, auto dx, auto dw) {
+  auto pull = [x = x.value(), w = w.value(), window, groups = options.groups](const Tensor<T>& dy, const auto& dx,
+                                                                              const auto& dw) {
     if (dx.wanted()) dx.add(conv2d_backward_input(dy, w, window, groups, x.shape()));
     if (dw.wanted()) dw.add(conv2d_backward_weight(x, dy, window, groups));
   };
-  if (b == nullptr) return record(std::move(y), std::tie(x, w), std::move(pull));
-  return record(std::move(y), std::tie(x, w, *b),
-                [pull = std::move(pull)](const Tensor<T>& dy, auto dx, auto dw, auto db) {
-                  pull(dy, dx, dw);
-                  if (db.wanted()) db.add(channel_sums(dy));
-                });
+  return record_layer(std::move(y), x, w, b, std::move(pull));
 }
 
 }  // namespace detail

@@ -4,8 +4,8 @@
 #include <stet/autograd/tape.hpp>
 #include <stet/ops/bands.hpp>
 #include <stet/ops/channel_lanes.hpp>
-#include <stet/ops/channel_sums.hpp>
 #include <stet/ops/convolution.hpp>
+#include <stet/ops/record_layer.hpp>
 
 #include <cstdint>
 #include <cstring>
@@ -270,16 +270,11 @@ Var<Tensor<T>> record_depthwise(const Var<Tensor<T>>& x, const Var<Tensor<T>>& w
                                 const DepthwiseConvOptions& options) {
   const Window window = depthwise_conv2d_window(x.shape(), w.shape(), b == nullptr ? nullptr : &b->shape(), options);
   Tensor<T> y = depthwise_conv2d_forward(x.value(), w.value(), b == nullptr ? nullptr : &b->value(), window);
-  auto pull = [x = x.value(), w = w.value(), window](const Tensor<T>& dy, auto dx, auto dw) {
+  auto pull = [x = x.value(), w = w.value(), window](const Tensor<T>& dy, const auto& dx, const auto& dw) {
     if (dx.wanted()) dx.add(depthwise_conv2d_backward_input(dy, w, window, x.shape()));
     if (dw.wanted()) dw.add(depthwise_conv2d_backward_weight(x, dy, window));
   };
-  if (b == nullptr) return record(std::move(y), std::tie(x, w), std::move(pull));
-  return record(std::move(y), std::tie(x, w, *b),
-                [pull = std::move(pull)](const Tensor<T>& dy, auto dx, auto dw, auto db) {
-                  pull(dy, dx, dw);
-                  if (db.wanted()) db.add(channel_sums(dy));
-                });
+  return record_layer(std::move(y), x, w, b, std::move(pull));
 }
 
 }  // namespace detail

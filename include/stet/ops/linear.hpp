@@ -4,7 +4,7 @@
 #include <stet/autograd/tape.hpp>
 #include <stet/core/gemm.hpp>
 #include <stet/core/parallel.hpp>
-#include <stet/ops/channel_sums.hpp>
+#include <stet/ops/record_layer.hpp>
 
 #include <cstdint>
 #include <type_traits>
@@ -103,16 +103,11 @@ template <class T>
 Var<Tensor<T>> record_linear(const Var<Tensor<T>>& x, const Var<Tensor<T>>& w, const Var<Tensor<T>>* b) {
   check_linear(x.shape(), w.shape(), b == nullptr ? nullptr : &b->shape());
   Tensor<T> y = linear_forward(x.value(), w.value(), b == nullptr ? nullptr : &b->value());
-  auto pull = [x = x.value(), w = w.value()](const Tensor<T>& dy, auto dx, auto dw) {
+  auto pull = [x = x.value(), w = w.value()](const Tensor<T>& dy, const auto& dx, const auto& dw) {
     if (dx.wanted()) dx.add(linear_backward_input(dy, w));
     if (dw.wanted()) dw.add(linear_backward_weight(x, dy));
   };
-  if (b == nullptr) return record(std::move(y), std::tie(x, w), std::move(pull));
-  return record(std::move(y), std::tie(x, w, *b),
-                [pull = std::move(pull)](const Tensor<T>& dy, auto dx, auto dw, auto db) {
-                  pull(dy, dx, dw);
-                  if (db.wanted()) db.add(channel_sums(dy));
-                });
+  return record_layer(std::move(y), x, w, b, std::move(pull));
 }
 
 }  // namespace detail
