@@ -29,7 +29,8 @@ int run(const Options& o) {
   fmt::print("{}", table(model.graph()));
   std::fflush(stdout);  // the progress goes to stderr
 
-  const DatasetSplit raw = load_mnist(o.data_directory, o.data_directory);
+  DatasetSplit raw = load_mnist(o.data_directory, o.data_directory);
+  if (o.images > 0) raw.train = raw.train.first(o.images);
   const DatasetSplit data{normalize(raw.train, input, o.mean, o.std), normalize(raw.test, input, o.mean, o.std)};
   Recipe recipe = o.per_tensor ? recipes::int8_per_tensor() : recipes::int8();
   recipe.target = targets::by_name(o.target);

@@ -31,6 +31,9 @@ Options read_options(int argc, char** argv) {
   app.add_option("--calibration", o.calibration, "training images that are shown for calibration")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--images", o.images, "training images that are used; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--seed", o.seed, "of the order of images")->capture_default_str();
   app.add_option("--threads", o.threads, "0: all; results do not depend on it")
       ->check(CLI::NonNegativeNumber)

@@ -15,6 +15,7 @@ struct Options {
   double lr = 1e-4;
   std::int64_t batch = 128;
   std::int64_t calibration = 1024;
+  std::int64_t images = 0;  ///< training images used; 0: all
   std::uint64_t seed = 1;
   int threads = 0;
   std::string target = "litert_default";
