@@ -23,6 +23,8 @@ if [ "$mode" = installed ]; then
 else
   "$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer" -DSTET_SOURCE_DIR="$source"
 fi
-"$cmake" --build "$work/consumer" -j 2
-"$work/consumer/consumer"
-"$work/consumer/consumer_compiled"
+# Each way of getting stet builds one way of using it: sources header-only, an installation with its compiled part.
+program=consumer
+[ "$mode" != installed ] || program=consumer_compiled
+"$cmake" --build "$work/consumer" -j 2 --target $program
+"$work/consumer/$program"
