@@ -14,6 +14,7 @@ if [ "$mode" = installed ]; then
     exit 1
   fi
   # The compiled part is installed on request, beside the headers.
+  rm -rf "$work/prefix"
   "$cmake" "$@" -S "$source" -B "$work/stet" -DSTET_INSTALL_COMPILED=ON
   "$cmake" --build "$work/stet" -j 2
   "$cmake" --install "$work/stet" --prefix "$work/prefix"
