@@ -1,13 +1,13 @@
 // save_tflite for integer models: the file has the model's codes and scales, and nothing is written that a runtime
 // would compute in another way.
 #include "io/temporary_directory.hpp"
+#include "io/tflite_contents.hpp"
 #include "support/catch.hpp"
 
 #include <stet/core/random.hpp>
 #include <stet/graph/int4_weights.hpp>
 #include <stet/io/save_tflite.hpp>
 
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -20,25 +20,6 @@ using tflite::TensorInfo;
 using tflite::TensorType;
 
 namespace {
-
-std::string operators(const ModelInfo& m) {
-  std::string text;
-  for (const auto& o : m.operators) text += fmt::format("{}v{} ", static_cast<int>(o.code), o.version);
-  return text;
-}
-const TensorInfo& tensor(const ModelInfo& m, const std::string& name) {
-  const TensorInfo* found = nullptr;
-  for (const TensorInfo& t : m.tensors) {
-    if (t.name == name) found = &t;
-  }
-  INFO(name);
-  REQUIRE(found != nullptr);
-  return *found;
-}
-template <class T>
-bool same(const TensorInfo& t, const Tensor<T>& x) {
-  return t.data.size() == x.span().size_bytes() && std::memcmp(t.data.data(), x.data(), t.data.size()) == 0;
-}
 
 Tensor<std::int8_t> codes(const Shape& shape, int most, std::uint64_t seed, int factor = 1) {
   Rng rng(seed);

@@ -1,5 +1,6 @@
 // save_tflite for float models: what stands in the file, and what is refused before there is one.
 #include "io/temporary_directory.hpp"
+#include "io/tflite_contents.hpp"
 #include "support/catch.hpp"
 
 #include <stet/graph/builder.hpp>
@@ -16,34 +17,16 @@ using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
 using tflite::Builtin;
 using tflite::ModelInfo;
-using tflite::OperatorInfo;
 using tflite::TensorInfo;
 using tflite::TensorType;
 
 namespace {
 
-std::string operators(const ModelInfo& m) {
-  std::string text;
-  for (const OperatorInfo& o : m.operators) text += fmt::format("{}v{} ", static_cast<int>(o.code), o.version);
-  return text;
-}
-const TensorInfo& tensor(const ModelInfo& m, const std::string& name) {
-  const TensorInfo* found = nullptr;
-  for (const TensorInfo& t : m.tensors) {
-    if (t.name == name) found = &t;
-  }
-  INFO(name);
-  REQUIRE(found != nullptr);
-  return *found;
-}
 template <class T>
 std::vector<T> values(const TensorInfo& t) {
   std::vector<T> v(t.data.size() / sizeof(T));
   std::memcpy(v.data(), t.data.data(), t.data.size());
   return v;
-}
-bool same(const TensorInfo& t, const Tensor<float>& x) {
-  return t.data.size() == x.span().size_bytes() && std::memcmp(t.data.data(), x.data(), t.data.size()) == 0;
 }
 
 Model classifier() {
