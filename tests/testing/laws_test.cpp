@@ -1,4 +1,5 @@
 // All shipped schemes, observers and estimators obey their laws; broken ones are caught, with the input that shows it.
+#include <stet/quant/mse_observer.hpp>
 #include <stet/testing/laws.hpp>
 
 #include "support/catch.hpp"
@@ -43,6 +44,18 @@ TEST_CASE("shipped observers obey the laws") {
     check_ok(check_observer_laws(MovingAverageObserver(g, 0.5f)));
     check_ok(check_observer_laws(LastBatchObserver(g)));
     check_ok(check_observer_laws(AnyObserver(MinMaxObserver(g)), {.order_free = true}));
+  }
+}
+
+TEST_CASE("shipped observers of values obey the laws") {
+  const LawOptions few{.rounds = 5};
+  for (const Granularity& g : {Granularity::per_tensor(), Granularity::per_channel(0), Granularity::per_channel(3),
+                               Granularity::per_group(4)}) {
+    for (const bool symmetric : {false, true}) {
+      const MseObserver mse(g, Grid::signed_bits(4), symmetric);
+      check_ok(check_observer_laws(mse, {.order_free = true, .within = false}, few));
+      check_ok(check_observer_laws(AnyObserver(mse), {.order_free = true, .within = false}, few));
+    }
   }
 }
 

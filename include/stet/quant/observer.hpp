@@ -2,6 +2,7 @@
 // Observer: whatever watches values and answers with ranges; and AnyObserver, which holds one of any type.
 
 #include <stet/core/parallel.hpp>
+#include <stet/quant/grid.hpp>
 #include <stet/quant/last_batch_observer.hpp>
 #include <stet/quant/min_max_observer.hpp>
 #include <stet/quant/moving_average_observer.hpp>
@@ -22,14 +23,19 @@ namespace detail {
 // Stands for the function that a checkpoint passes to fields().
 struct FieldVisitor {
   void operator()(std::string_view, std::vector<float>&) const {}
+  void operator()(std::string_view, std::vector<double>&) const {}
+  void operator()(std::string_view, std::vector<std::int64_t>&) const {}
   void operator()(std::string_view, std::int64_t&) const {}
 };
 
 template <class O>
-concept ObservesValues = requires(O& o, std::span<const float> x, const Shape& shape, std::span<const Range> ranges) {
-  o.observe(x, shape);
-  o.observe(ranges);
-};
+concept ObservesValues = requires(O& o, std::span<const float> x, const Shape& shape) { o.observe(x, shape); };
+template <class O>
+concept NeedsValues = requires { requires bool(O::needs_values); };
+template <class O>
+concept ObservesRanges = NeedsValues<O> || requires(O& o, std::span<const Range> ranges) { o.observe(ranges); };
+template <class O>
+concept KnowsGrid = requires(O& o, const Grid& grid) { o.set_grid(grid, true); };
 template <class O>
 concept HasRanges = requires(const O& o) {
   { o.ranges() } -> std::same_as<std::vector<Range>>;
@@ -48,25 +54,30 @@ concept HasFields = requires(O& o) { o.fields(FieldVisitor{}); };
 
 /// Value type that sees batches and answers with one range per scale.
 /// Laws (testing/laws.hpp): an empty observer reports Errc::state; ranges() contains what the observer promises; values
-/// that are not finite are counted and change nothing; fields() carries the whole state.
+/// that are not finite are counted and change nothing; fields() carries the whole state. ranges() are such that
+/// choose_qparams makes of them the parameters that the observer means.
+/// Optional:  `static constexpr bool needs_values = true` where the range of a batch is not enough: it then need not have
+///            observe(std::span<const Range>); `void set_grid(const Grid&, bool symmetric)` where its choice depends on
+///            the grid.
 template <class O>
-concept Observer = std::copyable<O> && detail::ObservesValues<O> && detail::HasRanges<O> && detail::Resets<O> &&
-                   detail::Merges<O> && detail::HasFields<O>;
+concept Observer = std::copyable<O> && detail::ObservesValues<O> && detail::ObservesRanges<O> && detail::HasRanges<O> &&
+                   detail::Resets<O> && detail::Merges<O> && detail::HasFields<O>;
 
 /// Explains at compile time what a type lacks to be an Observer.
 template <class O>
 consteval bool check_observer() {
   static_assert(std::copyable<O>, "stet: an Observer is a value: it must be copyable");
-  static_assert(
-      detail::ObservesValues<O>,
-      "stet: an Observer needs observe(std::span<const float>, const Shape&) and observe(std::span<const Range>)");
+  static_assert(detail::ObservesValues<O>, "stet: an Observer needs observe(std::span<const float>, const Shape&)");
+  static_assert(detail::ObservesRanges<O>,
+                "stet: an Observer needs observe(std::span<const Range>), or static constexpr bool needs_values = true");
   static_assert(detail::HasRanges<O>,
                 "stet: an Observer needs const members ranges() -> std::vector<Range>, empty() -> bool, non_finite() "
                 "and granularity()");
   static_assert(detail::Resets<O>, "stet: an Observer needs reset()");
   static_assert(detail::Merges<O>, "stet: an Observer needs merge(const Self&)");
   static_assert(detail::HasFields<O>,
-                "stet: an Observer needs fields(f), calling f(std::string_view, std::vector<float>& or std::int64_t&)");
+                "stet: an Observer needs fields(f), calling f(std::string_view, field&) with fields of type std::int64_t or "
+                "std::vector of float, double or std::int64_t");
   return Observer<O>;
 }
 
@@ -89,8 +100,13 @@ class AnyObserver {
   void observe(std::span<const float> x, const Shape& shape) { held_->observe(x, shape); }
   void observe(const Tensor<float>& x) { held_->observe(x.span(), x.shape()); }
   void observe(std::span<const float> x) { held_->observe(x, Shape{static_cast<std::int64_t>(x.size())}); }
+  /// Errors:    Errc::state if the observer needs values
   void observe(std::span<const Range> ranges) { held_->observe(ranges); }
   void observe(const Range& range) { held_->observe(std::span<const Range>(&range, 1)); }
+  /// Whether ranges are not enough, so that it must be given the values.
+  [[nodiscard]] bool needs_values() const { return held_->needs_values(); }
+  /// Tells an observer whose choice depends on it which codes there are; nothing happens to others.
+  void set_grid(const Grid& grid, bool symmetric) { held_->set_grid(grid, symmetric); }
   [[nodiscard]] bool empty() const { return held_->empty(); }
   [[nodiscard]] std::vector<Range> ranges() const { return held_->ranges(); }
   [[nodiscard]] Granularity granularity() const { return held_->granularity(); }
@@ -100,9 +116,11 @@ class AnyObserver {
   void merge(const AnyObserver& other) { held_->merge(*other.held_); }
   template <class F>
   void fields(F&& f) {
-    held_->fields([&](std::string_view name, Field field) {
-      if (field.values != nullptr) f(name, *field.values);
+    held_->fields([&](std::string_view name, const Field& field) {
       if (field.number != nullptr) f(name, *field.number);
+      if (field.floats != nullptr) f(name, *field.floats);
+      if (field.doubles != nullptr) f(name, *field.doubles);
+      if (field.integers != nullptr) f(name, *field.integers);
     });
   }
   /// The observer inside, or nullptr if it is of another type.
@@ -113,29 +131,53 @@ class AnyObserver {
   }
 
  private:
-  struct Field {  // one of the two
-    std::vector<float>* values;
-    std::int64_t* number;
+  struct Field {  // one of them
+    explicit Field(std::int64_t& field) : number(&field) {}
+    explicit Field(std::vector<float>& field) : floats(&field) {}
+    explicit Field(std::vector<double>& field) : doubles(&field) {}
+    explicit Field(std::vector<std::int64_t>& field) : integers(&field) {}
+    std::int64_t* number = nullptr;
+    std::vector<float>* floats = nullptr;
+    std::vector<double>* doubles = nullptr;
+    std::vector<std::int64_t>* integers = nullptr;
   };
   struct Interface {
     virtual ~Interface() = default;
     virtual std::unique_ptr<Interface> clone() const = 0;
     virtual void observe(std::span<const float> x, const Shape& shape) = 0;
     virtual void observe(std::span<const Range> ranges) = 0;
+    virtual bool needs_values() const = 0;
+    virtual void set_grid(const Grid& grid, bool symmetric) = 0;
     virtual bool empty() const = 0;
     virtual std::vector<Range> ranges() const = 0;
     virtual Granularity granularity() const = 0;
     virtual std::int64_t non_finite() const = 0;
     virtual void reset() = 0;
     virtual void merge(const Interface& other) = 0;
-    virtual void fields(FunctionRef<void(std::string_view, Field)> f) = 0;
+    virtual void fields(FunctionRef<void(std::string_view, const Field&)> f) = 0;
   };
   template <class O>
   struct Held final : Interface {
     explicit Held(O o) : observer(std::move(o)) {}
     std::unique_ptr<Interface> clone() const override { return std::make_unique<Held>(observer); }
     void observe(std::span<const float> x, const Shape& shape) override { observer.observe(x, shape); }
-    void observe(std::span<const Range> ranges) override { observer.observe(ranges); }
+    void observe(std::span<const Range> ranges) override {
+      if constexpr (requires { observer.observe(ranges); }) {
+        observer.observe(ranges);
+      } else {
+        fail(Errc::state,
+             "AnyObserver: the observer needs the values of a batch, got {} ranges; give it observe(x, shape)",
+             ranges.size());
+      }
+    }
+    bool needs_values() const override { return detail::NeedsValues<O>; }
+    void set_grid(const Grid& grid, bool symmetric) override {
+      if constexpr (detail::KnowsGrid<O>) {
+        observer.set_grid(grid, symmetric);
+      } else {
+        static_cast<void>(grid), static_cast<void>(symmetric);
+      }
+    }
     bool empty() const override { return observer.empty(); }
     std::vector<Range> ranges() const override { return observer.ranges(); }
     Granularity granularity() const override { return observer.granularity(); }
@@ -146,14 +188,8 @@ class AnyObserver {
       require(same != nullptr, Errc::state, "AnyObserver: merge needs two observers of the same type");
       observer.merge(same->observer);
     }
-    void fields(FunctionRef<void(std::string_view, Field)> f) override {
-      observer.fields([&]<class T>(std::string_view name, T& value) {
-        if constexpr (std::same_as<T, std::int64_t>) {
-          f(name, Field{nullptr, &value});
-        } else {
-          f(name, Field{&value, nullptr});
-        }
-      });
+    void fields(FunctionRef<void(std::string_view, const Field&)> f) override {
+      observer.fields([&](std::string_view name, auto& value) { f(name, Field(value)); });
     }
     O observer;
   };
