@@ -1,4 +1,5 @@
 // Softmax, losses and dropout.
+#include <stet/ops/distillation.hpp>
 #include <stet/ops/dropout.hpp>
 #include <stet/ops/loss.hpp>
 #include <stet/ops/softmax.hpp>
@@ -11,6 +12,7 @@
 
 using namespace stet;
 using stet::testing::check_gradient;
+using Catch::Matchers::ContainsSubstring;
 using stet_test::equal;
 using stet_test::uniform;
 
@@ -81,4 +83,27 @@ TEST_CASE("dropout keeps the mean, draws once per element and repeats with the s
   for (int i = 0; i < 20000; ++i) counted.next();
   CHECK(rng.state() == counted.state());
   CHECK(equal(dropout(x, 0, rng).value(), x.value()));
+}
+
+TEST_CASE("distillation mixes the labels with the teacher, with the gradient of its formula", "[ops]") {
+  const Tensor<std::int32_t> labels({4}, {2, 0, 4, 2});
+  const Tensor<double> teacher = uniform({4, 5}, 7, -3, 3);
+  const Tensor<double> student = uniform({4, 5}, 1, -3, 3);
+  for (const DistillationOptions options : {DistillationOptions{}, DistillationOptions{4.0, 0.9}, DistillationOptions{0.5, 1.0}}) {
+    const auto report =
+        check_gradient([&](auto x) { return distillation_loss(x, teacher, labels, options); }, {student});
+    INFO(report.log);
+    CHECK(report.ok());
+  }
+  Tape tape;
+  const auto x = tape.variable(student);
+  // Without the teacher it is cross-entropy; a student equal to its teacher has nothing to learn from it.
+  CHECK(distillation_loss(x, teacher, labels, {1.0, 0.0}).value()[0] == Approx(softmax_cross_entropy(x, labels).value()[0]));
+  const auto same = distillation_loss(x, student, labels, {2.0, 1.0});
+  CHECK(same.value()[0] == Approx(0).margin(1e-12));
+  tape.backward(same);
+  for (const double d : tape.gradient(x).span()) CHECK(d == Approx(0).margin(1e-12));
+  CHECK_THROWS_WITH(distillation_loss(x, uniform({4, 6}, 1), labels), ContainsSubstring("the teacher's [4,6]"));
+  CHECK_THROWS_WITH(distillation_loss(x, teacher, labels, {0.0, 0.5}), ContainsSubstring("temperature is 0"));
+  CHECK_THROWS_WITH(distillation_loss(x, teacher, labels, {1.0, 1.5}), ContainsSubstring("weight is 1.5"));
 }

@@ -65,6 +65,8 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
   require(o.validation == nullptr || o.validation->shape() == data.shape(), Errc::shape,
           "fit: validation images are {}, training images {}", o.validation == nullptr ? Shape{} : o.validation->shape(),
           data.shape());
+  require(!o.loss || o.label_smoothing == 0, Errc::state,
+          "fit: label_smoothing {} belongs to softmax cross-entropy, which options.loss replaces", o.label_smoothing);
   require(!o.resume || !o.checkpoint.empty(), Errc::state, "fit: resume needs the name of a checkpoint file");
 }
 #endif
@@ -88,7 +90,10 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, const 
                                std::string_view where) {
   Tape tape;
   const Var<Tensor<float>> logits = stage.forward(tape, batch.x, {.rng = &rng});
-  const Var<Tensor<float>> loss = softmax_cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});
+  const Var<Tensor<float>> loss =
+      o.loss ? o.loss(logits, batch)
+             : softmax_cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});
+  require(loss.value().size() == 1, Errc::shape, "fit: the loss must be one number, got {}", loss.shape());
   const auto value = static_cast<double>(loss.value()[0]);
   require(std::isfinite(value), Errc::range,
           "fit: the loss is {} at {}; lower the learning rate, warm it up or set clip_norm", value, where);
@@ -112,13 +117,15 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     clear_gradients(parameters);
     const BatchResult result =
         learn_batch(stage, *batch, o, rng, fmt::format("step {} of epoch {}", i + 1, epoch + 1));
-    const double norm = o.clip_norm > 0 ? clip_gradients(parameters, o.clip_norm) : 0.0;
     const double factor = o.schedule.at(step, total);
+    StepReport report{epoch, step, total, result.loss, factor * o.optimizer.lr(), 0.0};
+    if (o.on_gradients) o.on_gradients(report);
+    if (o.clip_norm > 0) report.gradient_norm = clip_gradients(parameters, o.clip_norm);
     optimizer.step(parameters, factor);
     loss += result.loss * static_cast<double>(batch->size());
     correct += result.correct;
     seen += batch->size();
-    if (o.on_step) o.on_step({epoch, step, total, result.loss, factor * o.optimizer.lr(), norm});
+    if (o.on_step) o.on_step(report);
     progress.update(epoch, i + 1, loss / static_cast<double>(seen),
                     static_cast<double>(correct) / static_cast<double>(seen));
   }

@@ -1,6 +1,7 @@
 #pragma once
 // Options and results of fit.
 
+#include <stet/autograd/tape.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/train/adam.hpp>
 #include <stet/train/progress.hpp>
@@ -55,9 +56,12 @@ struct FitOptions {
   double clip_norm = 0;        ///< largest norm of all gradients together; 0: any
   EarlyStop early_stop{};
   const Dataset* validation = nullptr;  ///< evaluated after every epoch
+  /// Loss of a batch, [], in place of softmax cross-entropy; label_smoothing must be 0 then. Distillation is one.
+  std::function<Var<Tensor<float>>(const Var<Tensor<float>>& logits, const Batch& batch)> loss{};
   std::string title{};
   ProgressMode progress = ProgressMode::automatic;
-  std::function<void(const StepReport&)> on_step{};
+  std::function<void(const StepReport&)> on_gradients{};  ///< after backward: may change gradients before the update
+  std::function<void(const StepReport&)> on_step{};       ///< after the update: may change parameters
   std::function<void(const EpochReport&)> on_epoch{};
   std::string checkpoint{};  ///< file that holds the whole state of training after every epoch
   bool resume = false;       ///< continue from that file if it exists
