@@ -3,9 +3,11 @@
 
 #include <stet/graph/integer_model.hpp>
 #include <stet/io/npy.hpp>
+#include <stet/io/packed_codes.hpp>
 #include <stet/io/safetensors.hpp>
 
 #include <string>
+#include <type_traits>
 #include <variant>
 
 namespace stet {
@@ -28,12 +30,28 @@ void visit_constants(const IntegerNode& node, F&& f) {
 }  // namespace detail
 
 /// Writes weight codes (int8), weight scales (float32; weight zero points are 0), bias codes (int32) and, per value,
-/// scale and zero point as "<value>.scale" and "<value>.zero_point". The metadata names the target.
+/// scale and zero point as "<value>.scale" and "<value>.zero_point". The metadata names the target. Weight codes that
+/// fit 4, 2 or 1 bits are packed (see PackedCodes): "<node>.weight" holds the bytes, "<node>.weight_shape",
+/// "<node>.weight_bits" and "<node>.weight_shift" say how; scale and bias belong to the codes after unpacking.
 /// Errors:    Errc::io if the file cannot be written; the old file stays
 inline void save_integers(const std::string& path, const IntegerModel& model) {
   SafetensorsFile file;
   for (const IntegerNode& node : model.nodes) {
-    detail::visit_constants(node, [&](const std::string& name, const auto& tensor) { file.add(name, tensor); });
+    detail::visit_constants(node, [&]<class T>(const std::string& name, const Tensor<T>& tensor) {
+      if constexpr (std::is_same_v<T, std::int8_t>) {
+        const PackedCodes packed = pack_codes(tensor);
+        if (packed.bits < 8) {
+          Tensor<std::int64_t> shape(Shape{tensor.shape().rank()});
+          for (int i = 0; i < tensor.shape().rank(); ++i) shape.edit()[static_cast<std::size_t>(i)] = tensor.shape()[i];
+          file.add(name, packed.bytes);
+          file.add(name + "_shape", shape);
+          file.add(name + "_bits", Tensor<std::int32_t>(Shape{}, {packed.bits}));
+          file.add(name + "_shift", Tensor<std::int32_t>(Shape{}, {packed.shift}));
+          return;
+        }
+      }
+      file.add(name, tensor);
+    });
   }
   for (const IntegerValue& value : model.values) {
     file.add(value.name + ".scale", Tensor<float>(Shape{}, {value.params.scale[0]}));
