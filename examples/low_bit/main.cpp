@@ -1,0 +1,113 @@
+// Low bits: FP32, then 4, 3, 2 and 1 bits from the same checkpoint against FP32 with as many epochs, over several seeds.
+// What is evaluated is the integer engine.
+
+#include "../fashion_mnist/networks.hpp"
+#include "options.hpp"
+#include "table.hpp"
+
+#include <stet/engine/engine.hpp>
+#include <stet/io/integers.hpp>
+#include <stet/stet.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+namespace example {
+
+namespace {
+
+using namespace stet;
+
+Recipe recipe_of(const std::string& name) {
+  if (name == "w4a4_lsq") return recipes::w4a4_lsq();
+  if (name == "w3a3_lsq") return recipes::w3a3_lsq();
+  if (name == "w2a2_lsq") return recipes::w2a2_lsq();
+  return recipes::binary();
+}
+
+FitOptions fit_options(const Options& o, std::uint64_t seed, const std::string& title, int epochs, double lr) {
+  FitOptions f;
+  f.epochs = epochs;
+  f.batch = o.batch;
+  f.optimizer = Adam{.lr = lr};
+  f.schedule = Cosine{};
+  f.seed = seed;
+  f.title = fmt::format("seed {}: {}", seed, title);
+  f.checkpoint = fmt::format("{}/{}.seed{}.checkpoint", o.out, title, seed);
+  f.resume = o.resume;
+  return f;
+}
+
+// Codes in which the training forward in evaluation and the engine differ, over all output codes of the test images.
+std::int64_t different_codes(const QatModel& qat, const Engine& engine, const Dataset& test) {
+  std::int64_t different = 0;
+  for (std::int64_t first = 0; first < test.size(); first += 500) {
+    const Batch batch = test.batch(first, std::min<std::int64_t>(first + 500, test.size()));
+    const Tensor<std::int8_t> a = infer_codes(qat, batch.x, [](int, const QTensor&) {}).codes;
+    const Tensor<std::int8_t> b = engine.run(batch.x).codes;
+    for (std::int64_t i = 0; i < a.size(); ++i) different += a[i] != b[i] ? 1 : 0;
+  }
+  return different;
+}
+
+int run(const Options& given) {
+  Options o = given;
+  set_threads(o.threads);
+  std::filesystem::create_directories(o.out);
+  DatasetSplit data = load_fashion_mnist(o.data_directory);
+  if (o.quick) {
+    o.seeds.resize(1);
+    o.epochs = o.qat_epochs = 1;
+    data.train = data.train.first(6000);
+    data.test = data.test.first(2000);
+  }
+  const Dataset calibration = data.train.first(1024);
+  fmt::print("{} on {}: {} training and {} test images, {} epochs FP32, then {} epochs each\n", o.network,
+             data.train.name(), data.train.size(), data.test.size(), o.epochs, o.qat_epochs);
+  std::fflush(stdout);
+
+  Table table(o.recipes, o.qat_epochs);
+  for (const std::uint64_t seed : o.seeds) {
+    Model fp32(make_network(o.network), Rng(seed));
+    fit(fp32, data.train, fit_options(o, seed, "fp32", o.epochs, o.lr));
+    table.add("fp32", evaluate(fp32, data.test).accuracy, 0, 0);
+    Model control = fp32;
+    fit(control, data.train, fit_options(o, seed, "control", o.qat_epochs, o.qat_lr));
+    table.add("control", evaluate(control, data.test).accuracy, 0, 0);
+    for (const std::string& name : o.recipes) {
+      Recipe recipe = recipe_of(name);
+      recipe.schedule.freeze_ranges_at = o.freeze_ranges_at;
+      recipe.schedule.freeze_batch_norm_at = o.freeze_batch_norm_at;
+      QatModel qat = prepare(fp32, recipe);
+      calibrate(qat, calibration);
+      FitOptions f = fit_options(o, seed, name, o.qat_epochs, o.qat_lr);
+      if (o.distill) f.loss = Distillation(control);
+      fit(qat, data.train, f);
+      if (o.reestimate) reestimate_batch_norm(qat, data.train);
+      const IntegerModel deployed = convert(qat);
+      const Engine engine(deployed);
+      const std::string file = fmt::format("{}/{}.seed{}.safetensors", o.out, name, seed);
+      save_integers(file, deployed);
+      table.add(name, evaluate(engine, data.test).accuracy, static_cast<std::int64_t>(std::filesystem::file_size(file)),
+                different_codes(qat, engine, data.test));
+    }
+    table.print();
+  }
+  table.save(o.out + "/results.json", o);
+  fmt::print("Files are in {}/.\n", o.out);
+  return table.different() == 0 ? 0 : 2;
+}
+
+}  // namespace
+
+}  // namespace example
+
+int main(int argc, char** argv) {
+  try {
+    return example::run(example::read_options(argc, argv));
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "low_bit: {}\n", e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,56 @@
+#include "options.hpp"
+
+#include <stet/data/idx.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+
+namespace example {
+
+Options read_options(int argc, char** argv) {
+  Options o;
+  o.data_directory = stet::fashion_mnist_directory;
+  CLI::App app(
+      "Trains FP32, then fine-tunes it with 4, 3, 2 and 1 bits from the same checkpoint, runs the integers, and compares "
+      "them with FP32 that was trained for as many epochs.");
+  app.add_option("--network", o.network, "plain, separable or residual")
+      ->check(CLI::IsMember({"plain", "separable", "residual"}))
+      ->capture_default_str();
+  app.add_option("--recipes", o.recipes, "w4a4_lsq, w3a3_lsq, w2a2_lsq, binary")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"w4a4_lsq", "w3a3_lsq", "w2a2_lsq", "binary"}))
+      ->capture_default_str();
+  app.add_option("--seeds", o.seeds, "one run each")->delimiter(',')->capture_default_str();
+  app.add_option("--epochs", o.epochs, "epochs of FP32 training")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--qat-epochs", o.qat_epochs, "epochs of QAT, and of the FP32 control")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--batch", o.batch, "images per step")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--lr", o.lr, "learning rate of FP32 training (Adam, cosine)")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--qat-lr", o.qat_lr, "learning rate of QAT and of the FP32 control (Adam, cosine)")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--freeze-ranges", o.freeze_ranges_at, "part of the run after which scales stay")->capture_default_str();
+  app.add_option("--freeze-batch-norm", o.freeze_batch_norm_at, "part of the run after which batch norm is folded")
+      ->capture_default_str();
+  app.add_flag("--distill", o.distill, "the FP32 control teaches the quantized networks");
+  app.add_flag("--reestimate", o.reestimate, "estimate batch norm's statistics again before converting");
+  app.add_option("--threads", o.threads, "0: all; results do not depend on it")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--data-dir", o.data_directory, "folder of the four Fashion-MNIST files")->capture_default_str();
+  app.add_flag("--quick", o.quick, "one seed, a tenth of the images, one epoch each");
+  app.add_flag("--resume", o.resume, "continue an interrupted run with the same options and --out");
+  app.add_option("--out", o.out, "folder for results and models")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    std::exit(app.exit(e));
+  }
+  return o;
+}
+
+}  // namespace example

@@ -1,0 +1,28 @@
+#pragma once
+// Options of the example.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace example {
+
+struct Options {
+  std::string network = "plain";
+  std::vector<std::string> recipes{"w4a4_lsq", "w3a3_lsq", "w2a2_lsq", "binary"};
+  std::vector<std::uint64_t> seeds{1, 2, 3};
+  int epochs = 8, qat_epochs = 4;
+  std::int64_t batch = 128;
+  double lr = 1e-3, qat_lr = 1e-3;
+  double freeze_ranges_at = 0.5, freeze_batch_norm_at = 0.75;
+  bool distill = false, reestimate = false;
+  int threads = 0;
+  bool quick = false, resume = false;
+  std::string data_directory{};
+  std::string out = "low_bit_results";
+};
+
+/// Reads the command line; ends the program for --help and mistakes.
+Options read_options(int argc, char** argv);
+
+}  // namespace example
