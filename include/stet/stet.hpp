@@ -14,8 +14,10 @@
 #include <stet/passes/observe_ranges.hpp>
 #include <stet/passes/prepare.hpp>
 #include <stet/passes/quantize.hpp>
+#include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/train/checkpoint.hpp>
+#include <stet/train/distillation.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>

@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 #include "support/networks.hpp"
 
+#include <array>
 #include <map>
 #include <string>
 
@@ -53,16 +54,16 @@ Codes executed(Engine& engine, const Tensor<float>& x) {
 void train_steps(QatModel& qat, const Dataset& data, int steps) {
   for (int i = 0; i < steps; ++i) {
     const Batch batch = data.batch(5 * i, 5 * i + 5);
-    for (auto& p : qat.model().parameters()) p.parameter.clear_gradient();
+    clear_gradients(parameter_refs(qat));
     {
       Tape tape;
       Rng rng(static_cast<std::uint64_t>(i));
       tape.backward(softmax_cross_entropy(forward(tape, qat, batch.x, Mode::training, {.rng = &rng}), batch.labels));
     }
-    for (auto& p : qat.model().parameters()) {
-      if (p.parameter.gradient.empty()) continue;
-      const auto value = p.parameter.value.edit();
-      for (std::size_t k = 0; k < value.size(); ++k) value[k] -= 0.01f * p.parameter.gradient.span()[k];
+    for (const ParameterRef& p : parameter_refs(qat)) {
+      if (p.parameter->gradient.empty()) continue;
+      const auto value = p.parameter->value.edit();
+      for (std::size_t k = 0; k < value.size(); ++k) value[k] -= 0.01f * p.parameter->gradient.span()[k];
     }
   }
 }
@@ -103,6 +104,12 @@ Recipe recipe_for(std::uint64_t seed) {
   r.target = targets::all[seed % targets::all.size()];
   if (seed % 5 == 0) r.weights.bits = 4;
   if (seed % 7 == 0) r.activation_bits = 5;
+  if (seed % 3 != 0) return r;
+  constexpr std::array low{recipes::w4a4_lsq, recipes::w3a3_lsq, recipes::w2a2_lsq, recipes::binary};
+  const Target target = r.target;
+  r = low[seed / 3 % low.size()]();
+  r.target = target;
+  if (seed % 2 == 0) r.end_bits.reset();
   return r;
 }
 

@@ -63,6 +63,8 @@ int check_case(const Case& c, std::uint64_t seed) {
   if (c.bias) p.bias = tape.parameter(bias);
   if (c.norm) p.gamma = tape.parameter(gamma);
   if (c.norm) p.beta = tape.parameter(beta);
+  Parameter log_scale{Tensor<float>::filled(Shape{1}, std::log(out.scale[0]))};
+  p.output_scale = tape.parameter(log_scale);
   Range observed;
   const Var<QTensor> y = frozen_layer(f.product, x, p, layer, out, &observed);
 
@@ -100,6 +102,8 @@ int check_case(const Case& c, std::uint64_t seed) {
   real.backward(ry, g);
   CHECK(relative_error(tape.gradient(x), real.gradient(rx)) < 1e-4);
   CHECK(relative_error(w.gradient, real.gradient(rw)) < 1e-4);
+  CHECK(static_cast<double>(log_scale.gradient[0]) ==
+        Approx(log_scale_gradient(dy, y.value(), g, folded)).epsilon(1e-3).margin(1e-3));
   if (c.norm) {
     CHECK(relative_error(gamma.gradient, real.gradient(rgamma)) < 1e-4);
     CHECK(relative_error(beta.gradient, real.gradient(rbeta)) < 1e-4);

@@ -170,4 +170,16 @@ inline double relative_error(const stet::Tensor<float>& got, const stet::Tensor<
   return error / size;
 }
 
+/// Gradient of the logarithm of the output's scale by its formula, from the real values before rounding.
+inline double log_scale_gradient(const stet::Tensor<float>& dy, const stet::QTensor& y, const stet::Tensor<double>& g,
+                                 const stet::Tensor<double>& real) {
+  double sum = 0;
+  const int zero = y.params.zero_point[0];
+  for (std::int64_t i = 0; i < dy.size(); ++i) {
+    sum += static_cast<double>(dy[i]) * static_cast<double>(y.params.scale[0]) * (y.codes[i] - zero) - g[i] * real[i];
+  }
+  const double features = static_cast<double>(dy.size() / dy.shape()[0]);
+  return sum / std::sqrt(features * std::max(1, y.params.grid.hi - zero));
+}
+
 }  // namespace stet_test

@@ -36,7 +36,9 @@ int check_case(const Case& c, std::uint64_t seed) {
   const Var<QTensor> x = tape.variable(f.x);
   const LiveNorm norm{tape.parameter(gamma), tape.parameter(beta), &mean, &variance, f.bias.span(), 1e-3f, 0.1f};
   Range observed;
-  const Var<QTensor> y = live_layer(f.product, x, tape.parameter(w), scheme, norm, bounds, out, &observed);
+  Parameter log_scale{Tensor<float>::filled(Shape{1}, std::log(out.scale[0]))};
+  const Var<QTensor> y = live_layer(f.product, x, tape.parameter(w), scheme, norm, bounds, out, &observed,
+                                    {{}, tape.parameter(log_scale)});
 
   // The surrogate.
   std::vector<float> k(static_cast<std::size_t>(c.channels), 1.0f);
@@ -65,6 +67,8 @@ int check_case(const Case& c, std::uint64_t seed) {
   CHECK(relative_error(w.gradient, real.gradient(rw)) < 1e-4);
   CHECK(relative_error(gamma.gradient, real.gradient(rgamma)) < 1e-4);
   CHECK(relative_error(beta.gradient, real.gradient(rbeta)) < 1e-4);
+  const double dlog = log_scale_gradient(dy, y.value(), masked(dy, passing), ry.value());
+  CHECK(static_cast<double>(log_scale.gradient[0]) == Approx(dlog).epsilon(1e-3).margin(1e-3));
   // Running statistics, with the bias of the convolution in the mean.
   for (std::int64_t i = 0; i < c.channels; ++i) rmean.edit()[static_cast<std::size_t>(i)] += 0.1 * static_cast<double>(f.bias[i]);
   CHECK(relative_error(mean, rmean) < 1e-5);

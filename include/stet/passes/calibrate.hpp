@@ -34,7 +34,7 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
                   const Unit* unit = unit_of[static_cast<std::size_t>(node)];
                   if (unit == nullptr) return;
                   const Range range = detail::range_of("calibrate", qat.node_name(node), value.span());
-                  qat.quantizer(unit->quantizer).observe(range);
+                  qat.quantizer(unit->quantizer).observe(value.span(), range);
                 }});
     for (Quantizer& q : qat.quantizers()) q.end_step();
   }

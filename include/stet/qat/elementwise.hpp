@@ -4,6 +4,7 @@
 #include <stet/autograd/tape.hpp>
 #include <stet/core/bits.hpp>
 #include <stet/integer/elementwise.hpp>
+#include <stet/qat/output_scale.hpp>
 #include <stet/qat/qvar.hpp>
 #include <stet/quant/range.hpp>
 
@@ -40,10 +41,12 @@ inline Tensor<float> scaled(const Tensor<float>& x, float factor) {
 
 }  // namespace detail
 
-/// Real range of a (+|-|*) b before activation and clamping, from the codes.
-/// Formula:   s1*(q1-z1) + sign*s2*(q2-z2), or the product of the two
+/// Which elementwise operator.
 enum class Elementwise { add, sub, mul };
-inline Range elementwise_range(Elementwise op, const QTensor& a, const QTensor& b) {
+
+/// Real values of a (+|-|*) b before activation and rounding, from the codes.
+/// Formula:   s1*(q1-z1) + sign*s2*(q2-z2), or the product of the two
+inline Tensor<float> elementwise_values(Elementwise op, const QTensor& a, const QTensor& b) {
   const std::int64_t n = a.codes.size();
   Tensor<float> y(a.shape());
   float* to = y.edit().data();
@@ -65,25 +68,44 @@ inline Range elementwise_range(Elementwise op, const QTensor& a, const QTensor& 
       });
     }
   });
-  return min_max(y.span());
+  return y;
+}
+
+/// Real range of the same values.
+inline Range elementwise_range(Elementwise op, const QTensor& a, const QTensor& b) {
+  return min_max(elementwise_values(op, a, b).span());
 }
 
 /// Adds or subtracts codes as the target does.
 /// Formula:   integer::add
 /// Shapes:    a, b [N,...] equal -> codes [N,...]
 /// Gradient:  straight-through: da = g, db = g (-g for a subtraction), g = dy where the code was not clipped and the
-///            activation passes
+///            activation passes; a trained output scale: dlog_s = (sum dy*y_q - sum g*y) / sqrt(features * steps above
+///            zero), y the real sum
 /// Errors:    Errc::shape if the shapes differ
 inline Var<QTensor> add(const Var<QTensor>& a, const Var<QTensor>& b, const integer::AddParameters& p,
-                        const QParams& out) {
+                        const QParams& out, const LogScale& output_scale = {}) {
   require(a.shape() == b.shape(), Errc::shape, "{}: codes of shapes {} and {} must be equal", p.subtract ? "sub" : "add",
           a.shape(), b.shape());
+  const Var<Tensor<float>> log_scale = output_scale ? *output_scale : a.tape().constant(Tensor<float>());
   QTensor y{Tensor<std::int8_t>(a.shape()), out};
-  Tensor<std::uint32_t> pass(Shape{detail::any_wanted(a, b) ? bit_words(y.codes.size()) : 0});
+  const bool trains = detail::any_wanted(a, b) || log_scale.wanted();
+  Tensor<std::uint32_t> pass(Shape{trains ? bit_words(y.codes.size()) : 0});
   integer::add(a.value().codes, b.value().codes, p, y.codes.edit(), pass.edit().data());
-  return record(std::move(y), std::tie(a, b),
-                [pass, subtract = p.subtract](const Tensor<float>& dy, const auto& da, const auto& db) {
+  struct Kept {  // what the gradient of the scale needs
+    QTensor a, b, y;
+  };
+  std::optional<Kept> kept;
+  if (log_scale.wanted()) kept = Kept{a.value(), b.value(), y};
+  return record(std::move(y), std::tie(a, b, log_scale),
+                [pass, subtract = p.subtract, kept = std::move(kept)](const Tensor<float>& dy, const auto& da,
+                                                                      const auto& db, const auto& dlog) {
                   const Tensor<float> g = detail::kept(dy, pass);
+                  if (dlog.wanted()) {
+                    const Tensor<float> real =
+                        elementwise_values(subtract ? Elementwise::sub : Elementwise::add, kept->a, kept->b);
+                    dlog.add(detail::log_scale_gradient(dy, kept->y, detail::inner_product(g, real)));
+                  }
                   if (db.wanted()) db.add(subtract ? detail::scaled(g, -1.0f) : g);
                   if (da.wanted()) da.add(g);
                 });

@@ -5,8 +5,7 @@
 #include <stet/core/rounding.hpp>
 #include <stet/core/tensor.hpp>
 #include <stet/integer/multiplier.hpp>
-#include <stet/quant/choose_qparams.hpp>
-#include <stet/quant/quantize.hpp>
+#include <stet/qat/weight_codes.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -17,18 +16,6 @@
 #include <vector>
 
 namespace stet {
-
-/// How the weights of a layer are quantized.
-struct WeightScheme {
-  int bits = 8;
-  bool per_channel = true;
-};
-
-/// Weight codes of one step: symmetric narrow grid, one scale per output channel or one for all.
-struct WeightCodes {
-  Tensor<std::int8_t> codes{};
-  std::vector<float> scale{};
-};
 
 /// Batch norm as a layer sees it; spans of one number per output channel.
 struct NormView {
@@ -56,44 +43,6 @@ struct FoldedWeights {
   std::vector<float> scale{};
   Tensor<std::int32_t> bias{};
 };
-
-/// Index of the output channel of weight element i: the leading axis, or the last one for depthwise weights.
-struct ChannelOf {
-  std::int64_t inner, channels;
-  std::int64_t operator()(std::int64_t i) const { return i / inner % channels; }
-};
-inline ChannelOf channel_of(const Shape& weights, int axis) {
-  return {weights.product(axis + 1, weights.rank()), weights[axis]};
-}
-
-/// Quantizes weights for one step.
-/// Formula:   weight_qparams and quantize on the narrow grid of `bits`; per tensor with batch norm: of k*w, with one
-///            scale (docs/math.md, equation 40). Below 8 bits codes are stored times 2^t and the scale times 2^-t,
-///            t as large as int8 allows, so that the bias, which is rounded to that scale, stays fine
-/// Shapes:    w any, output channels along `axis`; k empty or [C]
-/// Rounding:  half to even
-/// Errors:    Errc::range if a weight is not finite
-inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const WeightScheme& scheme,
-                                    std::span<const float> k = {}) {
-  Tensor<float> scaled = w;
-  if (!k.empty()) {
-    const ChannelOf channel = channel_of(w.shape(), axis);
-    const auto out = scaled.edit();
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      out[i] *= k[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))];
-    }
-  }
-  const Granularity granularity = scheme.per_channel ? Granularity::per_channel(axis) : Granularity::per_tensor();
-  const Grid grid = Grid::narrow(scheme.bits);
-  QTensor q = quantize(scaled, weight_qparams(scaled, granularity, grid));
-  int factor = 1;
-  while (2 * factor * grid.hi <= 127) factor *= 2;
-  if (factor > 1) {
-    for (std::int8_t& code : q.codes.edit()) code = static_cast<std::int8_t>(code * factor);
-    for (float& s : q.params.scale) s /= static_cast<float>(factor);
-  }
-  return {std::move(q.codes), std::move(q.params.scale)};
-}
 
 namespace detail {
 

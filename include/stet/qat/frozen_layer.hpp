@@ -7,6 +7,7 @@
 #include <stet/qat/accumulators.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/qat/layer_kernels.hpp>
+#include <stet/qat/output_scale.hpp>
 #include <stet/qat/product.hpp>
 #include <stet/qat/qvar.hpp>
 
@@ -32,6 +33,7 @@ struct FrozenLayer {
 struct FrozenParameters {
   Var<Tensor<float>> w;
   std::optional<Var<Tensor<float>>> bias{}, gamma{}, beta{};
+  LogScale output_scale{};  ///< trained scale of the output codes
 };
 
 namespace detail {
@@ -49,6 +51,22 @@ inline Range accumulator_range(const AccumulatorStatistics& s, const FoldedWeigh
   return range;
 }
 
+// Sum of the passing gradient times the layer's real output, from the gradient of the folded weights.
+inline double passed_output(const FoldedWeights& folded, const Tensor<float>& gradient, const ChannelOf& channel,
+                            const ClippedSums& sums, float input_scale) {
+  const auto scale = [&](std::size_t c) { return static_cast<double>(folded.scale[folded.scale.size() == 1 ? 0 : c]); };
+  double total = 0.0;
+  for (std::int64_t i = 0; i < gradient.size(); ++i) {
+    total += static_cast<double>(folded.codes[i]) * scale(static_cast<std::size_t>(channel(i))) *
+             static_cast<double>(gradient[i]);
+  }
+  for (std::size_t c = 0; c < sums.gradient.size(); ++c) {
+    const double bias = static_cast<double>(folded.bias[static_cast<std::int64_t>(c)]) * scale(c);
+    total += bias * static_cast<double>(input_scale) * sums.gradient[c];
+  }
+  return total;
+}
+
 }  // namespace detail
 
 /// Codes of a folded layer, as the target computes them.
@@ -57,7 +75,9 @@ inline Range accumulator_range(const AccumulatorStatistics& s, const FoldedWeigh
 /// Units:     `observed` (may be null) receives the real range before activation and clamping
 /// Gradient:  straight-through, g = dy where the code was not clipped and the activation passes: dbeta = sum g, dbias =
 ///            k * sum g, D = gradient of the folded weights, dw = k*D, dgamma = (<W_q, D> - mean*dbeta)/sigma, dx with the
-///            folded codes; without batch norm k = 1. Codes that fold() zeroed or halved are passed straight through too
+///            folded codes; without batch norm k = 1. Codes that fold() zeroed or halved are passed straight through too.
+///            A trained output scale: dlog_s = (sum dy*y_q - <W_f, D> - sum_c b*dbeta) / sqrt(features * steps above zero),
+///            W_f and b the folded weights and bias
 /// Source:    docs/math.md, equations 50 to 53
 inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, const FrozenParameters& p,
                                  FrozenLayer layer, const QParams& out_params, Range* observed) {
@@ -65,9 +85,11 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
   const std::int64_t channels = out_shape.back();
   const auto inputs = std::tuple(x, p.w, p.bias ? *p.bias : p.w.tape().constant(Tensor<float>()),
                                  p.gamma ? *p.gamma : p.w.tape().constant(Tensor<float>()),
-                                 p.beta ? *p.beta : p.w.tape().constant(Tensor<float>()));
+                                 p.beta ? *p.beta : p.w.tape().constant(Tensor<float>()),
+                                 p.output_scale ? *p.output_scale : p.w.tape().constant(Tensor<float>()));
+  const bool learns = p.output_scale && p.output_scale->wanted();
   const bool trains = x.wanted() || p.w.wanted() || (p.bias && p.bias->wanted()) || (p.gamma && p.gamma->wanted()) ||
-                      (p.beta && p.beta->wanted());
+                      (p.beta && p.beta->wanted()) || learns;
   QTensor codes{Tensor<std::int8_t>(out_shape), out_params};
   Tensor<std::uint32_t> pass(Shape{trains ? bit_words(codes.codes.size()) : 0});
   std::int8_t* to = codes.codes.edit().data();
@@ -89,11 +111,13 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
   }
   if (!trains) return p.w.tape().constant(std::move(codes));
 
+  std::optional<QTensor> learned;
+  if (learns) learned = codes;
   return record(
       std::move(codes), inputs,
-      [product, xq = x.value(), layer = std::move(layer), pass, latent = p.w.value()](
+      [product, xq = x.value(), layer = std::move(layer), pass, latent = p.w.value(), learned = std::move(learned)](
           const Tensor<float>& dy, const auto& dx, const auto& dw, const auto& dbias, const auto& dgamma,
-          const auto& dbeta) {
+          const auto& dbeta, const auto& dlog) {
         const std::int64_t count = dy.shape().back();
         const ChannelPattern pattern(count);
         const ClippedSums sums = clipped_sums(dy.span(), pass.span(), {}, {}, pattern);
@@ -115,16 +139,20 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
           if (dbias.wanted()) dbias.add(Tensor<float>(channel_shape, dbias_values));
         }
         if (dx.wanted()) dx.add(product.pull_input(steps, layer.folded.codes, xq.shape()));
-        if (!dw.wanted() && !dgamma.wanted()) return;
+        if (!dw.wanted() && !dgamma.wanted() && !dlog.wanted()) return;
         // D: gradient of the folded real weights.
         std::vector<float> factor;
         for (const float s : slope) factor.push_back(xq.params.scale[0] / s);
         Tensor<float> gradient = product.pull_weight(xq, steps, layer.weights.codes.shape(), factor);
+        const ChannelOf channel = channel_of(gradient.shape(), product.channel_axis());
+        if (dlog.wanted()) {
+          const double passed = detail::passed_output(layer.folded, gradient, channel, sums, xq.params.scale[0]);
+          dlog.add(detail::log_scale_gradient(dy, *learned, passed));
+        }
         if (!norm) {
           if (dw.wanted()) dw.add(std::move(gradient));
           return;
         }
-        const ChannelOf channel = channel_of(gradient.shape(), product.channel_axis());
         const std::span<float> d = gradient.edit();
         std::vector<double> inner(static_cast<std::size_t>(count), 0.0);
         for (std::size_t i = 0; i < d.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <stet/qat/accumulators.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/qat/layer_kernels.hpp>
+#include <stet/qat/output_scale.hpp>
 #include <stet/qat/product.hpp>
 #include <stet/qat/qvar.hpp>
 #include <stet/quant/range.hpp>
@@ -23,6 +24,12 @@ struct LiveNorm {
   std::span<const float> bias{};  ///< of the convolution before it: no effect but on the running mean
   float eps = 1e-5f;
   float momentum = 0.1f;
+};
+
+/// Scales of a layer that do not come from its weights' range or its output's observer.
+struct LayerScaling {
+  std::span<const float> weights{};  ///< of the weight codes, see quantize_weights; empty: from the range
+  LogScale output{};                 ///< trained scale of the output codes
 };
 
 namespace detail {
@@ -45,12 +52,13 @@ struct LiveCoefficients {
 /// Units:     `observed` (may be null) receives the real range before activation and clamping
 /// Rounding:  half to even
 /// Gradient:  straight-through: g = dy where the code was not clipped and the activation passes; batch norm's true
-///            gradient; dw and dx of the product with the other's dequantized codes; k is a constant
+///            gradient; dw and dx of the product with the other's dequantized codes; k is a constant; a trained output
+///            scale: dlog_s = (sum dy*y_q - sum_c(gamma*dgamma + beta*dbeta)) / sqrt(features * steps above zero)
 /// Errors:    Errc::shape if fewer than two values per channel are normalized
 /// Source:    docs/math.md, equations 44 to 49; Krishnamoorthi 2018, arXiv 1806.08342, section 3.2
 inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, const Var<Tensor<float>>& w,
                                const WeightScheme& scheme, const LiveNorm& norm, const OutputCodes& out,
-                               const QParams& out_params, Range* observed) {
+                               const QParams& out_params, Range* observed, const LayerScaling& scaling = {}) {
   const auto channels = static_cast<std::size_t>(norm.gamma.value().size());
   const ChannelPattern pattern(static_cast<std::int64_t>(channels));
   std::vector<float> k(channels, 1.0f);
@@ -60,7 +68,8 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
     }
   }
   const WeightCodes weights = quantize_weights(w.value(), product.channel_axis(), scheme,
-                                               scheme.per_channel ? std::span<const float>() : std::span<const float>(k));
+                                               scheme.per_channel ? std::span<const float>() : std::span<const float>(k),
+                                               scaling.weights);
 
   // Accumulators and their statistics.
   const Shape out_shape = product.output_shape(x.shape(), w.shape());
@@ -130,15 +139,20 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
   Tensor<std::uint32_t> pass(Shape{bit_words(acc.size())});
   affine_to_codes(acc.span(), pattern, co.centre, co.slope, co.offset, out, codes.codes.edit(), pass.edit());
 
+  const Var<Tensor<float>> log_scale = scaling.output ? *scaling.output : w.tape().constant(Tensor<float>());
+  std::optional<QTensor> learned;
+  if (log_scale.wanted()) learned = codes;
   return record(
-      std::move(codes), std::tie(x, w, norm.gamma, norm.beta),
-      [product, xq = x.value(), weights, scheme, k = std::move(k), co = std::move(co), acc, pass, pattern, n](
-          const Tensor<float>& dy, const auto& dx, const auto& dw, const auto& dgamma, const auto& dbeta) {
+      std::move(codes), std::tie(x, w, norm.gamma, norm.beta, log_scale),
+      [product, xq = x.value(), weights, scheme, k = std::move(k), co = std::move(co), acc, pass, pattern, n,
+       beta = norm.beta.value(), learned = std::move(learned)](const Tensor<float>& dy, const auto& dx, const auto& dw,
+                                                               const auto& dgamma, const auto& dbeta, const auto& dlog) {
         const std::size_t count = co.centre.size();
         const ClippedSums sums = clipped_sums(dy.span(), pass.span(), acc.span(), co.centre, pattern);
         // With xhat = (acc - m)*s_u*r - shift*r: sum g*xhat from the two sums; then
         // du = gamma*r*(g - sum g/n - xhat * (sum g*xhat)/n), scaled to weight steps for the products.
         std::vector<float> slope(count), curve(count), offset(count), dgamma_values(count), dbeta_values(count);
+        double passed = 0.0;  // sum of g times batch norm's output
         for (std::size_t c = 0; c < count; ++c) {
           const double r = co.inverse_std[c];
           const double gx = r * (co.unit[c] * sums.product[c] - co.shift[c] * sums.gradient[c]);
@@ -148,7 +162,9 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
           offset[c] = static_cast<float>(-scale * (sums.gradient[c] / n - (gx / n) * r * co.shift[c]));
           dgamma_values[c] = static_cast<float>(k[c] < 0.0f ? -gx : gx);
           dbeta_values[c] = static_cast<float>(sums.gradient[c]);
+          passed += co.gamma[c] * gx + static_cast<double>(beta[static_cast<std::int64_t>(c)]) * sums.gradient[c];
         }
+        if (dlog.wanted()) dlog.add(detail::log_scale_gradient(dy, *learned, passed));
         const Shape channel_shape{static_cast<std::int64_t>(count)};
         if (dgamma.wanted()) dgamma.add(Tensor<float>(channel_shape, dgamma_values));
         if (dbeta.wanted()) dbeta.add(Tensor<float>(channel_shape, dbeta_values));

@@ -1,10 +1,14 @@
 #pragma once
 // Quantizer: the range of one activation (or scale group) on its way from observation to frozen scale and zero point.
 
+#include <stet/core/parameter.hpp>
+#include <stet/qat/weight_scale.hpp>
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/observer.hpp>
 
 #include <algorithm>
+#include <cmath>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -18,20 +22,32 @@ enum class QuantizerState {
 };
 
 /// Range, scale and zero point of one activation.
-/// The parameters used in step t come from ranges up to step t-1: pending() collects all members of a scale group
-/// during a step, end_step() hands their union to the observer once.
+/// The parameters used in step t come from ranges up to step t-1: observe() collects all members of a scale group
+/// during a step, end_step() hands their union to the observer once. An observer of values sees them during calibration
+/// only. A learned scale starts at what calibration found and is then a parameter that the optimizer moves.
 /// Errors:    Errc::state if parameters are asked for before anything was observed
 class Quantizer {
  public:
   Quantizer(std::string name, Grid grid, AnyObserver observer)
-      : name_(std::move(name)), grid_(grid), observer_(std::move(observer)) {}
+      : name_(std::move(name)), grid_(grid), observer_(std::move(observer)) {
+    observer_.set_grid(grid_, false);
+  }
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const Grid& grid() const { return grid_; }
   [[nodiscard]] QuantizerState state() const { return state_; }
   [[nodiscard]] bool calibrated() const { return calibrated_; }
   /// Whether a range would be used if it were observed now.
-  [[nodiscard]] bool follows() const { return state_ != QuantizerState::frozen; }
+  [[nodiscard]] bool follows() const {
+    return state_ == QuantizerState::observing ||
+           (state_ == QuantizerState::training && !learned_ && !observer_.needs_values());
+  }
+  /// Makes the scale a trained parameter from start() to freeze(); the zero point stays as calibrated.
+  void learn() { learned_ = true; }
+  [[nodiscard]] bool learned() const { return learned_; }
+  /// Logarithm of the scale, [1]; its gradient is wanted only while learns().
+  [[nodiscard]] Parameter& log_scale() { return log_scale_; }
+  [[nodiscard]] bool learns() const { return learned_ && state_ == QuantizerState::training; }
 
   /// Widens the range of this step.
   void observe(const Range& range) {
@@ -39,13 +55,22 @@ class Quantizer {
     pending_ = has_pending_ ? Range{std::min(pending_.lo, range.lo), std::max(pending_.hi, range.hi)} : range;
     has_pending_ = true;
   }
+  /// The same from values; an observer that needs them takes them as they are.
+  void observe(std::span<const float> values, const Range& range) {
+    if (!follows()) return;
+    if (observer_.needs_values()) {
+      observer_.observe(values);
+      has_pending_ = true;
+    } else {
+      observe(range);
+    }
+  }
   /// Takes what the step observed into the running range and renews scale and zero point.
   void end_step() {
     if (!has_pending_) return;
     has_pending_ = false;
-    observer_.observe(pending_);
-    params_ = choose_qparams(observer_.ranges()[0], grid_);
-    calibrated_ = true;
+    if (!observer_.needs_values()) observer_.observe(pending_);
+    set(choose_qparams(observer_.ranges()[0], grid_));
   }
   /// Starts making codes.
   /// Errors:    Errc::state without an observed range
@@ -60,20 +85,21 @@ class Quantizer {
   }
   /// Fixes scale and zero point, as a runtime demands them.
   void fix(float scale, std::int32_t zero_point) {
-    params_ = QParams::per_tensor(scale, zero_point, grid_);
-    calibrated_ = true;
+    set(QParams::per_tensor(scale, zero_point, grid_));
     state_ = QuantizerState::frozen;
   }
   /// Fixes the range by hand, for example to [0, 6].
   void fix(const Range& range) {
-    params_ = choose_qparams(range, grid_);
-    calibrated_ = true;
+    set(choose_qparams(range, grid_));
     state_ = QuantizerState::frozen;
   }
 
-  [[nodiscard]] const QParams& params() const {
+  /// Scale and zero point now.
+  [[nodiscard]] QParams params() const {
     require_range();
-    return params_;
+    QParams p = params_;
+    if (learned_ && state_ != QuantizerState::observing) p.scale[0] = scale_of_log(log_scale_.value[0]);
+    return p;
   }
 
   /// Visits the state by name, for checkpoints.
@@ -83,10 +109,16 @@ class Quantizer {
     f("zero_point", params_.zero_point[0]);
     f("state", state_);
     f("calibrated", calibrated_);
+    if (learned_) f("log_scale", log_scale_.value);
     observer_.fields(f);
   }
 
  private:
+  void set(QParams params) {
+    params_ = std::move(params);
+    if (learned_) log_scale_.value.edit()[0] = std::log(params_.scale[0]);
+    calibrated_ = true;
+  }
   void require_range() const {
     require(calibrated_, Errc::state, "quantizer of {}: no range was observed; call calibrate(model, data) first", name_);
   }
@@ -95,6 +127,8 @@ class Quantizer {
   Grid grid_;
   AnyObserver observer_;
   QParams params_ = QParams::per_tensor(1.0f, 0);
+  Parameter log_scale_{Tensor<float>::zeros(Shape{1})};
+  bool learned_ = false;
   Range pending_{};
   bool has_pending_ = false;
   bool calibrated_ = false;

@@ -4,6 +4,7 @@
 #include <stet/integer/target.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/qat/quantizer.hpp>
+#include <stet/quant/mse_observer.hpp>
 
 #include <optional>
 #include <string>
@@ -32,6 +33,12 @@ struct Recipe {
   WeightScheme weights{8, true};         ///< convolutions: one scale per output channel
   WeightScheme linear_weights{8, false}; ///< linear layers: one scale, which every runtime executes
   int activation_bits = 8;
+  /// Bits of the layers at both ends: the weights of layers that read the input or make the output, what the latter
+  /// read, and the output itself. Without it they are as the others.
+  std::optional<int> end_bits{};
+  /// Below 8 bits, scales of weights and of the activations of layers and additions are trained parameters (LSQ).
+  bool learn_scales = false;
+  double scale_lr_factor = 1.0;  ///< their learning rate, relative to the others
   AnyObserver observer = MovingAverageObserver{}; ///< prototype: how activation ranges follow the data
   QatSchedule schedule{};
   Target target = targets::litert_default;
@@ -39,9 +46,14 @@ struct Recipe {
 
   /// One line that names what a checkpoint must have been made with.
   [[nodiscard]] std::string describe() const {
-    const auto scheme = [](const WeightScheme& w) { return fmt::format("{} bits per {}", w.bits, w.per_channel ? "channel" : "tensor"); };
-    return fmt::format("{}: weights {}, linear {}, activations {} bits, phases {} {} {}, target {}, {} overrides", name,
-                       scheme(weights), scheme(linear_weights), activation_bits, schedule.quantize_at,
+    const auto scheme = [](const WeightScheme& w) {
+      return fmt::format("{} bits per {}{}", w.bits, w.per_channel ? "channel" : "tensor",
+                         w.range == WeightRange::mse ? " mse" : "");
+    };
+    return fmt::format("{}: weights {}, linear {}, activations {} bits{}{}, phases {} {} {}, target {}, {} overrides", name,
+                       scheme(weights), scheme(linear_weights), activation_bits,
+                       end_bits ? fmt::format(", ends {} bits", *end_bits) : "",
+                       learn_scales ? fmt::format(", scales learned at {}", scale_lr_factor) : "", schedule.quantize_at,
                        schedule.freeze_ranges_at, schedule.freeze_batch_norm_at, target.name, overrides.size());
   }
   [[nodiscard]] const RecipeOverride* override_of(std::string_view node) const {
@@ -65,6 +77,35 @@ inline Recipe int8_per_tensor() {
   r.weights.per_channel = false;
   return r;
 }
+
+namespace detail {
+
+inline Recipe learned(const char* name, int weight_bits, int activation_bits) {
+  Recipe r;
+  r.name = name;
+  r.weights = {weight_bits, true, WeightRange::mse};
+  r.linear_weights = {weight_bits, true, WeightRange::mse};
+  r.activation_bits = activation_bits;
+  r.end_bits = 8;
+  r.learn_scales = true;
+  r.observer = MseObserver{};
+  r.schedule = {.quantize_at = 0.0, .freeze_ranges_at = 0.5, .freeze_batch_norm_at = 0.75};
+  return r;
+}
+
+}  // namespace detail
+
+/// 4-bit weights per channel and 4-bit activations, scales learned from the least squared error on, 8 bits at both ends.
+/// Train with Adam at 1e-3, cosine, about 4 epochs; no weight decay on scales.
+/// Source:    Esser 2020, LSQ, arXiv 1902.08153; start and logarithm: docs/results.md
+inline Recipe w4a4_lsq() { return detail::learned("w4a4_lsq", 4, 4); }
+/// The same with 3 bits.
+inline Recipe w3a3_lsq() { return detail::learned("w3a3_lsq", 3, 3); }
+/// The same with ternary weights and 2-bit activations.
+inline Recipe w2a2_lsq() { return detail::learned("w2a2_lsq", 2, 2); }
+/// Binary weights (-1 and 1 times a learned scale) and 2-bit activations, otherwise the same.
+/// Source:    Rastegari 2016, binary weight networks, arXiv 1603.05279
+inline Recipe binary() { return detail::learned("binary", 1, 2); }
 
 }  // namespace recipes
 }  // namespace stet

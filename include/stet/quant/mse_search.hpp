@@ -14,11 +14,11 @@
 namespace stet {
 
 /// Sums over the values below a limit: how many there are, their sum, their sum of squares.
-struct Moments {
+struct PowerSums {
   double count = 0, sum = 0, squares = 0;
 };
 
-/// Moments of sorted values, exact up to rounding.
+/// PowerSums of sorted values, exact up to rounding.
 class SortedMoments {
  public:
   /// Errors:    Errc::range if a value is NaN or infinite; Errc::state if there is none
@@ -32,7 +32,7 @@ class SortedMoments {
     }
   }
   [[nodiscard]] const Range& range() const { return range_; }
-  [[nodiscard]] Moments below(double limit) const {
+  [[nodiscard]] PowerSums below(double limit) const {
     const auto end = std::lower_bound(values_.begin(), values_.end(), limit,
                                       [](float v, double t) { return static_cast<double>(v) < t; });
     return below_[static_cast<std::size_t>(end - values_.begin())];
@@ -40,11 +40,11 @@ class SortedMoments {
 
  private:
   std::vector<float> values_;
-  std::vector<Moments> below_;
+  std::vector<PowerSums> below_;
   Range range_;
 };
 
-/// Moments of a histogram whose values are spread evenly over their bins; those that are exactly 0 are left out, they
+/// PowerSums of a histogram whose values are spread evenly over their bins; those that are exactly 0 are left out, they
 /// are codes of every grid.
 /// Formula:   (86)
 class HistogramMoments {
@@ -52,24 +52,24 @@ class HistogramMoments {
   explicit HistogramMoments(const HistogramView& h) : h_(h) {
     below_.resize(static_cast<std::size_t>(h.bins) + 1);
     for (std::int64_t i = 0; i < h.bins; ++i) {
-      const Moments bin = part(i, h.upper(i));
-      const Moments& m = below_[static_cast<std::size_t>(i)];
+      const PowerSums bin = part(i, h.upper(i));
+      const PowerSums& m = below_[static_cast<std::size_t>(i)];
       below_[static_cast<std::size_t>(i) + 1] = {m.count + bin.count, m.sum + bin.sum, m.squares + bin.squares};
     }
   }
   [[nodiscard]] const Range& range() const { return h_.range; }
-  [[nodiscard]] Moments below(double limit) const {
+  [[nodiscard]] PowerSums below(double limit) const {
     if (limit <= static_cast<double>(h_.range.lo)) return {};
     if (limit > static_cast<double>(h_.range.hi)) return below_.back();
     const std::int64_t i = static_cast<std::int64_t>(std::floor(limit / h_.width)) - h_.first;
-    const Moments bin = part(i, limit);
-    const Moments& m = below_[static_cast<std::size_t>(i)];
+    const PowerSums bin = part(i, limit);
+    const PowerSums& m = below_[static_cast<std::size_t>(i)];
     return {m.count + bin.count, m.sum + bin.sum, m.squares + bin.squares};
   }
 
  private:
   // What bin i has below a limit inside it.
-  [[nodiscard]] Moments part(std::int64_t i, double limit) const {
+  [[nodiscard]] PowerSums part(std::int64_t i, double limit) const {
     const double a = h_.lower(i);
     const double b = h_.upper(i);
     const bool holds_zeros = h_.first + i == 0;
@@ -79,13 +79,13 @@ class HistogramMoments {
   }
 
   HistogramView h_;
-  std::vector<Moments> below_;
+  std::vector<PowerSums> below_;
 };
 
 namespace detail {
 
 // Squared error of the values between two limits when all become `centre`.
-inline double squared_error(const Moments& from, const Moments& to, double centre) {
+inline double squared_error(const PowerSums& from, const PowerSums& to, double centre) {
   const double count = to.count - from.count;
   const double sum = to.sum - from.sum;
   const double error = (to.squares - from.squares) - centre * (2.0 * sum - centre * count);
@@ -118,7 +118,7 @@ class ZeroPointSearch {
     const auto cells = static_cast<std::size_t>(high - low + 1);
     edges_.resize(cells + 1);  // edges_[c]: below cell c
     inner_.resize(cells + 1);  // errors of the cells below c, none clipped
-    const Moments all = source.below(HUGE_VAL);
+    const PowerSums all = source.below(HUGE_VAL);
     const auto centre = [&](std::size_t c) { return scale * static_cast<double>(low + static_cast<std::int64_t>(c)); };
     inner_[0] = 0.0;
     for (std::size_t c = 0; c <= cells; ++c) {
@@ -154,7 +154,7 @@ class ZeroPointSearch {
  private:
   Grid grid_;
   bool symmetric_;
-  std::vector<Moments> edges_;
+  std::vector<PowerSums> edges_;
   std::vector<double> inner_;
 };
 

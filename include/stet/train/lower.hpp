@@ -68,8 +68,8 @@ inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit, const QParam
       if (!unit.weights.per_channel) k.push_back(static_cast<float>(layer.k.back()));
     }
   }
-  layer.weights = quantize_weights(w, axis, unit.weights, k);
-  const QParams& out = qat.params(unit);
+  layer.weights = quantize_weights(w, axis, unit.weights, k, qat.weight_scale(unit));
+  const QParams out = qat.params(unit);
   layer.folded = fold(name, layer.weights, axis, unit.weights.per_channel, bias,
                       unit.batch_norm >= 0 ? &norm : nullptr,
                       {in.scale[0], in.zero_point[0], in.grid, out.scale[0]});

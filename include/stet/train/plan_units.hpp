@@ -4,6 +4,7 @@
 #include <stet/graph/graph.hpp>
 #include <stet/graph/match.hpp>
 #include <stet/qat/recipe.hpp>
+#include <stet/train/plan_precision.hpp>
 #include <stet/train/unit.hpp>
 
 #include <numeric>
@@ -99,8 +100,8 @@ class UnitPlanner {
     unit.weights = scheme;
     const RecipeOverride* o = recipe_.override_of(node(unit.node).name);
     if (o != nullptr && o->weights) unit.weights = *o->weights;
-    if (unit.weights.bits < 2 || unit.weights.bits > 8) {
-      problem(unit.node, fmt::format("weights of {} bits", unit.weights.bits), "integer weights have 2 to 8");
+    if (unit.weights.bits < 1 || unit.weights.bits > 8) {
+      problem(unit.node, fmt::format("weights of {} bits", unit.weights.bits), "integer weights have 1 to 8");
     }
     fuse_batch_norm(unit);
     fuse_activation(unit);
@@ -272,10 +273,17 @@ class UnitPlanner {
       }
       unit.quantizer = index[root];
       plan_.quantizer_of[static_cast<std::size_t>(unit.output)] = unit.quantizer;
-      override_bits(unit);
     }
+    // An input that no unit makes belongs to a node that has been reported.
+    if (problems_.empty()) plan_ends(graph_, recipe_, plan_);
+    for (const Unit& unit : plan_.units) override_bits(unit);
     fix_outputs();
+    plan_learned_scales(recipe_, plan_);
     for (const Unit& unit : plan_.units) {
+      if (keeps_weight_scale(unit) && !unit.weights.per_channel && unit.batch_norm >= 0) {
+        problem(unit.node, "a kept or learned scale of weights per tensor in front of batch norm",
+                "take weights per channel, or WeightRange::absmax without learn_scales");
+      }
       const int bits = plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
       if (bits < 2 || bits > 8) {
         problem(unit.node, fmt::format("activations of {} bits", bits), "integer codes have 2 to 8");

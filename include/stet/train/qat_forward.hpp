@@ -35,6 +35,9 @@ class UnitRunner {
 
   UnitRunner(Tape& tape, const QatModel& qat, QatModel* trained, Rng* rng) : tape_(tape), qat_(qat), trained_(trained), rng_(rng) {}
 
+  /// Lets batch norm's statistics follow with this momentum, frozen or not, and nothing else.
+  void reestimate(float momentum) { momentum_ = momentum; }
+
   Var<QTensor> run(const Tensor<float>& x, const Observe* observe) {
     const Graph& graph = qat_.graph();
     std::vector<int> readers(graph.nodes().size(), 0);
@@ -64,18 +67,33 @@ class UnitRunner {
     return *values_[static_cast<std::size_t>(unit.inputs[i])];
   }
   Quantizer* following(const Unit& unit) {
-    if (trained_ == nullptr) return nullptr;
+    if (trained_ == nullptr || momentum_) return nullptr;
     Quantizer& q = trained_->quantizer(unit.quantizer);
     return q.follows() ? &q : nullptr;
   }
   void observe(const Unit& unit, const Range& range) {
     if (Quantizer* q = following(unit)) q->observe(after(unit.activation, range));
   }
+  // The trained scale of a unit's output codes, where it is being trained.
+  LogScale log_scale(const Unit& unit) {
+    if (trained_ == nullptr) return std::nullopt;
+    Quantizer& q = trained_->quantizer(unit.quantizer);
+    if (!q.learns()) return std::nullopt;
+    return tape_.parameter(q.log_scale());
+  }
+  Var<Tensor<float>> weights(const Unit& unit, const Product& product) {
+    const Var<Tensor<float>> w = parameter(qat_.node_name(unit.node) + ".weight");
+    if (trained_ == nullptr || !detail::keeps_weight_scale(unit)) return w;
+    Parameter& log = trained_->weight_log_scale(unit);
+    return through_weight_codes(
+        w, qat_.learns_weight_scale(unit) ? tape_.parameter(log) : tape_.constant(log.value), product.channel_axis(),
+        unit.weights);
+  }
   integer::Quantized quantized(const Var<QTensor>& x) const {
     return {x.value().params.scale[0], x.value().params.zero_point[0]};
   }
   integer::QuantizedOutput output(const Unit& unit) const {
-    const QParams& p = qat_.params(unit);
+    const QParams p = qat_.params(unit);
     return {p.scale[0], p.zero_point[0], unit.activation, p.grid};
   }
   Window window(const Unit& unit, Pair size, Pair stride, const Padding& padding) const {
@@ -109,19 +127,21 @@ class UnitRunner {
       return y;
     };
     const std::string bn = unit.batch_norm < 0 ? std::string() : qat_.node_name(unit.batch_norm);
-    if (trained_ != nullptr && unit.batch_norm >= 0 && !qat_.batch_norm_frozen()) {
+    if (trained_ != nullptr && unit.batch_norm >= 0 && (momentum_ || !qat_.batch_norm_frozen())) {
       const auto& attributes = *graph::as<graph::op::BatchNorm>(qat_.graph().nodes()[static_cast<std::size_t>(unit.batch_norm)].op);
-      const QParams& out = qat_.params(unit);
+      const QParams out = qat_.params(unit);
       const integer::Bounds bounds = integer::clamp_bounds(target().weighted_clamp, unit.activation, out.scale[0],
                                                            out.zero_point[0], out.grid);
       const LiveNorm norm{parameter(bn + ".gamma"), parameter(bn + ".beta"), &trained_->model().buffer(bn + ".mean"),
                           &trained_->model().buffer(bn + ".variance"), bias_of(qat_, unit), attributes.eps,
-                          attributes.momentum};
-      return finish(live_layer(product, input(unit), parameter(name + ".weight"), unit.weights, norm,
+                          momentum_ ? *momentum_ : attributes.momentum};
+      const std::vector<float> scale = qat_.weight_scale(unit);
+      return finish(live_layer(product, input(unit), weights(unit, product), unit.weights, norm,
                                {out.scale[0], out.zero_point[0], bounds.lo, bounds.hi, unit.activation != Activation::none},
-                               out, observed));
+                               out, observed, {scale, log_scale(unit)}));
     }
-    FrozenParameters p{parameter(name + ".weight")};
+    FrozenParameters p{weights(unit, product)};
+    p.output_scale = log_scale(unit);
     if (qat_.model().find_parameter(name + ".bias") != nullptr) p.bias = parameter(name + ".bias");
     if (unit.batch_norm >= 0) {
       p.gamma = parameter(bn + ".gamma");
@@ -142,7 +162,8 @@ class UnitRunner {
     if (unit.kind == UnitKind::mul) {
       return multiply(a, b, integer::make_multiply(target(), quantized(a), quantized(b), output(unit)), qat_.params(unit));
     }
-    return add(a, b, integer::make_add(target(), quantized(a), quantized(b), output(unit), subtract), qat_.params(unit));
+    return add(a, b, integer::make_add(target(), quantized(a), quantized(b), output(unit), subtract), qat_.params(unit),
+               log_scale(unit));
   }
 
   Var<QTensor> run_unit(const Unit& unit) {
@@ -210,7 +231,7 @@ class UnitRunner {
       }
       case UnitKind::dropout: {
         // With frozen batch norm training is the deployed arithmetic, which has no dropout.
-        if (trained_ == nullptr || qat_.batch_norm_frozen()) return input(unit);
+        if (trained_ == nullptr || momentum_ || qat_.batch_norm_frozen()) return input(unit);
         require(rng_ != nullptr, Errc::state, "forward: {} needs random numbers in training; set ForwardOptions::rng",
                 qat_.node_name(unit.node));
         return dropout(input(unit), static_cast<double>(graph::as<op_::Dropout>(op(unit))->rate), *rng_);
@@ -224,6 +245,7 @@ class UnitRunner {
   const QatModel& qat_;
   QatModel* trained_;
   Rng* rng_;
+  std::optional<float> momentum_{};
   std::vector<std::optional<Var<QTensor>>> values_;
 };
 
@@ -240,7 +262,7 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
     const int unit = unit_of[static_cast<std::size_t>(node)];
     if (unit >= 0) {
       qat.quantizer(qat.units()[static_cast<std::size_t>(unit)].quantizer)
-          .observe(range_of("forward", qat.node_name(node), value.span()));
+          .observe(value.span(), range_of("forward", qat.node_name(node), value.span()));
     }
     if (inner) inner(node, value);
   };
@@ -287,7 +309,18 @@ inline Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
   return dequantize(infer_codes(qat, x, [](int, const QTensor&) {}));
 }
 
-/// Trained tensors of a quantized model; weight decay applies to weights only.
-inline std::vector<ParameterRef> parameter_refs(QatModel& qat) { return parameter_refs(qat.model()); }
+/// Trained tensors of a quantized model, learned scales included; weight decay applies to weights only.
+inline std::vector<ParameterRef> parameter_refs(QatModel& qat) {
+  std::vector<ParameterRef> refs = parameter_refs(qat.model());
+  const double factor = qat.recipe().scale_lr_factor;
+  for (const Unit& unit : qat.units()) {
+    if (!unit.learns_weight_scale) continue;
+    refs.push_back({&qat.weight_log_scale(unit), qat.node_name(unit.node) + ".weight_log_scale", false, factor});
+  }
+  for (Quantizer& q : qat.quantizers()) {
+    if (q.learned()) refs.push_back({&q.log_scale(), q.name() + ".log_scale", false, factor});
+  }
+  return refs;
+}
 
 }  // namespace stet

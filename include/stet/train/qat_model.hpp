@@ -6,6 +6,7 @@
 #include <stet/quant/range.hpp>
 #include <stet/train/plan_units.hpp>
 
+#include <cmath>
 #include <span>
 #include <string>
 #include <utility>
@@ -51,10 +52,23 @@ class QatModel {
     fail(Errc::range, "QatModel: no quantized value is named {}", node);
   }
   /// Scale and zero point of a unit's output.
-  [[nodiscard]] const QParams& params(const Unit& unit) const { return quantizer(unit.quantizer).params(); }
+  [[nodiscard]] QParams params(const Unit& unit) const { return quantizer(unit.quantizer).params(); }
   /// Scale and zero point of the value of a node that a unit reads.
-  [[nodiscard]] const QParams& params_of(int node) const {
+  [[nodiscard]] QParams params_of(int node) const {
     return quantizer(plan_.quantizer_of[static_cast<std::size_t>(node)]).params();
+  }
+
+  /// Logarithms of the scales of a unit's weights, one per channel or one; empty where they come from the range.
+  [[nodiscard]] Parameter& weight_log_scale(const Unit& unit) { return weight_scales_[static_cast<std::size_t>(unit.node)]; }
+  /// The scales themselves.
+  [[nodiscard]] std::vector<float> weight_scale(const Unit& unit) const {
+    std::vector<float> scale;
+    for (const float log : weight_scales_[static_cast<std::size_t>(unit.node)].value.span()) scale.push_back(scale_of_log(log));
+    return scale;
+  }
+  /// Whether training moves them now: from the start of quantization until ranges are frozen.
+  [[nodiscard]] bool learns_weight_scale(const Unit& unit) const {
+    return unit.learns_weight_scale && quantizing_ && !ranges_frozen_;
   }
 
   [[nodiscard]] bool calibrated() const {
@@ -80,6 +94,7 @@ class QatModel {
   }
   void freeze_ranges() {
     for (Quantizer& q : quantizers_) q.freeze();
+    ranges_frozen_ = true;
   }
   void freeze_batch_norm() { batch_norm_frozen_ = true; }
 
@@ -100,6 +115,10 @@ class QatModel {
   void fields(F&& f) {
     f("quantizing", quantizing_);
     f("batch_norm_frozen", batch_norm_frozen_);
+    f("ranges_frozen", ranges_frozen_);
+    for (const Unit& unit : plan_.units) {
+      if (detail::keeps_weight_scale(unit)) f(node_name(unit.node) + ".weight_log_scale", weight_log_scale(unit).value);
+    }
     for (Quantizer& q : quantizers_) {
       q.fields([&](std::string_view field, auto& value) { f(q.name() + "." + std::string(field), value); });
     }
@@ -114,7 +133,9 @@ class QatModel {
   Recipe recipe_;
   UnitPlan plan_;
   std::vector<Quantizer> quantizers_;
+  std::vector<Parameter> weight_scales_;  // per node, empty tensors where nothing is kept
   bool quantizing_ = false;
+  bool ranges_frozen_ = false;
   bool batch_norm_frozen_ = false;
 };
 
@@ -129,6 +150,16 @@ STET_ENTRY QatModel::QatModel(Model model, Recipe recipe)
   for (std::size_t i = 0; i < names.size(); ++i) {
     quantizers_.emplace_back(names[i], Grid::activation(plan_.quantizer_bits[i]), recipe_.observer);
     if (const auto* fixed = plan_.fixed_output[i]) quantizers_.back().fix(fixed->scale, fixed->zero_point);
+    if (plan_.quantizer_learns[i]) quantizers_.back().learn();
+  }
+  weight_scales_.resize(model_.graph().nodes().size());
+  for (const Unit& unit : plan_.units) {
+    if (!detail::keeps_weight_scale(unit)) continue;
+    const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
+    std::vector<float> scale =
+        initial_weight_scale(model_.parameter(node_name(unit.node) + ".weight").value, axis, unit.weights);
+    for (float& s : scale) s = std::log(s);
+    weight_log_scale(unit).value = Tensor<float>(Shape{static_cast<std::int64_t>(scale.size())}, scale);
   }
 }
 #endif

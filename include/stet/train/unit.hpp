@@ -48,6 +48,7 @@ struct Unit {
   int quantizer = -1;         ///< index of the output's quantizer; members of a scale group share one
   bool shares_scale = false;  ///< output has its input's scale (pool, pad, reshape, concat, ...)
   WeightScheme weights{};
+  bool learns_weight_scale = false;
 };
 
 /// All units in execution order; quantizer_of[node] is -1 for values inside a unit.
@@ -55,6 +56,7 @@ struct UnitPlan {
   std::vector<Unit> units{};
   std::vector<int> quantizer_of{};
   std::vector<int> quantizer_bits{};
+  std::vector<bool> quantizer_learns{};  ///< whether the scale is a trained parameter
   std::vector<const integer::FixedOutput*> fixed_output{};  ///< per quantizer; null where the range follows the data
 };
 

@@ -1,0 +1,126 @@
+// Learned scales of weights: where they start, what codes they give, and their gradients.
+#include <stet/core/random.hpp>
+#include <stet/qat/fold.hpp>
+#include <stet/qat/weight_scale.hpp>
+
+#include "support/catch.hpp"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+using namespace stet;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+Tensor<float> normal(const Shape& shape, std::uint64_t seed) {
+  Rng rng(seed);
+  Tensor<float> t(shape);
+  for (float& v : t.edit()) v = static_cast<float>(rng.normal());
+  return t;
+}
+
+double squared_error(const Tensor<float>& w, const WeightCodes& q, int axis) {
+  const ChannelOf channel = channel_of(w.shape(), axis);
+  double sum = 0;
+  for (std::int64_t i = 0; i < w.size(); ++i) {
+    const double s = static_cast<double>(q.scale[q.scale.size() == 1 ? 0 : static_cast<std::size_t>(channel(i))]);
+    sum += std::pow(static_cast<double>(w[i]) - s * q.codes[i], 2);
+  }
+  return sum;
+}
+
+// The loss that the closed form belongs to: sum of D times the rounded weights, D and the rounding error held still.
+double rounded(float w, double log_scale, double top) {
+  const double s = std::exp(log_scale);
+  const double v = static_cast<double>(w) / s;
+  return v < -top ? -top * s : v > top ? top * s : s * std::nearbyint(v);
+}
+
+}  // namespace
+
+TEST_CASE("scales start at the least squared error, not far from a search over the values") {
+  const Tensor<float> w = normal({3, 4, 4, 8}, 1);
+  for (const int bits : {2, 3, 4, 8}) {
+    for (const bool per_channel : {true, false}) {
+      const WeightScheme scheme{bits, per_channel, WeightRange::mse};
+      const std::vector<float> scale = initial_weight_scale(w, 0, scheme);
+      REQUIRE(scale.size() == (per_channel ? 3u : 1u));
+      const double found = squared_error(w, quantize_weights(w, 0, scheme, {}, scale), 0);
+      for (const double factor : {0.8, 0.9, 0.95, 1.05, 1.1, 1.25}) {
+        std::vector<float> other = scale;
+        for (float& s : other) s *= static_cast<float>(factor);
+        CHECK(found <= 1.01 * squared_error(w, quantize_weights(w, 0, scheme, {}, other), 0));
+      }
+      CHECK(found <= squared_error(w, quantize_weights(w, 0, {bits, per_channel}), 0) * 1.0001);
+    }
+  }
+}
+
+TEST_CASE("one bit is the sign times the mean magnitude, of which nothing is better") {
+  const Tensor<float> w({2, 4}, {1, -2, 3, -4, 0, 0, 0, 0});
+  const WeightCodes q = quantize_weights(w, 0, {1, true});
+  const std::vector<std::int8_t> codes(q.codes.span().begin(), q.codes.span().end());
+  CHECK(codes == std::vector<std::int8_t>{64, -64, 64, -64, 64, 64, 64, 64});
+  CHECK(q.scale[0] == 2.5f / 64);
+  CHECK(q.scale[1] == 1.0f / 64);
+  for (const float s : {2.0f, 2.4f, 2.6f, 3.0f}) {
+    CHECK(squared_error(w, q, 0) < squared_error(w, quantize_weights(w, 0, {1, true}, {}, std::vector<float>{s, 1.0f}), 0));
+  }
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_WITH(quantize_weights(Tensor<float>({1, 2}, {1, nan}), 0, {1, true}), ContainsSubstring("NaN or infinite"));
+}
+
+TEST_CASE("the gradient of the scale is the closed form of LSQ, and the derivative where values are clipped") {
+  for (const int bits : {1, 2, 3, 4, 8}) {
+    for (const bool per_channel : {true, false}) {
+      const Tensor<float> w = normal({3, 2, 2, 5}, static_cast<std::uint64_t>(bits));
+      const WeightScheme scheme{bits, per_channel};
+      const double top = bits == 1 ? 1 : Grid::narrow(bits).hi;
+      std::vector<float> logs;
+      for (std::size_t c = 0; c < (per_channel ? 3u : 1u); ++c) logs.push_back(static_cast<float>(std::log(0.9 / top) + 0.1 * static_cast<double>(c)));
+      Parameter weights{w}, log_scale{Tensor<float>(Shape{static_cast<std::int64_t>(logs.size())}, logs)};
+      Tape tape;
+      const auto y = through_weight_codes(tape.parameter(weights), tape.parameter(log_scale), 0, scheme);
+      const Tensor<float> d = normal(w.shape(), 9);
+      tape.backward(y, d);
+      std::vector<double> expected(logs.size(), 0.0), clipped(logs.size(), 0.0);
+      const double count = static_cast<double>(w.size()) / static_cast<double>(logs.size());
+      for (std::int64_t i = 0; i < w.size(); ++i) {
+        const std::size_t k = per_channel ? static_cast<std::size_t>(i / 20) : 0;
+        const double s = std::exp(static_cast<double>(logs[k]));
+        const double v = static_cast<double>(w[i]) / s;
+        const bool inside = bits == 1 || std::fabs(v) <= top;
+        CHECK(weights.gradient[i] == (inside ? d[i] : 0.0f));
+        const double code = bits == 1 ? (v < 0 ? -1.0 : 1.0) : std::clamp(std::nearbyint(v), -top, top);
+        expected[k] += static_cast<double>(d[i]) * s * (code - (inside && bits > 1 ? v : 0.0));
+        if (bits > 1 && !inside) {
+          // Beyond the ends the quantized weight is smooth in the scale.
+          const double h = 1e-5;
+          clipped[k] += static_cast<double>(d[i]) * (rounded(w[i], static_cast<double>(logs[k]) + h, top) - rounded(w[i], static_cast<double>(logs[k]) - h, top)) / (2 * h);
+          clipped[k] -= static_cast<double>(d[i]) * s * code;
+        }
+      }
+      for (std::size_t k = 0; k < logs.size(); ++k) {
+        CHECK(static_cast<double>(log_scale.gradient[static_cast<std::int64_t>(k)]) ==
+              Approx(expected[k] / std::sqrt(count * top)).epsilon(1e-4).margin(1e-5));
+        CHECK(clipped[k] == Approx(0).margin(1e-4));
+      }
+    }
+  }
+}
+
+TEST_CASE("a scale stays a scale, whatever its logarithm became") {
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const float log : {-inf, -1e30f, -61.0f, 0.0f, 61.0f, 1e30f, inf, std::numeric_limits<float>::quiet_NaN()}) {
+    const float s = scale_of_log(log);
+    CHECK(s > 0.0f);
+    CHECK(std::isfinite(s));
+    CHECK(std::isfinite(1.0f / s));
+  }
+  CHECK(scale_of_log(0.0f) == 1.0f);
+  Tape tape;
+  CHECK_THROWS_WITH(through_weight_codes(tape.constant(normal({3, 4}, 1)), tape.constant(Tensor<float>::zeros(Shape{2})), 0, {4, true}),
+                    ContainsSubstring("need 3 learned scales, got 2"));
+}
