@@ -21,8 +21,8 @@ Tensor<CodeOf<S>> encode_kept(const Tensor<float>& x, const QParams& p, const S&
   Tensor<CodeOf<S>> codes(x.shape());
   Tensor<std::uint32_t> pass(Shape{bit_words(x.size())});
   scheme.encode(x.span(), x.shape(), p, estimator.mask(), codes.edit(), pass.edit());
-  if constexpr (E::needs_mask) kept.pass = std::move(pass);
-  if constexpr (E::needs_input) kept.x = x;
+  if (needs_mask(estimator)) kept.pass = std::move(pass);
+  if (needs_input(estimator)) kept.x = x;
   return codes;
 }
 
