@@ -11,7 +11,7 @@ namespace stet {
 /// Formula:   with e = clamp(x, lo, hi)/s - rne(x/s), in steps: factor 1 + delta * sign(dy) * e
 /// Gradient:  dx = dy * factor inside the range (ends included), else 0; not the derivative of anything
 /// Errors:    Errc::range if delta is not in [0, 2): beyond, a factor could change the sign; Errc::shape if x was not kept
-/// Source:    Lee 2021, EWGS, arXiv 2104.00903, equation 4. There x is normalised to a range of 1, so that its delta is
+/// Source:    Lee 2021, EWGS, arXiv 2104.00903. There x is normalised to a range of 1, so that its delta is
 ///            (p - n) times this one
 class EwgsEstimator {
  public:

@@ -28,7 +28,7 @@ struct LsqPlusOptions {
 ///            outside }: straight through the rounding of z; not the derivative (STE)
 /// Errors:    Errc::range if limits are wrong; Errc::shape if the granularity does not fit the shape; Errc::state if used
 ///            before it was initialized
-/// Source:    Bhalgat 2020, LSQ+, arXiv 2004.09576, equations 2 to 5
+/// Source:    Bhalgat 2020, LSQ+, arXiv 2004.09576
 class LsqPlusRange {
  public:
   explicit LsqPlusRange(const LsqPlusOptions& options = {}, const Shape& shape = {})

@@ -10,7 +10,7 @@ namespace stet {
 /// PACT's rule for the value: clip(x, lo, hi) stands for quantization, and the upper end belongs to the clipped part.
 /// Gradient:  dx = dy where lo <= x < hi, else 0; not the derivative (STE)
 /// Errors:    Errc::shape if x was not kept
-/// Source:    Choi 2018, PACT, arXiv 1805.06085, equation 3
+/// Source:    Choi 2018, PACT, arXiv 1805.06085
 struct PactEstimator {
   static constexpr bool needs_input = true;
   static constexpr bool needs_mask = false;

@@ -22,7 +22,7 @@ struct PactOptions {
 ///            shrinks alpha to fit the values: give alpha weight decay in the optimizer, as the paper does (the same
 ///            coefficient as the weights)
 /// Errors:    Errc::range if alpha is not positive and finite, or limits are wrong
-/// Source:    Choi 2018, PACT, arXiv 1805.06085, equations 1 to 3
+/// Source:    Choi 2018, PACT, arXiv 1805.06085
 class PactRange {
  public:
   explicit PactRange(const PactOptions& options = {}) : options_(options) {

@@ -34,7 +34,7 @@ inline Pulled pull_tanh(const char* op, const Tensor<float>& dy, const Kept& kep
 /// Gradient:  dx = dy * T (1 - tanh^2(T f)) / (2 tanh(T/2)) inside the range, else 0: the derivative of soft, not of
 ///            the forward pass, which rounds
 /// Errors:    Errc::range if the temperature is not in (0, 100]; Errc::shape if x was not kept
-/// Source:    Agustsson and Theis 2020, arXiv 2006.09952, section 4.1 (there alpha)
+/// Source:    Agustsson and Theis 2020, arXiv 2006.09952 (soft rounding)
 class TanhEstimator {
  public:
   static constexpr bool needs_input = true;
@@ -63,7 +63,7 @@ class TanhEstimator {
 /// Formula:   TanhEstimator with T = ln(2/alpha - 1); tanh(T/2) = 1 - alpha. alpha -> 0 is the staircase
 /// Gradient:  as TanhEstimator
 /// Errors:    Errc::range if alpha is not in (0, 1); Errc::shape if x was not kept
-/// Source:    Gong 2019, DSQ, arXiv 1908.05033, equations 2 to 8; hard rounding in the forward pass. alpha is fixed here
+/// Source:    Gong 2019, DSQ, arXiv 1908.05033; hard rounding in the forward pass. alpha is fixed here
 class DsqEstimator {
  public:
   static constexpr bool needs_input = true;
@@ -93,7 +93,7 @@ class DsqEstimator {
 /// Gradient:  dx = dy * T sum sigmoid' : the derivative of soft, not of the forward pass, which rounds. Thresholds
 ///            where sigmoid' is below 1e-8 are left out
 /// Errors:    Errc::range if the temperature is not in [0.5, 100]; Errc::shape if x was not kept
-/// Source:    Yang 2019, Quantization Networks, arXiv 1911.09464, equation 4
+/// Source:    Yang 2019, Quantization Networks, arXiv 1911.09464
 class SigmoidEstimator {
  public:
   static constexpr bool needs_input = true;

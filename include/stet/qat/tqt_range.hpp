@@ -26,7 +26,7 @@ struct TqtOptions {
 ///            code: straight through ceil and rounding; not the derivative (STE)
 /// Errors:    Errc::range if p - z + 1 is not a power of two or limits are wrong; Errc::shape if the granularity does not
 ///            fit the shape; Errc::state if used before it was initialized
-/// Source:    Jain 2020, TQT, arXiv 1903.08066, equations 1, 6 and 7; their normalised gradient is left to the optimizer
+/// Source:    Jain 2020, TQT, arXiv 1903.08066; their normalised gradient is left to the optimizer
 class TqtRange {
  public:
   explicit TqtRange(const TqtOptions& options = {}, const Shape& shape = {})

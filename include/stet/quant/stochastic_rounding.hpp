@@ -69,7 +69,7 @@ inline RoundingKeys rounding_keys(std::uint64_t seed, std::uint64_t step) {
 ///            step. In evaluation half to even
 /// Gradient:  the pass bits are those of the scheme: chance does not move the mask
 /// Errors:    those of the scheme
-/// Source:    Gupta 2015, arXiv 1502.02551, section 3
+/// Source:    Gupta 2015, arXiv 1502.02551
 template <class S>
 struct StochasticRounding {
   using Code = CodeOf<S>;
