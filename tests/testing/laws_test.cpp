@@ -1,5 +1,10 @@
 // All shipped schemes, observers and estimators obey their laws; broken ones are caught, with the input that shows it.
+#include <stet/qat/any_estimator.hpp>
+#include <stet/qat/ewgs_estimator.hpp>
+#include <stet/qat/pact_estimator.hpp>
+#include <stet/qat/soft_estimators.hpp>
 #include <stet/quant/mse_observer.hpp>
+#include <stet/quant/stochastic_rounding.hpp>
 #include <stet/testing/laws.hpp>
 
 #include "support/catch.hpp"
@@ -34,6 +39,12 @@ TEST_CASE("shipped schemes obey the laws", "[bits]") {
     check_ok(check_scheme_laws(PowerOfTwoScales(bits, {}, PowerOfTwo::nearest)));
   }
   for (int bits = 9; bits <= 16; ++bits) check_ok(check_scheme_laws(WideIntN(bits)));
+  StochasticRounding weights(IntN(4, Granularity::per_channel(0)), 3);
+  check_ok(check_scheme_laws(weights));
+  check_ok(check_scheme_laws(StochasticRounding(Int8Activation{}, 4)));
+  check_ok(check_scheme_laws(StochasticRounding(WideIntN(16), 5)));
+  weights.training = false;
+  check_ok(check_scheme_laws(weights));
 }
 
 TEST_CASE("shipped observers obey the laws") {
@@ -64,6 +75,14 @@ TEST_CASE("shipped estimators obey the laws") {
   for (const ClipMask mask : {ClipMask::rounded_inclusive, ClipMask::raw_inclusive, ClipMask::raw_exclusive}) {
     check_ok(check_estimator_laws(ClippedSte{mask}));
   }
+  for (const double temperature : {0.5, 1.0, 2.0, 4.0}) {
+    check_ok(check_estimator_laws(TanhEstimator(temperature)));
+    check_ok(check_estimator_laws(SigmoidEstimator(temperature)));
+  }
+  for (const double alpha : {0.2, 0.4, 0.8}) check_ok(check_estimator_laws(DsqEstimator(alpha)));
+  check_ok(check_estimator_laws(PactEstimator{}));
+  check_ok(check_estimator_laws(EwgsEstimator(0.5)));  // it has no surrogate; see qat/estimator_test.cpp
+  check_ok(check_estimator_laws(AnyEstimator(DsqEstimator{})));
 }
 
 namespace {
@@ -103,7 +122,7 @@ TEST_CASE("broken types are caught, with the law and the input") {
   const LawReport scheme = check_scheme_laws(RoundsTwice{});
   INFO(scheme.str());
   CHECK(names_law(scheme, "projection"));
-  CHECK(names_law(scheme, "scale / 2"));
+  CHECK(names_law(scheme, "0.5 scale"));
   const LawReport observer = check_observer_laws(Guesses{});
   CHECK(names_law(observer, "reports Errc::state"));
   CHECK(names_law(observer, "reset() forgets"));

@@ -26,10 +26,17 @@ struct Pulled {
 namespace detail {
 
 template <class E>
-concept SaysItsNeeds = requires {
+concept ConstantNeeds = requires {
   { E::needs_input } -> std::convertible_to<bool>;
   { E::needs_mask } -> std::convertible_to<bool>;
 };
+template <class E>
+concept NeedsByCall = requires(const E& e) {
+  { e.needs_input() } -> std::same_as<bool>;
+  { e.needs_mask() } -> std::same_as<bool>;
+};
+template <class E>
+concept SaysItsNeeds = ConstantNeeds<E> || NeedsByCall<E>;
 template <class E>
 concept HasMask = requires(const E& e) {
   { e.mask() } -> std::same_as<ClipMask>;
@@ -52,11 +59,31 @@ template <class E>
 consteval bool check_estimator() {
   static_assert(std::copyable<E>, "stet: an Estimator is a value: it must be copyable");
   static_assert(detail::SaysItsNeeds<E>,
-                "stet: an Estimator needs static constexpr bool needs_input (keep x) and needs_mask (keep pass bits)");
+                "stet: an Estimator needs needs_input (keep x) and needs_mask (keep pass bits), as static constexpr bool "
+                "or as const functions that return bool");
   static_assert(detail::HasMask<E>, "stet: an Estimator needs mask() const -> ClipMask");
   static_assert(detail::HasPull<E>,
                 "stet: an Estimator needs pull(const Tensor<float>& dy, const Kept&, const QParams&) const -> Pulled");
   return Estimator<E>;
+}
+
+/// Whether an estimator wants Kept::x, known when compiling or asked for at run time.
+template <class E>
+constexpr bool needs_input(const E& estimator) {
+  if constexpr (detail::ConstantNeeds<E>) {
+    return E::needs_input;
+  } else {
+    return estimator.needs_input();
+  }
+}
+/// Whether an estimator wants Kept::pass.
+template <class E>
+constexpr bool needs_mask(const E& estimator) {
+  if constexpr (detail::ConstantNeeds<E>) {
+    return E::needs_mask;
+  } else {
+    return estimator.needs_mask();
+  }
 }
 
 /// The plain straight-through estimator: the gradient passes everywhere, as if quantization were the identity.
@@ -65,6 +92,7 @@ consteval bool check_estimator() {
 struct Ste {
   static constexpr bool needs_input = false;
   static constexpr bool needs_mask = false;
+  [[nodiscard]] const char* name() const { return "ste"; }
   [[nodiscard]] ClipMask mask() const { return ClipMask::rounded_inclusive; }
   [[nodiscard]] Pulled pull(const Tensor<float>& dy, const Kept&, const QParams&) const { return {dy}; }
   /// The function whose derivative the estimator takes for that of quantization.
@@ -79,6 +107,11 @@ struct ClippedSte {
   static constexpr bool needs_mask = true;
   ClipMask policy = ClipMask::rounded_inclusive;
 
+  [[nodiscard]] const char* name() const {
+    return policy == ClipMask::rounded_inclusive ? "clipped_ste(rounded_inclusive)"
+           : policy == ClipMask::raw_inclusive   ? "clipped_ste(raw_inclusive)"
+                                                 : "clipped_ste(raw_exclusive)";
+  }
   [[nodiscard]] ClipMask mask() const { return policy; }
   /// Errors:    Errc::shape if there is not one pass bit per element
   [[nodiscard]] Pulled pull(const Tensor<float>& dy, const Kept& kept, const QParams&) const {

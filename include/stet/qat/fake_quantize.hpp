@@ -14,6 +14,10 @@ namespace stet {
 
 namespace detail {
 
+// A learned range (qat/learned_range.hpp), which has overloads of its own.
+template <class R>
+concept HasParameters = requires(R& r) { r.parameters(); };
+
 // Codes of x by a scheme, and what the estimator keeps; pass bits are made in any case and dropped if not needed.
 template <class S, class E>
 Tensor<CodeOf<S>> encode_kept(const Tensor<float>& x, const QParams& p, const S& scheme, const E& estimator,
@@ -21,8 +25,8 @@ Tensor<CodeOf<S>> encode_kept(const Tensor<float>& x, const QParams& p, const S&
   Tensor<CodeOf<S>> codes(x.shape());
   Tensor<std::uint32_t> pass(Shape{bit_words(x.size())});
   scheme.encode(x.span(), x.shape(), p, estimator.mask(), codes.edit(), pass.edit());
-  if constexpr (E::needs_mask) kept.pass = std::move(pass);
-  if constexpr (E::needs_input) kept.x = x;
+  if (needs_mask(estimator)) kept.pass = std::move(pass);
+  if (needs_input(estimator)) kept.x = x;
   return codes;
 }
 
@@ -47,7 +51,7 @@ Var<Tensor<float>> fake_quantize_by(const Var<Tensor<float>>& x, const QParams& 
 /// Gradient:  the estimator's; not the derivative (STE). Nothing flows through the range
 /// Errors:    Errc::range if x has values that are NaN or infinite; Errc::state if x is empty
 template <class S, class E = ClippedSte>
-  requires(!std::same_as<S, QParams>)
+  requires(!std::same_as<S, QParams> && !detail::HasParameters<S>)
 Var<Tensor<float>> fake_quantize(const Var<Tensor<float>>& x, const S& scheme, const E& estimator = {}) {
   if constexpr (check_scheme<S>() && check_estimator<E>()) {
     const QParams p = scheme.qparams(min_max(x.value(), granularity_of(scheme)));

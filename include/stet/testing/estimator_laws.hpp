@@ -17,12 +17,12 @@ namespace detail {
 template <class E>
 Kept keep(const E& estimator, const Tensor<float>& x, const QParams& p) {
   Kept kept;
-  if constexpr (E::needs_mask) {
+  if (needs_mask(estimator)) {
     Tensor<std::int32_t> codes(x.shape());
     kept.pass = Tensor<std::uint32_t>(Shape{bit_words(x.size())});
     encode(x.span(), x.shape(), p, estimator.mask(), codes.edit(), kept.pass.edit());
   }
-  if constexpr (E::needs_input) kept.x = x;
+  if (needs_input(estimator)) kept.x = x;
   return kept;
 }
 

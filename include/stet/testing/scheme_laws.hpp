@@ -5,6 +5,7 @@
 #include <stet/testing/law_report.hpp>
 
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <span>
 #include <string>
@@ -42,6 +43,16 @@ inline std::vector<Range> ranges_of(const std::vector<float>& x, const Shape& sh
   return min_max(std::span<const float>(x), shape, g);
 }
 
+// Largest error inside the range in steps: what the scheme says, else that of rounding to nearest.
+template <class S>
+double largest_error(const S& scheme) {
+  if constexpr (requires { { scheme.largest_error() } -> std::same_as<double>; }) {
+    return scheme.largest_error();
+  } else {
+    return 0.5;
+  }
+}
+
 // Checks one law element by element: holds(i) after f; the input is shrunk for the report.
 template <class Values, class Holds>
 void check_elements(LawReport& report, const std::string& law, const std::vector<float>& x, Values values, Holds holds,
@@ -66,7 +77,8 @@ void check_elements(LawReport& report, const std::string& law, const std::vector
 /// other values than the ones that are coded, so that some are clipped.
 /// Laws:  coding coded values again changes nothing; codes do not depend on the mask policy; NaN never passes its
 ///        gradient; affine: codes lie in the grid and mean scale * (code - zero_point); 0 stays 0; inside the range the
-///        error is at most half a scale (up to float rounding), and the gradient passes
+///        error is at most half a scale (up to float rounding; a scheme with largest_error() says how many), and the
+///        gradient passes
 template <class S>
 LawReport check_scheme_laws(const S& scheme, const LawOptions& options = {}) {
   static_cast<void>(check_scheme<S>());
@@ -117,18 +129,19 @@ LawReport check_scheme_laws(const S& scheme, const LawOptions& options = {}) {
       detail::check_elements(
           report, "0 is exactly representable", std::vector<float>(x.size()), coded,
           [&](const std::vector<float>&, const auto& made, std::size_t i) { return made.values[i] == 0.0f; }, "0");
+      const double limit = detail::largest_error(scheme);
       detail::check_elements(
-          report, "inside the range the error is at most scale / 2 and the gradient passes", x, coded,
+          report, fmt::format("inside the range the error is at most {} scale and the gradient passes", limit), x, coded,
           [&](const std::vector<float>& input, const auto& made, std::size_t i) {
             const double s = p.scale[k(i)];
             const double lo = s * (p.grid.lo - p.zero_point[k(i)]);
             const double hi = s * (p.grid.hi - p.zero_point[k(i)]);
             if (input[i] < lo || input[i] > hi) return true;
             const double slack = 0x1p-23 * (std::abs(static_cast<double>(input[i])) + s);
-            return std::abs(static_cast<double>(input[i]) - static_cast<double>(made.values[i])) <= s / 2 + slack &&
+            return std::abs(static_cast<double>(input[i]) - static_cast<double>(made.values[i])) <= limit * s + slack &&
                    test_bit(made.pass.data(), static_cast<std::int64_t>(i));
           },
-          "within scale / 2, pass bit 1");
+          fmt::format("within {} scale, pass bit 1", limit));
     }
   }
   return report;
