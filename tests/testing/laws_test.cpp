@@ -3,7 +3,11 @@
 #include <stet/qat/ewgs_estimator.hpp>
 #include <stet/qat/pact_estimator.hpp>
 #include <stet/qat/soft_estimators.hpp>
+#include <stet/quant/entropy_observer.hpp>
+#include <stet/quant/histogram_observer.hpp>
+#include <stet/quant/mean_sigma_observer.hpp>
 #include <stet/quant/mse_observer.hpp>
+#include <stet/quant/percentile_observer.hpp>
 #include <stet/quant/stochastic_rounding.hpp>
 #include <stet/testing/laws.hpp>
 
@@ -59,14 +63,22 @@ TEST_CASE("shipped observers obey the laws") {
 }
 
 TEST_CASE("shipped observers of values obey the laws") {
-  const LawOptions few{.rounds = 5};
+  const LawOptions few{.rounds = 3};
+  const ObserverPromises exact{.order_free = true};
+  const ObserverPromises reaching{.order_free = true, .within = false};
+  const Grid grid = Grid::signed_bits(4);
   for (const Granularity& g : {Granularity::per_tensor(), Granularity::per_channel(0), Granularity::per_channel(3),
                                Granularity::per_group(4)}) {
     for (const bool symmetric : {false, true}) {
-      const MseObserver mse(g, Grid::signed_bits(4), symmetric);
-      check_ok(check_observer_laws(mse, {.order_free = true, .within = false}, few));
-      check_ok(check_observer_laws(AnyObserver(mse), {.order_free = true, .within = false}, few));
+      check_ok(check_observer_laws(MseObserver(g, grid, symmetric, 64), reaching, few));
+      check_ok(check_observer_laws(EntropyObserver(g, grid, symmetric, 256), exact, few));
     }
+    check_ok(check_observer_laws(AnyObserver(MseObserver(g, grid, true, 64)), reaching, few));
+    check_ok(check_observer_laws(PercentileObserver(g, 90.0, 64), exact, few));
+    check_ok(check_observer_laws(HistogramObserver(g, grid, 64), {}, few));
+    check_ok(check_observer_laws(AnyObserver(HistogramObserver(g, grid, 64)), {}, few));
+    check_ok(check_observer_laws(MeanSigmaObserver(g, 1.0), {}, few));
+    check_ok(check_observer_laws(AnyObserver(MeanSigmaObserver(g)), {}, few));
   }
 }
 

@@ -3,25 +3,23 @@
 
 #include <stet/quant/value_observer.hpp>
 
-#include <cmath>
+#include <algorithm>
+#include <cstdint>
 
 namespace stet {
 
 namespace detail {
 
-// The value below which this many of the counted values lie, spread evenly over their bins.
-inline float quantile(const HistogramView& h, double rank) {
-  double below = 0;
-  for (std::int64_t i = 0; i < h.bins; ++i) {
-    const auto count = static_cast<double>(h.count(i));
-    if (count > 0 && below + count >= rank) {
-      const double part = rank > below ? (rank - below) / count : 0.0;
-      const double x = h.lower(i) + (h.upper(i) - h.lower(i)) * part;
-      return std::fmin(std::fmax(static_cast<float>(x), h.range.lo), h.range.hi);
-    }
-    below += count;
-  }
-  return h.range.hi;
+// The k-th smallest of the counted values, k from 1, when those of a bin are spread evenly over it.
+inline float kth_smallest(const HistogramView& h, std::int64_t k, std::int64_t total) {
+  if (k <= 1) return h.range.lo;
+  if (k >= total) return h.range.hi;
+  std::int64_t i = 0;
+  std::int64_t below = 0;
+  for (; below + h.count(i) < k; ++i) below += h.count(i);
+  const double part = (static_cast<double>(k - below) - 0.5) / static_cast<double>(h.count(i));
+  const auto x = static_cast<float>(h.lower(i) + (h.upper(i) - h.lower(i)) * part);
+  return std::clamp(x, h.range.lo, h.range.hi);
 }
 
 }  // namespace detail
@@ -47,9 +45,11 @@ class PercentileObserver : public ValueObserver<PercentileObserver> {
  private:
   friend class ValueObserver<PercentileObserver>;
   [[nodiscard]] Range choose(const HistogramView& h) const {
-    const auto total = static_cast<double>(h.total());
-    const double left_out = total * (1.0 - percentile_ / 100.0);
-    return {detail::quantile(h, left_out), detail::quantile(h, total - left_out)};
+    const std::int64_t total = h.total();
+    const auto rank = [&](double percent) {
+      return static_cast<std::int64_t>(percent / 100.0 * static_cast<double>(total) + 0.5);
+    };
+    return {detail::kth_smallest(h, rank(100.0 - percentile_), total), detail::kth_smallest(h, rank(percentile_), total)};
   }
 
   double percentile_;

@@ -97,7 +97,8 @@ LawReport check_observer_laws(const O& fresh, const ObserverPromises& promises =
   const Granularity granularity = fresh.granularity();
   const Shape shape = detail::shape_for(granularity);
   const auto check_same = [&](const std::string& law, const std::string& input, const O& a, const O& b) {
-    report.check(detail::answer(a) == detail::answer(b), law, input, detail::answer(b), detail::answer(a));
+    const std::string got = detail::answer(a), expected = detail::answer(b);
+    report.check(got == expected, law, input, expected, got);
   };
   if constexpr (std::is_same_v<O, AnyObserver>) {
     if (fresh.needs_values()) {
