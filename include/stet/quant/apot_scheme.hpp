@@ -76,7 +76,7 @@ class AdditivePowersOfTwo {
     const auto top = static_cast<float>(levels_.back());
     const float beyond = (top - static_cast<float>(levels_[levels_.size() - 2])) / 2.0f;
     const float below = signed_ ? top + beyond : std::nextafter(middles_.front(), 2.0f * middles_.front());
-    detail::encode_loop(x, shape, p, codes, pass, [=, this](float value, const detail::CodeRule<float>& r, Code& code) {
+    const auto element = [=, this](float value, const detail::CodeRule<float>& r, Code& code) {
       const float v = value / r.scale;
       code = nearest(v);
       const float end = v < 0.0f && !signed_ ? 0.0f : top;
@@ -86,7 +86,8 @@ class AdditivePowersOfTwo {
         case ClipMask::raw_exclusive: return static_cast<std::uint8_t>(std::abs(v) < end && (signed_ || v > 0.0f));
       }
       return std::uint8_t{0};
-    });
+    };
+    detail::encode_loop<Code, detail::ElementRule::table>(x, shape, p, codes, pass, element);
   }
   void decode(std::span<const Code> codes, const Shape& shape, const QParams& p, std::span<float> y) const {
     detail::check_decode("AdditivePowersOfTwo: decode", shape, p, codes.size(), y.size());
@@ -96,10 +97,11 @@ class AdditivePowersOfTwo {
       require(code < count && code > (signed_ ? -count : -1), Errc::range,
               "AdditivePowersOfTwo: decode: code {} is none of {} levels", code, count);
     }
-    detail::decode_loop(codes, shape, p, y, [this](Code code, const detail::CodeRule<float>& r) {
+    const auto value = [this](Code code, const detail::CodeRule<float>& r) {
       const std::int32_t level = levels_[static_cast<std::size_t>(code < 0 ? -code : code)];
       return static_cast<float>(code < 0 ? -level : level) * r.scale;
-    });
+    };
+    detail::decode_loop<Code, detail::ElementRule::table>(codes, shape, p, y, value);
   }
 
  private:

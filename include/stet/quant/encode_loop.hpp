@@ -29,16 +29,29 @@ inline void check_decode(const char* op, const Shape& shape, const QParams& p, s
   check_encode(op, shape, p, in, out, static_cast<std::size_t>(bit_words(shape.elements())));
 }
 
+/// Whether an element's rule is arithmetic that vectorizes, or a search in a table.
+enum class ElementRule { arithmetic, table };
+
+/// Calls f(i) for i in [0, n).
+template <ElementRule rule, class F>
+[[gnu::always_inline]] inline void element_loop(std::int64_t n, F&& f) {
+  if constexpr (rule == ElementRule::arithmetic) {
+    lanes(n, f);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) f(i);
+  }
+}
+
 /// Calls element(x[i], rule, code) for every element: it writes the code and returns whether the gradient passes, as 0
 /// or 1. In parallel.
-template <class Code, class Element>
+template <class Code, ElementRule rule = ElementRule::arithmetic, class Element>
 void encode_loop(std::span<const float> x, const Shape& shape, const QParams& p, std::span<Code> codes,
                  std::span<std::uint32_t> pass, Element element) {
   const float* from = x.data();
   Code* to = codes.data();
   const auto block = [element]<class Rules>(const float* __restrict in, std::int64_t n, const Rules& rules,
                                             Code* __restrict out, std::uint8_t* __restrict flags) {
-    lanes(n, [=](std::int64_t i) { flags[i] = element(in[i], rules(i), out[i]); });
+    element_loop<rule>(n, [=](std::int64_t i) { flags[i] = element(in[i], rules(i), out[i]); });
   };
   if (p.scale.size() == 1) {
     std::uint32_t* words = pass.data();
@@ -62,14 +75,14 @@ void encode_loop(std::span<const float> x, const Shape& shape, const QParams& p,
 }
 
 /// Calls y[i] = value(code[i], rule) for every element. In parallel.
-template <class Code, class Value>
+template <class Code, ElementRule rule = ElementRule::arithmetic, class Value>
 void decode_loop(std::span<const Code> codes, const Shape& shape, const QParams& p, std::span<float> y, Value value) {
   const Code* from = codes.data();
   float* to = y.data();
   code_loop<float>(shape, p, [=](std::int64_t first, std::int64_t count, auto rules) {
     const Code* __restrict in = from + first;
     float* __restrict out = to + first;
-    lanes(count, [=](std::int64_t i) { out[i] = value(in[i], rules(i)); });
+    element_loop<rule>(count, [=](std::int64_t i) { out[i] = value(in[i], rules(i)); });
   });
 }
 
