@@ -44,17 +44,17 @@ Var<Tensor<float>> fake_quantize_by(const Var<Tensor<float>>& x, const QParams& 
 
 }  // namespace detail
 
-/// Rounds a value on the tape to what its codes stand for, with parameters chosen from its own range.
-/// Formula:   y = decode(encode(x)), parameters scheme.qparams(min_max(x))
+/// Rounds a value on the tape to what its codes stand for, with parameters chosen from its own range or values.
+/// Formula:   y = decode(encode(x)), parameters scheme_qparams(scheme, x)
 /// Shapes:    x -> y of the same shape
 /// Rounding:  as the scheme's encode
-/// Gradient:  the estimator's; not the derivative (STE). Nothing flows through the range
+/// Gradient:  the estimator's; not the derivative (STE). Nothing flows through the parameters
 /// Errors:    Errc::range if x has values that are NaN or infinite; Errc::state if x is empty
 template <class S, class E = ClippedSte>
   requires(!std::same_as<S, QParams> && !detail::HasParameters<S>)
 Var<Tensor<float>> fake_quantize(const Var<Tensor<float>>& x, const S& scheme, const E& estimator = {}) {
   if constexpr (check_scheme<S>() && check_estimator<E>()) {
-    const QParams p = scheme.qparams(min_max(x.value(), granularity_of(scheme)));
+    const QParams p = scheme_qparams(scheme, x.value().span(), x.value().shape());
     return detail::fake_quantize_by(x, p, scheme, estimator);
   }
 }

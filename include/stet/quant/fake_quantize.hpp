@@ -1,11 +1,9 @@
 #pragma once
 // fake_quantize: real numbers through the grid and back; encode: the codes together with the mask of the gradient.
 
-#include <stet/core/bits.hpp>
-#include <stet/quant/code_loop.hpp>
+#include <stet/quant/encode_loop.hpp>
 #include <stet/quant/qtensor.hpp>
 
-#include <array>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -63,37 +61,12 @@ void make_codes_and_mask(std::span<const float> x, const Shape& shape, const QPa
           int{Limits::max()});
   require(static_cast<std::int64_t>(pass.size()) == bit_words(shape.elements()), Errc::shape,
           "encode: {} elements need {} words of pass bits, got {}", x.size(), bit_words(shape.elements()), pass.size());
-  const float* from = x.data();
-  Code* to = codes.data();
-  const auto block = []<class Rules>(auto policy, const float* __restrict in, std::int64_t n, const Rules& rules,
-                                     Code* __restrict out, std::uint8_t* __restrict flags) {
-    lanes(n, [=](std::int64_t i) {
-      const CodeRule<float> r = rules(i);
-      const float v = rounded_steps(in[i], r);
-      out[i] = static_cast<Code>(static_cast<std::int32_t>(clamped_steps(v, r)) + r.zero_point);
-      flags[i] = static_cast<std::uint8_t>(passes<decltype(policy)::value>(in[i], v, r));
-    });
-  };
   with_mask(mask, [&](auto policy) {
-    if (p.scale.size() == 1) {
-      std::uint32_t* words = pass.data();
-      code_loop<float>(shape, p, [=](std::int64_t first, std::int64_t count, auto rules) {
-        std::array<std::uint8_t, 32> flags{};
-        for (std::int64_t i = 0; i < count; i += 32) {
-          const std::int64_t n = count - i < 32 ? count - i : 32;
-          if (n < 32) flags.fill(0);
-          block(policy, from + first + i, n, rules, to + first + i, flags.data());
-          words[(first + i) / 32] = pack_bits(flags.data());
-        }
-      });
-      return;
-    }
-    Tensor<std::uint8_t> flags(shape);
-    std::uint8_t* flag = flags.edit().data();
-    code_loop<float>(shape, p, [=](std::int64_t first, std::int64_t count, auto rules) {
-      block(policy, from + first, count, rules, to + first, flag + first);
+    encode_loop<Code>(x, shape, p, codes, pass, [](float in, const CodeRule<float>& r, Code& code) {
+      const float v = rounded_steps(in, r);
+      code = static_cast<Code>(static_cast<std::int32_t>(clamped_steps(v, r)) + r.zero_point);
+      return static_cast<std::uint8_t>(passes<decltype(policy)::value>(in, v, r));
     });
-    pack_bits(flag, shape.elements(), pass.data());
   });
 }
 

@@ -32,9 +32,15 @@ using CodeOf = typename detail::CodeTypeOf<S>::type;
 namespace detail {
 
 template <class S>
-concept HasQParams = requires(const S& s, std::span<const Range> ranges) {
+concept HasRangeQParams = requires(const S& s, std::span<const Range> ranges) {
   { s.qparams(ranges) } -> std::same_as<QParams>;
 };
+template <class S>
+concept HasValueQParams = requires(const S& s, std::span<const float> x, const Shape& shape) {
+  { s.qparams(x, shape) } -> std::same_as<QParams>;
+};
+template <class S>
+concept HasQParams = HasRangeQParams<S> || HasValueQParams<S>;
 template <class S>
 concept HasEncode =
     requires(const S& s, std::span<const float> x, const Shape& shape, const QParams& p, ClipMask mask,
@@ -53,8 +59,9 @@ concept HasGrid = requires(const S& s) {
 
 }  // namespace detail
 
-/// Value type that chooses parameters from ranges, makes codes with one pass bit per element, and reads codes.
-/// Members, all const: qparams(std::span<const Range>) -> QParams; encode(x, Shape, QParams, ClipMask, codes, pass);
+/// Value type that chooses parameters, makes codes with one pass bit per element, and reads codes.
+/// Members, all const: qparams(std::span<const Range>) -> QParams if ranges are enough, else qparams(x, Shape) -> QParams
+/// (ternary and binary codes need the mean of the values); encode(x, Shape, QParams, ClipMask, codes, pass);
 /// decode(codes, Shape, QParams, y). Per channel or group it also has granularity() -> Granularity.
 /// Laws (testing/laws.hpp): decode o encode is a projection for fixed QParams; codes do not depend on the mask policy.
 template <class S>
@@ -69,7 +76,9 @@ concept AffineScheme = Scheme<S> && detail::HasGrid<S> && detail::HasGranularity
 template <class S>
 consteval bool check_scheme() {
   static_assert(std::copyable<S>, "stet: a Scheme is a value: it must be copyable");
-  static_assert(detail::HasQParams<S>, "stet: a Scheme needs qparams(std::span<const Range>) const -> QParams");
+  static_assert(detail::HasQParams<S>,
+                "stet: a Scheme needs qparams(std::span<const Range>) const -> QParams, or, if ranges do not say enough, "
+                "qparams(std::span<const float> x, const Shape&) const -> QParams");
   static_assert(detail::HasEncode<S>,
                 "stet: a Scheme needs encode(std::span<const float> x, const Shape&, const QParams&, ClipMask, "
                 "std::span<Code> codes, std::span<std::uint32_t> pass) const");
@@ -93,6 +102,20 @@ Granularity granularity_of(const S& scheme) {
     return scheme.granularity();
   } else {
     return Granularity::per_tensor();
+  }
+}
+
+/// The parameters that a scheme chooses for these values: from the values if it has qparams(x, Shape), else from their
+/// ranges.
+/// Shapes:    x of `shape`
+/// Errors:    Errc::state if x is empty; Errc::range if a value is NaN or infinite; Errc::shape if the scheme's
+///            granularity does not fit
+template <class S>
+QParams scheme_qparams(const S& scheme, std::span<const float> x, const Shape& shape) {
+  if constexpr (detail::HasValueQParams<S>) {
+    return scheme.qparams(x, shape);
+  } else {
+    return scheme.qparams(min_max(x, shape, granularity_of(scheme)));
   }
 }
 

@@ -39,10 +39,6 @@ Coded<S> code(const S& scheme, const std::vector<float>& x, const Shape& shape, 
   return c;
 }
 
-inline std::vector<Range> ranges_of(const std::vector<float>& x, const Shape& shape, const Granularity& g) {
-  return min_max(std::span<const float>(x), shape, g);
-}
-
 // Largest error inside the range in steps: what the scheme says, else that of rounding to nearest.
 template <class S>
 double largest_error(const S& scheme) {
@@ -73,8 +69,8 @@ void check_elements(LawReport& report, const std::string& law, const std::vector
 
 }  // namespace detail
 
-/// Checks a scheme against the laws of Scheme, and of AffineScheme if it is one. The parameters come from the range of
-/// other values than the ones that are coded, so that some are clipped.
+/// Checks a scheme against the laws of Scheme, and of AffineScheme if it is one. The parameters come from other values
+/// than the ones that are coded, so that some are clipped.
 /// Laws:  coding coded values again changes nothing; codes do not depend on the mask policy; NaN never passes its
 ///        gradient; affine: codes lie in the grid and mean scale * (code - zero_point); 0 stays 0; inside the range the
 ///        error is at most half a scale (up to float rounding; a scheme with largest_error() says how many), and the
@@ -90,7 +86,7 @@ LawReport check_scheme_laws(const S& scheme, const LawOptions& options = {}) {
     const std::vector<float> seen = detail::random_values(rng, shape.elements(), round);
     std::vector<float> x = detail::random_values(rng, shape.elements(), round);
     for (float& v : x) v *= 1.5f;
-    const QParams p = scheme.qparams(detail::ranges_of(seen, shape, granularity));
+    const QParams p = scheme_qparams(scheme, std::span<const float>(seen), shape);
     const auto coded = [&](const std::vector<float>& input) { return detail::code(scheme, input, shape, p); };
 
     detail::check_elements(
