@@ -7,11 +7,16 @@
 
 #include <stet/engine/engine.hpp>
 #include <stet/io/integers.hpp>
+#include <stet/qat/ewgs_estimator.hpp>
+#include <stet/qat/soft_estimators.hpp>
 #include <stet/stet.hpp>
+#include <stet/train/weight_oscillation.hpp>
 
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <optional>
 
 namespace example {
 
@@ -24,6 +29,15 @@ Recipe recipe_of(const std::string& name) {
   if (name == "w3a3_lsq") return recipes::w3a3_lsq();
   if (name == "w2a2_lsq") return recipes::w2a2_lsq();
   return recipes::binary();
+}
+
+std::optional<AnyEstimator> estimator_of(const std::string& name) {
+  if (name == "ste") return Ste{};
+  if (name == "ewgs") return EwgsEstimator{};
+  if (name == "dsq") return DsqEstimator{};
+  if (name == "tanh") return TanhEstimator{};
+  if (name == "sigmoid") return SigmoidEstimator{};
+  return std::nullopt;
 }
 
 FitOptions fit_options(const Options& o, std::uint64_t seed, const std::string& title, int epochs, double lr) {
@@ -49,6 +63,13 @@ std::int64_t different_codes(const QatModel& qat, const Engine& engine, const Da
     for (std::int64_t i = 0; i < a.size(); ++i) different += a[i] != b[i] ? 1 : 0;
   }
   return different;
+}
+
+void print_frozen(const OscillationFreezing& freezing) {
+  for (const OscillationFreezing::Layer& layer : freezing.layers()) {
+    fmt::print("{}: {} of {} weights frozen, {} were turning\n", layer.node, layer.frozen, layer.weights,
+               layer.oscillating);
+  }
 }
 
 int run(const Options& given) {
@@ -79,11 +100,16 @@ int run(const Options& given) {
       Recipe recipe = recipe_of(name);
       recipe.schedule.freeze_ranges_at = o.freeze_ranges_at;
       recipe.schedule.freeze_batch_norm_at = o.freeze_batch_norm_at;
+      recipe.weight_estimator = estimator_of(o.estimator);
       QatModel qat = prepare(fp32, recipe);
       calibrate(qat, calibration);
       FitOptions f = fit_options(o, seed, name, o.qat_epochs, o.qat_lr);
       if (o.distill) f.loss = Distillation(control);
+      std::optional<OscillationFreezing> freezing;
+      if (o.freeze_oscillations) f.on_step = std::ref(freezing.emplace(qat));
+      if (o.dampen > 0) f.on_gradients = OscillationDampening(qat, o.dampen);
       fit(qat, data.train, f);
+      if (freezing) print_frozen(*freezing);
       if (o.reestimate) reestimate_batch_norm(qat, data.train);
       const IntegerModel deployed = convert(qat);
       const Engine engine(deployed);

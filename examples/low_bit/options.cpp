@@ -38,6 +38,13 @@ Options read_options(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--distill", o.distill, "the FP32 control teaches the quantized networks");
   app.add_flag("--reestimate", o.reestimate, "estimate batch norm's statistics again before converting");
+  app.add_flag("--freeze-oscillations", o.freeze_oscillations, "freeze weights that flip between two codes");
+  app.add_option("--dampen", o.dampen, "strength of the pull of weights towards their codes at the end of the run")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--estimator", o.estimator, "gradient of rounding weights: clipped, ste, ewgs, dsq, tanh or sigmoid")
+      ->check(CLI::IsMember({"clipped", "ste", "ewgs", "dsq", "tanh", "sigmoid"}))
+      ->capture_default_str();
   app.add_option("--threads", o.threads, "0: all; results do not depend on it")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -39,6 +39,9 @@ struct Recipe {
   /// Below 8 bits, scales of weights and of the activations of layers and additions are trained parameters (LSQ).
   bool learn_scales = false;
   double scale_lr_factor = 1.0;  ///< their learning rate, relative to the others
+  /// What stands in for the derivative of rounding weights; without it the gradient passes inside the range. Activations
+  /// always pass theirs where the deployed code was not clipped.
+  std::optional<AnyEstimator> weight_estimator{};
   AnyObserver observer = MovingAverageObserver{}; ///< prototype: how activation ranges follow the data
   QatSchedule schedule{};
   Target target = targets::litert_default;
@@ -50,10 +53,11 @@ struct Recipe {
       return fmt::format("{} bits per {}{}", w.bits, w.per_channel ? "channel" : "tensor",
                          w.range == WeightRange::mse ? " mse" : "");
     };
-    return fmt::format("{}: weights {}, linear {}, activations {} bits{}{}, phases {} {} {}, target {}, {} overrides", name,
+    return fmt::format("{}: weights {}, linear {}, activations {} bits{}{}{}, phases {} {} {}, target {}, {} overrides", name,
                        scheme(weights), scheme(linear_weights), activation_bits,
                        end_bits ? fmt::format(", ends {} bits", *end_bits) : "",
-                       learn_scales ? fmt::format(", scales learned at {}", scale_lr_factor) : "", schedule.quantize_at,
+                       learn_scales ? fmt::format(", scales learned at {}", scale_lr_factor) : "",
+                       weight_estimator ? ", estimator " + weight_estimator->name() : "", schedule.quantize_at,
                        schedule.freeze_ranges_at, schedule.freeze_batch_norm_at, target.name, overrides.size());
   }
   [[nodiscard]] const RecipeOverride* override_of(std::string_view node) const {

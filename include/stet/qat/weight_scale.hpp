@@ -2,12 +2,17 @@
 // The scale of weight codes as a trained parameter: where it starts, and its gradient.
 
 #include <stet/autograd/tape.hpp>
+#include <stet/core/bits.hpp>
+#include <stet/qat/any_estimator.hpp>
 #include <stet/qat/weight_codes.hpp>
+#include <stet/quant/fake_quantize.hpp>
 #include <stet/quant/mse_range.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -34,48 +39,79 @@ inline float scale_of_log(float log_scale) {
   return static_cast<float>(std::exp(static_cast<double>(bounded)));
 }
 
+/// What scale_of_log turns back into scales.
+inline Tensor<float> logarithms(std::span<const float> scale) {
+  Tensor<float> logs(Shape{static_cast<std::int64_t>(scale.size())});
+  const std::span<float> to = logs.edit();
+  for (std::size_t k = 0; k < to.size(); ++k) to[k] = std::log(scale[k]);
+  return logs;
+}
+
+namespace detail {
+
+// What the estimator of a weight quantizer sees: pass bits or the weights themselves, and the scale of the codes.
+inline Tensor<float> estimate_weights(const AnyEstimator& estimator, const Tensor<float>& d, const Tensor<float>& w,
+                                      const QParams& p) {
+  Kept kept;
+  if (estimator.needs_mask()) {
+    Tensor<std::int8_t> codes(w.shape());
+    kept.pass = Tensor<std::uint32_t>(Shape{bit_words(w.size())});
+    encode(w.span(), w.shape(), p, estimator.mask(), codes.edit(), kept.pass.edit());
+  }
+  if (estimator.needs_input()) kept.x = w;
+  return estimator.pull(d, kept, p).dx;
+}
+
+}  // namespace detail
+
 /// Passes weights on to a layer that multiplies with their codes: the value is w itself, the gradient that of rounding
 /// with a learned scale.
 /// Formula:   s = scale_of_log(log_scale), v = w/s; value w
 /// Shapes:    w any, output channels along `axis`; log_scale one per channel, or one -> as w
-/// Gradient:  from D, the gradient of the quantized weights: dw = D where |v| <= p, else 0 (at 1 bit: D everywhere);
-///            dlog_s = s/sqrt(n*p) * sum D*c, c = rne(v) - v inside, -p below, p above (at 1 bit: sign w); n weights
-///            share s. Not the derivative (STE)
+/// Gradient:  from D, the gradient of the quantized weights: dw = D where |v| <= p, else 0 (at 1 bit: D everywhere), or
+///            what `estimator` makes of D, if one is given; dlog_s = s/sqrt(n*p) * sum D*c, c = rne(v) - v inside, -p
+///            below, p above (at 1 bit: sign w); n weights share s. Not the derivative (STE)
+/// Errors:    Errc::shape if the number of scales is wrong
 /// Source:    Esser 2020, LSQ, arXiv 1902.08153, equations 3 and 5, with the logarithm as parameter
 inline Var<Tensor<float>> through_weight_codes(const Var<Tensor<float>>& w, const Var<Tensor<float>>& log_scale, int axis,
-                                               const WeightScheme& scheme) {
-  const ScaleMap map = scale_map(weight_granularity(scheme, axis), w.shape());
+                                               const WeightScheme& scheme,
+                                               const std::optional<AnyEstimator>& estimator = {}) {
+  const Granularity granularity = weight_granularity(scheme, axis);
+  const ScaleMap map = scale_map(granularity, w.shape());
   require(log_scale.value().size() == map.count, Errc::shape, "weights {}: need {} learned scales, got {}", w.shape(),
           map.count, log_scale.value().size());
-  return record(w.value(), std::tie(w, log_scale),
-                [map, bits = scheme.bits, weights = w.value(), logs = log_scale.value()](
-                    const Tensor<float>& d, const auto& dw, const auto& dlog) {
-                  const bool binary = bits == 1;
-                  const float top = binary ? 1.0f : static_cast<float>(Grid::narrow(bits).hi);
-                  Tensor<float> through(d.shape());
-                  const std::span<float> to = through.edit();
-                  std::vector<double> sum(static_cast<std::size_t>(map.count), 0.0);
-                  for (std::int64_t i = 0; i < d.size(); ++i) {
-                    const std::int64_t k = map.index(i);
-                    const float v = weights[i] / scale_of_log(logs[k]);
-                    const bool inside = binary || (v >= -top && v <= top);
-                    const float ends = v < 0.0f ? -top : top;
-                    const float slope = inside && !binary ? round_half_even(v) - v : ends;
-                    to[static_cast<std::size_t>(i)] = inside ? d[i] : 0.0f;
-                    sum[static_cast<std::size_t>(k)] += static_cast<double>(d[i]) * static_cast<double>(slope);
-                  }
-                  if (dlog.wanted()) {
-                    const double count = static_cast<double>(d.size()) / static_cast<double>(map.count);
-                    Tensor<float> values(logs.shape());
-                    const std::span<float> out = values.edit();
-                    for (std::size_t k = 0; k < sum.size(); ++k) {
-                      const auto scale = static_cast<double>(scale_of_log(logs[static_cast<std::int64_t>(k)]));
-                      out[k] = static_cast<float>(sum[k] * scale / std::sqrt(count * static_cast<double>(top)));
-                    }
-                    dlog.add(std::move(values));
-                  }
-                  if (dw.wanted()) dw.add(std::move(through));
-                });
+  QParams p{scheme.bits == 1 ? Grid{-1, 1} : Grid::narrow(scheme.bits), granularity, {}, {}};
+  for (const float log : log_scale.value().span()) p.scale.push_back(scale_of_log(log));
+  p.zero_point.assign(p.scale.size(), 0);
+  return record(
+      w.value(), std::tie(w, log_scale),
+      [map, p = std::move(p), binary = scheme.bits == 1, estimator, weights = w.value()](
+          const Tensor<float>& d, const auto& dw, const auto& dlog) {
+        const auto top = static_cast<float>(p.grid.hi);
+        Tensor<float> through(d.shape());
+        const std::span<float> to = through.edit();
+        std::vector<double> sum(p.scale.size(), 0.0);
+        for (std::int64_t i = 0; i < d.size(); ++i) {
+          const auto k = static_cast<std::size_t>(map.index(i));
+          const float v = weights[i] / p.scale[k];
+          const bool inside = binary || (v >= -top && v <= top);
+          const float ends = v < 0.0f ? -top : top;
+          const float slope = inside && !binary ? round_half_even(v) - v : ends;
+          to[static_cast<std::size_t>(i)] = inside ? d[i] : 0.0f;
+          sum[k] += static_cast<double>(d[i]) * static_cast<double>(slope);
+        }
+        if (dlog.wanted()) {
+          const double count = static_cast<double>(d.size()) / static_cast<double>(map.count);
+          Tensor<float> values(Shape{static_cast<std::int64_t>(sum.size())});
+          const std::span<float> out = values.edit();
+          for (std::size_t k = 0; k < sum.size(); ++k) {
+            out[k] = static_cast<float>(sum[k] * static_cast<double>(p.scale[k]) /
+                                        std::sqrt(count * static_cast<double>(top)));
+          }
+          dlog.add(std::move(values));
+        }
+        if (dw.wanted()) dw.add(estimator ? detail::estimate_weights(*estimator, d, weights, p) : std::move(through));
+      });
 }
 
 }  // namespace stet

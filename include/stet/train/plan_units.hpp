@@ -280,9 +280,10 @@ class UnitPlanner {
     fix_outputs();
     plan_learned_scales(recipe_, plan_);
     for (const Unit& unit : plan_.units) {
-      if (keeps_weight_scale(unit) && !unit.weights.per_channel && unit.batch_norm >= 0) {
-        problem(unit.node, "a kept or learned scale of weights per tensor in front of batch norm",
-                "take weights per channel, or WeightRange::absmax without learn_scales");
+      if ((keeps_weight_scale(unit) || (recipe_.weight_estimator && has_weights(unit.kind))) &&
+          !unit.weights.per_channel && unit.batch_norm >= 0) {
+        problem(unit.node, "weights per tensor in front of batch norm, with a scale that is kept or learned or an estimator",
+                "take weights per channel, or WeightRange::absmax without learn_scales and weight_estimator");
       }
       const int bits = plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
       if (bits < 2 || bits > 8) {

@@ -83,11 +83,16 @@ class UnitRunner {
   }
   Var<Tensor<float>> weights(const Unit& unit, const Product& product) {
     const Var<Tensor<float>> w = parameter(qat_.node_name(unit.node) + ".weight");
-    if (trained_ == nullptr || !detail::keeps_weight_scale(unit)) return w;
-    Parameter& log = trained_->weight_log_scale(unit);
-    return through_weight_codes(
-        w, qat_.learns_weight_scale(unit) ? tape_.parameter(log) : tape_.constant(log.value), product.channel_axis(),
-        unit.weights);
+    const auto& estimator = qat_.recipe().weight_estimator;
+    const bool kept = keeps_weight_scale(unit);
+    if (trained_ == nullptr || (!kept && !estimator)) return w;
+    const int axis = product.channel_axis();
+    if (qat_.learns_weight_scale(unit)) {
+      return through_weight_codes(w, tape_.parameter(trained_->weight_log_scale(unit)), axis, unit.weights, estimator);
+    }
+    const std::vector<float> scale =
+        kept ? qat_.weight_scale(unit) : initial_weight_scale(w.value(), axis, unit.weights);
+    return through_weight_codes(w, tape_.constant(logarithms(scale)), axis, unit.weights, estimator);
   }
   integer::Quantized quantized(const Var<QTensor>& x) const {
     return {x.value().params.scale[0], x.value().params.zero_point[0]};

@@ -6,7 +6,6 @@
 #include <stet/quant/range.hpp>
 #include <stet/train/plan_units.hpp>
 
-#include <cmath>
 #include <span>
 #include <string>
 #include <utility>
@@ -156,10 +155,8 @@ STET_ENTRY QatModel::QatModel(Model model, Recipe recipe)
   for (const Unit& unit : plan_.units) {
     if (!detail::keeps_weight_scale(unit)) continue;
     const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
-    std::vector<float> scale =
-        initial_weight_scale(model_.parameter(node_name(unit.node) + ".weight").value, axis, unit.weights);
-    for (float& s : scale) s = std::log(s);
-    weight_log_scale(unit).value = Tensor<float>(Shape{static_cast<std::int64_t>(scale.size())}, scale);
+    weight_log_scale(unit).value = logarithms(
+        initial_weight_scale(model_.parameter(node_name(unit.node) + ".weight").value, axis, unit.weights));
   }
 }
 #endif
