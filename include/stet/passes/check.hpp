@@ -53,6 +53,10 @@ class StructureCheck {
   bool writes_tflite() const { return !target_is(targets::onnxruntime); }
 
   void describe(const Unit& unit) {
+    if (recipe_.simulated()) {
+      return add(unit.node, Severity::warning, "simulated in float: convert refuses the model",
+                 "integer weights and activations, to deploy it");
+    }
     const int bits = planning_.plan.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
     if (unit.kind == UnitKind::dropout)
       return add(unit.node, Severity::integer, "in training only, nothing is deployed");

@@ -10,11 +10,20 @@ namespace stet {
 
 /// Makes the integer model that the recipe's target executes: the same operators, codes and scales with which
 /// evaluate(qat) computes.
-/// Errors:    Errc::state naming the first activation without a range; Errc::range as fold()
+/// Errors:    Errc::state naming the first activation without a range; Errc::unsupported if the recipe simulates a
+///            scheme; Errc::range as fold()
 STET_ENTRY IntegerModel convert(const QatModel& qat);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY IntegerModel convert(const QatModel& qat) {
   qat.require_calibrated("convert");
+  const Recipe& recipe = qat.recipe();
+  require(!recipe.simulated(), Errc::unsupported,
+          "convert: recipe {} simulates {} in float, and no integer kernel computes with {}; deploy the float model, or "
+          "train with integer weights and activations",
+          recipe.name,
+          recipe.simulated_weights ? "weights of scheme " + recipe.simulated_weights->name()
+                                   : "activations of scheme " + recipe.simulated_activations->name(),
+          recipe.simulated_weights ? "them" : "it");
   IntegerModel model;
   model.target = qat.recipe().target;
   const Graph& graph = qat.graph();

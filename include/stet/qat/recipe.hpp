@@ -2,6 +2,7 @@
 // Recipe: the one object that prepare, calibrate, training and convert share. Plain data.
 
 #include <stet/integer/target.hpp>
+#include <stet/qat/any_scheme.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/qat/quantizer.hpp>
 #include <stet/quant/mse_observer.hpp>
@@ -42,11 +43,17 @@ struct Recipe {
   /// What stands in for the derivative of rounding weights; without it the gradient passes inside the range. Activations
   /// always pass theirs where the deployed code was not clipped.
   std::optional<AnyEstimator> weight_estimator{};
+  /// Schemes that are simulated in float, in place of `weights` and of the affine activations. A model with one trains
+  /// and is evaluated with its batch norms unfolded; convert refuses it, because no integer kernel computes with it.
+  /// Weights are rounded with the scheme's own granularity; activations with parameters for the observed range, or for the
+  /// values at hand where the scheme needs those.
+  std::optional<AnyScheme> simulated_weights{}, simulated_activations{};
   AnyObserver observer = MovingAverageObserver{}; ///< prototype: how activation ranges follow the data
   QatSchedule schedule{};
   Target target = targets::litert_default;
   std::vector<RecipeOverride> overrides{};
 
+  [[nodiscard]] bool simulated() const { return simulated_weights || simulated_activations; }
   /// One line that names what a checkpoint must have been made with.
   [[nodiscard]] std::string describe() const {
     const auto scheme = [](const WeightScheme& w) {
@@ -57,7 +64,10 @@ struct Recipe {
                        scheme(weights), scheme(linear_weights), activation_bits,
                        end_bits ? fmt::format(", ends {} bits", *end_bits) : "",
                        learn_scales ? fmt::format(", scales learned at {}", scale_lr_factor) : "",
-                       weight_estimator ? ", estimator " + weight_estimator->name() : "", schedule.quantize_at,
+                       (weight_estimator ? ", estimator " + weight_estimator->name() : "") +
+                           (simulated_weights ? ", simulated weights " + simulated_weights->name() : "") +
+                           (simulated_activations ? ", simulated activations " + simulated_activations->name() : ""),
+                       schedule.quantize_at,
                        schedule.freeze_ranges_at, schedule.freeze_batch_norm_at, target.name, overrides.size());
   }
   [[nodiscard]] const RecipeOverride* override_of(std::string_view node) const {

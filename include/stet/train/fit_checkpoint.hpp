@@ -50,10 +50,10 @@ struct FitState {
 inline std::string describe_run(const Dataset& data, const FitOptions& o) {
   const std::int64_t total = (data.size() + o.batch - 1) / o.batch * o.epochs;
   return fmt::format("{} lr {}, schedule {:.9g} {:.9g}, {} epochs, batch {}, seed {}, label smoothing {}, clip norm {}, "
-                     "{} images of {}",
+                     "{} images of {}{}",
                      o.optimizer.name(), o.optimizer.lr(), o.schedule.at(total / 3, total),
                      o.schedule.at(total - 1, total), o.epochs, o.batch, o.seed, o.label_smoothing, o.clip_norm,
-                     data.size(), data.name());
+                     data.size(), data.name(), o.loss ? ", own loss" : "");
 }
 
 template <class M>

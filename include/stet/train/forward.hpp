@@ -24,6 +24,10 @@ struct ForwardOptions {
   /// Called with every node's value, inputs included, in node order. Activations are then not fused into what is
   /// before them, so that every value exists; the values are the same.
   std::function<void(int node, const Tensor<float>& value)> observe{};
+  /// Replaces every node's value before others read it, and parameters before operators do: simulation of quantization.
+  /// Activations are then not fused either.
+  std::function<Var<Tensor<float>>(int node, const Var<Tensor<float>>& value)> value{};
+  NodeContext::Replace parameter{};
 };
 
 namespace train_op {
@@ -80,7 +84,7 @@ STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& mo
     const int id = static_cast<int>(i);
     const graph::Node& node = graph.nodes()[i];
     if (values[i]) continue;  // made by the node it is fused into
-    NodeContext context(tape, model, trained, id, options.rng);
+    NodeContext context(tape, model, trained, id, options.rng, &options.parameter);
     if (node.inputs.empty()) context.add_input(tape.constant(inputs[next_input++]));
     for (const int from : node.inputs) {
       auto& value = values[static_cast<std::size_t>(from)];
@@ -92,9 +96,13 @@ STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& mo
       }
     }
     Clamp clamp = Clamp::none;
-    const int fused = options.observe ? -1 : fused_activation(graph, id, clamp);
+    const int fused = options.observe || options.value ? -1 : fused_activation(graph, id, clamp);
     if (fused >= 0) context.fuse(clamp);
     values[fused >= 0 ? static_cast<std::size_t>(fused) : i].emplace(run_node(node.op, context));
+    if (options.value) {
+      Var<Tensor<float>> replaced = options.value(id, *values[i]);
+      values[i].emplace(std::move(replaced));
+    }
     if (options.observe) options.observe(id, values[i]->value());
   }
 

@@ -41,6 +41,10 @@ class UnitPlanner {
       if (!taken_[static_cast<std::size_t>(id)]) visit(id);
     }
     check_overrides();
+    if (recipe_.simulated() && recipe_.learn_scales) {
+      problems_.push_back({.what = "the recipe learns scales, but its schemes are simulated in float",
+                           .remedy = "learn_scales = false, or integer weights and activations"});
+    }
     if (graph_.outputs().size() != 1) {
       problems_.push_back(
           {.what = fmt::format("the graph has {} outputs; quantized models have one", graph_.outputs().size()),

@@ -10,6 +10,7 @@
 #include <stet/qat/shape.hpp>
 #include <stet/train/fit.hpp>
 #include <stet/train/lower.hpp>
+#include <stet/train/simulated_forward.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -291,6 +292,9 @@ STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<fl
   detail::require_one_output(qat);
   if (mode == Mode::training && !qat.quantizing()) return detail::observed_forward(tape, qat, x, options);
   qat.require_calibrated("forward");
+  if (qat.recipe().simulated()) {
+    return detail::simulated_forward(tape, qat, mode == Mode::training ? &qat : nullptr, x, options.rng);
+  }
   detail::UnitRunner runner(tape, qat, mode == Mode::training ? &qat : nullptr, options.rng);
   return dequantize(runner.run(x, nullptr));
 }
@@ -304,6 +308,9 @@ STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
                            FunctionRef<void(int node, const QTensor& codes)> observe) {
   detail::require_one_output(qat);
   qat.require_calibrated("infer");
+  require(!qat.recipe().simulated(), Errc::unsupported,
+          "infer_codes: recipe {} simulates its schemes in float, there are no codes; infer gives logits",
+          qat.recipe().name);
   Tape tape;
   return detail::UnitRunner(tape, qat, nullptr, nullptr).run(x, &observe).value();
 }
@@ -311,6 +318,11 @@ STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
 
 /// Logits of a quantized model in evaluation.
 inline Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
+  if (qat.recipe().simulated()) {
+    qat.require_calibrated("infer");
+    Tape tape;
+    return detail::simulated_forward(tape, qat, nullptr, x, nullptr).value();
+  }
   return dequantize(infer_codes(qat, x, [](int, const QTensor&) {}));
 }
 

@@ -6,6 +6,7 @@
 #include <stet/graph/model.hpp>
 #include <stet/ops/normalization.hpp>
 
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -17,8 +18,11 @@ enum class Mode { evaluation, training };
 /// One node of a forward pass: its inputs, parameters and buffers. Made by forward().
 class NodeContext {
  public:
-  NodeContext(Tape& tape, const Model& model, Model* trained, int node, Rng* rng)
-      : tape_(tape), model_(model), trained_(trained), node_(node), rng_(rng) {}
+  /// Replaces a parameter before the operator sees it.
+  using Replace = std::function<Var<Tensor<float>>(int node, std::string_view suffix, const Var<Tensor<float>>& value)>;
+
+  NodeContext(Tape& tape, const Model& model, Model* trained, int node, Rng* rng, const Replace* replace = nullptr)
+      : tape_(tape), model_(model), trained_(trained), node_(node), rng_(rng), replace_(replace) {}
 
   [[nodiscard]] Tape& tape() const { return tape_; }
   [[nodiscard]] const graph::Node& node() const { return model_.graph().nodes()[static_cast<std::size_t>(node_)]; }
@@ -38,8 +42,10 @@ class NodeContext {
   /// A parameter by its suffix; with a gradient in training.
   /// Errors:    Errc::range if the node has none of this name
   [[nodiscard]] Var<Tensor<float>> parameter(std::string_view suffix) {
-    if (trained_ != nullptr) return tape_.parameter(find<NamedParameter>(trained_->parameters(), suffix).parameter);
-    return tape_.constant(find<const NamedParameter>(model_.parameters(), suffix).parameter.value);
+    const Var<Tensor<float>> own =
+        trained_ != nullptr ? tape_.parameter(find<NamedParameter>(trained_->parameters(), suffix).parameter)
+                            : tape_.constant(find<const NamedParameter>(model_.parameters(), suffix).parameter.value);
+    return replace_ != nullptr && *replace_ ? (*replace_)(node_, suffix, own) : own;
   }
   [[nodiscard]] const Tensor<float>& buffer(std::string_view suffix) const {
     return find<const NamedBuffer>(model_.buffers(), suffix).value;
@@ -72,6 +78,7 @@ class NodeContext {
   Model* trained_;  // the same model if it is trained, else null
   int node_;
   Rng* rng_;
+  const Replace* replace_;
   Clamp clamp_ = Clamp::none;
   std::vector<Var<Tensor<float>>> inputs_;
 };

@@ -1,0 +1,67 @@
+#pragma once
+// Float simulation of a QatModel whose recipe names schemes that no integer kernel runs.
+
+#include <stet/qat/any_scheme.hpp>
+#include <stet/train/forward.hpp>
+#include <stet/train/qat_model.hpp>
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+namespace detail {
+
+// The unit that makes a node's value, or null.
+inline std::vector<const Unit*> units_by_output(const QatModel& qat) {
+  std::vector<const Unit*> unit_of(qat.graph().nodes().size(), nullptr);
+  for (const Unit& unit : qat.units()) unit_of[static_cast<std::size_t>(unit.output)] = &unit;
+  return unit_of;
+}
+
+inline bool has_unit_weights(const QatModel& qat, int node) {
+  for (const Unit& unit : qat.units()) {
+    if (unit.node == node) return has_weights(unit.kind);
+  }
+  return false;
+}
+
+// The float network with weights and activations rounded by the recipe's schemes. `trained` is the same model in
+// training, null in evaluation.
+inline Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained, const Tensor<float>& x,
+                                            Rng* rng) {
+  const Recipe& recipe = qat.recipe();
+  const std::vector<const Unit*> unit_of = units_by_output(qat);
+  const AnyEstimator estimator = recipe.weight_estimator.value_or(AnyEstimator());
+  ForwardOptions options;
+  options.rng = rng;
+  options.parameter = [&](int node, std::string_view suffix, const Var<Tensor<float>>& w) {
+    if (suffix != "weight" || !recipe.simulated_weights || !has_unit_weights(qat, node)) return w;
+    const AnyScheme& scheme = *recipe.simulated_weights;
+    return scheme.fake_quantize(w, scheme.qparams(w.value().span(), w.shape()), estimator);
+  };
+  options.value = [&](int node, const Var<Tensor<float>>& y) {
+    const Unit* unit = unit_of[static_cast<std::size_t>(node)];
+    if (unit == nullptr || unit->shares_scale) return y;
+    if (trained != nullptr) {
+      trained->quantizer(unit->quantizer).observe(y.value().span(), range_of("forward", qat.node_name(node), y.value().span()));
+    }
+    const QParams p = qat.params(*unit);
+    if (!recipe.simulated_activations) return fake_quantize(y, p);
+    const AnyScheme& scheme = *recipe.simulated_activations;
+    const Range range{p.scale[0] * static_cast<float>(p.grid.lo - p.zero_point[0]),
+                      p.scale[0] * static_cast<float>(p.grid.hi - p.zero_point[0])};
+    const std::optional<QParams> own = scheme.qparams(range);
+    return scheme.fake_quantize(y, own ? *own : scheme.qparams(y.value().span(), y.shape()), AnyEstimator());
+  };
+  Var<Tensor<float>> y = run_model(tape, qat.model(), trained == nullptr ? nullptr : &trained->model(),
+                                   std::span<const Tensor<float>>(&x, 1), options)[0];
+  if (trained != nullptr) {
+    for (Quantizer& q : trained->quantizers()) q.end_step();
+  }
+  return y;
+}
+
+}  // namespace detail
+}  // namespace stet
