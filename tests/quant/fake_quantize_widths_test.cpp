@@ -1,5 +1,5 @@
-// fake_quantize with PyTorch's rule at every width, on signed, narrow and unsigned grids, per tensor, channel and group,
-// against the rule written plainly for one number.
+// fake_quantize with PyTorch's rule at every width, on signed, narrow and unsigned grids, per tensor, channel and
+// group, against the rule written plainly for one number.
 #include <stet/core/random.hpp>
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/fake_quantize.hpp>
@@ -35,8 +35,9 @@ Tensor<float> values_around(Rng& rng, const Shape& shape, const QParams& p, cons
     const auto k = static_cast<std::size_t>(map.index(i));
     double steps = p.grid.lo - p.zero_point[k] + rng.uniform(-0.2, 1.2) * levels;
     const auto kind = rng.below(6);
-    if (kind == 0) steps = std::floor(steps) + 0.5;                                              // ties
-    if (kind == 1) steps = (rng.below(2) == 0 ? p.grid.lo - 0.5 : p.grid.hi + 0.5) - p.zero_point[k];  // ends of the mask
+    const double end = rng.below(2) == 0 ? p.grid.lo - 0.5 : p.grid.hi + 0.5;  // of the mask
+    if (kind == 0) steps = std::floor(steps) + 0.5;                            // ties
+    if (kind == 1) steps = end - p.zero_point[k];
     out[i] = static_cast<float>(steps * static_cast<double>(p.scale[k]));
   }
   out[0] = std::numeric_limits<float>::quiet_NaN();
@@ -63,7 +64,8 @@ TEST_CASE("every width from 2 to 16, grid and granularity equals the plain rule"
           // Powers of two make exact ties; other scales near-ties.
           p.scale.push_back(k % 2 == 0 ? std::ldexp(1.0f, static_cast<int>(rng.below(12)) - 8)
                                        : static_cast<float>(rng.uniform(0.001, 3)));
-          p.zero_point.push_back(grid.lo + static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(grid.levels()))));
+          const auto above = rng.below(static_cast<std::uint64_t>(grid.levels()));
+          p.zero_point.push_back(grid.lo + static_cast<std::int32_t>(above));
         }
         const Tensor<float> x = values_around(rng, shape, p, map);
         Tensor<float> y(shape), dy(shape), dx(shape), kept(shape);

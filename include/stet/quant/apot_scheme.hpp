@@ -13,14 +13,14 @@
 
 namespace stet {
 
-/// Weights (with sign) or activations (without), 2 to 8 bits, any granularity. Float simulation only: the levels are not
-/// equidistant, so it is no AffineScheme. A code is the number of its level, negative for negative values.
-/// Formula:   math.md 78, 79: level(code) integer, y = s * level(code), s = max|x| / largest level (at least FLT_EPSILON;
-///            1 if there is nothing to scale). NaN gives the lowest code
+/// Weights (with sign) or activations (without), 2 to 8 bits, any granularity. Float simulation only: the levels are
+/// not equidistant, so it is no AffineScheme. A code is the number of its level, negative for negative values.
+/// Formula:   math.md 78, 79: level(code) integer, y = s * level(code), s = max|x| / largest level (at least
+///            FLT_EPSILON; 1 if there is nothing to scale). NaN gives the lowest code
 /// Rounding:  to the nearest level of x / s, half to the even code
 /// Gradient:  rounded_inclusive reaches half the last gap beyond the ends
-/// Errors:    Errc::range if the bits are not 2 to 8, or a scale is not positive and finite; Errc::shape as scale_map, or
-///            if sizes do not fit
+/// Errors:    Errc::range if the bits are not 2 to 8, or a scale is not positive and finite; Errc::shape as scale_map,
+///            or if sizes do not fit
 /// Source:    Li 2020, Additive Powers-of-Two Quantization, arXiv 1909.13144, equations 5 and 6. Its normalization of
 ///            weights and its trained clipping are not part of the scheme
 class AdditivePowersOfTwo {

@@ -21,14 +21,14 @@ enum class FloatSpecials {
 struct FloatFormat {
   int exponent_bits = 5, mantissa_bits = 10;
   FloatSpecials specials = FloatSpecials::infinity_and_nan;
-  /// Whether what is too large (infinities included) becomes the largest number; else infinity, or NaN if there is none.
+  /// Whether what is too large, infinities included, becomes the largest number; else infinity, or NaN without one.
   bool saturating = false;
 
   /// IEEE 754 binary16.
   static constexpr FloatFormat float16() { return {5, 10, FloatSpecials::infinity_and_nan, false}; }
   /// The upper half of binary32.
   static constexpr FloatFormat bfloat16() { return {8, 7, FloatSpecials::infinity_and_nan, false}; }
-  /// FP8 for weights and activations: up to 448. Source: OCP 8-bit floating point 1.0; Micikevicius 2022, arXiv 2209.05433
+  /// FP8 for weights and activations: up to 448. Source: OCP 8-bit floating point 1.0; arXiv 2209.05433
   static constexpr FloatFormat fp8_e4m3() { return {4, 3, FloatSpecials::nan_only, true}; }
   /// FP8 with more range: up to 57344. Source: as fp8_e4m3
   static constexpr FloatFormat fp8_e5m2() { return {5, 2, FloatSpecials::infinity_and_nan, true}; }
