@@ -6,6 +6,7 @@
 #include <stet/core/rounding.hpp>
 #include <stet/quant/range.hpp>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -57,7 +58,8 @@ inline Nudged nudge(const char* op, const Range& range, const MinMaxOptions& opt
 // Largest integer not above x, for |x| <= 2^22; without a call at every instruction set. NaN stays NaN.
 [[gnu::always_inline]] inline float floor_small(float x) {
   const float nearest = round_half_even_small(x);
-  return nearest - (nearest > x ? 1.0f : 0.0f);
+  const std::uint32_t above = 0u - static_cast<std::uint32_t>(nearest > x);
+  return nearest - std::bit_cast<float>(above & std::bit_cast<std::uint32_t>(1.0f));  // a select would become a branch
 }
 
 // One value through the grid; NaN stays NaN. The second clamp changes no value: it stands between product and

@@ -114,20 +114,26 @@ template <FloatFormat F>
 [[gnu::always_inline]] inline float from_float_code(std::uint32_t code) {
   constexpr int m = F.mantissa_bits;
   constexpr std::uint32_t exponent_mask = (1u << F.exponent_bits) - 1;
-  constexpr std::uint32_t mantissa_mask = (1u << m) - 1;
   const std::uint32_t exponent = (code >> m) & exponent_mask;
-  const std::uint32_t mantissa = code & mantissa_mask;
-  std::uint32_t bits = (exponent + static_cast<std::uint32_t>(127 - F.bias())) << 23 | mantissa << (23 - m);
-  if constexpr (F.exponent_bits < 8) {
-    constexpr float step = std::bit_cast<float>(static_cast<std::uint32_t>(127 + 1 - F.bias() - m) << 23);
-    const float subnormal = static_cast<float>(static_cast<std::int32_t>(mantissa)) * step;
-    bits = exponent == 0 ? std::bit_cast<std::uint32_t>(subnormal) : bits;
+  const std::uint32_t mantissa = code & ((1u << m) - 1);
+  // Masks instead of selects, which compilers turn into branches.
+  std::uint32_t bits = 0;
+  if constexpr (F.exponent_bits == 8) {
+    bits = (code & (F.sign_bit() - 1)) << (23 - m);
+  } else {
+    // A subnormal number is what the smallest normal exponent with this mantissa has above 1; exact.
+    constexpr std::uint32_t lowest = static_cast<std::uint32_t>(127 + 1 - F.bias()) << 23;
+    const std::uint32_t is_subnormal = 0u - static_cast<std::uint32_t>(exponent == 0);
+    const std::uint32_t normal = (exponent << 23) + (lowest - (1u << 23) + (is_subnormal & (1u << 23)));
+    const float one = std::bit_cast<float>(lowest & is_subnormal);
+    bits = std::bit_cast<std::uint32_t>(std::bit_cast<float>(normal | mantissa << (23 - m)) - one);
     if constexpr (F.specials == FloatSpecials::infinity_and_nan) {
-      bits = exponent == exponent_mask ? 0x7f800000u | mantissa << (23 - m) : bits;
+      bits |= (0u - static_cast<std::uint32_t>(exponent == exponent_mask)) & 0x7f800000u;
     }
   }
   if constexpr (F.specials == FloatSpecials::nan_only) {
-    bits = (code & (F.sign_bit() - 1)) == F.nan_code() ? 0x7fc00000u : bits;
+    const bool is_nan = (code & (F.sign_bit() - 1)) == F.nan_code();
+    bits |= (0u - static_cast<std::uint32_t>(is_nan)) & 0x7fc00000u;
   }
   return std::bit_cast<float>(bits | (code >> (F.exponent_bits + m) & 1u) << 31);
 }
