@@ -83,7 +83,8 @@ TEST_CASE("per channel is one call of args per channel, for any number of channe
         const RangeGradient d = fake_quant_with_min_max_vars_backward(column, g, ranges[c], options, back);
         for (std::size_t k = 0; k < rows; ++k) {
           const float value = y[k * channels + c];
-          faults += (value == out[k] || (std::isnan(value) && std::isnan(out[k]))) && dx[k * channels + c] == back[k] ? 0 : 1;
+          const bool same = value == out[k] || (std::isnan(value) && std::isnan(out[k]));
+          faults += same && dx[k * channels + c] == back[k] ? 0 : 1;
         }
         faults += std::abs(d.lo - gradients[c].lo) + std::abs(d.hi - gradients[c].hi) < 1e-5f ? 0 : 1;
       }

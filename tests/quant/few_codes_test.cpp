@@ -203,9 +203,9 @@ TEST_CASE("additive powers of two: every code is the nearest level, ties even, f
         std::vector<std::int16_t> codes(8);
         std::vector<std::uint32_t> pass(1);
         scheme.encode(ends, Shape{1, 8}, {c.p.grid, Granularity::per_channel(0), {1}, {0}}, mask, codes, pass);
-        std::uint32_t want = mask == ClipMask::rounded_inclusive ? 0b0111011u : mask == ClipMask::raw_inclusive ? 0b1001u : 0;
-        if (is_signed) want = mask == ClipMask::rounded_inclusive ? 0b1111011u : mask == ClipMask::raw_inclusive ? 0b1111001u : 0b1111000u;
-        CHECK(pass[0] == want);
+        if (mask == ClipMask::rounded_inclusive) CHECK(pass[0] == (is_signed ? 0b1111011u : 0b0111011u));
+        if (mask == ClipMask::raw_inclusive) CHECK(pass[0] == (is_signed ? 0b1111001u : 0b0001001u));
+        if (mask == ClipMask::raw_exclusive) CHECK(pass[0] == (is_signed ? 0b1111000u : 0u));
         CHECK(codes[7] == (is_signed ? 1 - static_cast<int>(levels.size()) : 0));
       }
     }

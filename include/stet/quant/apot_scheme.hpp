@@ -13,14 +13,14 @@
 
 namespace stet {
 
-/// Weights (with sign) or activations (without), 2 to 8 bits, any granularity. Float simulation only: the levels are not
-/// equidistant, so it is no AffineScheme. A code is the number of its level, negative for negative values.
-/// Formula:   math.md 78, 79: level(code) integer, y = s * level(code), s = max|x| / largest level (at least FLT_EPSILON;
-///            1 if there is nothing to scale). NaN gives the lowest code
+/// Weights (with sign) or activations (without), 2 to 8 bits, any granularity. Float simulation only: the levels are
+/// not equidistant, so it is no AffineScheme. A code is the number of its level, negative for negative values.
+/// Formula:   math.md 78, 79: level(code) integer, y = s * level(code), s = max|x| / largest level (at least
+///            FLT_EPSILON; 1 if there is nothing to scale). NaN gives the lowest code
 /// Rounding:  to the nearest level of x / s, half to the even code
 /// Gradient:  rounded_inclusive reaches half the last gap beyond the ends
-/// Errors:    Errc::range if the bits are not 2 to 8, or a scale is not positive and finite; Errc::shape as scale_map, or
-///            if sizes do not fit
+/// Errors:    Errc::range if the bits are not 2 to 8, or a scale is not positive and finite; Errc::shape as scale_map,
+///            or if sizes do not fit
 /// Source:    Li 2020, Additive Powers-of-Two Quantization, arXiv 1909.13144, equations 5 and 6. Its normalization of
 ///            weights and its trained clipping are not part of the scheme
 class AdditivePowersOfTwo {
@@ -46,9 +46,23 @@ class AdditivePowersOfTwo {
     for (int i = 1; i <= pairs; ++i) add({term(i), term(pairs + i), term(2 * pairs + i + (odd ? 1 : 0))});
     if (odd) add({term(2 * pairs + 1)});
     std::sort(levels_.begin(), levels_.end());
-    for (std::size_t i = 0; i + 1 < levels_.size(); ++i) {
-      middles_.push_back(static_cast<float>(levels_[i] + levels_[i + 1]) / 2.0f);
+    // In half units every middle between levels is an integer k; there, and between k and k + 1, the code is one.
+    const std::int32_t top = levels_.back();
+    codes_.reserve(static_cast<std::size_t>(4 * top + 2));
+    for (std::int32_t k = 0, j = 0; k <= 2 * top; ++k) {
+      const auto middle = [this](std::int32_t i) {
+        const auto at = static_cast<std::size_t>(i);
+        return at + 1 < levels_.size() ? levels_[at] + levels_[at + 1] : std::numeric_limits<std::int32_t>::max();
+      };
+      const bool tie = middle(j) == k;
+      codes_.push_back(static_cast<Code>(tie && j % 2 == 1 ? j + 1 : j));
+      if (tie) ++j;
+      codes_.push_back(static_cast<Code>(j));
     }
+    for (auto level = levels_.rbegin(); signed_ && level + 1 != levels_.rend(); ++level) {
+      values_.push_back(static_cast<float>(-*level));
+    }
+    for (const std::int32_t level : levels_) values_.push_back(static_cast<float>(level));
   }
 
   [[nodiscard]] int bits() const { return bits_; }
@@ -75,7 +89,8 @@ class AdditivePowersOfTwo {
     check("AdditivePowersOfTwo: encode", p, shape);
     const auto top = static_cast<float>(levels_.back());
     const float beyond = (top - static_cast<float>(levels_[levels_.size() - 2])) / 2.0f;
-    const float below = signed_ ? top + beyond : std::nextafter(middles_.front(), 2.0f * middles_.front());
+    const float first = static_cast<float>(levels_[1]) / 2.0f;
+    const float below = signed_ ? top + beyond : std::nextafter(first, top);  // a tie with 0 is 0, and inside
     const auto element = [=, this](float value, const detail::CodeRule<float>& r, Code& code) {
       const float v = value / r.scale;
       code = nearest(v);
@@ -97,31 +112,31 @@ class AdditivePowersOfTwo {
       require(code < count && code > (signed_ ? -count : -1), Errc::range,
               "AdditivePowersOfTwo: decode: code {} is none of {} levels", code, count);
     }
-    const auto value = [this](Code code, const detail::CodeRule<float>& r) {
-      const std::int32_t level = levels_[static_cast<std::size_t>(code < 0 ? -code : code)];
-      return static_cast<float>(code < 0 ? -level : level) * r.scale;
-    };
+    const float* zero = values_.data() + (signed_ ? count - 1 : 0);
+    const auto value = [zero](Code code, const detail::CodeRule<float>& r) { return zero[code] * r.scale; };
     detail::decode_loop<Code, detail::ElementRule::table>(codes, shape, p, y, value);
   }
 
  private:
   // Number of the level nearest to v, with its sign; half to even.
   [[nodiscard]] Code nearest(float v) const {
-    const auto most = static_cast<int>(levels_.size()) - 1;
-    if (std::isnan(v)) return static_cast<Code>(signed_ ? -most : 0);
-    if (!signed_ && v < 0.0f) return 0;
-    const float magnitude = std::abs(v);
-    const auto found = std::lower_bound(middles_.begin(), middles_.end(), magnitude);
-    auto index = static_cast<int>(found - middles_.begin());
-    if (found != middles_.end() && *found == magnitude && index % 2 == 1) ++index;
-    return static_cast<Code>(v < 0.0f ? -index : index);
+    if (!signed_) v = v > 0.0f ? v : 0.0f;
+    const float end = static_cast<float>(2 * levels_.back());
+    float halves = 2.0f * std::abs(v);
+    halves = halves < end ? halves : end;
+    const auto whole = static_cast<std::int32_t>(halves);
+    const std::int32_t at = 2 * whole + static_cast<std::int32_t>(halves > static_cast<float>(whole));
+    const std::int32_t code = codes_[static_cast<std::size_t>(at)];
+    const std::int32_t sign = 1 - 2 * static_cast<std::int32_t>(!(v >= 0.0f));
+    return static_cast<Code>(sign * code);
   }
 
   int bits_;
   bool signed_;
   Granularity sharing_;
   std::vector<std::int32_t> levels_;
-  std::vector<float> middles_;  // between neighbours; exact
+  std::vector<Code> codes_;    // of magnitudes: at 2k what is k half units, at 2k + 1 what lies between k and k + 1
+  std::vector<float> values_;  // of codes, from the lowest on, in units of the scale
 };
 
 }  // namespace stet

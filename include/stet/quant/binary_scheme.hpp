@@ -10,11 +10,11 @@
 
 namespace stet {
 
-/// Weights: codes -1 and 1 times the mean magnitude, any granularity. Float simulation only: 0 is not representable, so it
-/// is no AffineScheme and no integer engine runs it.
+/// Weights: codes -1 and 1 times the mean magnitude, any granularity. Float simulation only: 0 is not representable, so
+/// it is no AffineScheme and no integer engine runs it.
 /// Formula:   math.md 77: s = mean|w|, code = 1 where w >= 0, else -1, y = code * s; s = 0 if all are 0. NaN gives -1
-/// Gradient:  masks: raw_inclusive |w| <= s; raw_exclusive |w| < s; rounded_inclusive |w| <= 2s, half the distance of the
-///            codes beyond. The papers pass the gradient where |w| <= 1 whatever s is: Ste and weights limited to +-1
+/// Gradient:  masks: raw_inclusive |w| <= s; raw_exclusive |w| < s; rounded_inclusive |w| <= 2s, half the distance of
+///            the codes beyond. The papers pass the gradient where |w| <= 1 whatever s is
 /// Errors:    Errc::state if there are no values; Errc::range if one is NaN or infinite, or a scale is negative or not
 ///            finite; Errc::shape as scale_map, or if sizes do not fit
 /// Source:    Rastegari 2016, XNOR-Net, arXiv 1603.05279

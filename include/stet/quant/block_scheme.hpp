@@ -34,7 +34,8 @@ inline QParams mx_qparams(std::span<const Range> ranges, int element_exponent, i
 
 /// Microscaling with floating-point elements: 32 neighbours along the last axis share an 8-bit power of two (E8M0).
 /// Float simulation only. QParams::scale holds the power of two; grid and zero_point mean nothing.
-/// Formula:   math.md 83, 84: X = 2^(floor(log2 max|x|) - element exponent), within 2^-127 .. 2^127; code = format(x / X)
+/// Formula:   math.md 83, 84: X = 2^(floor(log2 max|x|) - element exponent), within 2^-127 .. 2^127;
+///            code = format(x / X)
 /// Shapes:    the last dimension must be a multiple of 32 (no padding)
 /// Rounding:  half to even; what is too large saturates
 /// Errors:    Errc::shape if 32 does not divide the last dimension; Errc::range if a range is not finite
@@ -53,8 +54,8 @@ using MxFp6E2M3 = MxFloat<FloatFormat::fp6_e2m3()>;
 using MxFp6E3M2 = MxFloat<FloatFormat::fp6_e3m2()>;
 using MxFp4E2M1 = MxFloat<FloatFormat::fp4_e2m1()>;
 
-/// Microscaling with 8-bit integer elements in units of 1/64: affine with one power-of-two scale s = X / 64 per block, but
-/// no integer engine here has scales per block.
+/// Microscaling with 8-bit integer elements in units of 1/64: affine with one power-of-two scale s = X / 64 per block,
+/// but no integer engine here has scales per block.
 /// Formula:   math.md 83, 84: X = 2^floor(log2 max|x|), within 2^-120 .. 2^127; code = clamp(rne(64 x / X), -127, 127),
 ///            without -128, as the format permits
 /// Shapes:    the last dimension must be a multiple of 32 (no padding)

@@ -6,6 +6,7 @@
 #include <stet/core/rounding.hpp>
 #include <stet/quant/range.hpp>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -57,11 +58,12 @@ inline Nudged nudge(const char* op, const Range& range, const MinMaxOptions& opt
 // Largest integer not above x, for |x| <= 2^22; without a call at every instruction set. NaN stays NaN.
 [[gnu::always_inline]] inline float floor_small(float x) {
   const float nearest = round_half_even_small(x);
-  return nearest - (nearest > x ? 1.0f : 0.0f);
+  const std::uint32_t above = 0u - static_cast<std::uint32_t>(nearest > x);
+  return nearest - std::bit_cast<float>(above & std::bit_cast<std::uint32_t>(1.0f));  // a select would become a branch
 }
 
-// One value through the grid; NaN stays NaN. The second clamp changes no value: it stands between product and difference,
-// so that they are not contracted.
+// One value through the grid; NaN stays NaN. The second clamp changes no value: it stands between product and
+// difference, so that they are not contracted.
 template <bool divide>
 [[gnu::always_inline]] inline float through_nudged(float x, float lo, float hi, float scale, float inverse, float zero,
                                                    float steps) {
@@ -205,8 +207,9 @@ void over_rows(const NudgedRow& row, std::size_t elements, Body body) {
 /// Shapes:    x, y any, of one size
 /// Units:     x, y, range real
 /// Rounding:  half up, decided on the distance from the range's lower end
-/// Errors:    Errc::range if min >= max (as TensorFlow; the range 0..0 too), an end is NaN or infinite (TensorFlow gives
-///            NaN), the scale is subnormal (TensorFlow flushes it), or the bits are not 2 to 16; Errc::shape if sizes differ
+/// Errors:    Errc::range if min >= max (as TensorFlow; the range 0..0 too), an end is NaN or infinite (TensorFlow
+///            gives NaN), the scale is subnormal (TensorFlow flushes it), or the bits are not 2 to 16; Errc::shape if
+///            sizes differ
 /// Source:    TensorFlow 2.21, tensorflow/core/kernels/fake_quant_ops_functor.h (golden set tf_fake_quant)
 inline void fake_quant_with_min_max_args(std::span<const float> x, const Range& range, const MinMaxOptions& options,
                                          std::span<float> y) {
@@ -231,12 +234,12 @@ inline void fake_quant_with_min_max_args_backward(std::span<const float> x, std:
 }
 
 /// Rounds real numbers to TensorFlow's grid, with a range that is trained.
-/// Formula:   math.md 73, 74 with t = fl32((c - lo') / s): a division, so not the same bits as _args. The range 0..0 gives
-///            y = 0; NaN stays NaN otherwise
+/// Formula:   math.md 73, 74 with t = fl32((c - lo') / s): a division, so not the same bits as _args. The range 0..0
+///            gives y = 0; NaN stays NaN otherwise
 /// Shapes:    x, y any, of one size
 /// Rounding:  half up, decided on the distance from the range's lower end
-/// Errors:    Errc::range if min > max or min = max other than 0 (TensorFlow computes on, with NaN for min = max), an end
-///            is NaN or infinite, the scale is subnormal, or the bits are not 2 to 16; Errc::shape if sizes differ
+/// Errors:    Errc::range if min > max or min = max other than 0 (TensorFlow computes on, with NaN for min = max), an
+///            end is NaN or infinite, the scale is subnormal, or the bits are not 2 to 16; Errc::shape if sizes differ
 /// Source:    TensorFlow 2.21, tensorflow/core/kernels/fake_quant_ops_functor.h (golden set tf_fake_quant)
 inline void fake_quant_with_min_max_vars(std::span<const float> x, const Range& range, const MinMaxOptions& options,
                                          std::span<float> y) {
@@ -246,8 +249,8 @@ inline void fake_quant_with_min_max_vars(std::span<const float> x, const Range& 
 }
 
 /// Gradient of it; returns that of the range.
-/// Gradient:  dx = dy where lo' <= x <= hi', else 0; dmin = sum of dy where x < lo', dmax where x > hi'; not the derivative
-///            (STE). For the range 0..0: dx = dy, dmin = dmax = 0
+/// Gradient:  dx = dy where lo' <= x <= hi', else 0; dmin = sum of dy where x < lo', dmax where x > hi'; not the
+///            derivative (STE). For the range 0..0: dx = dy, dmin = dmax = 0
 /// Errors:    as forward
 /// Source:    as forward
 inline RangeGradient fake_quant_with_min_max_vars_backward(std::span<const float> x, std::span<const float> dy,

@@ -21,14 +21,14 @@ enum class FloatSpecials {
 struct FloatFormat {
   int exponent_bits = 5, mantissa_bits = 10;
   FloatSpecials specials = FloatSpecials::infinity_and_nan;
-  /// Whether what is too large (infinities included) becomes the largest number; else infinity, or NaN if there is none.
+  /// Whether what is too large, infinities included, becomes the largest number; else infinity, or NaN without one.
   bool saturating = false;
 
   /// IEEE 754 binary16.
   static constexpr FloatFormat float16() { return {5, 10, FloatSpecials::infinity_and_nan, false}; }
   /// The upper half of binary32.
   static constexpr FloatFormat bfloat16() { return {8, 7, FloatSpecials::infinity_and_nan, false}; }
-  /// FP8 for weights and activations: up to 448. Source: OCP 8-bit floating point 1.0; Micikevicius 2022, arXiv 2209.05433
+  /// FP8 for weights and activations: up to 448. Source: OCP 8-bit floating point 1.0; arXiv 2209.05433
   static constexpr FloatFormat fp8_e4m3() { return {4, 3, FloatSpecials::nan_only, true}; }
   /// FP8 with more range: up to 57344. Source: as fp8_e4m3
   static constexpr FloatFormat fp8_e5m2() { return {5, 2, FloatSpecials::infinity_and_nan, true}; }
@@ -114,20 +114,26 @@ template <FloatFormat F>
 [[gnu::always_inline]] inline float from_float_code(std::uint32_t code) {
   constexpr int m = F.mantissa_bits;
   constexpr std::uint32_t exponent_mask = (1u << F.exponent_bits) - 1;
-  constexpr std::uint32_t mantissa_mask = (1u << m) - 1;
   const std::uint32_t exponent = (code >> m) & exponent_mask;
-  const std::uint32_t mantissa = code & mantissa_mask;
-  std::uint32_t bits = (exponent + static_cast<std::uint32_t>(127 - F.bias())) << 23 | mantissa << (23 - m);
-  if constexpr (F.exponent_bits < 8) {
-    constexpr float step = std::bit_cast<float>(static_cast<std::uint32_t>(127 + 1 - F.bias() - m) << 23);
-    const float subnormal = static_cast<float>(static_cast<std::int32_t>(mantissa)) * step;
-    bits = exponent == 0 ? std::bit_cast<std::uint32_t>(subnormal) : bits;
+  const std::uint32_t mantissa = code & ((1u << m) - 1);
+  // Masks instead of selects, which compilers turn into branches.
+  std::uint32_t bits = 0;
+  if constexpr (F.exponent_bits == 8) {
+    bits = (code & (F.sign_bit() - 1)) << (23 - m);
+  } else {
+    // A subnormal number is what the smallest normal exponent with this mantissa has above 1; exact.
+    constexpr std::uint32_t lowest = static_cast<std::uint32_t>(127 + 1 - F.bias()) << 23;
+    const std::uint32_t is_subnormal = 0u - static_cast<std::uint32_t>(exponent == 0);
+    const std::uint32_t normal = (exponent << 23) + (lowest - (1u << 23) + (is_subnormal & (1u << 23)));
+    const float one = std::bit_cast<float>(lowest & is_subnormal);
+    bits = std::bit_cast<std::uint32_t>(std::bit_cast<float>(normal | mantissa << (23 - m)) - one);
     if constexpr (F.specials == FloatSpecials::infinity_and_nan) {
-      bits = exponent == exponent_mask ? 0x7f800000u | mantissa << (23 - m) : bits;
+      bits |= (0u - static_cast<std::uint32_t>(exponent == exponent_mask)) & 0x7f800000u;
     }
   }
   if constexpr (F.specials == FloatSpecials::nan_only) {
-    bits = (code & (F.sign_bit() - 1)) == F.nan_code() ? 0x7fc00000u : bits;
+    const bool is_nan = (code & (F.sign_bit() - 1)) == F.nan_code();
+    bits |= (0u - static_cast<std::uint32_t>(is_nan)) & 0x7fc00000u;
   }
   return std::bit_cast<float>(bits | (code >> (F.exponent_bits + m) & 1u) << 31);
 }

@@ -18,8 +18,8 @@ struct FloatCodes {
   using Code = std::conditional_t<(F.bits() > 8), std::uint16_t, std::uint8_t>;
 
   /// Rounding:  half to even
-  /// Gradient:  rounded_inclusive: what rounds to a number of the format, before overflow; raw_inclusive and raw_exclusive:
-  ///            |x / s| <= and < its largest number
+  /// Gradient:  rounded_inclusive: what rounds to a number of the format, before overflow; raw_inclusive and
+  ///            raw_exclusive: |x / s| <= and < its largest number
   /// Errors:    Errc::shape if sizes do not fit; Errc::range if a scale is not positive and finite
   void encode(std::span<const float> x, const Shape& shape, const QParams& p, ClipMask mask, std::span<Code> codes,
               std::span<std::uint32_t> pass) const {
@@ -62,8 +62,8 @@ struct FloatCodes {
 /// Values in a floating-point format. Float simulation only: the values are not equidistant, so it is no AffineScheme.
 /// QParams::grid and zero_point mean nothing here; an estimator that reads them needs an affine scheme.
 /// Formula:   math.md 81, 82: the scale is 1, so that y is x rounded to the format; or, if scaled, it maps the largest
-///            magnitude of each tensor, channel or group to the largest number: s = max(fl32(max|x| / largest), 2^-100), 1 for
-///            zeros
+///            magnitude of each tensor, channel or group to the largest number: s = max(fl32(max|x| / largest),
+///            2^-100), 1 for zeros
 /// Rounding:  half to even
 /// Errors:    Errc::range if a range is not finite; otherwise as FloatCodes
 /// Source:    FloatFormat; scaled FP8: Micikevicius 2022, arXiv 2209.05433, section 3

@@ -51,7 +51,8 @@ class FusedMovingAverage {
     observer_ = std::move(moved);
   }
   /// Gradient of the last step, by the clipped straight-through estimator.
-  /// Gradient:  dx = dy where n <= z + rne(x * (1/s)) <= p, else 0; not the derivative (STE); dy if it does not quantize
+  /// Gradient:  dx = dy where n <= z + rne(x * (1/s)) <= p, else 0; not the derivative (STE); dy if it does not
+  ///            quantize
   /// Shapes:    x, dy, dx of `shape`
   void backward(std::span<const float> x, std::span<const float> dy, const Shape& shape, std::span<float> dx) const {
     if (quantizing) return fake_quantize_backward(x, dy, shape, qparams(), dx);

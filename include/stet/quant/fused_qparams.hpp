@@ -72,11 +72,11 @@ inline void choose_one_fused(const Range& range, const Grid& grid, bool symmetri
 }  // namespace detail
 
 /// Chooses scale and zero point for each range as PyTorch's fused moving-average operator does. Not the routine of its
-/// observers (choose_qparams): affine scales differ in the last bit and zero points by one; the symmetric divisor is h or
-/// h + 1, not (p - n) / 2.
+/// observers (choose_qparams): affine scales may differ in the last bit, zero points by one; the symmetric divisor is h
+/// or h + 1, not (p - n) / 2.
 /// Formula:   math.md 70, 71: s = fl32((hi' - lo') / (p - n)) in double, at least 6.1e-5; z from the end of the range
-///            with the smaller |n| + |lo'/s| or |p| + |hi'/s|; symmetric: lo' and hi' are -(h+1) and h steps of one size,
-///            h = (p - n) / 2 rounded down, z = rne((n + p) / 2), but only where lo < 0 < hi, else affine
+///            with the smaller |n| + |lo'/s| or |p| + |hi'/s|; symmetric: lo' and hi' are -(h+1) and h steps of one
+///            size, h = (p - n) / 2 rounded down, z = rne((n + p) / 2), but only where lo < 0 < hi, else affine
 /// Shapes:    one range per scale of options.granularity
 /// Units:     ranges real; scale real per step; zero point in steps
 /// Rounding:  half to even

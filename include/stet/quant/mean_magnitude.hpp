@@ -36,7 +36,8 @@ inline MagnitudeSum sum_run(const float* x, std::int64_t n, double threshold) {
 }  // namespace detail
 
 /// Mean of |x| over the values with |x| > threshold, per tensor, channel or group; 0 where there is none.
-/// Shapes:    x of `shape`; thresholds empty (all values count) or one per scale of the granularity -> one mean per scale
+/// Shapes:    x of `shape`; thresholds empty (all values count) or one per scale of the granularity -> one mean per
+///            scale
 /// Errors:    Errc::shape if the sizes or the granularity do not fit
 inline std::vector<double> mean_magnitude(std::span<const float> x, const Shape& shape, const Granularity& granularity,
                                           std::span<const double> thresholds = {}) {

@@ -60,8 +60,8 @@ concept HasGrid = requires(const S& s) {
 }  // namespace detail
 
 /// Value type that chooses parameters, makes codes with one pass bit per element, and reads codes.
-/// Members, all const: qparams(std::span<const Range>) -> QParams if ranges are enough, else qparams(x, Shape) -> QParams
-/// (ternary and binary codes need the mean of the values); encode(x, Shape, QParams, ClipMask, codes, pass);
+/// Members, all const: qparams(std::span<const Range>) -> QParams if ranges are enough, else qparams(x, Shape) ->
+/// QParams (ternary and binary codes need the mean of the values); encode(x, Shape, QParams, ClipMask, codes, pass);
 /// decode(codes, Shape, QParams, y). Per channel or group it also has granularity() -> Granularity.
 /// Laws (testing/laws.hpp): decode o encode is a projection for fixed QParams; codes do not depend on the mask policy.
 template <class S>
@@ -77,8 +77,8 @@ template <class S>
 consteval bool check_scheme() {
   static_assert(std::copyable<S>, "stet: a Scheme is a value: it must be copyable");
   static_assert(detail::HasQParams<S>,
-                "stet: a Scheme needs qparams(std::span<const Range>) const -> QParams, or, if ranges do not say enough, "
-                "qparams(std::span<const float> x, const Shape&) const -> QParams");
+                "stet: a Scheme needs qparams(std::span<const Range>) const -> QParams, or, if ranges do not say "
+                "enough, qparams(std::span<const float> x, const Shape&) const -> QParams");
   static_assert(detail::HasEncode<S>,
                 "stet: a Scheme needs encode(std::span<const float> x, const Shape&, const QParams&, ClipMask, "
                 "std::span<Code> codes, std::span<std::uint32_t> pass) const");

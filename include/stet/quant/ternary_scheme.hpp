@@ -10,12 +10,12 @@
 
 namespace stet {
 
-/// Weights: codes -1, 0, 1, affine; the scale comes from the values, any granularity. Like every AffineScheme it can run
-/// on the integer engine.
+/// Weights: codes -1, 0, 1, affine; the scale comes from the values, any granularity. Codes and scale are what the
+/// integer engine reads, but a Recipe cannot name the scheme.
 /// Formula:   math.md 76: D = 0.7 mean|w|, s = mean of |w| over |w| > D (at least FLT_EPSILON; 1 if all are 0);
 ///            code = clamp(rne(w * (1/s)), -1, 1)
-/// Rounding:  half to even: codes change at s/2, not at D. For a given s that choice has the least squared error, and at the
-///            best s both thresholds are one: D is the paper's estimate of it. Codes then depend on s alone
+/// Rounding:  half to even: codes change at s/2, not at D. For a given s that choice has the least squared error, and
+///            at the best s both thresholds are one: D is the paper's estimate of it. Codes then depend on s alone
 /// Gradient:  a clipped mask ends at 1.5 s at the latest; large weights train on only with Ste, which the paper uses
 /// Errors:    Errc::state if there are no values; Errc::range if one is NaN or infinite; Errc::shape as scale_map
 /// Source:    Li 2016, Ternary Weight Networks, arXiv 1605.04711
