@@ -80,7 +80,7 @@ TEST_CASE("a histogram counts every value in its bin, whatever the order and the
 TEST_CASE("a histogram takes the smallest, the largest and equal values") {
   const float most = std::numeric_limits<float>::max();
   const float least = std::numeric_limits<float>::denorm_min();
-  for (const std::vector<float>& x : {std::vector<float>{-most, most, 0, 1}, {least, -least, 0}, {1, 1, 1}, {0, 0},
+  for (const std::vector<float>& x : {std::vector<float>{-most, most, 0, 1}, {-most, most, -least, least}, {least, -least, 0}, {1, 1, 1}, {0, 0},
                                       {-0.0f}, {most, most}, {-1, -1.0000001f}, {least}, {1, least}}) {
     Histogram once, twice;
     once.observe(x, Shape{static_cast<std::int64_t>(x.size())});

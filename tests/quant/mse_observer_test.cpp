@@ -150,6 +150,8 @@ TEST_CASE("mse_range refuses what it cannot search") {
   const std::vector<float> bad{1, std::numeric_limits<float>::quiet_NaN()};
   CHECK_THROWS_WITH(mse_range(bad, Grid::int8(), true), Catch::Matchers::ContainsSubstring("NaN or infinite"));
   CHECK_THROWS_AS(mse_range(bad, Shape{2}, Granularity::per_channel(0), Grid::int8(), true), Error);
+  CHECK_THROWS_WITH(search_mse_range(SortedMoments(std::vector<float>{1}), Grid::int8(), true, 0),
+                    Catch::Matchers::ContainsSubstring("must be positive"));
   CHECK_THROWS_AS(mse_range(std::vector<float>(3), Shape{2}, Granularity::per_channel(0), Grid::int8(), true), Error);
 }
 

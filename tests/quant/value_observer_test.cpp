@@ -1,6 +1,7 @@
 // Percentile, entropy and mean-sigma observers against direct computations, and their errors.
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/entropy_observer.hpp>
+#include <stet/quant/histogram_observer.hpp>
 #include <stet/quant/mean_sigma_observer.hpp>
 #include <stet/quant/mse_observer.hpp>
 #include <stet/quant/percentile_observer.hpp>
@@ -172,6 +173,7 @@ TEST_CASE("ranges do not depend on the number of threads") {
     check(PercentileObserver(g, 99.9));
     check(EntropyObserver(g));
     check(MeanSigmaObserver(g));
+    check(HistogramObserver(g));
   }
 }
 

@@ -2,6 +2,10 @@
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/quant/histogram_observer.hpp>
+#include <stet/quant/mean_sigma_observer.hpp>
+#include <stet/quant/mse_observer.hpp>
+#include <stet/quant/observer.hpp>
 #include <stet/train/adam.hpp>
 #include <stet/train/checkpoint.hpp>
 
@@ -239,4 +243,30 @@ TEST_CASE("an optimizer restored from a file continues bit by bit", "[train]") {
   optimizer.step(refs);
   resumed.step(other);
   CHECK(same(a, b));
+}
+
+TEST_CASE("observers continue from a checkpoint as if they had never stopped") {
+  const TemporaryDirectory dir;
+  Rng rng(4);
+  std::vector<float> first(60), second(60);
+  for (float& v : first) v = static_cast<float>(rng.normal());
+  for (float& v : second) v = static_cast<float>(3 * rng.normal());
+  const Granularity g = Granularity::per_channel(1);
+  const Shape shape{4, 3, 5};
+  for (const AnyObserver& fresh : {AnyObserver(MovingAverageObserver(g)), AnyObserver(MseObserver(g, Grid::narrow(3), true)),
+                                   AnyObserver(HistogramObserver(g)), AnyObserver(MeanSigmaObserver(g))}) {
+    AnyObserver observer = fresh, loaded = fresh;
+    observer.observe(first, shape);
+    CheckpointWriter writer;
+    writer.fields("observer.", observer);
+    writer.save(dir.path("observer"));
+    CheckpointReader reader(dir.path("observer"));
+    reader.fields("observer.", loaded);
+    CHECK(loaded.empty());  // nothing before finish
+    reader.finish();
+    CHECK(loaded.ranges() == observer.ranges());
+    observer.observe(second, shape);
+    loaded.observe(second, shape);
+    CHECK(loaded.ranges() == observer.ranges());
+  }
 }

@@ -89,16 +89,30 @@ class Histogram {
     }
     const ScaleMap map = scale_map(granularity_, shape);
     const std::int64_t period = map.inner * map.count;
-    if (map.count == 1) return count_tensor(x);
+    if (map.count == 1) return count_tensor(x, scans[0].non_finite == 0);
     std::vector<int> exponents(scans.size());
     for (std::size_t k = 0; k < scans.size(); ++k) {
       if (lo_[k] <= hi_[k]) exponents[k] = exponent(range(k));
     }
     parallel_chunks(map.count, shape.elements() / map.count, [&](Chunk c) {
-      for (std::int64_t row = 0; row < shape.elements(); row += period) {
-        for (std::int64_t k = c.first; k < c.last; ++k) {
-          const auto scale = static_cast<std::size_t>(k);
-          zeros_[scale] += add(x.data() + row + k * map.inner, map.inner, exponents[scale], counts(scale));
+      const auto take = [&](std::int64_t k, const float* from, std::int64_t n) {
+        const auto scale = static_cast<std::size_t>(k);
+        zeros_[scale] += add(from, n, exponents[scale], scans[scale].non_finite == 0, counts(scale));
+      };
+      std::array<float, lane_count> column;
+      for (std::int64_t k = c.first; k < c.last; ++k) {
+        const float* from = x.data() + k * map.inner;
+        std::int64_t filled = 0;
+        for (std::int64_t row = 0; row < shape.elements(); row += period) {
+          if (map.inner > 1) {
+            take(k, from + row, map.inner);
+            continue;
+          }
+          column[static_cast<std::size_t>(filled++)] = from[row];
+          if (filled == lane_count || row + period >= shape.elements()) {
+            take(k, column.data(), filled);
+            filled = 0;
+          }
         }
       }
     });
@@ -206,7 +220,7 @@ class Histogram {
     for (std::int64_t i = index(old.lo, before); i <= last; ++i) joined[place(i >> std::min(shift, 62))] += mine[place(i)];
     std::copy(joined.begin(), joined.end(), mine);
   }
-  void count_tensor(std::span<const float> x) {
+  void count_tensor(std::span<const float> x, bool finite) {
     if (lo_[0] > hi_[0]) return;
     const auto n = static_cast<std::int64_t>(x.size());
     const std::int64_t chunks = chunk_count(n, 1);
@@ -215,7 +229,7 @@ class Histogram {
     std::vector<std::int64_t> zeros(static_cast<std::size_t>(chunks));
     parallel(chunks, [&](std::int64_t i) {
       const Chunk c = chunk_of(n, chunks, i);
-      zeros[static_cast<std::size_t>(i)] = add(x.data() + c.first, c.size(), e, parts.data() + i * bins_);
+      zeros[static_cast<std::size_t>(i)] = add(x.data() + c.first, c.size(), e, finite, parts.data() + i * bins_);
     });
     for (std::int64_t i = 0; i < chunks; ++i) {
       zeros_[0] += zeros[static_cast<std::size_t>(i)];
@@ -224,23 +238,42 @@ class Histogram {
       lanes(bins_, [=](std::int64_t b) { mine[b] += part[b]; });
     }
   }
-  // Counts x[0..n) and returns how many were zero.
-  [[nodiscard]] std::int64_t add(const float* x, std::int64_t n, int e, std::int64_t* to) const {
-    const double per_bin = std::ldexp(1.0, -e);
+  // Counts x[0..n) and returns how many were zero. In float where the reciprocal of the width is one.
+  [[nodiscard]] std::int64_t add(const float* x, std::int64_t n, int e, bool finite, std::int64_t* to) const {
+    if (e < -126 || !finite) return add_as<double>(x, n, e, finite, to);
+    return add_as<float>(x, n, e, finite, to);
+  }
+  template <class T>
+  [[nodiscard]] std::int64_t add_as(const float* x, std::int64_t n, int e, bool finite, std::int64_t* to) const {
+    const T per_bin = std::ldexp(T{1}, -e);
+    const T width = std::ldexp(T{1}, e);
+    const auto mask = static_cast<std::int32_t>(bins_ - 1);
     std::int64_t zeros = 0;
-    std::array<std::int32_t, lane_count> bin;
+    std::array<std::int32_t, lane_count> bin, zero;
     for (std::int64_t i = 0; i < n; i += lane_count) {
       const auto size = std::min<std::int64_t>(n - i, lane_count);
       const float* block = x + i;
-      lanes(size, [&](std::int64_t j) {
-        const double t = detail::is_finite_bits(block[j]) ? static_cast<double>(block[j]) * per_bin : 0.0;
-        const auto whole = static_cast<std::int32_t>(t);
-        bin[static_cast<std::size_t>(j)] = whole - (static_cast<double>(whole) > t ? 1 : 0);
-      });
-      for (std::int64_t j = 0; j < size; ++j) {
-        if (!detail::is_finite_bits(block[j])) continue;
-        ++to[place(bin[static_cast<std::size_t>(j)])];
-        zeros += block[j] == 0.0f ? 1 : 0;
+      const auto place_all = [&](std::int64_t j) {
+        // Truncation is one too high below zero, unless it was exact. Tiny values may have become 0 in the product, so the
+        // bin's edge is compared with the value itself.
+        const T v = static_cast<T>(block[j]);
+        const auto whole = static_cast<std::int32_t>(v * per_bin);
+        bin[static_cast<std::size_t>(j)] = (whole - (static_cast<T>(whole) * width > v ? 1 : 0)) & mask;
+        zero[static_cast<std::size_t>(j)] = v == T{0} ? 1 : 0;
+      };
+      if (finite) {
+        lanes(size, place_all);
+        for (std::int64_t j = 0; j < size; ++j) ++to[bin[static_cast<std::size_t>(j)]];
+        std::int32_t sum = 0;
+        for (std::int64_t j = 0; j < size; ++j) sum += zero[static_cast<std::size_t>(j)];
+        zeros += sum;
+      } else {
+        for (std::int64_t j = 0; j < size; ++j) {
+          if (!detail::is_finite_bits(block[j])) continue;
+          place_all(j);
+          ++to[bin[static_cast<std::size_t>(j)]];
+          zeros += zero[static_cast<std::size_t>(j)];
+        }
       }
     }
     return zeros;
