@@ -1,6 +1,7 @@
 // Learned ranges on the tape: gradients against differences, closed forms and TensorFlow; starts; errors.
 #include <stet/core/random.hpp>
 #include <stet/qat/any_estimator.hpp>
+#include <stet/qat/any_learned_range.hpp>
 #include <stet/qat/learned_fake_quantize.hpp>
 #include <stet/qat/lsq_plus_range.hpp>
 #include <stet/qat/lsq_range.hpp>
@@ -20,7 +21,7 @@ using Catch::Matchers::ContainsSubstring;
 
 static_assert(LearnedRange<FixedRange> && LearnedRange<LsqRange> && LearnedRange<LsqPlusRange> &&
               LearnedRange<TqtRange> && LearnedRange<MinMaxRange> && LearnedRange<PactRange>);
-static_assert(!LearnedRange<int>);
+static_assert(LearnedRange<AnyLearnedRange> && !LearnedRange<int>);
 
 namespace {
 
@@ -300,6 +301,29 @@ TEST_CASE("where a learned range starts") {
   LsqPlusRange dead_plus;
   dead_plus.initialize(Tensor<float>::zeros({8}));
   CHECK(dead_plus.qparams().scale[0] == 1.0f);
+}
+
+TEST_CASE("AnyLearnedRange does what the range inside does, and copies own their parameters") {
+  const Tensor<float> x = normal({4, 16}, 5), dy = normal({4, 16}, 6);
+  LsqRange lsq({.grid = Grid::narrow(3)});
+  AnyLearnedRange any = lsq;
+  lsq.initialize(x);
+  any.initialize(x);
+  CHECK(any.qparams() == lsq.qparams());
+  CHECK(any.name() == "lsq(log)");
+  CHECK(gradient(any, x, dy) == gradient(lsq, x, dy));
+  AnyLearnedRange copy = any;
+  copy.parameters()[0]->value.edit()[0] = 1.0f;
+  CHECK(any.qparams() == lsq.qparams());
+  CHECK(copy.qparams() != lsq.qparams());
+  any = copy;
+  CHECK(any.qparams() == copy.qparams());
+  CHECK(any.get<LsqRange>() != nullptr);
+  CHECK(any.get<TqtRange>() == nullptr);
+  AnyLearnedRange fixed = FixedRange{QParams::per_tensor(0.5f, 1)};
+  fixed.initialize(x);
+  CHECK(fixed.qparams() == QParams::per_tensor(0.5f, 1));
+  CHECK(fixed.parameters().empty());
 }
 
 TEST_CASE("learned ranges: what cannot be is an error") {

@@ -1,4 +1,5 @@
 // All shipped learned ranges obey their laws; broken ones are caught.
+#include <stet/qat/any_learned_range.hpp>
 #include <stet/qat/lsq_plus_range.hpp>
 #include <stet/qat/lsq_range.hpp>
 #include <stet/qat/min_max_range.hpp>
@@ -28,6 +29,11 @@ void check_laws(const Options& options, const Shape& shape) {
   const LawReport report = check_learned_range_laws(range, other);
   INFO(report.str());
   CHECK(report.ok());
+  if (options.granularity == Granularity::per_tensor()) {
+    const LawReport erased = check_learned_range_laws(AnyLearnedRange(range), AnyLearnedRange(other), {.rounds = 5});
+    INFO(erased.str());
+    CHECK(erased.ok());
+  }
 }
 
 bool names_law(const LawReport& report, const std::string& law) {

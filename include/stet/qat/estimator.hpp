@@ -72,8 +72,10 @@ template <class E>
 constexpr bool needs_input(const E& estimator) {
   if constexpr (detail::ConstantNeeds<E>) {
     return E::needs_input;
-  } else {
+  } else if constexpr (detail::NeedsByCall<E>) {
     return estimator.needs_input();
+  } else {
+    return false;  // check_estimator has said what is missing
   }
 }
 /// Whether an estimator wants Kept::pass.
@@ -81,8 +83,10 @@ template <class E>
 constexpr bool needs_mask(const E& estimator) {
   if constexpr (detail::ConstantNeeds<E>) {
     return E::needs_mask;
-  } else {
+  } else if constexpr (detail::NeedsByCall<E>) {
     return estimator.needs_mask();
+  } else {
+    return false;  // check_estimator has said what is missing
   }
 }
 
