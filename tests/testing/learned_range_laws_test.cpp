@@ -51,8 +51,9 @@ TEST_CASE("shipped learned ranges obey the laws") {
     for (const bool log_scale : {true, false}) {
       for (const GradientScale scale : {GradientScale::none, GradientScale::count_and_steps, GradientScale::count,
                                         GradientScale::scale_and_steps}) {
-        check_laws<LsqRange>(LsqOptions{.grid = Grid::narrow(3), .granularity = g, .log_scale = log_scale,
-                                        .gradient_scale = scale}, shape);
+        check_laws<LsqRange>(
+            LsqOptions{.grid = Grid::narrow(3), .granularity = g, .log_scale = log_scale, .gradient_scale = scale},
+            shape);
       }
       check_laws<LsqPlusRange>(LsqPlusOptions{.granularity = g, .log_scale = log_scale}, shape);
     }

@@ -101,7 +101,9 @@ class AnyLearnedRange {
       if constexpr (requires { range.initialize(x); }) range.initialize(x);
     }
     std::string name() const override {
-      if constexpr (requires { { range.name() } -> std::convertible_to<std::string>; }) {
+      if constexpr (requires {
+                      { range.name() } -> std::convertible_to<std::string>;
+                    }) {
         return range.name();
       } else {
         return "custom";

@@ -30,7 +30,8 @@ inline Pulled pull_tanh(const char* op, const Tensor<float>& dy, const Kept& kep
 }  // namespace detail
 
 /// Soft rounding by tanh with a temperature: small is the identity, large the staircase itself.
-/// Formula:   with t = x/s, f = t - floor(t) - 1/2, T the temperature: soft(t) = floor(t) + 1/2 + tanh(T f) / (2 tanh(T/2))
+/// Formula:   with t = x/s, f = t - floor(t) - 1/2, T the temperature:
+///            soft(t) = floor(t) + 1/2 + tanh(T f) / (2 tanh(T/2))
 /// Gradient:  dx = dy * T (1 - tanh^2(T f)) / (2 tanh(T/2)) inside the range, else 0: the derivative of soft, not of
 ///            the forward pass, which rounds
 /// Errors:    Errc::range if the temperature is not in (0, 100]; Errc::shape if x was not kept

@@ -132,8 +132,8 @@ ScaleGradients scale_gradients(std::span<const T> x, std::span<const T> dy, cons
       const auto sum = [&](auto rounding) {
         constexpr ClipMask mask = decltype(policy)::value;
         const bool rows = map.count > 1 && map.inner < lane_count && map.inner * map.count <= longest_table;
-        (rows ? sum_by_rows<mask, decltype(rounding)::value, T> : sum_by_runs<mask, decltype(rounding)::value, T>)(
-            x.data(), dy.data(), shape.elements(), p, map, sums);
+        (rows ? sum_by_rows<mask, decltype(rounding)::value, T>
+              : sum_by_runs<mask, decltype(rounding)::value, T>)(x.data(), dy.data(), shape.elements(), p, map, sums);
       };
       rule.rounding_term ? sum(std::true_type()) : sum(std::false_type());
     });

@@ -77,8 +77,8 @@ std::string error_of(F f) {
 
 /// Checks a learned range that was initialized, and one of the same kind that may hold other values (`other`), into
 /// which its state is carried.
-/// Laws:  qparams() is usable for any parameter values, tiny, huge, infinite and of either sign; a parameter that is NaN
-///        is Errc::range; clamp_parameters() changes no qparams() and is a projection; pull of zeros gives zeros of the
+/// Laws:  qparams() is usable for any parameter values, tiny, huge, infinite and of either sign; a parameter that is
+///        NaN is Errc::range; clamp_parameters() changes no qparams() and is a projection; pull of zeros gives zeros of the
 ///        parameters' shapes, pull adds and is linear; gradients that are NaN or infinite, or of another number, are
 ///        errors that change nothing; a step against any gradient leaves a usable range; fields() carry the state
 template <class R>
@@ -96,7 +96,8 @@ LawReport check_learned_range_laws(const R& given, const R& other, const LawOpti
   };
   const auto gradients = [](R& r) {
     std::vector<float> all;
-    for (const Parameter* p : r.parameters()) all.insert(all.end(), p->gradient.span().begin(), p->gradient.span().end());
+    for (const Parameter* p : r.parameters())
+      all.insert(all.end(), p->gradient.span().begin(), p->gradient.span().end());
     return all;
   };
   report.check(detail::usable(given.qparams(), scales), "qparams() is usable", "as given", "positive scales",
@@ -188,8 +189,8 @@ LawReport check_learned_range_laws(const R& given, const R& other, const LawOpti
           p->value.edit()[i] -= p->gradient[static_cast<std::int64_t>(i)];
         }
       }
-      report.check(detail::usable(trained.qparams(), scales), "a step against any gradient leaves a usable range", input,
-                   "positive scales, zero points on the grid", detail::text(trained.qparams()));
+      report.check(detail::usable(trained.qparams(), scales), "a step against any gradient leaves a usable range",
+                   input, "positive scales, zero points on the grid", detail::text(trained.qparams()));
     }
 
     R carried = other;
