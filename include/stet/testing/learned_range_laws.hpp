@@ -16,7 +16,7 @@ namespace stet::testing {
 
 namespace detail {
 
-inline std::string text(const QParams& p) {
+inline std::string summary(const QParams& p) {
   return fmt::format("scale {:.9g}, zero point {}, {} of them", p.scale.empty() ? 0.0f : p.scale[0],
                      p.zero_point.empty() ? 0 : p.zero_point[0], p.scale.size());
 }
@@ -101,7 +101,7 @@ LawReport check_learned_range_laws(const R& given, const R& other, const LawOpti
     return all;
   };
   report.check(detail::usable(given.qparams(), scales), "qparams() is usable", "as given", "positive scales",
-               detail::text(given.qparams()));
+               detail::summary(given.qparams()));
 
   R silent = given;
   silent.pull(zeros, zeros);
@@ -122,11 +122,11 @@ LawReport check_learned_range_laws(const R& given, const R& other, const LawOpti
     }
     const QParams before = range.qparams();
     report.check(detail::usable(before, scales), "qparams() is usable for any parameter values", input,
-                 "positive scales, zero points on the grid", detail::text(before));
+                 "positive scales, zero points on the grid", detail::summary(before));
     range.clamp_parameters();
     const QParams after = range.qparams();
-    report.check(after == before, "clamp_parameters() changes no qparams()", input, detail::text(before),
-                 detail::text(after));
+    report.check(after == before, "clamp_parameters() changes no qparams()", input, detail::summary(before),
+                 detail::summary(after));
     bool finite = true;
     for (const Parameter* p : range.parameters()) {
       for (const float v : p->value.span()) finite = finite && std::isfinite(v);
@@ -190,13 +190,13 @@ LawReport check_learned_range_laws(const R& given, const R& other, const LawOpti
         }
       }
       report.check(detail::usable(trained.qparams(), scales), "a step against any gradient leaves a usable range",
-                   input, "positive scales, zero points on the grid", detail::text(trained.qparams()));
+                   input, "positive scales, zero points on the grid", detail::summary(trained.qparams()));
     }
 
     R carried = other;
     detail::carry_fields(range, carried);
-    report.check(carried.qparams() == range.qparams(), "fields() carry the state", input, detail::text(range.qparams()),
-                 detail::text(carried.qparams()));
+    report.check(carried.qparams() == range.qparams(), "fields() carry the state", input, detail::summary(range.qparams()),
+                 detail::summary(carried.qparams()));
     R moved = range;
     for (R* r : {&moved, &carried}) {
       for (Parameter* p : r->parameters()) p->clear_gradient();
