@@ -25,9 +25,10 @@ template <class E>
 std::vector<float> pull(const E& estimator, const std::vector<float>& x, const std::vector<float>& dy,
                         const QParams& p) {
   const Shape shape{static_cast<std::int64_t>(x.size())};
-  const Tensor<float> dx =
-      estimator.pull(Tensor<float>(shape, std::span<const float>(dy)),
-                     Kept{{}, Tensor<float>(shape, std::span<const float>(x))}, p).dx;
+  const Tensor<float> dx = estimator
+                               .pull(Tensor<float>(shape, std::span<const float>(dy)),
+                                     Kept{{}, Tensor<float>(shape, std::span<const float>(x))}, p)
+                               .dx;
   return {dx.span().begin(), dx.span().end()};
 }
 

@@ -1,10 +1,13 @@
 // Quantization on the tape: values as on tensors, gradients as the estimator says.
 #include <stet/core/random.hpp>
 #include <stet/qat/fake_quantize.hpp>
+#include <stet/quant/stochastic_rounding.hpp>
 
 #include "support/catch.hpp"
 
+#include <cmath>
 #include <limits>
+#include <vector>
 
 using namespace stet;
 
@@ -108,6 +111,27 @@ TEST_CASE("a user's scheme that is not affine trains on the tape") {
   CHECK(equal(y.value(), Tensor<float>({4}, {1.0f, -0.5f, 0.0f, 0.25f})));
   tape.backward(y, Tensor<float>::filled({4}, 1));
   CHECK(equal(tape.gradient(v), Tensor<float>::filled({4}, 1)));
+}
+
+TEST_CASE("stochastic rounding on the tape: other values in each step, the gradient of rounding to nearest") {
+  const Tensor<float> w = random_tensor({8, 32}, 7), dy = random_tensor({8, 32}, 8);
+  StochasticRounding scheme(IntN(4), 3);
+  const float scale = scheme.qparams(min_max(w, {})).scale[0];
+  std::vector<Tensor<float>> values;
+  for (std::uint64_t step = 0; step < 2; ++step) {
+    scheme.step = step;
+    Tape tape;
+    const auto v = tape.variable(w);
+    const auto y = fake_quantize(v, scheme);
+    values.push_back(y.value());
+    for (std::int64_t i = 0; i < w.size(); ++i) CHECK(std::abs(y.value()[i] - w[i]) < scale);
+    tape.backward(y, dy);
+    CHECK(equal(tape.gradient(v), dy));
+  }
+  CHECK_FALSE(equal(values[0], values[1]));
+  scheme.training = false;
+  Tape tape;
+  CHECK(equal(fake_quantize(tape.constant(w), scheme).value(), fake_quantize(tape.constant(w), IntN(4)).value()));
 }
 
 TEST_CASE("what cannot be quantized is an error") {

@@ -1,6 +1,7 @@
 // Learned ranges on the tape: gradients against differences, closed forms and TensorFlow; starts; errors.
 #include <stet/core/random.hpp>
 #include <stet/qat/any_estimator.hpp>
+#include <stet/qat/any_learned_range.hpp>
 #include <stet/qat/learned_fake_quantize.hpp>
 #include <stet/qat/lsq_plus_range.hpp>
 #include <stet/qat/lsq_range.hpp>
@@ -20,7 +21,7 @@ using Catch::Matchers::ContainsSubstring;
 
 static_assert(LearnedRange<FixedRange> && LearnedRange<LsqRange> && LearnedRange<LsqPlusRange> &&
               LearnedRange<TqtRange> && LearnedRange<MinMaxRange> && LearnedRange<PactRange>);
-static_assert(!LearnedRange<int>);
+static_assert(LearnedRange<AnyLearnedRange> && !LearnedRange<int>);
 
 namespace {
 
@@ -67,7 +68,8 @@ bool near(double a, double b, double tolerance = 1e-5) { return std::abs(a - b) 
 }  // namespace
 
 TEST_CASE("beyond the range a learned scale has the gradient of finite differences") {
-  const Tensor<float> dy({6}, {1, -2, 0.5f, 3, -1, 2}), x({6}, {-9, -4, 5, 7, -30, 12}), above({6}, {9, 4, 5, 7, 30, 12});
+  const Tensor<float> dy({6}, {1, -2, 0.5f, 3, -1, 2}), x({6}, {-9, -4, 5, 7, -30, 12}),
+      above({6}, {9, 4, 5, 7, 30, 12});
   for (const bool log_scale : {true, false}) {
     LsqRange lsq({.grid = Grid::signed_bits(3), .log_scale = log_scale, .gradient_scale = GradientScale::none});
     lsq.set(std::array{0.4f});
@@ -105,8 +107,11 @@ TEST_CASE("LSQ: closed form, gradient scales and masks") {
   log_scale.set(half);
   CHECK(near(gradient(log_scale, x, dy), want / 2));
 
-  LsqRange channels({.grid = Grid::signed_bits(3), .granularity = Granularity::per_channel(0), .log_scale = false,
-                     .gradient_scale = GradientScale::scale_and_steps}, Shape{2, 5});
+  LsqRange channels({.grid = Grid::signed_bits(3),
+                     .granularity = Granularity::per_channel(0),
+                     .log_scale = false,
+                     .gradient_scale = GradientScale::scale_and_steps},
+                    Shape{2, 5});
   channels.set(std::array{0.5f, 0.25f});
   Tensor<float> two({2, 5}), dy2({2, 5});
   for (std::size_t i = 0; i < 10; ++i) {
@@ -143,8 +148,8 @@ TEST_CASE("LSQ+: closed form, and 0 stays a code") {
 
 TEST_CASE("TQT: powers of two, and the gradient of the logarithm") {
   TqtRange range({.grid = Grid::signed_bits(3)});
-  for (const auto& [log2_t, scale] : {std::pair{0.0f, 0.25f}, std::pair{0.01f, 0.5f}, std::pair{1.0f, 0.5f},
-                                      std::pair{-2.5f, 0.0625f}}) {
+  for (const auto& [log2_t, scale] :
+       {std::pair{0.0f, 0.25f}, std::pair{0.01f, 0.5f}, std::pair{1.0f, 0.5f}, std::pair{-2.5f, 0.0625f}}) {
     range.set(std::array{log2_t});
     CHECK(range.qparams().scale[0] == scale);
   }
@@ -171,8 +176,9 @@ TEST_CASE("learned minimum and maximum have TensorFlow's gradients") {
     const bool channels = c.params.at("op").get<std::string>() == "vars_per_channel";
     const Granularity g = channels ? Granularity::per_channel(shape.rank() - 1) : Granularity::per_tensor();
     const int bits = c.params.at("num_bits").get<int>();
-    MinMaxRange range({.grid = Grid::range(c.params.at("narrow_range").get<bool>() ? 1 : 0, (1 << bits) - 1),
-                       .granularity = g}, shape);
+    MinMaxRange range(
+        {.grid = Grid::range(c.params.at("narrow_range").get<bool>() ? 1 : 0, (1 << bits) - 1), .granularity = g},
+        shape);
     std::vector<Range> ranges;
     if (channels) {
       const auto lo = c.inputs("min").as<float>(), hi = c.inputs("max").as<float>();
@@ -257,7 +263,8 @@ TEST_CASE("where a learned range starts") {
     paper.initialize(w);
     search.initialize(w);
     const double qp = Grid::narrow(bits).hi;
-    CHECK(near(static_cast<double>(paper.qparams().scale[0]), 2 * std::sqrt(2 / std::numbers::pi) / std::sqrt(qp), 0.02));
+    CHECK(
+        near(static_cast<double>(paper.qparams().scale[0]), 2 * std::sqrt(2 / std::numbers::pi) / std::sqrt(qp), 0.02));
     // No scale of a finer search is better by more than 0.1 %.
     double least = 1e9;
     for (double s = 0.005; s < 2; s *= 1.004) {
@@ -302,6 +309,29 @@ TEST_CASE("where a learned range starts") {
   CHECK(dead_plus.qparams().scale[0] == 1.0f);
 }
 
+TEST_CASE("AnyLearnedRange does what the range inside does, and copies own their parameters") {
+  const Tensor<float> x = normal({4, 16}, 5), dy = normal({4, 16}, 6);
+  LsqRange lsq({.grid = Grid::narrow(3)});
+  AnyLearnedRange any = lsq;
+  lsq.initialize(x);
+  any.initialize(x);
+  CHECK(any.qparams() == lsq.qparams());
+  CHECK(any.name() == "lsq(log)");
+  CHECK(gradient(any, x, dy) == gradient(lsq, x, dy));
+  AnyLearnedRange copy = any;
+  copy.parameters()[0]->value.edit()[0] = 1.0f;
+  CHECK(any.qparams() == lsq.qparams());
+  CHECK(copy.qparams() != lsq.qparams());
+  any = copy;
+  CHECK(any.qparams() == copy.qparams());
+  CHECK(any.get<LsqRange>() != nullptr);
+  CHECK(any.get<TqtRange>() == nullptr);
+  AnyLearnedRange fixed = FixedRange{QParams::per_tensor(0.5f, 1)};
+  fixed.initialize(x);
+  CHECK(fixed.qparams() == QParams::per_tensor(0.5f, 1));
+  CHECK(fixed.parameters().empty());
+}
+
 TEST_CASE("learned ranges: what cannot be is an error") {
   const Tensor<float> x = normal({4, 4}, 1), bad({1}, {not_a_number});
   LsqRange range;
@@ -320,7 +350,8 @@ TEST_CASE("learned ranges: what cannot be is an error") {
   CHECK_THROWS_WITH(LsqRange({.zero_point = 127}), ContainsSubstring("zero point 127 must lie on the grid"));
   CHECK_THROWS_WITH(LsqRange({.limits = {.smallest = 0.0f}}), ContainsSubstring("limits 0.."));
   CHECK_THROWS_AS(LsqPlusRange({.limits = {.smallest = 2.0f, .largest = 1.0f}}), Error);
-  CHECK_THROWS_WITH(LsqPlusRange().set(std::array{1.0f}, std::array{not_a_number}), ContainsSubstring("offset nan finite"));
+  CHECK_THROWS_WITH(LsqPlusRange().set(std::array{1.0f}, std::array{not_a_number}),
+                    ContainsSubstring("offset nan finite"));
   CHECK_THROWS_WITH(LsqPlusRange().set(std::array{1.0f}, std::array{0.0f, 0.0f}), ContainsSubstring("2 offsets"));
   CHECK_THROWS_WITH(TqtRange({.grid = Grid::range(-3, 4)}), ContainsSubstring("must be a power of two"));
   CHECK_THROWS_WITH(TqtRange().set(std::array{not_a_number}), ContainsSubstring("log2 threshold nan must be finite"));

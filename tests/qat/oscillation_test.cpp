@@ -34,7 +34,8 @@ OscillationTracker run(const std::vector<std::vector<int>>& weights, double mome
 
 TEST_CASE("only a change against the last change is an oscillation") {
   // Constant; drifting up; one turn; turning in every step; turning by way of a pause.
-  const OscillationTracker t = run({{3, 3, 3, 3, 3}, {0, 1, 2, 3, 5}, {0, 1, 2, 1, 1}, {0, 1, 0, 1, 0}, {0, 1, 1, 1, 0}}, 0.5);
+  const OscillationTracker t =
+      run({{3, 3, 3, 3, 3}, {0, 1, 2, 3, 5}, {0, 1, 2, 1, 1}, {0, 1, 0, 1, 0}, {0, 1, 1, 1, 0}}, 0.5);
   CHECK(all(t.frequency()) == std::vector<float>{0, 0, 0.25f, 0.875f, 0.5f});
   CHECK(all(t.direction()) == std::vector<int>{0, 1, -1, -1, -1});
   CHECK(all(t.codes()) == std::vector<int>{3, 5, 1, 0, 0});

@@ -1,4 +1,5 @@
 // All shipped learned ranges obey their laws; broken ones are caught.
+#include <stet/qat/any_learned_range.hpp>
 #include <stet/qat/lsq_plus_range.hpp>
 #include <stet/qat/lsq_range.hpp>
 #include <stet/qat/min_max_range.hpp>
@@ -28,6 +29,11 @@ void check_laws(const Options& options, const Shape& shape) {
   const LawReport report = check_learned_range_laws(range, other);
   INFO(report.str());
   CHECK(report.ok());
+  if (options.granularity == Granularity::per_tensor()) {
+    const LawReport erased = check_learned_range_laws(AnyLearnedRange(range), AnyLearnedRange(other), {.rounds = 5});
+    INFO(erased.str());
+    CHECK(erased.ok());
+  }
 }
 
 bool names_law(const LawReport& report, const std::string& law) {
@@ -45,8 +51,9 @@ TEST_CASE("shipped learned ranges obey the laws") {
     for (const bool log_scale : {true, false}) {
       for (const GradientScale scale : {GradientScale::none, GradientScale::count_and_steps, GradientScale::count,
                                         GradientScale::scale_and_steps}) {
-        check_laws<LsqRange>(LsqOptions{.grid = Grid::narrow(3), .granularity = g, .log_scale = log_scale,
-                                        .gradient_scale = scale}, shape);
+        check_laws<LsqRange>(
+            LsqOptions{.grid = Grid::narrow(3), .granularity = g, .log_scale = log_scale, .gradient_scale = scale},
+            shape);
       }
       check_laws<LsqPlusRange>(LsqPlusOptions{.granularity = g, .log_scale = log_scale}, shape);
     }

@@ -56,7 +56,9 @@ class AnyEstimator {
       return estimator.pull(dy, kept, p);
     }
     std::string name() const override {
-      if constexpr (requires { { estimator.name() } -> std::convertible_to<std::string>; }) {
+      if constexpr (requires {
+                      { estimator.name() } -> std::convertible_to<std::string>;
+                    }) {
         return estimator.name();
       } else {
         return "custom";

@@ -58,9 +58,10 @@ concept Estimator = std::copyable<E> && detail::SaysItsNeeds<E> && detail::HasMa
 template <class E>
 consteval bool check_estimator() {
   static_assert(std::copyable<E>, "stet: an Estimator is a value: it must be copyable");
-  static_assert(detail::SaysItsNeeds<E>,
-                "stet: an Estimator needs needs_input (keep x) and needs_mask (keep pass bits), as static constexpr bool "
-                "or as const functions that return bool");
+  static_assert(
+      detail::SaysItsNeeds<E>,
+      "stet: an Estimator needs needs_input (keep x) and needs_mask (keep pass bits), as static constexpr bool "
+      "or as const functions that return bool");
   static_assert(detail::HasMask<E>, "stet: an Estimator needs mask() const -> ClipMask");
   static_assert(detail::HasPull<E>,
                 "stet: an Estimator needs pull(const Tensor<float>& dy, const Kept&, const QParams&) const -> Pulled");
@@ -72,8 +73,10 @@ template <class E>
 constexpr bool needs_input(const E& estimator) {
   if constexpr (detail::ConstantNeeds<E>) {
     return E::needs_input;
-  } else {
+  } else if constexpr (detail::NeedsByCall<E>) {
     return estimator.needs_input();
+  } else {
+    return false;  // check_estimator has said what is missing
   }
 }
 /// Whether an estimator wants Kept::pass.
@@ -81,8 +84,10 @@ template <class E>
 constexpr bool needs_mask(const E& estimator) {
   if constexpr (detail::ConstantNeeds<E>) {
     return E::needs_mask;
-  } else {
+  } else if constexpr (detail::NeedsByCall<E>) {
     return estimator.needs_mask();
+  } else {
+    return false;  // check_estimator has said what is missing
   }
 }
 

@@ -39,13 +39,13 @@ Var<Tensor<float>> fake_quantize(const Var<Tensor<float>>& x, R& range, const E&
     }
     // Stands for the parameters: record() keeps what no input wants a gradient of off the tape, and x may want none.
     const Var<Tensor<float>> learns = x.tape().variable(Tensor<float>());
-    return record(std::move(y), std::tie(x, learns),
-                  [kept = std::move(kept), p, estimator, x = x.value(), range = &range](const Tensor<float>& dy, auto dx,
-                                                                                        auto) {
-                    const ScaleGradients d = fake_quantize_scale_backward(x.span(), dy.span(), x.shape(), p, range->rule());
-                    range->pull(d.scale, d.zero_point);
-                    if (dx.wanted()) dx.add(estimator.pull(dy, kept, p).dx);
-                  });
+    return record(
+        std::move(y), std::tie(x, learns),
+        [kept = std::move(kept), p, estimator, x = x.value(), range = &range](const Tensor<float>& dy, auto dx, auto) {
+          const ScaleGradients d = fake_quantize_scale_backward(x.span(), dy.span(), x.shape(), p, range->rule());
+          range->pull(d.scale, d.zero_point);
+          if (dx.wanted()) dx.add(estimator.pull(dy, kept, p).dx);
+        });
   }
 }
 /// The same with the clipped straight-through estimator, whose mask is the range's.

@@ -1,5 +1,5 @@
 #pragma once
-// LearnedRange: scale and zero point made of parameters that are trained; the concept, and the range that does not move.
+// LearnedRange: scale and zero point made of trained parameters; the concept, and the range that does not move.
 
 #include <stet/core/parameter.hpp>
 #include <stet/quant/scale_gradient.hpp>
@@ -52,15 +52,15 @@ concept VisitsFields = requires(R& r) { r.fields(RangeFieldVisitor{}); };
 
 /// Value type that owns trained parameters and makes scale and zero point of them.
 /// Members: parameters() -> std::vector<Parameter*>; qparams() const -> QParams; rule() const -> ScaleGradientRule, how
-/// an element counts for the gradients of scale and zero point; pull(dscale, dzero_point), which carries those on to the
-/// parameters' gradients; clamp_parameters(), which brings parameters that an optimizer moved too far back to the edge;
-/// fields(f) for checkpoints.
+/// an element counts for the gradients of scale and zero point; pull(dscale, dzero_point), which carries those on to
+/// the parameters' gradients; clamp_parameters(), which brings parameters that an optimizer moved too far back to the
+/// edge; fields(f) for checkpoints.
 /// Laws (testing/learned_range_laws.hpp): qparams() is valid for any parameter value that is a number; NaN is an error;
 /// zero in, zero out; pull adds; fields carry the state.
 template <class R>
-concept LearnedRange = std::copyable<R> && detail::OwnsParameters<R> && detail::MakesQParams<R> &&
-                       detail::HasScaleGradientRule<R> && detail::PullsScaleGradients<R> &&
-                       detail::ClampsParameters<R> && detail::VisitsFields<R>;
+concept LearnedRange =
+    std::copyable<R> && detail::OwnsParameters<R> && detail::MakesQParams<R> && detail::HasScaleGradientRule<R> &&
+    detail::PullsScaleGradients<R> && detail::ClampsParameters<R> && detail::VisitsFields<R>;
 
 /// Explains at compile time what a type lacks to be a LearnedRange.
 template <class R>
@@ -118,9 +118,10 @@ inline void add_gradients(const char* range, Parameter& parameter, const std::ve
   const std::span<float> to = sum.edit();
   for (std::size_t k = 0; k < gradients.size(); ++k) {
     const double total = static_cast<double>(to[k]) + gradients[k];
-    require(std::abs(total) <= static_cast<double>(std::numeric_limits<float>::max()), Errc::range,
-            "{}: the gradient of parameter {} is {}, which exceeds float; training has diverged, lower the learning rate",
-            range, k, total);
+    require(
+        std::abs(total) <= static_cast<double>(std::numeric_limits<float>::max()), Errc::range,
+        "{}: the gradient of parameter {} is {}, which exceeds float; training has diverged, lower the learning rate",
+        range, k, total);
     to[k] = static_cast<float>(total);
   }
   parameter.gradient = std::move(sum);

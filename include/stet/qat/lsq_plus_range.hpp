@@ -19,23 +19,24 @@ struct LsqPlusOptions {
   ScaleLimits limits{};
 };
 
-/// Learned step size and offset. 0 stays exact: the zero point is rounded and lies on the grid, so that the codes run on
-/// every target; the paper's offset is real.
+/// Learned step size and offset. 0 stays exact: the zero point is rounded and lies on the grid, so that the codes run
+/// on every target; the paper's offset is real.
 /// Formula:   beta is the real value of the lowest code; z = clamp(n + rne(-beta / s), n, p)
 /// Shapes:    one scale and one offset per scale: x of `shape` gives them by the granularity
 /// Rounding:  half to even
 /// Gradient:  d(s) = G * sum dy * { (y - x)/s inside; 0 below; p - n above }; d(beta) = G * sum dy * { 0 inside; 1
 ///            outside }: straight through the rounding of z; not the derivative (STE)
-/// Errors:    Errc::range if limits are wrong; Errc::shape if the granularity does not fit the shape; Errc::state if used
-///            before it was initialized
+/// Errors:    Errc::range if limits are wrong; Errc::shape if the granularity does not fit the shape; Errc::state if
+///            used before it was initialized
 /// Source:    Bhalgat 2020, LSQ+, arXiv 2004.09576
 class LsqPlusRange {
  public:
   explicit LsqPlusRange(const LsqPlusOptions& options = {}, const Shape& shape = {})
       : options_(options),
-        scale_{{Tensor<float>::filled(detail::scales_shape(options.granularity, shape), options.log_scale ? 0.0f : 1.0f)},
-               options.log_scale,
-               options.limits},
+        scale_{
+            {Tensor<float>::filled(detail::scales_shape(options.granularity, shape), options.log_scale ? 0.0f : 1.0f)},
+            options.log_scale,
+            options.limits},
         offset_{Tensor<float>::zeros(scale_.parameter.value.shape())},
         elements_(detail::elements_of(shape, options.batched)) {
     detail::check_limits("LsqPlusRange", options.limits);

@@ -84,10 +84,14 @@ struct ScaleParameter {
 inline double gradient_factor(GradientScale kind, std::int64_t elements, std::int64_t scales, double steps) {
   const double n = static_cast<double>(elements > 0 ? elements : 1);
   switch (kind) {
-    case GradientScale::none: return 1.0;
-    case GradientScale::count_and_steps: return 1.0 / std::sqrt(n * steps);
-    case GradientScale::count: return 1.0 / std::sqrt(n);
-    case GradientScale::scale_and_steps: return 1.0 / std::sqrt(n / static_cast<double>(scales) * steps);
+    case GradientScale::none:
+      return 1.0;
+    case GradientScale::count_and_steps:
+      return 1.0 / std::sqrt(n * steps);
+    case GradientScale::count:
+      return 1.0 / std::sqrt(n);
+    case GradientScale::scale_and_steps:
+      return 1.0 / std::sqrt(n / static_cast<double>(scales) * steps);
   }
   fail(Errc::range, "GradientScale: unknown kind");
 }
@@ -109,17 +113,18 @@ inline void check_limits(const char* range, const ScaleLimits& limits) {
 /// Shapes:    one parameter per scale: x of `shape` gives them by the granularity
 /// Gradient:  d(s) = G * sum dy * { rne(x/s) - x/s inside; n - z below; p - z above }, inside strictly; not the
 ///            derivative (STE). G by options.gradient_scale; times s for a logarithm
-/// Errors:    Errc::range if the zero point lies outside the grid, is its upper end, or limits are wrong; Errc::shape if
-///            the granularity does not fit the shape; Errc::state if used before it was initialized
+/// Errors:    Errc::range if the zero point lies outside the grid, is its upper end, or limits are wrong; Errc::shape
+///            if the granularity does not fit the shape; Errc::state if used before it was initialized
 /// Source:    Esser 2020, arXiv 1902.08153, equations 1 to 3 and section 2.2
 class LsqRange {
  public:
   /// `shape` is that of the tensor (its elements count as N); per tensor it may be left out until initialize.
   explicit LsqRange(const LsqOptions& options = {}, const Shape& shape = {})
       : options_(options),
-        scale_{{Tensor<float>::filled(detail::scales_shape(options.granularity, shape), options.log_scale ? 0.0f : 1.0f)},
-               options.log_scale,
-               options.limits},
+        scale_{
+            {Tensor<float>::filled(detail::scales_shape(options.granularity, shape), options.log_scale ? 0.0f : 1.0f)},
+            options.log_scale,
+            options.limits},
         elements_(detail::elements_of(shape, options.batched)) {
     require(options.grid.contains(options.zero_point) && options.zero_point < options.grid.hi, Errc::range,
             "LsqRange: zero point {} must lie on the grid {}..{}, below its upper end", options.zero_point,

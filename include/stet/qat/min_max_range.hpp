@@ -22,10 +22,10 @@ struct MinMaxRangeOptions {
 /// Shapes:    one minimum and maximum per scale: x of `shape` gives them by the granularity
 /// Rounding:  z: half up, as TensorFlow. Values: half to even, as everywhere in stet (TensorFlow: half up)
 /// Gradient:  d(min) = sum of dy below, d(max) = sum of dy above the moved range; with the rounding term, E = sum of
-///            dy (y - x) inside over max - min is added to d(max), subtracted from d(min); straight through the rounding
-///            of z; not the derivative (STE)
-/// Errors:    Errc::range if limits are wrong; Errc::shape if the granularity does not fit the shape; Errc::state if used
-///            before it was initialized
+///            dy (y - x) inside over max - min is added to d(max), subtracted from d(min); straight through the
+///            rounding of z; not the derivative (STE)
+/// Errors:    Errc::range if limits are wrong; Errc::shape if the granularity does not fit the shape; Errc::state if
+///            used before it was initialized
 /// Source:    TensorFlow 2.21, fake_quant_ops_functor.h (golden set tf_fake_quant)
 class MinMaxRange {
  public:
@@ -50,7 +50,8 @@ class MinMaxRange {
     require(static_cast<std::int64_t>(ranges.size()) == min_.value.size(), Errc::shape,
             "MinMaxRange: has {} ranges, got {}", min_.value.size(), ranges.size());
     for (const Range& r : ranges) {
-      require(r.finite() && r.lo <= r.hi, Errc::range, "MinMaxRange: range {}..{} must be finite and ordered", r.lo, r.hi);
+      require(r.finite() && r.lo <= r.hi, Errc::range, "MinMaxRange: range {}..{} must be finite and ordered", r.lo,
+              r.hi);
     }
     for (std::size_t k = 0; k < ranges.size(); ++k) {
       min_.value.edit()[k] = ranges[k].lo;
@@ -116,8 +117,9 @@ class MinMaxRange {
   [[nodiscard]] Range range_of(std::int64_t k) const {
     const auto levels = static_cast<float>(options_.grid.hi - options_.grid.lo);
     const float most = options_.limits.largest * levels / 2;  // so that max - min cannot exceed the largest scale
-    Range r{detail::clamped_parameter("MinMaxRange", "minimum", static_cast<std::size_t>(k), min_.value[k], -most, most),
-            detail::clamped_parameter("MinMaxRange", "maximum", static_cast<std::size_t>(k), max_.value[k], -most, most)};
+    Range r{
+        detail::clamped_parameter("MinMaxRange", "minimum", static_cast<std::size_t>(k), min_.value[k], -most, most),
+        detail::clamped_parameter("MinMaxRange", "maximum", static_cast<std::size_t>(k), max_.value[k], -most, most)};
     const float least = options_.limits.smallest * levels;
     if (r.hi - r.lo >= least) return r;
     float middle = r.lo / 2 + r.hi / 2;

@@ -56,24 +56,8 @@ class OscillationTracker {
     const auto m = static_cast<float>(momentum_);
     const auto threshold = static_cast<float>(freeze_above);
     parallel_chunks(static_cast<std::int64_t>(codes.size()), 4, [&](Chunk c) {
-      const std::int8_t* now = codes.data() + c.first;
-      std::int8_t* last = codes_.data() + c.first;
-      std::int8_t* direction = direction_.data() + c.first;
-      float* frequency = frequency_.data() + c.first;
-      float* mean = mean_.data() + c.first;
-      std::uint8_t* frozen = frozen_.data() + c.first;
-      lanes(c.size(), [=](std::int64_t i) {
-        if (frozen[i] != 0) return;
-        const int delta = now[i] - last[i];
-        const int turn = delta > 0 ? 1 : delta < 0 ? -1 : 0;
-        const float turned = turn * direction[i] < 0 ? 1.0f : 0.0f;
-        frequency[i] = m * turned + (1.0f - m) * frequency[i];
-        mean[i] = m * static_cast<float>(now[i]) + (1.0f - m) * mean[i];
-        direction[i] = turn != 0 ? static_cast<std::int8_t>(turn) : direction[i];
-        const bool freezes = frequency[i] > threshold;
-        frozen[i] = static_cast<std::uint8_t>(freezes);
-        last[i] = freezes ? static_cast<std::int8_t>(round_half_even(mean[i])) : now[i];
-      });
+      watch(codes.data() + c.first, codes_.data() + c.first, direction_.data() + c.first, frequency_.data() + c.first,
+            mean_.data() + c.first, frozen_.data() + c.first, c.size(), m, threshold);
     });
   }
   void update(const Tensor<std::int8_t>& codes, double freeze_above = std::numeric_limits<double>::infinity()) {
@@ -141,6 +125,25 @@ class OscillationTracker {
   }
 
  private:
+  // Pointers as arguments: bytes written through a captured one could change what else is captured.
+  static void watch(const std::int8_t* __restrict now, std::int8_t* __restrict last, std::int8_t* __restrict direction,
+                    float* __restrict frequency, float* __restrict mean, std::uint8_t* __restrict frozen,
+                    std::int64_t n, float m, float threshold) {
+    lanes(n, [=](std::int64_t i) {
+      const bool was_frozen = frozen[i] != 0;
+      const int code = now[i], before = last[i], heading = direction[i];
+      const int turn = static_cast<int>(code > before) - static_cast<int>(code < before);
+      const float f = m * (turn * heading < 0 ? 1.0f : 0.0f) + (1.0f - m) * frequency[i];
+      const float average = m * static_cast<float>(code) + (1.0f - m) * mean[i];
+      const bool freezes = f > threshold;
+      const int next = freezes ? static_cast<int>(round_half_even_small(average)) : code;
+      frequency[i] = was_frozen ? frequency[i] : f;
+      mean[i] = was_frozen ? mean[i] : average;
+      direction[i] = static_cast<std::int8_t>(was_frozen || turn == 0 ? heading : turn);
+      last[i] = static_cast<std::int8_t>(was_frozen ? before : next);
+      frozen[i] = static_cast<std::uint8_t>(was_frozen || freezes);
+    });
+  }
   void start(std::span<const std::int8_t> codes) {
     codes_.assign(codes.begin(), codes.end());
     direction_.assign(codes.size(), 0);

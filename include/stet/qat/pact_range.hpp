@@ -39,7 +39,8 @@ class PactRange {
   void initialize(const Tensor<float>& x) { set(min_max(x, Granularity::per_tensor())[0].hi); }
   /// Errors:    Errc::range if alpha is not positive and finite
   void set(float alpha) {
-    require(std::isfinite(alpha) && alpha > 0.0f, Errc::range, "PactRange: alpha {} must be positive and finite", alpha);
+    require(std::isfinite(alpha) && alpha > 0.0f, Errc::range, "PactRange: alpha {} must be positive and finite",
+            alpha);
     alpha_.value = Tensor<float>::filled({1}, alpha);
     clamp_parameters();
   }

@@ -8,9 +8,10 @@
 
 namespace stet::detail {
 
-/// dx = factor(x, dy, rule) * dy, the rule being that of the element's scale; 0 where dy is 0.
+/// dx = factor(x, dy, rule) * dy, the rule being that of the element's scale. The factor must be finite for any x.
+/// A factor that calls functions such as exp says vectorizes = false.
 /// Errors:    Errc::shape if x was not kept or is of another shape
-template <class Factor>
+template <bool vectorizes = true, class Factor>
 Pulled pull_by_input(const char* op, const Tensor<float>& dy, const Kept& kept, const QParams& p, Factor factor) {
   require(kept.x.shape() == dy.shape(), Errc::shape, "{}: gradient {} needs the input it belongs to, got {}", op,
           dy.shape(), kept.x.shape());
@@ -23,10 +24,15 @@ Pulled pull_by_input(const char* op, const Tensor<float>& dy, const Kept& kept, 
     const float* in = x + first;
     const float* from = g + first;
     float* to = dx + first;
-    lanes(count, [=](std::int64_t i) {
+    const auto one = [=](std::int64_t i) {
       const CodeRule<float> r = rules(i);
-      to[i] = from[i] == 0.0f ? 0.0f : from[i] * factor(in[i], from[i], r);
-    });
+      to[i] = from[i] * factor(in[i], from[i], r);
+    };
+    if constexpr (vectorizes) {
+      lanes(count, one);
+    } else {
+      for (std::int64_t i = 0; i < count; ++i) one(i);
+    }
   });
   return pulled;
 }

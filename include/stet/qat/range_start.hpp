@@ -45,8 +45,8 @@ inline double squared_error(std::span<const float> values, double scale, double 
   return sum;
 }
 
-/// Scale of least squared error: a search over scales 3 % apart from the one that clips nothing down to 1/64 of it, then
-/// between the neighbours of the best. 1 where all values are 0.
+/// Scale of least squared error: a search over scales 3 % apart from the one that clips nothing down to 1/64 of it,
+/// then between the neighbours of the best. 1 where all values are 0.
 inline double least_error_scale(std::span<const float> values, double lo, double hi) {
   double widest = 0;
   for (const float value : values) {

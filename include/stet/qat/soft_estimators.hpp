@@ -16,12 +16,12 @@ inline double tanh_staircase(double t, double k) {
   return lower + 0.5 + 0.5 * std::tanh(k * (t - lower - 0.5)) / std::tanh(0.5 * k);
 }
 inline double tanh_staircase_slope(double t, double k) {
-  const double h = std::tanh(k * (t - std::floor(t) - 0.5));
-  return 0.5 * k * (1.0 - h * h) / std::tanh(0.5 * k);
+  const double e = std::exp(-2.0 * std::abs(k * (t - std::floor(t) - 0.5)));  // 1 - tanh^2 = 4e / (1 + e)^2
+  return 2.0 * k * e / ((1.0 + e) * (1.0 + e) * std::tanh(0.5 * k));
 }
 
 inline Pulled pull_tanh(const char* op, const Tensor<float>& dy, const Kept& kept, const QParams& p, double k) {
-  return pull_by_input(op, dy, kept, p, [k](float x, float, const CodeRule<float>& r) {
+  return pull_by_input<false>(op, dy, kept, p, [k](float x, float, const CodeRule<float>& r) {
     if (!in_range(x, r)) return 0.0f;
     return static_cast<float>(tanh_staircase_slope(static_cast<double>(x) / static_cast<double>(r.scale), k));
   });
@@ -30,7 +30,8 @@ inline Pulled pull_tanh(const char* op, const Tensor<float>& dy, const Kept& kep
 }  // namespace detail
 
 /// Soft rounding by tanh with a temperature: small is the identity, large the staircase itself.
-/// Formula:   with t = x/s, f = t - floor(t) - 1/2, T the temperature: soft(t) = floor(t) + 1/2 + tanh(T f) / (2 tanh(T/2))
+/// Formula:   with t = x/s, f = t - floor(t) - 1/2, T the temperature:
+///            soft(t) = floor(t) + 1/2 + tanh(T f) / (2 tanh(T/2))
 /// Gradient:  dx = dy * T (1 - tanh^2(T f)) / (2 tanh(T/2)) inside the range, else 0: the derivative of soft, not of
 ///            the forward pass, which rounds
 /// Errors:    Errc::range if the temperature is not in (0, 100]; Errc::shape if x was not kept
@@ -109,7 +110,7 @@ class SigmoidEstimator {
   [[nodiscard]] Pulled pull(const Tensor<float>& dy, const Kept& kept, const QParams& p) const {
     const double k = temperature_;
     const auto reach = std::ceil(18.5 / k);  // e^-18.5 < 1e-8
-    return detail::pull_by_input(
+    return detail::pull_by_input<false>(
         "SigmoidEstimator", dy, kept, p, [k, reach](float x, float, const detail::CodeRule<float>& r) {
           const double t = static_cast<double>(x) / static_cast<double>(r.scale);
           const double lo = static_cast<double>(r.lo), hi = static_cast<double>(r.hi);

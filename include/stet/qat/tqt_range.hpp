@@ -24,8 +24,8 @@ struct TqtOptions {
 /// Shapes:    one threshold per scale: x of `shape` gives them by the granularity
 /// Gradient:  d(log2 t) = s ln 2 * sum dy * { rne(x/s) - x/s inside; n - z below; p - z above }, inside by the rounded
 ///            code: straight through ceil and rounding; not the derivative (STE)
-/// Errors:    Errc::range if p - z + 1 is not a power of two or limits are wrong; Errc::shape if the granularity does not
-///            fit the shape; Errc::state if used before it was initialized
+/// Errors:    Errc::range if p - z + 1 is not a power of two or limits are wrong; Errc::shape if the granularity does
+///            not fit the shape; Errc::state if used before it was initialized
 /// Source:    Jain 2020, TQT, arXiv 1903.08066; their normalised gradient is left to the optimizer
 class TqtRange {
  public:
@@ -33,8 +33,8 @@ class TqtRange {
       : options_(options), threshold_{Tensor<float>::zeros(detail::scales_shape(options.granularity, shape))} {
     require(options.grid.contains(options.zero_point) && std::has_single_bit(static_cast<std::uint32_t>(steps())) &&
                 steps() > 1,
-            Errc::range, "TqtRange: {} codes from the zero point {} up to {} must be a power of two, at least 2", steps(),
-            options.zero_point, options.grid.hi);
+            Errc::range, "TqtRange: {} codes from the zero point {} up to {} must be a power of two, at least 2",
+            steps(), options.zero_point, options.grid.hi);
     detail::check_limits("TqtRange", options.limits);
   }
 
@@ -96,7 +96,8 @@ class TqtRange {
   /// Errors:    Errc::range if a parameter is NaN
   void clamp_parameters() {
     for (std::int64_t k = 0; k < threshold_.value.size(); ++k) {
-      if (threshold_.value[k] != threshold_of(k)) threshold_.value.edit()[static_cast<std::size_t>(k)] = threshold_of(k);
+      if (threshold_.value[k] != threshold_of(k))
+        threshold_.value.edit()[static_cast<std::size_t>(k)] = threshold_of(k);
     }
   }
   template <class F>
@@ -110,7 +111,8 @@ class TqtRange {
   [[nodiscard]] int log2_steps() const { return std::countr_zero(static_cast<std::uint32_t>(steps())); }
   // log2 t, such that the scale stays within its limits, and half an octave inside the lowest one.
   [[nodiscard]] float threshold_of(std::int64_t k) const {
-    const float lowest = std::ceil(std::log2(options_.limits.smallest)), highest = std::floor(std::log2(options_.limits.largest));
+    const float lowest = std::ceil(std::log2(options_.limits.smallest)),
+                highest = std::floor(std::log2(options_.limits.largest));
     const auto shift = static_cast<float>(log2_steps());
     return detail::clamped_parameter("TqtRange", "log2 threshold", static_cast<std::size_t>(k), threshold_.value[k],
                                      lowest + shift - 0.5f, highest + shift);

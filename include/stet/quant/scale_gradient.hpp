@@ -36,12 +36,17 @@ struct ScaleSums {
 template <ClipMask mask, bool rounding, class T>
 [[gnu::always_inline]] inline void add_element(T x, T dy, const CodeRule<T>& r, double& scale, double& outside) {
   const T v = rounded_steps(x, r);
-  const bool inside = passes<mask>(x, v, r);
   const double end = static_cast<double>(clamped_steps(v, r));
-  const double error = rounding ? static_cast<double>(v) - static_cast<double>(x) / static_cast<double>(r.scale) : 0.0;
   const double g = static_cast<double>(dy);
-  scale += g * (inside ? error : end);
-  outside += inside ? 0.0 : g;
+  // A factor of 0 or 1 instead of a choice, which would not vectorize; so what is not chosen must be finite.
+  const double inside = static_cast<int>(passes<mask>(x, v, r));
+  double t = static_cast<double>(x) / static_cast<double>(r.scale);
+  const double least = static_cast<double>(r.lo) - 1, most = static_cast<double>(r.hi) + 1;
+  t = t > least ? t : least;  // false for NaN
+  t = t < most ? t : most;
+  const double error = rounding ? static_cast<double>(v) - t : 0.0;
+  scale += g * (end + inside * (error - end));
+  outside += g * (1.0 - inside);
 }
 
 // Sums over n elements with one scale: lane by lane, then across lanes in order.
@@ -132,8 +137,8 @@ ScaleGradients scale_gradients(std::span<const T> x, std::span<const T> dy, cons
       const auto sum = [&](auto rounding) {
         constexpr ClipMask mask = decltype(policy)::value;
         const bool rows = map.count > 1 && map.inner < lane_count && map.inner * map.count <= longest_table;
-        (rows ? sum_by_rows<mask, decltype(rounding)::value, T> : sum_by_runs<mask, decltype(rounding)::value, T>)(
-            x.data(), dy.data(), shape.elements(), p, map, sums);
+        (rows ? sum_by_rows<mask, decltype(rounding)::value, T>
+              : sum_by_runs<mask, decltype(rounding)::value, T>)(x.data(), dy.data(), shape.elements(), p, map, sums);
       };
       rule.rounding_term ? sum(std::true_type()) : sum(std::false_type());
     });

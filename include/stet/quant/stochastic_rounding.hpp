@@ -28,16 +28,15 @@ inline RoundingKeys rounding_keys(std::uint64_t seed, std::uint64_t step) {
   return {static_cast<std::uint32_t>(z), static_cast<std::uint32_t>(z >> 32)};
 }
 
-/// Uniform on [0, 1), a multiple of 2^-24, for element i: MurmurHash3's 32-bit finalizer, twice (it vectorizes).
-[[gnu::always_inline]] inline float uniform_at(const RoundingKeys& keys, std::int64_t i) {
+/// Uniform on [0, 1), a multiple of 2^-24, for element `low` of block `high` of 2^32: MurmurHash3's 32-bit finalizer,
+/// twice (it vectorizes).
+[[gnu::always_inline]] inline float uniform_at(const RoundingKeys& keys, std::uint32_t low, std::uint32_t high) {
   const auto mix = [](std::uint32_t h) {
     h = (h ^ (h >> 16)) * 0x85ebca6bu;
     h = (h ^ (h >> 13)) * 0xc2b2ae35u;
     return h ^ (h >> 16);
   };
-  const auto wide = static_cast<std::uint64_t>(i);
-  std::uint32_t h = mix(static_cast<std::uint32_t>(wide) ^ keys.first);
-  h = mix(h + keys.second + static_cast<std::uint32_t>(wide >> 32) * 0x9e3779b9u);
+  const std::uint32_t h = mix(mix(low ^ keys.first) + keys.second + high * 0x9e3779b9u);
   return static_cast<float>(static_cast<std::int32_t>(h >> 8)) * 0x1p-24f;
 }
 
@@ -47,12 +46,13 @@ inline RoundingKeys rounding_keys(std::uint64_t seed, std::uint64_t step) {
   t = t > r.lo - 1 ? t : r.lo - 1;  // false for NaN
   t = t < r.hi + 1 ? t : r.hi + 1;
   const float nearest = round_clamped(t);
-  const float lower = nearest > t ? nearest - 1.0f : nearest;
-  const float distance = nearest > t ? nearest - t : t - nearest;
-  const float size = t < 0.0f ? -t : t;
+  // Factors of 0 and 1 instead of choices, which would not vectorize. All terms are integers: nothing is rounded.
+  const auto flag = [](bool b) { return static_cast<float>(static_cast<int>(b)); };
+  const float lower = nearest - flag(nearest > t);
+  const float upwards = flag(t - lower > u);
   // What a code stands for comes back from the product a few units in the last place beside it, and must stay.
-  const float v = distance <= size * 0x1p-21f ? nearest : t - lower > u ? lower + 1.0f : lower;
-  return clamped_steps(v, r);
+  const float off_grid = flag(__builtin_fabsf(nearest - t) > __builtin_fabsf(t) * 0x1p-21f);
+  return clamped_steps(nearest + off_grid * (lower + upwards - nearest), r);
 }
 
 }  // namespace detail
@@ -98,15 +98,34 @@ struct StochasticRounding {
         shape, p, [=, keys = detail::rounding_keys(seed, step)](std::int64_t first, std::int64_t count, auto rules) {
           const float* in = from + first;
           Code* out = to + first;
-          lanes(count, [=](std::int64_t i) {
-            const detail::CodeRule<float> r = rules(i);
-            const float v = detail::stochastic_steps(in[i], detail::uniform_at(keys, first + i), r);
-            out[i] = static_cast<Code>(static_cast<std::int32_t>(v) + r.zero_point);
-          });
+          // In pieces, so that the upper half of the position is the same in each.
+          for (std::int64_t done = 0; done < count;) {
+            const auto position = static_cast<std::uint64_t>(first + done);
+            const auto low = static_cast<std::uint32_t>(position);
+            const auto high = static_cast<std::uint32_t>(position >> 32);
+            const std::int64_t room = (std::int64_t{1} << 32) - static_cast<std::int64_t>(low);
+            const std::int64_t n = count - done < room ? count - done : room;
+            round_piece(
+                in + done, out + done, n, [=](std::int64_t k) { return rules(done + k); }, keys, low, high);
+            done += n;
+          }
         });
   }
   void decode(std::span<const Code> codes, const Shape& shape, const QParams& p, std::span<float> y) const {
     scheme.decode(codes, shape, p, y);
+  }
+
+ private:
+  // Pointers as arguments: bytes written through a captured one could change what else is captured.
+  template <class Rules>
+  static void round_piece(const float* __restrict in, Code* __restrict out, std::int64_t n, const Rules& rules,
+                          const detail::RoundingKeys& keys, std::uint32_t low, std::uint32_t high) {
+    lanes(n, [=](std::int64_t i) {
+      const detail::CodeRule<float> r = rules(i);
+      const float u = detail::uniform_at(keys, low + static_cast<std::uint32_t>(i), high);
+      const float v = detail::stochastic_steps(in[i], u, r);
+      out[i] = static_cast<Code>(static_cast<std::int32_t>(v) + r.zero_point);
+    });
   }
 };
 

@@ -16,7 +16,7 @@ namespace stet::testing {
 
 namespace detail {
 
-inline std::string text(const QParams& p) {
+inline std::string summary(const QParams& p) {
   return fmt::format("scale {:.9g}, zero point {}, {} of them", p.scale.empty() ? 0.0f : p.scale[0],
                      p.zero_point.empty() ? 0 : p.zero_point[0], p.scale.size());
 }
@@ -77,8 +77,8 @@ std::string error_of(F f) {
 
 /// Checks a learned range that was initialized, and one of the same kind that may hold other values (`other`), into
 /// which its state is carried.
-/// Laws:  qparams() is usable for any parameter values, tiny, huge, infinite and of either sign; a parameter that is NaN
-///        is Errc::range; clamp_parameters() changes no qparams() and is a projection; pull of zeros gives zeros of the
+/// Laws:  qparams() is usable for any parameter values, tiny, huge, infinite and of either sign; a parameter that is
+///        NaN is Errc::range; clamp_parameters() changes no qparams() and is a projection; pull of zeros gives zeros of the
 ///        parameters' shapes, pull adds and is linear; gradients that are NaN or infinite, or of another number, are
 ///        errors that change nothing; a step against any gradient leaves a usable range; fields() carry the state
 template <class R>
@@ -96,11 +96,12 @@ LawReport check_learned_range_laws(const R& given, const R& other, const LawOpti
   };
   const auto gradients = [](R& r) {
     std::vector<float> all;
-    for (const Parameter* p : r.parameters()) all.insert(all.end(), p->gradient.span().begin(), p->gradient.span().end());
+    for (const Parameter* p : r.parameters())
+      all.insert(all.end(), p->gradient.span().begin(), p->gradient.span().end());
     return all;
   };
   report.check(detail::usable(given.qparams(), scales), "qparams() is usable", "as given", "positive scales",
-               detail::text(given.qparams()));
+               detail::summary(given.qparams()));
 
   R silent = given;
   silent.pull(zeros, zeros);
@@ -121,11 +122,11 @@ LawReport check_learned_range_laws(const R& given, const R& other, const LawOpti
     }
     const QParams before = range.qparams();
     report.check(detail::usable(before, scales), "qparams() is usable for any parameter values", input,
-                 "positive scales, zero points on the grid", detail::text(before));
+                 "positive scales, zero points on the grid", detail::summary(before));
     range.clamp_parameters();
     const QParams after = range.qparams();
-    report.check(after == before, "clamp_parameters() changes no qparams()", input, detail::text(before),
-                 detail::text(after));
+    report.check(after == before, "clamp_parameters() changes no qparams()", input, detail::summary(before),
+                 detail::summary(after));
     bool finite = true;
     for (const Parameter* p : range.parameters()) {
       for (const float v : p->value.span()) finite = finite && std::isfinite(v);
@@ -188,14 +189,14 @@ LawReport check_learned_range_laws(const R& given, const R& other, const LawOpti
           p->value.edit()[i] -= p->gradient[static_cast<std::int64_t>(i)];
         }
       }
-      report.check(detail::usable(trained.qparams(), scales), "a step against any gradient leaves a usable range", input,
-                   "positive scales, zero points on the grid", detail::text(trained.qparams()));
+      report.check(detail::usable(trained.qparams(), scales), "a step against any gradient leaves a usable range",
+                   input, "positive scales, zero points on the grid", detail::summary(trained.qparams()));
     }
 
     R carried = other;
     detail::carry_fields(range, carried);
-    report.check(carried.qparams() == range.qparams(), "fields() carry the state", input, detail::text(range.qparams()),
-                 detail::text(carried.qparams()));
+    report.check(carried.qparams() == range.qparams(), "fields() carry the state", input, detail::summary(range.qparams()),
+                 detail::summary(carried.qparams()));
     R moved = range;
     for (R* r : {&moved, &carried}) {
       for (Parameter* p : r->parameters()) p->clear_gradient();

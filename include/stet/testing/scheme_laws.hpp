@@ -42,7 +42,9 @@ Coded<S> code(const S& scheme, const std::vector<float>& x, const Shape& shape, 
 // Largest error inside the range in steps: what the scheme says, else that of rounding to nearest.
 template <class S>
 double largest_error(const S& scheme) {
-  if constexpr (requires { { scheme.largest_error() } -> std::same_as<double>; }) {
+  if constexpr (requires {
+                  { scheme.largest_error() } -> std::same_as<double>;
+                }) {
     return scheme.largest_error();
   } else {
     return 0.5;
@@ -127,7 +129,8 @@ LawReport check_scheme_laws(const S& scheme, const LawOptions& options = {}) {
           [&](const std::vector<float>&, const auto& made, std::size_t i) { return made.values[i] == 0.0f; }, "0");
       const double limit = detail::largest_error(scheme);
       detail::check_elements(
-          report, fmt::format("inside the range the error is at most {} scale and the gradient passes", limit), x, coded,
+          report, fmt::format("inside the range the error is at most {} scale and the gradient passes", limit), x,
+          coded,
           [&](const std::vector<float>& input, const auto& made, std::size_t i) {
             const double s = p.scale[k(i)];
             const double lo = s * (p.grid.lo - p.zero_point[k(i)]);

@@ -1,0 +1,121 @@
+#pragma once
+// AnyLearnedRange: a learned range of any type as a value, for recipes and quantizers.
+
+#include <stet/core/parallel.hpp>
+#include <stet/qat/learned_range.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+/// Any LearnedRange as a value; copies own parameters of their own. A call costs one virtual function per tensor.
+/// Itself a LearnedRange.
+class AnyLearnedRange {
+ public:
+  template <class R>
+    requires(!std::same_as<std::remove_cvref_t<R>, AnyLearnedRange>)
+  AnyLearnedRange(R range) : held_(std::make_unique<Held<R>>(std::move(range))) {  // NOLINT: implicit by design
+    static_cast<void>(check_learned_range<R>());
+  }
+  AnyLearnedRange(const AnyLearnedRange& other) : held_(other.held_->clone()) {}
+  AnyLearnedRange(AnyLearnedRange&&) noexcept = default;
+  AnyLearnedRange& operator=(AnyLearnedRange other) noexcept {
+    held_ = std::move(other.held_);
+    return *this;
+  }
+  ~AnyLearnedRange() = default;
+
+  [[nodiscard]] std::vector<Parameter*> parameters() { return held_->parameters(); }
+  [[nodiscard]] QParams qparams() const { return held_->qparams(); }
+  [[nodiscard]] ScaleGradientRule rule() const { return held_->rule(); }
+  void pull(std::span<const double> dscale, std::span<const double> dzero_point) { held_->pull(dscale, dzero_point); }
+  void clamp_parameters() { held_->clamp_parameters(); }
+  /// Starts from values, if the range inside has initialize(x); does nothing otherwise.
+  void initialize(const Tensor<float>& x) { held_->initialize(x); }
+  /// What the range calls itself; "custom" if it has no name().
+  [[nodiscard]] std::string name() const { return held_->name(); }
+  /// Fields of a range inside: Tensor<float>, std::vector<float>, std::vector<std::int32_t>, std::int64_t, bool.
+  template <class F>
+  void fields(F&& f) {
+    held_->fields([&](std::string_view name, const Field& field) {
+      if (field.tensor != nullptr) f(name, *field.tensor);
+      if (field.reals != nullptr) f(name, *field.reals);
+      if (field.integers != nullptr) f(name, *field.integers);
+      if (field.number != nullptr) f(name, *field.number);
+      if (field.flag != nullptr) f(name, *field.flag);
+    });
+  }
+  /// The range inside, or nullptr if it is of another type.
+  template <class R>
+  [[nodiscard]] const R* get() const {
+    const auto* held = dynamic_cast<const Held<R>*>(held_.get());
+    return held == nullptr ? nullptr : &held->range;
+  }
+
+ private:
+  struct Field {  // one of them
+    Tensor<float>* tensor = nullptr;
+    std::vector<float>* reals = nullptr;
+    std::vector<std::int32_t>* integers = nullptr;
+    std::int64_t* number = nullptr;
+    bool* flag = nullptr;
+
+    explicit Field(Tensor<float>& f) : tensor(&f) {}
+    explicit Field(std::vector<float>& f) : reals(&f) {}
+    explicit Field(std::vector<std::int32_t>& f) : integers(&f) {}
+    explicit Field(std::int64_t& f) : number(&f) {}
+    explicit Field(bool& f) : flag(&f) {}
+  };
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual std::unique_ptr<Interface> clone() const = 0;
+    virtual std::vector<Parameter*> parameters() = 0;
+    virtual QParams qparams() const = 0;
+    virtual ScaleGradientRule rule() const = 0;
+    virtual void pull(std::span<const double> dscale, std::span<const double> dzero_point) = 0;
+    virtual void clamp_parameters() = 0;
+    virtual void initialize(const Tensor<float>& x) = 0;
+    virtual std::string name() const = 0;
+    virtual void fields(FunctionRef<void(std::string_view, const Field&)> f) = 0;
+  };
+  template <class R>
+  struct Held final : Interface {
+    explicit Held(R r) : range(std::move(r)) {}
+    std::unique_ptr<Interface> clone() const override { return std::make_unique<Held>(range); }
+    std::vector<Parameter*> parameters() override { return range.parameters(); }
+    QParams qparams() const override { return range.qparams(); }
+    ScaleGradientRule rule() const override { return range.rule(); }
+    void pull(std::span<const double> dscale, std::span<const double> dzero_point) override {
+      range.pull(dscale, dzero_point);
+    }
+    void clamp_parameters() override { range.clamp_parameters(); }
+    void initialize(const Tensor<float>& x) override {
+      if constexpr (requires { range.initialize(x); }) range.initialize(x);
+    }
+    std::string name() const override {
+      if constexpr (requires {
+                      { range.name() } -> std::convertible_to<std::string>;
+                    }) {
+        return range.name();
+      } else {
+        return "custom";
+      }
+    }
+    void fields(FunctionRef<void(std::string_view, const Field&)> f) override {
+      range.fields([&](std::string_view name, auto& field) { f(name, Field(field)); });
+    }
+    R range;
+  };
+
+  std::unique_ptr<Interface> held_;
+};
+
+}  // namespace stet
