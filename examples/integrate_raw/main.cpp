@@ -10,6 +10,7 @@
 #include <stet/integer/layer.hpp>
 #include <stet/integer/requantize.hpp>
 #include <stet/qat/fold.hpp>
+#include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/fake_quantize.hpp>
 #include <stet/quant/observer.hpp>
 
