@@ -154,7 +154,7 @@ class Perceptron {
                           part(used_, block));
     }
     net_.SetWeights(used_);
-    for (auto* layer : net_.Network()) layer->Training() = training;
+    net_.Training() = training;
     logits.set_size(10, x.n_cols);
     net_.Forward(x, logits);
   }

@@ -1,5 +1,6 @@
 #pragma once
-// for_all_parameters: laws over the parameters of a type (bits, granularity, options), shrunk to the simplest that fail.
+// for_all_parameters: laws over the parameters of a type (bits, granularity, options), shrunk to the simplest that
+// fail.
 
 #include <stet/quant/clip_mask.hpp>
 #include <stet/testing/estimator_laws.hpp>
@@ -18,8 +19,8 @@
 
 namespace stet::testing {
 
-/// One parameter: its name and the values that are tried, the simplest first. Between the listed values of a
-/// continuous one more are drawn.
+/// One parameter: its name and the values that are tried, the simplest first. Between the first and the last value of a
+/// continuous one, more are drawn.
 template <class T>
 struct ParameterValues {
   using value_type = T;
@@ -193,7 +194,8 @@ LawReport for_all_parameters(const Property& property, const ParameterOptions& o
 }
 
 /// The laws of every scheme that make(values...) makes: one line per type.
-///   for_all_schemes([](int bits, const Granularity& g) { return IntN(bits, g); }, whole_numbers("bits", 8, 2), granularities());
+///   for_all_schemes([](int bits, const Granularity& g) { return IntN(bits, g); },
+///                   whole_numbers("bits", 8, 2), granularities());
 template <class Make, class... T>
 LawReport for_all_schemes(const Make& make, const ParameterValues<T>&... parameters) {
   return for_all_parameters(

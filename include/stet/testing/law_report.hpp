@@ -24,7 +24,8 @@ struct LawReport {
   [[nodiscard]] bool ok() const { return broken.empty() && checked > 0; }
   /// The report as text, one paragraph per broken law.
   [[nodiscard]] std::string str() const {
-    std::string text = fmt::format("{} checks, {} broken law{}\n", checked, broken.size(), broken.size() == 1 ? "" : "s");
+    std::string text =
+        fmt::format("{} checks, {} broken law{}\n", checked, broken.size(), broken.size() == 1 ? "" : "s");
     if (checked == 0) text += "nothing was checked: that is not ok\n";
     for (const Broken& b : broken) {
       text += fmt::format("law: {}\n", b.law);
