@@ -126,11 +126,11 @@ inline std::string describe(const ObserverCase& c) {
 // A law that two observers made of a case answer the same.
 inline Law<ObserverCase> same_answer(std::string name, std::function<AnyObserver(const ObserverCase&)> got,
                                      std::function<AnyObserver(const ObserverCase&)> expected) {
-  return {std::move(name), [got = std::move(got), expected = std::move(expected)](const ObserverCase& c) -> std::optional<Fault> {
-            const std::string a = answer(got(c)), b = answer(expected(c));
-            if (a == b) return std::nullopt;
-            return Fault{{}, b, a};
-          }};
+  const auto fault = [got = std::move(got), expected = std::move(expected)](const ObserverCase& c) {
+    const std::string a = answer(got(c)), b = answer(expected(c));
+    return a == b ? std::nullopt : std::optional<Fault>(Fault{{}, b, a});
+  };
+  return {std::move(name), fault};
 }
 
 inline std::optional<Fault> outside_of_values(const AnyObserver& fresh, const ObserverCase& c) {
