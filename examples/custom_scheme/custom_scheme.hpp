@@ -11,7 +11,7 @@ struct Log4 {
     return stet::weight_qparams(ranges, granularity(), {-7, 7});
   }
   static float largest(const stet::QParams& p, const stet::Shape& shape, std::size_t i) {
-    return 7 * p.scale[stet::scale_map(p.granularity, shape).index(static_cast<std::int64_t>(i))];
+    return 7 * p.scale[std::size_t(stet::scale_map(p.granularity, shape).index(std::int64_t(i)))];
   }
   void encode(std::span<const float> x, const stet::Shape& shape, const stet::QParams& p, stet::ClipMask,
               std::span<std::int8_t> codes, std::span<std::uint32_t> pass) const {
