@@ -1,19 +1,21 @@
 #!/bin/sh
-# Installs what is missing, builds and runs the tests:   sh tests/run.sh [--fast | --full] [--build DIR]
+# Installs what is missing, builds and runs the tests:   sh tests/run.sh [--fast | --full] [--integrations] [--build DIR]
 #   (default)    all tests with g++, 200 random models in LiteRT and ONNX Runtime, the bit-exact tests with clang at
 #                -O3 -march=native, the rooms that own memory under sanitizers, fuzzing, packaging
 #   --fast       only the g++ build and the packaging tests
 #   --full       all tests with both compilers and under sanitizers, the bit-exact ones at all flags: about twice as long
+#   --integrations  also stet inside Eigen, libtorch and mlpack programs (tests/integrations.sh; --full includes it)
 #   --build DIR  where to build (default: build/)
 # The last line is 'N passed, N failed': Catch2 test cases and other ctest entries, over all stages.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$root/build extent=default
+build=$root/build extent=default integrations=
 while [ $# -gt 0 ]; do
   case $1 in
     --fast | --full) extent=${1#--} ;;
+    --integrations) integrations=1 ;;
     --build) shift; build=$1 ;;
-    *) sed -n '2,8s/^# //p' "$0"; exit 2 ;;
+    *) sed -n '2,9s/^# //p' "$0"; exit 2 ;;
   esac
   shift
 done
@@ -161,6 +163,18 @@ if [ $extent != fast ]; then
     case $preset in *gcc*) compiler=$CXX ;; *) compiler=$CLANG ;; esac
     if configure_and_build $preset -DCMAKE_CXX_COMPILER="$compiler"; then run_tests "$preset"; fi
   done
+  stage_end
+fi
+
+if [ -n "$integrations" ] || [ $extent = full ]; then
+  stage "integrations: stet inside Eigen, libtorch and mlpack programs"
+  if sh "$root/tests/integrations.sh" --build "$build" > "$build/integrations.out" 2>&1; then
+    passed=$((passed + $(tail -n 1 "$build/integrations.out" | cut -d' ' -f1)))
+  else
+    fail "tests/integrations.sh"
+  fi
+  # Its last line is a count of its own; this script's is the one that counts.
+  sed '$s/^[0-9]* passed, [0-9]* failed$/(&)/' "$build/integrations.out"
   stage_end
 fi
 

@@ -4,12 +4,23 @@
 #include <stet/qat/estimator.hpp>
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/fake_quantize.hpp>
-#include <stet/testing/law_report.hpp>
+#include <stet/testing/property.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace stet::testing {
+
+/// What a law of estimators is tried on: values and the parameters they are quantized with, one scale or one per row.
+struct EstimatorCase {
+  Shape shape{};
+  QParams params{};
+  std::vector<float> x{};
+};
 
 namespace detail {
 
@@ -26,6 +37,112 @@ Kept keep(const E& estimator, const Tensor<float>& x, const QParams& p) {
   return kept;
 }
 
+// An estimator without its type, so that the laws are compiled once and not for every estimator.
+struct ErasedEstimator {
+  std::function<Tensor<float>(const EstimatorCase&, float dy)> pull;
+  std::function<double(double x, const QParams&, std::size_t)> surrogate{};  // if it has one
+};
+
+template <class E>
+ErasedEstimator erase_estimator(const E& estimator) {
+  ErasedEstimator e{[&estimator](const EstimatorCase& c, float dy) {
+                      const Tensor<float> x(c.shape, c.x);
+                      const Kept kept = keep(estimator, x, c.params);
+                      return estimator.pull(Tensor<float>::filled(c.shape, dy), kept, c.params).dx;
+                    },
+                    {}};
+  if constexpr (requires(const QParams& p) { estimator.surrogate(0.0, p, std::size_t{0}); }) {
+    e.surrogate = [&estimator](double x, const QParams& p, std::size_t k) { return estimator.surrogate(x, p, k); };
+  }
+  return e;
+}
+
+inline EstimatorCase draw_estimator_case(Rng& rng, int round) {
+  const std::int64_t most = round < 6 ? 1 : round < 12 ? 2 : 40;
+  const Shape shape{round < 12 ? 1 : 1 + static_cast<std::int64_t>(rng.below(5)),
+                    1 + static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(most)))};
+  const bool per_row = rng.below(2) == 0;
+  const Grid grid = rng.below(2) == 0 ? Grid::int8() : Grid::signed_bits(2 + static_cast<int>(rng.below(3)));
+  std::vector<Range> ranges;
+  for (std::int64_t i = 0; i < (per_row ? shape[0] : 1); ++i) {
+    ranges.push_back({static_cast<float>(-rng.uniform(0, 2)), static_cast<float>(rng.uniform(0.1, 2))});
+  }
+  const Granularity granularity = per_row ? Granularity::per_channel(0) : Granularity::per_tensor();
+  return {shape, choose_qparams(ranges, grid, {.granularity = granularity}),
+          random_values(rng, shape.elements(), round)};
+}
+
+// One element, then simple parameters, then simple values.
+inline void shrink_estimator_case(EstimatorCase& c, const Breaks<EstimatorCase>& breaks) {
+  const ScaleMap map = scale_map(c.params.granularity, c.shape);
+  for (std::int64_t i = 0; c.x.size() > 1 && i < c.shape.elements(); ++i) {
+    const auto k = static_cast<std::size_t>(map.index(i));
+    const EstimatorCase part{
+        {1, 1}, QParams::per_tensor(c.params.scale[k], c.params.zero_point[k], c.params.grid), window(c.x, i, 1)};
+    if (breaks(part)) {
+      c = part;
+      break;
+    }
+  }
+  std::vector<QParams> simpler;
+  for (const Grid& grid : {Grid::signed_bits(2), c.params.grid}) {
+    for (const float scale : {1.0f, 0.5f}) {
+      QParams p = c.params;
+      p.grid = grid;
+      std::fill(p.scale.begin(), p.scale.end(), scale);
+      std::fill(p.zero_point.begin(), p.zero_point.end(), 0);
+      simpler.push_back(p);
+    }
+  }
+  replace_first(c, &EstimatorCase::params, simpler, breaks);
+  c.x = shrink(c.x, [&](const std::vector<float>& x) { return breaks(EstimatorCase{c.shape, c.params, x}); });
+}
+
+inline std::string describe(const EstimatorCase& c) {
+  return fmt::format("x {} = {}, scale {}, zero point {}, grid {}..{}, {}", c.shape, testing::text(c.x),
+                     testing::text(c.params.scale), c.params.zero_point[0], c.params.grid.lo, c.params.grid.hi,
+                     text_of(c.params.granularity));
+}
+
+inline std::vector<Law<EstimatorCase>> estimator_laws(const ErasedEstimator& estimator) {
+  std::vector<Law<EstimatorCase>> laws;
+  laws.push_back({"the shape is kept", [&estimator](const EstimatorCase& c) -> std::optional<Fault> {
+                    const Shape got = estimator.pull(c, 0.0f).shape();
+                    if (got == c.shape) return std::nullopt;
+                    return Fault{{}, fmt::format("a gradient {}", c.shape), fmt::format("{}", got)};
+                  }});
+  laws.push_back({"a zero gradient gives zero", [&estimator](const EstimatorCase& c) -> std::optional<Fault> {
+                    const Tensor<float> dx = estimator.pull(c, 0.0f);
+                    for (std::int64_t i = 0; i < dx.size(); ++i) {
+                      if (dx[i] == 0.0f) continue;
+                      return Fault{fmt::format("dx[{}]", i), "0", fmt::format("{}", dx[i])};
+                    }
+                    return std::nullopt;
+                  }});
+  if (estimator.surrogate) {
+    laws.push_back(
+        {"the surrogate's finite difference equals pull", [&estimator](const EstimatorCase& c) -> std::optional<Fault> {
+           const Tensor<float> dx = estimator.pull(c, 1.0f);
+           const ScaleMap map = scale_map(c.params.granularity, c.shape);
+           for (std::int64_t i = 0; i < dx.size() && i < c.shape.elements(); ++i) {
+             const auto k = static_cast<std::size_t>(map.index(i));
+             const double at = c.x[static_cast<std::size_t>(i)];
+             const double h = 1e-4 * static_cast<double>(c.params.scale[k]);
+             const double below = estimator.surrogate(at - h, c.params, k);
+             const double middle = estimator.surrogate(at, c.params, k);
+             const double above = estimator.surrogate(at + h, c.params, k);
+             if (std::abs(above - 2 * middle + below) > 1e-3 * h) continue;  // a kink
+             const double slope = (above - below) / (2 * h);
+             if (std::abs(slope - static_cast<double>(dx[i])) < 1e-3) continue;
+             return Fault{fmt::format("dx[{}] for dy = 1 at x[{}] = {}", i, i, c.x[static_cast<std::size_t>(i)]),
+                          fmt::format("{:.6g}, the slope of surrogate()", slope), fmt::format("{:.6g}", dx[i])};
+           }
+           return std::nullopt;
+         }});
+  }
+  return laws;
+}
+
 }  // namespace detail
 
 /// Checks an estimator.
@@ -33,43 +150,15 @@ Kept keep(const E& estimator, const Tensor<float>& x, const QParams& p) {
 ///        ones equals its central difference wherever it is smooth
 template <class E>
 LawReport check_estimator_laws(const E& estimator, const LawOptions& options = {}) {
-  static_cast<void>(check_estimator<E>());
-  LawReport report;
-  Rng rng(options.seed);
-  for (int round = 0; round < options.rounds; ++round) {
-    const Shape shape{1 + static_cast<std::int64_t>(rng.below(5)), 1 + static_cast<std::int64_t>(rng.below(40))};
-    const auto lo = static_cast<float>(-rng.uniform(0, 2));
-    const auto hi = static_cast<float>(rng.uniform(0.1, 2));
-    const Grid grid = rng.below(2) == 0 ? Grid::int8() : Grid::signed_bits(2 + static_cast<int>(rng.below(3)));
-    const QParams p = choose_qparams(Range{lo, hi}, grid);
-    const Tensor<float> x(shape, testing::detail::random_values(rng, shape.elements(), round));
-    const Kept kept = detail::keep(estimator, x, p);
-    const std::string input = fmt::format("x of shape {}, scale {:.9g}, zero point {}, grid {}..{}", shape, p.scale[0],
-                                          p.zero_point[0], grid.lo, grid.hi);
-
-    const Tensor<float> none = estimator.pull(Tensor<float>::zeros(shape), kept, p).dx;
-    report.check(none.shape() == shape, "the shape is kept", input, shape.str(), none.shape().str());
-    bool zero = true;
-    for (const float v : none.span()) zero = zero && v == 0.0f;
-    report.check(zero, "a zero gradient gives zero", input, "0", "something else");
-
-    if constexpr (requires { estimator.surrogate(0.0, p, std::size_t{0}); }) {
-      const Tensor<float> dx = estimator.pull(Tensor<float>::filled(shape, 1.0f), kept, p).dx;
-      const double h = 1e-4 * static_cast<double>(p.scale[0]);
-      for (std::int64_t i = 0; i < x.size(); ++i) {
-        const double at = x[i];
-        const double below = estimator.surrogate(at - h, p, 0);
-        const double middle = estimator.surrogate(at, p, 0);
-        const double above = estimator.surrogate(at + h, p, 0);
-        if (std::abs(above - 2 * middle + below) > 1e-3 * h) continue;  // a kink
-        const double slope = (above - below) / (2 * h);
-        report.check(std::abs(slope - static_cast<double>(dx[i])) < 1e-3,
-                     "the surrogate's finite difference equals pull", fmt::format("x[{}] = {:.9g}, {}", i, x[i], input),
-                     fmt::format("{:.6g}", slope), fmt::format("{:.6g}", dx[i]));
-      }
-    }
+  if constexpr (check_estimator<E>()) {
+    const detail::ErasedEstimator erased = detail::erase_estimator(estimator);
+    return check_laws(detail::estimator_laws(erased),
+                      Cases<EstimatorCase>{detail::draw_estimator_case, detail::shrink_estimator_case,
+                                           [](const EstimatorCase& c) { return detail::describe(c); }},
+                      options);
+  } else {
+    return {};
   }
-  return report;
 }
 
 }  // namespace stet::testing

@@ -1,6 +1,7 @@
 #pragma once
 // Laws of LearnedRange.
 
+#include <stet/core/random.hpp>
 #include <stet/qat/learned_range.hpp>
 #include <stet/testing/law_report.hpp>
 

@@ -2,71 +2,231 @@
 // Laws of Scheme and AffineScheme.
 
 #include <stet/quant/scheme.hpp>
-#include <stet/testing/law_report.hpp>
+#include <stet/testing/property.hpp>
 
 #include <cmath>
 #include <concepts>
+#include <functional>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace stet::testing {
 
+/// What a law of schemes is tried on: values, and what the parameters are chosen from: other values, or their ranges.
+struct SchemeCase {
+  Shape shape{};
+  std::vector<Range> ranges{};
+  std::vector<float> x{};
+  std::vector<float> seen{};  ///< for schemes that choose from values
+};
+
 namespace detail {
 
-// A shape that the granularity fits: any axis below 4, any group size.
-inline Shape shape_for(const Granularity& g) {
-  const std::int64_t last = g.kind == Granularity::Kind::per_group ? 2 * g.group : 8;
-  return Shape{3, 2, 5, last};
-}
-
-template <class S>
 struct Coded {
-  std::vector<CodeOf<S>> codes;
+  std::vector<std::int32_t> codes;
   std::vector<std::uint32_t> pass;
   std::vector<float> values;
 };
 
+// A scheme without its type, so that the laws are compiled once and not for every scheme.
+struct ErasedScheme {
+  Granularity granularity{};
+  std::optional<Grid> grid{};  // of an AffineScheme
+  double largest_error = 0.5;  // inside the range, in steps: what the scheme says, else that of rounding to nearest
+  bool from_values = false;
+  std::function<QParams(const SchemeCase&)> qparams;
+  std::function<Coded(const std::vector<float>&, const Shape&, const QParams&, ClipMask)> code_under;
+
+  [[nodiscard]] Coded code(const std::vector<float>& x, const Shape& shape, const QParams& p) const {
+    return code_under(x, shape, p, ClipMask::rounded_inclusive);
+  }
+};
+
 template <class S>
-Coded<S> code(const S& scheme, const std::vector<float>& x, const Shape& shape, const QParams& p,
-              ClipMask mask = ClipMask::rounded_inclusive) {
-  Coded<S> c{std::vector<CodeOf<S>>(x.size()),
-             std::vector<std::uint32_t>(static_cast<std::size_t>((x.size() + 31) / 32)), std::vector<float>(x.size())};
-  scheme.encode(std::span<const float>(x), shape, p, mask, std::span<CodeOf<S>>(c.codes),
-                std::span<std::uint32_t>(c.pass));
-  scheme.decode(std::span<const CodeOf<S>>(c.codes), shape, p, std::span<float>(c.values));
+ErasedScheme erase_scheme(const S& scheme) {
+  ErasedScheme e;
+  e.granularity = granularity_of(scheme);
+  if constexpr (AffineScheme<S>) e.grid = scheme.grid();
+  if constexpr (requires { { scheme.largest_error() } -> std::same_as<double>; }) {
+    e.largest_error = scheme.largest_error();
+  }
+  e.from_values = stet::detail::HasValueQParams<S>;
+  e.qparams = [&scheme](const SchemeCase& c) {
+    if constexpr (stet::detail::HasValueQParams<S>) {
+      return scheme.qparams(std::span<const float>(c.seen), c.shape);
+    } else {
+      return scheme.qparams(std::span<const Range>(c.ranges));
+    }
+  };
+  e.code_under = [&scheme](const std::vector<float>& x, const Shape& shape, const QParams& p, ClipMask mask) {
+    std::vector<CodeOf<S>> codes(x.size());
+    Coded c{{}, std::vector<std::uint32_t>((x.size() + 31) / 32), std::vector<float>(x.size())};
+    scheme.encode(std::span<const float>(x), shape, p, mask, std::span<CodeOf<S>>(codes),
+                  std::span<std::uint32_t>(c.pass));
+    scheme.decode(std::span<const CodeOf<S>>(codes), shape, p, std::span<float>(c.values));
+    c.codes.assign(codes.begin(), codes.end());
+    return c;
+  };
+  return e;
+}
+
+inline std::string text(const std::vector<Range>& ranges) {
+  std::string out;
+  for (std::size_t i = 0; i < ranges.size() && i < 4; ++i) {
+    out += fmt::format("{}{}..{}", i > 0 ? ", " : "", ranges[i].lo, ranges[i].hi);
+  }
+  return out + (ranges.size() > 4 ? ", ..." : "");
+}
+
+inline SchemeCase draw_scheme_case(const Granularity& g, Rng& rng, int round) {
+  SchemeCase c{shape_of_round(shapes_for(g), round), {}, {}, {}};
+  c.seen = random_values(rng, c.shape.elements(), round);
+  c.ranges = min_max(std::span<const float>(c.seen), c.shape, g);
+  c.x = random_values(rng, c.shape.elements(), round);
+  for (float& v : c.x) v *= 1.5f;  // some are clipped
   return c;
 }
 
-// Largest error inside the range in steps: what the scheme says, else that of rounding to nearest.
-template <class S>
-double largest_error(const S& scheme) {
-  if constexpr (requires {
-                  { scheme.largest_error() } -> std::same_as<double>;
-                }) {
-    return scheme.largest_error();
-  } else {
-    return 0.5;
+// Fewer elements, then simpler ranges, then simpler values.
+inline void shrink_scheme_case(const Granularity& g, SchemeCase& c, const Breaks<SchemeCase>& breaks) {
+  for (const Shape& shape : shapes_for(g)) {
+    if (shape.elements() >= c.shape.elements()) break;
+    const ScaleMap before = scale_map(g, c.shape);
+    const auto scales = static_cast<std::size_t>(scale_map(g, shape).count);
+    bool found = false;
+    for (std::int64_t first = 0; !found && first + shape.elements() <= c.shape.elements(); ++first) {
+      SchemeCase part{shape, {}, window(c.x, first, shape.elements()), window(c.seen, first, shape.elements())};
+      for (std::size_t k = 0; k < scales; ++k) {
+        part.ranges.push_back(c.ranges[(static_cast<std::size_t>(before.index(first)) + k) % c.ranges.size()]);
+      }
+      found = breaks(part);
+      if (found) c = std::move(part);
+    }
+    if (found) break;
   }
+  std::vector<std::vector<Range>> simpler;
+  for (const Range& r : {Range{0, 0}, Range{0, 1}, Range{-1, 0}, Range{-1, 1}}) {
+    simpler.push_back(std::vector<Range>(c.ranges.size(), r));
+  }
+  replace_first(c, &SchemeCase::ranges, simpler, breaks);
+  c.seen = shrink(c.seen, [&](const std::vector<float>& seen) { return breaks(SchemeCase{c.shape, c.ranges, c.x, seen}); });
+  c.x = shrink(c.x, [&](const std::vector<float>& x) { return breaks(SchemeCase{c.shape, c.ranges, x, c.seen}); });
 }
 
-// Checks one law element by element: holds(i) after f; the input is shrunk for the report.
-template <class Values, class Holds>
-void check_elements(LawReport& report, const std::string& law, const std::vector<float>& x, Values values, Holds holds,
-                    const std::string& expected) {
-  const auto first_fault = [&](const std::vector<float>& input) -> std::int64_t {
-    const auto made = values(input);
-    for (std::size_t i = 0; i < input.size(); ++i) {
-      if (!holds(input, made, i)) return static_cast<std::int64_t>(i);
-    }
-    return -1;
-  };
-  if (first_fault(x) < 0) return report.check(true, law, {}, {}, {});
-  const std::vector<float> small = shrink(x, [&](const std::vector<float>& input) { return first_fault(input) >= 0; });
-  const auto at = static_cast<std::size_t>(first_fault(small));
-  report.check(false, law, fmt::format("x[{}] = {:.9g} of {}", at, small[at], text(small)), expected,
-               fmt::format("{:.9g}", values(small).values[at]));
+inline std::string describe(const ErasedScheme& scheme, const SchemeCase& c) {
+  std::string out = fmt::format("x {} = {}, ", c.shape, testing::text(c.x));
+  out += scheme.from_values ? "values " + testing::text(c.seen) : "ranges " + text(c.ranges);
+  try {
+    const QParams p = scheme.qparams(c);
+    out += fmt::format(" (scale {}, zero point {}, grid {}..{})", testing::text(p.scale), p.zero_point.at(0), p.grid.lo,
+                       p.grid.hi);
+  } catch (const std::exception&) {
+    out += " (no parameters)";
+  }
+  return out;
+}
+
+// What is expected of element i, if it is not so.
+using Wrong =
+    std::function<std::optional<std::string>(const SchemeCase&, const QParams&, const Coded&, std::size_t i)>;
+
+// A law about single elements.
+inline Law<SchemeCase> element_law(const ErasedScheme& scheme, std::string name, Wrong wrong) {
+  return {std::move(name), [&scheme, wrong = std::move(wrong)](const SchemeCase& c) -> std::optional<Fault> {
+            const QParams p = scheme.qparams(c);
+            const Coded made = scheme.code(c.x, c.shape, p);
+            for (std::size_t i = 0; i < c.x.size(); ++i) {
+              const std::optional<std::string> expected = wrong(c, p, made, i);
+              if (!expected) continue;
+              return Fault{fmt::format("x[{}] = {}", i, c.x[i]), *expected,
+                           fmt::format("code {}, value {}, pass bit {}", made.codes[i], made.values[i],
+                                       int{test_bit(made.pass.data(), static_cast<std::int64_t>(i))})};
+            }
+            return std::nullopt;
+          }};
+}
+
+inline std::vector<Law<SchemeCase>> scheme_laws(const ErasedScheme& scheme) {
+  using Expected = std::optional<std::string>;
+  std::vector<Law<SchemeCase>> laws;
+  laws.push_back(element_law(
+      scheme, "decode o encode is a projection",
+      [&scheme](const SchemeCase& c, const QParams& p, const Coded& made, std::size_t i) -> Expected {
+        const float again = scheme.code(made.values, c.shape, p).values[i];
+        if (again == made.values[i]) return {};
+        return fmt::format("{} again when it is coded once more, not {}", made.values[i], again);
+      }));
+  laws.push_back({"codes do not depend on the mask policy", [&scheme](const SchemeCase& c) -> std::optional<Fault> {
+                    const QParams p = scheme.qparams(c);
+                    const auto codes = scheme.code(c.x, c.shape, p).codes;
+                    for (const ClipMask mask : {ClipMask::raw_inclusive, ClipMask::raw_exclusive}) {
+                      const auto others = scheme.code_under(c.x, c.shape, p, mask).codes;
+                      for (std::size_t i = 0; i < codes.size(); ++i) {
+                        if (others[i] == codes[i]) continue;
+                        return Fault{fmt::format("x[{}] = {}", i, c.x[i]), fmt::format("code {}", codes[i]),
+                                     fmt::format("code {} under another mask", others[i])};
+                      }
+                    }
+                    return std::nullopt;
+                  }});
+  laws.push_back({"NaN never passes its gradient", [&scheme](const SchemeCase& c) -> std::optional<Fault> {
+                    std::vector<float> x = c.x;
+                    for (std::size_t i = 0; i < x.size(); i += 2) x[i] = std::numeric_limits<float>::quiet_NaN();
+                    const auto pass = scheme.code(x, c.shape, scheme.qparams(c)).pass;
+                    for (std::size_t i = 0; i < x.size(); i += 2) {
+                      if (!test_bit(pass.data(), static_cast<std::int64_t>(i))) continue;
+                      return Fault{fmt::format("x[{}] = NaN in place", i), "pass bit 0", "pass bit 1"};
+                    }
+                    return std::nullopt;
+                  }});
+  if (scheme.grid) {
+    const auto scale_of = [g = scheme.granularity](const SchemeCase& c, std::size_t i) {
+      return static_cast<std::size_t>(scale_map(g, c.shape).index(static_cast<std::int64_t>(i)));
+    };
+    laws.push_back(element_law(
+        scheme, "codes lie in the grid",
+        [&scheme](const SchemeCase&, const QParams& p, const Coded& made, std::size_t i) -> Expected {
+          const Grid grid = *scheme.grid;
+          if (p.grid != grid) return fmt::format("parameters with the scheme's grid() {}..{}", grid.lo, grid.hi);
+          if (grid.contains(made.codes[i])) return {};
+          return fmt::format("a code in {}..{}", grid.lo, grid.hi);
+        }));
+    laws.push_back(element_law(
+        scheme, "a code means scale * (code - zero_point)",
+        [scale_of](const SchemeCase& c, const QParams& p, const Coded& made, std::size_t i) -> Expected {
+          const std::size_t k = scale_of(c, i);
+          const float means = static_cast<float>(made.codes[i] - p.zero_point[k]) * p.scale[k];
+          if (made.values[i] == means) return {};
+          return fmt::format("value {}", means);
+        }));
+    laws.push_back({"0 is exactly representable", [&scheme](const SchemeCase& c) -> std::optional<Fault> {
+                      const std::vector<float> zeros(c.x.size());
+                      const auto values = scheme.code(zeros, c.shape, scheme.qparams(c)).values;
+                      for (std::size_t i = 0; i < values.size(); ++i) {
+                        if (values[i] != 0.0f) {
+                          return Fault{fmt::format("x[{}] = 0 in place", i), "0", fmt::format("{}", values[i])};
+                        }
+                      }
+                      return std::nullopt;
+                    }});
+    laws.push_back(element_law(
+        scheme,
+        fmt::format("inside the range the error is at most {} scale and the gradient passes", scheme.largest_error),
+        [scale_of, limit = scheme.largest_error](const SchemeCase& c, const QParams& p, const Coded& made, std::size_t i) -> Expected {
+          const std::size_t k = scale_of(c, i);
+          const double s = p.scale[k], x = c.x[i], y = made.values[i];
+          if (x < s * (p.grid.lo - p.zero_point[k]) || x > s * (p.grid.hi - p.zero_point[k])) return {};
+          const double slack = 0x1p-23 * (std::abs(x) + s);  // of float rounding
+          if (std::abs(x - y) > limit * s + slack) return fmt::format("a value within {:.9g} of it", limit * s);
+          if (!test_bit(made.pass.data(), static_cast<std::int64_t>(i))) return "pass bit 1";
+          return {};
+        }));
+  }
+  return laws;
 }
 
 }  // namespace detail
@@ -79,71 +239,17 @@ void check_elements(LawReport& report, const std::string& law, const std::vector
 ///        gradient passes
 template <class S>
 LawReport check_scheme_laws(const S& scheme, const LawOptions& options = {}) {
-  static_cast<void>(check_scheme<S>());
-  LawReport report;
-  Rng rng(options.seed);
-  const Granularity granularity = granularity_of(scheme);
-  const Shape shape = detail::shape_for(granularity);
-  for (int round = 0; round < options.rounds; ++round) {
-    const std::vector<float> seen = detail::random_values(rng, shape.elements(), round);
-    std::vector<float> x = detail::random_values(rng, shape.elements(), round);
-    for (float& v : x) v *= 1.5f;
-    const QParams p = scheme_qparams(scheme, std::span<const float>(seen), shape);
-    const auto coded = [&](const std::vector<float>& input) { return detail::code(scheme, input, shape, p); };
-
-    detail::check_elements(
-        report, "decode o encode is a projection", x, coded,
-        [&](const std::vector<float>&, const auto& made, std::size_t i) {
-          return detail::code(scheme, made.values, shape, p).values[i] == made.values[i];
-        },
-        "the same value when coded once more");
-    for (const ClipMask mask : {ClipMask::raw_inclusive, ClipMask::raw_exclusive}) {
-      report.check(detail::code(scheme, x, shape, p, mask).codes == coded(x).codes,
-                   "codes do not depend on the mask policy", text(x), "equal codes", "other codes");
-    }
-    std::vector<float> with_nan = x;
-    with_nan[rng.below(with_nan.size())] = std::numeric_limits<float>::quiet_NaN();
-    const auto nan_coded = coded(with_nan);
-    for (std::size_t i = 0; i < with_nan.size(); ++i) {
-      if (!std::isnan(with_nan[i])) continue;
-      report.check(!test_bit(nan_coded.pass.data(), static_cast<std::int64_t>(i)), "NaN never passes its gradient",
-                   fmt::format("x[{}] = NaN", i), "pass bit 0", "1");
-    }
-    if constexpr (AffineScheme<S>) {
-      const ScaleMap map = scale_map(granularity, shape);
-      const auto k = [&](std::size_t i) { return static_cast<std::size_t>(map.index(static_cast<std::int64_t>(i))); };
-      detail::check_elements(
-          report, "codes lie in the grid", x, coded,
-          [&](const std::vector<float>&, const auto& made, std::size_t i) {
-            return scheme.grid().contains(made.codes[i]) && p.grid == scheme.grid();
-          },
-          "a code of grid()");
-      detail::check_elements(
-          report, "a code means scale * (code - zero_point)", x, coded,
-          [&](const std::vector<float>&, const auto& made, std::size_t i) {
-            return made.values[i] == static_cast<float>(made.codes[i] - p.zero_point[k(i)]) * p.scale[k(i)];
-          },
-          "scale * (code - zero_point)");
-      detail::check_elements(
-          report, "0 is exactly representable", std::vector<float>(x.size()), coded,
-          [&](const std::vector<float>&, const auto& made, std::size_t i) { return made.values[i] == 0.0f; }, "0");
-      const double limit = detail::largest_error(scheme);
-      detail::check_elements(
-          report, fmt::format("inside the range the error is at most {} scale and the gradient passes", limit), x,
-          coded,
-          [&](const std::vector<float>& input, const auto& made, std::size_t i) {
-            const double s = p.scale[k(i)];
-            const double lo = s * (p.grid.lo - p.zero_point[k(i)]);
-            const double hi = s * (p.grid.hi - p.zero_point[k(i)]);
-            if (input[i] < lo || input[i] > hi) return true;
-            const double slack = 0x1p-23 * (std::abs(static_cast<double>(input[i])) + s);
-            return std::abs(static_cast<double>(input[i]) - static_cast<double>(made.values[i])) <= limit * s + slack &&
-                   test_bit(made.pass.data(), static_cast<std::int64_t>(i));
-          },
-          fmt::format("within {} scale, pass bit 1", limit));
-    }
+  if constexpr (check_scheme<S>()) {
+    const detail::ErasedScheme erased = detail::erase_scheme(scheme);
+    const Granularity g = erased.granularity;
+    const Cases<SchemeCase> cases{
+        [=](Rng& rng, int round) { return detail::draw_scheme_case(g, rng, round); },
+        [=](SchemeCase& c, const Breaks<SchemeCase>& breaks) { detail::shrink_scheme_case(g, c, breaks); },
+        [&](const SchemeCase& c) { return detail::describe(erased, c); }};
+    return check_laws(detail::scheme_laws(erased), cases, options);
+  } else {
+    return {};
   }
-  return report;
 }
 
 }  // namespace stet::testing

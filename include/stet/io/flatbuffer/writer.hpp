@@ -66,10 +66,10 @@ class Placed {
 class Writer {
  public:
   /// Begins a file with a root offset, which the first table answers, and a file identifier of four characters.
-  explicit Writer(std::string_view identifier) : bytes_(4, 0) {
+  explicit Writer(std::string_view identifier) : bytes_(8, 0) {
     require(identifier.size() == 4, Errc::range, "flatbuffer: a file identifier has 4 characters, got '{}'",
             identifier);
-    bytes_.insert(bytes_.end(), identifier.begin(), identifier.end());
+    std::copy(identifier.begin(), identifier.end(), bytes_.begin() + 4);
   }
 
   /// Writes the root table.
