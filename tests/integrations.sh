@@ -48,7 +48,7 @@ for program in integrate_raw integrate_eigen integrate_libtorch integrate_mlpack
     tail -n 1 "$build/$program.log"
     passed=$((passed + 1))
   else
-    grep FAILED "$build/$program.log" || { echo "$program FAILED:"; tail -n 5 "$build/$program.log"; }
+    grep FAILED "$build/$program.log" || { echo "$program FAILED:"; grep -v '^frame' "$build/$program.log" | tail -n 5; }
     failed=$((failed + 1))
   fi
 done

@@ -113,10 +113,10 @@ std::int64_t differences_from_torch(std::int64_t& compared) {
     }
   }
   const stet::QParams p = weight_parameters(x0);
+  const torch::Tensor zero_points = torch::tensor(p.zero_point, torch::kInt32);
   const torch::Tensor a = leaf(), b = leaf();
   compare(fake_quantize(a, p), a,
-          torch::fake_quantize_per_channel_affine(b, torch::tensor(p.scale), torch::tensor(p.zero_point), 0, -127, 127),
-          b);
+          torch::fake_quantize_per_channel_affine(b, torch::tensor(p.scale), zero_points, 0, -127, 127), b);
   return different;
 }
 
