@@ -3,12 +3,15 @@
 
 #include <stet/quant/scheme.hpp>
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace stet {
@@ -67,6 +70,7 @@ class AdditivePowersOfTwo {
 
   [[nodiscard]] int bits() const { return bits_; }
   [[nodiscard]] bool is_signed() const { return signed_; }
+  [[nodiscard]] std::string name() const { return fmt::format("additive powers of two, {} bits", bits_); }
   [[nodiscard]] Granularity granularity() const { return sharing_; }
   /// The levels that are not negative, ascending, in units of the scale; code i >= 0 stands for the i-th.
   [[nodiscard]] const std::vector<std::int32_t>& levels() const { return levels_; }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace stet {
 
@@ -23,6 +24,7 @@ struct Binary {
 
   Binary() = default;
   explicit Binary(const Granularity& granularity) : sharing(granularity) {}
+  [[nodiscard]] static std::string name() { return "binary"; }
   [[nodiscard]] Granularity granularity() const { return sharing; }
   [[nodiscard]] QParams qparams(std::span<const float> x, const Shape& shape) const {
     static_cast<void>(min_max(x, shape, sharing));  // refuses what has no mean

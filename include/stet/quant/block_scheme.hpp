@@ -3,9 +3,12 @@
 
 #include <stet/quant/float_scheme.hpp>
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace stet {
 
@@ -42,6 +45,7 @@ inline QParams mx_qparams(std::span<const Range> ranges, int element_exponent, i
 /// Source:    OCP Microscaling Formats (MX) 1.0, section 6.3; Rouhani 2023, arXiv 2310.10537
 template <FloatFormat F>
 struct MxFloat : FloatCodes<F> {
+  [[nodiscard]] static std::string name() { return fmt::format("MX e{}m{}", F.exponent_bits, F.mantissa_bits); }
   [[nodiscard]] Granularity granularity() const { return Granularity::per_group(mx_block); }
   [[nodiscard]] QParams qparams(std::span<const Range> ranges) const {
     return detail::mx_qparams(ranges, F.max_exponent(), -127, 0, Grid{});
@@ -63,6 +67,7 @@ using MxFp4E2M1 = MxFloat<FloatFormat::fp4_e2m1()>;
 /// Errors:    as MxFloat
 /// Source:    as MxFloat
 struct MxInt8 : AffineCodes<> {
+  [[nodiscard]] static std::string name() { return "MX int8"; }
   [[nodiscard]] Grid grid() const { return Grid::int8_narrow(); }
   [[nodiscard]] Granularity granularity() const { return Granularity::per_group(mx_block); }
   [[nodiscard]] QParams qparams(std::span<const Range> ranges) const {

@@ -4,9 +4,12 @@
 #include <stet/quant/float_format.hpp>
 #include <stet/quant/scheme.hpp>
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <type_traits>
 
 namespace stet {
@@ -77,6 +80,9 @@ struct FloatScheme : FloatCodes<F> {
   /// Scales chosen from ranges, shared as said.
   explicit FloatScheme(const Granularity& granularity) : scaled(true), sharing(granularity) {}
 
+  [[nodiscard]] std::string name() const {
+    return fmt::format("float e{}m{}{}", F.exponent_bits, F.mantissa_bits, scaled ? ", scaled" : "");
+  }
   [[nodiscard]] Granularity granularity() const { return sharing; }
   [[nodiscard]] QParams qparams(std::span<const Range> ranges) const {
     QParams p{Grid{}, sharing, std::vector<float>(ranges.size(), 1.0f), std::vector<std::int32_t>(ranges.size())};

@@ -6,6 +6,7 @@
 
 #include <cfloat>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace stet {
@@ -24,6 +25,7 @@ struct Ternary : AffineCodes<> {
 
   Ternary() = default;
   explicit Ternary(const Granularity& granularity) : sharing(granularity) {}
+  [[nodiscard]] static std::string name() { return "ternary"; }
   [[nodiscard]] Grid grid() const { return {-1, 1}; }
   [[nodiscard]] Granularity granularity() const { return sharing; }
   [[nodiscard]] QParams qparams(std::span<const float> x, const Shape& shape) const {
