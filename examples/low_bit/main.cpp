@@ -104,7 +104,7 @@ int run(const Options& given) {
       QatModel qat = prepare(fp32, recipe);
       calibrate(qat, calibration);
       FitOptions f = fit_options(o, seed, name, o.qat_epochs, o.qat_lr);
-      if (o.distill) f.loss = Distillation(control);
+      if (!o.no_distill) f.loss = Distillation(fp32);
       std::optional<OscillationFreezing> freezing;
       if (o.freeze_oscillations) f.on_step = std::ref(freezing.emplace(qat));
       if (o.dampen > 0) f.on_gradients = OscillationDampening(qat, o.dampen);

@@ -36,7 +36,7 @@ Options read_options(int argc, char** argv) {
   app.add_option("--freeze-ranges", o.freeze_ranges_at, "part of the run after which scales stay")->capture_default_str();
   app.add_option("--freeze-batch-norm", o.freeze_batch_norm_at, "part of the run after which batch norm is folded")
       ->capture_default_str();
-  app.add_flag("--distill", o.distill, "the FP32 control teaches the quantized networks");
+  app.add_flag("--no-distill", o.no_distill, "learn from the labels alone, not also from the FP32 network");
   app.add_flag("--reestimate", o.reestimate, "estimate batch norm's statistics again before converting");
   app.add_flag("--freeze-oscillations", o.freeze_oscillations, "freeze weights that flip between two codes");
   app.add_option("--dampen", o.dampen, "strength of the pull of weights towards their codes at the end of the run")

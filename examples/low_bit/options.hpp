@@ -15,7 +15,7 @@ struct Options {
   std::int64_t batch = 128;
   double lr = 1e-3, qat_lr = 1e-3;
   double freeze_ranges_at = 0.5, freeze_batch_norm_at = 0.75;
-  bool distill = false, reestimate = false, freeze_oscillations = false;
+  bool no_distill = false, reestimate = false, freeze_oscillations = false;
   double dampen = 0;
   std::string estimator = "clipped";
   int threads = 0;

@@ -60,12 +60,12 @@ TEST_CASE("a tensor written as .npy reads back equal", "[io]") {
 
 TEST_CASE("files that NumPy wrote are read and written with the same bytes", "[io]") {
   const TemporaryDirectory dir;
-  const std::string values = std::string(STET_GOLDEN_DIR) + "/ops/optimizer_adam.values.npy";
+  const std::string values = std::string(STET_TEST_DIR) + "/golden/ops/optimizer_adam.values.npy";
   const auto t = load_npy<double>(values);
   CHECK(t.shape() == Shape{12, 10});
   save_npy(dir.path("again.npy"), t);
   CHECK(read_text(dir.path("again.npy")) == read_text(values));
-  const std::string row = std::string(STET_GOLDEN_DIR) + "/ops/optimizer_adam.initial.npy";
+  const std::string row = std::string(STET_TEST_DIR) + "/golden/ops/optimizer_adam.initial.npy";
   save_npy(dir.path("row.npy"), load_npy<float>(row));
   CHECK(read_text(dir.path("row.npy")) == read_text(row));
 }

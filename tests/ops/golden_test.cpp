@@ -15,7 +15,7 @@ using stet_test::tensor;
 
 namespace {
 
-Pair pair_of(const nlohmann::json& value) {
+Pair pair_of(const GoldenValue& value) {
   return value.is_array() ? Pair(value.at(0).get<int>(), value.at(1).get<int>()) : Pair(value.get<int>());
 }
 

@@ -22,7 +22,7 @@ using namespace stet;
 
 namespace {
 
-std::string torch_file(const std::string& name) { return std::string(STET_GOLDEN_DIR) + "/../io/torch/" + name; }
+std::string torch_file(const std::string& name) { return std::string(STET_TEST_DIR) + "/io/torch/" + name; }
 
 // Images of PyTorch, [N,C,H,W], in the order of stet.
 Tensor<float> images_last(const Tensor<float>& x) {

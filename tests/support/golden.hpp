@@ -7,7 +7,7 @@
 //   }
 //
 // Without CMake, one room's tests build with
-//   f="-std=c++20 -O2 -Iinclude -Itests"; g++ $f tests/support/main.cpp tests/ROOM/*_test.cpp -lfmt
+//   f="-std=c++20 -O2 -Iinclude -Itests"; g++ $f tests/support/{main,golden}.cpp tests/ROOM/*_test.cpp -lfmt
 // in the repository root (golden sets are then found in tests/golden; CMake gives an absolute path). Include this file as
 // "support/golden.hpp".
 #pragma once
@@ -18,9 +18,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <ranges>
 #include <span>
 #include <sstream>
@@ -28,11 +26,8 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
-
-#ifndef STET_GOLDEN_DIR
-#define STET_GOLDEN_DIR "tests/golden"
-#endif
 
 namespace stet_test {
 
@@ -75,32 +70,69 @@ struct GoldenArray {
   }
 };
 
-/// Reads a .npy file of version 1.0, little-endian, C order.
-inline GoldenArray read_npy(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw std::runtime_error("cannot open " + path);
-  std::string file{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  const auto bad = [&](const char* what) { return std::runtime_error(path + ": " + what); };
-  if (file.size() < 10 || file.compare(0, 8, std::string("\x93NUMPY\x01\x00", 8)) != 0)
-    throw bad("not .npy version 1.0");
-  const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(file[i])); };
-  const std::size_t start = 10 + byte(8) + 256 * byte(9);
-  if (file.size() < start) throw bad("short header");
-  const std::string header = file.substr(10, start - 10);
-  if (header.find("'fortran_order': False") == std::string::npos) throw bad("not in C order");
+/// The folder of the sets.
+std::string golden_directory();
 
-  GoldenArray a;
-  const auto descr = header.find("'descr': '");
-  const auto open = header.find("'shape': (");
-  if (descr == std::string::npos || open == std::string::npos) throw bad("header without descr or shape");
-  a.type = header.substr(descr + 11, 2);  // behind '<' or '|'
-  std::stringstream dims(header.substr(open + 10, header.find(')', open) - open - 10));
-  for (std::string d; std::getline(dims, d, ',');)
-    if (d.find_first_not_of(' ') != std::string::npos) a.shape.push_back(std::stoll(d));
-  a.bytes.assign(file.begin() + static_cast<std::ptrdiff_t>(start), file.end());
-  if (a.bytes.size() != a.size() * static_cast<std::size_t>(a.type.at(1) - '0')) throw bad("size does not match shape");
-  return a;
-}
+/// Reads a .npy file of version 1.0, little-endian, C order.
+GoldenArray read_npy(const std::string& path);
+
+/// A parameter of a case: a number, truth value, text, list, or nothing. (The JSON library is included in golden.cpp only:
+/// it costs seconds in every unit.)
+class GoldenValue {
+ public:
+  enum class Kind { null, number, text, list };
+
+  GoldenValue() = default;
+  explicit GoldenValue(double number) : kind_(Kind::number), number_(number) {}
+  explicit GoldenValue(std::string text) : kind_(Kind::text), text_(std::move(text)) {}
+  explicit GoldenValue(std::vector<GoldenValue> list) : kind_(Kind::list), list_(std::move(list)) {}
+
+  bool is_null() const { return kind_ == Kind::null; }
+  bool is_array() const { return kind_ == Kind::list; }
+  std::size_t size() const { return list_.size(); }
+  const GoldenValue& at(std::size_t i) const { return list_.at(i); }
+  const GoldenValue& operator[](std::size_t i) const { return list_.at(i); }
+  template <class T>
+  T get() const {
+    if constexpr (std::is_arithmetic_v<T>) {
+      if (kind_ != Kind::number) throw std::runtime_error("golden parameter is no number");
+      return static_cast<T>(number_);
+    } else {
+      if (kind_ != Kind::text) throw std::runtime_error("golden parameter is no text");
+      return text_;
+    }
+  }
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  operator T() const {  // NOLINT: implicit, as options are filled from parameters
+    return get<T>();
+  }
+  friend bool operator==(const GoldenValue& v, const char* text) { return v.kind_ == Kind::text && v.text_ == text; }
+  friend bool operator==(const GoldenValue& v, bool b) { return v.kind_ == Kind::number && v.number_ == (b ? 1 : 0); }
+  friend bool operator==(const GoldenValue& v, int i) { return v.kind_ == Kind::number && v.number_ == i; }
+
+ private:
+  Kind kind_ = Kind::null;
+  double number_ = 0;  // of JSON's integers too: none here has more than 53 bits
+  std::string text_;
+  std::vector<GoldenValue> list_;
+};
+
+class GoldenParams {
+ public:
+  const GoldenValue& at(const std::string& key) const {
+    const auto it = values.find(key);
+    if (it == values.end()) throw std::runtime_error("golden case has no parameter " + key);
+    return it->second;
+  }
+  bool contains(const std::string& key) const { return values.count(key) != 0; }
+  template <class T>
+  T value(const std::string& key, T otherwise) const {
+    return contains(key) ? at(key).get<T>() : otherwise;
+  }
+
+  std::map<std::string, GoldenValue> values;
+};
 
 /// One case of a set. Arrays are read when asked for.
 struct GoldenCase {
@@ -110,7 +142,7 @@ struct GoldenCase {
   };
 
   std::string set, name, note;
-  nlohmann::json params;
+  GoldenParams params;
   std::map<std::string, Entry> input_entries, expected_entries;
 
   bool has_input(const std::string& key) const { return input_entries.count(key) != 0; }
@@ -120,7 +152,7 @@ struct GoldenCase {
   const Entry& expected_entry(const std::string& key) const { return find(expected_entries, key); }
 
  private:
-  GoldenArray read(const Entry& e) const { return read_npy(std::string(STET_GOLDEN_DIR) + "/" + set + "/" + e.file); }
+  GoldenArray read(const Entry& e) const { return read_npy(golden_directory() + "/" + set + "/" + e.file); }
   const Entry& find(const std::map<std::string, Entry>& entries, const std::string& key) const {
     const auto it = entries.find(key);
     if (it == entries.end()) throw std::runtime_error("golden case " + set + "/" + name + " has no array " + key);
@@ -129,21 +161,7 @@ struct GoldenCase {
 };
 
 /// Reads tests/golden/<set>/cases.json.
-inline std::vector<GoldenCase> load_golden(const std::string& set) {
-  const std::string path = std::string(STET_GOLDEN_DIR) + "/" + set + "/cases.json";
-  std::ifstream in(path);
-  if (!in) throw std::runtime_error("cannot open " + path);
-  const auto json = nlohmann::json::parse(in);
-  std::vector<GoldenCase> cases;
-  for (const auto& c : json.at("cases")) {
-    GoldenCase g{set, c.at("name"), c.value("note", ""), c.at("params"), {}, {}};
-    for (const auto& [key, file] : c.at("inputs").items()) g.input_entries[key].file = file.get<std::string>();
-    for (const auto& [key, e] : c.at("expected").items())
-      g.expected_entries[key] = {e.at("file"), e.at("class"), e.value("why", ""), e.value("tol", 0.0)};
-    cases.push_back(std::move(g));
-  }
-  return cases;
-}
+std::vector<GoldenCase> load_golden(const std::string& set);
 
 /// Returns "" if got matches the expected array by its tolerance class, else the first difference in words.
 template <class T>
@@ -191,3 +209,5 @@ using stet_test::check_golden;
 using stet_test::GoldenArray;
 using stet_test::GoldenCase;
 using stet_test::load_golden;
+using stet_test::GoldenParams;
+using stet_test::GoldenValue;

@@ -14,7 +14,7 @@ using Catch::Matchers::ContainsSubstring;
 namespace {
 
 template <class O>
-O with_betas(const nlohmann::json& p) {
+O with_betas(const GoldenParams& p) {
   return {.lr = p.at("lr"),
           .beta1 = p.at("betas")[0],
           .beta2 = p.at("betas")[1],
