@@ -14,7 +14,7 @@ struct Options {
   int epochs = 8, qat_epochs = 4;
   std::int64_t batch = 128;
   double lr = 1e-3, qat_lr = 1e-3;
-  double freeze_ranges_at = 0.5, freeze_batch_norm_at = 0.75;
+  double freeze_ranges_at = 0.75, freeze_batch_norm_at = 0.9;
   bool no_distill = false, reestimate = false, freeze_oscillations = false;
   double dampen = 0;
   std::string estimator = "clipped";

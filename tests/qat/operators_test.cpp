@@ -273,3 +273,18 @@ TEST_CASE("dropout keeps codes, enlarges their scale and passes the gradient of 
   CHECK_THROWS_AS(dropout(v, 1.0, rng), Error);
   CHECK_THROWS_AS(dropout(v, -0.1, rng), Error);
 }
+
+TEST_CASE("a pool of few codes hands its gradient to the largest value, where it is told the order") {
+  const QTensor x{Tensor<std::int8_t>({1, 2, 2, 1}, {-127, -126, -126, -126}), QParams::per_tensor(1.0f, -128, Grid::activation(2))};
+  const Tensor<std::int8_t> order({1, 2, 2, 1}, {-60, 1, 3, 2});
+  const Window window = make_window("max_pool", 2, 2, 2, 2, 1, Padding::valid());
+  for (const bool told : {false, true}) {
+    Tape tape;
+    const Var<QTensor> v = tape.variable(x);
+    const Var<QTensor> y = max_pool(v, window, {-128, -125}, told ? &order : nullptr);
+    CHECK(y.value().codes[0] == -126);
+    tape.backward(y, Tensor<float>::filled(y.shape(), 1.0f));
+    const auto g = tape.gradient(v).span();
+    CHECK(std::vector<float>(g.begin(), g.end()) == (told ? std::vector<float>{0, 0, 1, 0} : std::vector<float>{0, 1, 0, 0}));
+  }
+}

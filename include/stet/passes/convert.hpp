@@ -17,13 +17,14 @@ STET_ENTRY IntegerModel convert(const QatModel& qat);
 STET_ENTRY IntegerModel convert(const QatModel& qat) {
   qat.require_calibrated("convert");
   const Recipe& recipe = qat.recipe();
-  require(!recipe.simulated(), Errc::unsupported,
-          "convert: recipe {} simulates {} in float, and no integer kernel computes with {}; deploy the float model, or "
-          "train with integer weights and activations",
-          recipe.name,
-          recipe.simulated_weights ? "weights of scheme " + recipe.simulated_weights->name()
-                                   : "activations of scheme " + recipe.simulated_activations->name(),
-          recipe.simulated_weights ? "them" : "it");
+  if (recipe.simulated()) {
+    const bool weights = recipe.simulated_weights.has_value();
+    fail(Errc::unsupported,
+         "convert: recipe {} simulates {} of scheme {} in float, and no integer kernel computes with them; deploy the "
+         "float model, or train with integer weights and activations",
+         recipe.name, weights ? "weights" : "activations",
+         (weights ? *recipe.simulated_weights : *recipe.simulated_activations).name());
+  }
   IntegerModel model;
   model.target = qat.recipe().target;
   const Graph& graph = qat.graph();

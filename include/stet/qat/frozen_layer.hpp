@@ -34,6 +34,7 @@ struct FrozenParameters {
   Var<Tensor<float>> w;
   std::optional<Var<Tensor<float>>> bias{}, gamma{}, beta{};
   LogScale output_scale{};  ///< trained scale of the output codes
+  Tensor<std::int8_t>* order = nullptr;  ///< receives the outputs as 8-bit codes, see FinerCodes
 };
 
 namespace detail {
@@ -50,6 +51,36 @@ inline Range accumulator_range(const AccumulatorStatistics& s, const FoldedWeigh
   }
   return range;
 }
+
+// Outputs of rows of accumulators on finer codes.
+class FinerRows {
+ public:
+  FinerRows(const FrozenLayer& layer, const QParams& out, float input_scale) : finer_(out) {
+    for (std::size_t c = 0; c < static_cast<std::size_t>(layer.folded.bias.size()); ++c) {
+      const float scale = layer.folded.scale[layer.folded.scale.size() == 1 ? 0 : c];
+      factor_.push_back(input_scale * scale / out.scale[0] * finer_.factor);
+      bias_.push_back(static_cast<float>(layer.folded.bias.span()[c]));
+    }
+  }
+  void operator()(const std::int32_t* acc, std::int64_t stride, std::int64_t rows, std::int8_t* to) const {
+    const auto channels = static_cast<std::int64_t>(factor_.size());
+    const auto zero = static_cast<float>(finer_.zero_point);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int32_t* a = acc + r * stride;
+      std::int8_t* q = to + r * channels;
+      lanes(channels, [=, factor = factor_.data(), bias = bias_.data()](std::int64_t c) {
+        float t = (static_cast<float>(a[c]) + bias[c]) * factor[c] + zero;
+        t = t > -128.0f ? t : -128.0f;
+        t = t < 127.0f ? t : 127.0f;
+        q[c] = static_cast<std::int8_t>(round_half_even_small(t));
+      });
+    }
+  }
+
+ private:
+  FinerCodes finer_;
+  std::vector<float> factor_, bias_;
+};
 
 // Sum of the passing gradient times the layer's real output, from the gradient of the folded weights.
 inline double passed_output(const FoldedWeights& folded, const Tensor<float>& gradient, const ChannelOf& channel,
@@ -96,6 +127,13 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
   std::uint32_t* bits = trains ? pass.edit().data() : nullptr;
   std::optional<AccumulatorCollector> collector;
   if (observed != nullptr) collector.emplace(channels);
+  std::optional<detail::FinerRows> finer;
+  std::int8_t* order = nullptr;
+  if (p.order != nullptr) {
+    finer.emplace(layer, out_params, x.value().params.scale[0]);
+    *p.order = Tensor<std::int8_t>(out_shape);
+    order = p.order->edit().data();
+  }
   product.accumulate(x.value(), layer.folded.codes,
                      [&](std::int64_t first, std::int64_t rows, const std::int32_t* acc, std::int64_t stride) {
                        if (trains) {
@@ -105,6 +143,7 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
                          integer::requantize_rows(acc, stride, rows, channels, layer.requantizer, to + first * channels);
                        }
                        if (collector) collector->add(first, rows, acc, stride);
+                       if (finer) (*finer)(acc, stride, rows, order + first * channels);
                      });
   if (observed != nullptr) {
     *observed = detail::accumulator_range(collector->finish(), layer.folded, x.value().params.scale[0]);

@@ -30,6 +30,7 @@ struct LiveNorm {
 struct LayerScaling {
   std::span<const float> weights{};  ///< of the weight codes, see quantize_weights; empty: from the range
   LogScale output{};                 ///< trained scale of the output codes
+  Tensor<std::int8_t>* order = nullptr;  ///< receives the outputs as 8-bit codes, see FinerCodes
 };
 
 namespace detail {
@@ -139,6 +140,16 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
   Tensor<std::uint32_t> pass(Shape{bit_words(acc.size())});
   affine_to_codes(acc.span(), pattern, co.centre, co.slope, co.offset, out, codes.codes.edit(), pass.edit());
 
+  if (scaling.order != nullptr) {
+    const detail::FinerCodes finer(out_params);
+    std::vector<float> slopes = co.slope, offsets = co.offset;
+    for (float& v : slopes) v *= finer.factor;
+    for (float& v : offsets) v *= finer.factor;
+    *scaling.order = Tensor<std::int8_t>(out_shape);
+    Tensor<std::uint32_t> unused(pass.shape());
+    affine_to_codes(acc.span(), pattern, co.centre, slopes, offsets, {out.scale, finer.zero_point, -128, 127, out.relu},
+                    scaling.order->edit(), unused.edit());
+  }
   const Var<Tensor<float>> log_scale = scaling.output ? *scaling.output : w.tape().constant(Tensor<float>());
   std::optional<QTensor> learned;
   if (log_scale.wanted()) learned = codes;

@@ -18,6 +18,16 @@ using LogScale = std::optional<Var<Tensor<float>>>;
 
 namespace detail {
 
+// The same real values on eight bits, for codes of fewer: what orders values that share a code, so that a maximum pool
+// hands its gradient to the largest and not to the first.
+struct FinerCodes {
+  float factor;
+  std::int32_t zero_point;
+  explicit FinerCodes(const QParams& p)
+      : factor(static_cast<float>(256 / p.grid.levels())),
+        zero_point((p.zero_point[0] - p.grid.lo) * (256 / p.grid.levels()) - 128) {}
+};
+
 // Sum of f(i) over [0, n), in chunks that depend on n alone.
 template <class F>
 double chunked_sum(std::int64_t n, F f) {

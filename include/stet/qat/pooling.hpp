@@ -17,11 +17,18 @@ namespace stet {
 
 /// Maximum codes of windows.
 /// Shapes:    x [N,H,W,C] -> codes [N,h,w,C]
-/// Gradient:  dy goes to the first maximal code of its window
-inline Var<QTensor> max_pool(const Var<QTensor>& x, const Window& window, integer::Bounds bounds) {
+/// Gradient:  dy goes to the first maximal code of its window, or with `order` (any codes that rise with the values
+///            before rounding, of x's shape) to the first tap that is maximal there: few codes tie often
+inline Var<QTensor> max_pool(const Var<QTensor>& x, const Window& window, integer::Bounds bounds,
+                             const Tensor<std::int8_t>* order = nullptr) {
   QTensor y{Tensor<std::int8_t>(Shape{x.shape()[0], window.h.out, window.w.out, x.shape()[3]}), x.value().params};
   Tensor<std::uint8_t> tap(x.wanted() ? y.shape() : Shape{0});
-  integer::max_pool(x.value().codes, window, bounds, y.codes.edit(), tap.edit());
+  if (order == nullptr || !x.wanted()) {
+    integer::max_pool(x.value().codes, window, bounds, y.codes.edit(), tap.edit());
+  } else {
+    integer::max_pool(*order, window, {-128, 127}, y.codes.edit(), tap.edit());
+    integer::max_pool(x.value().codes, window, bounds, y.codes.edit());
+  }
   return record(std::move(y), std::tie(x), [tap, window, input = x.shape()](const Tensor<float>& dy, const auto& dx) {
     dx.add(max_pool_backward(dy, tap, window, input));
   });

@@ -103,7 +103,7 @@ inline Recipe learned(const char* name, int weight_bits, int activation_bits) {
   r.end_bits = 8;
   r.learn_scales = true;
   r.observer = MseObserver{};
-  r.schedule = {.quantize_at = 0.0, .freeze_ranges_at = 0.5, .freeze_batch_norm_at = 0.75};
+  r.schedule = {.quantize_at = 0.0, .freeze_ranges_at = 0.75, .freeze_batch_norm_at = 0.9};
   return r;
 }
 

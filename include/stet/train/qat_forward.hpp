@@ -47,6 +47,7 @@ class UnitRunner {
     }
     for (const int out : graph.outputs()) ++readers[static_cast<std::size_t>(out)];
     values_.resize(graph.nodes().size());
+    orders_.resize(graph.nodes().size());
     for (const Unit& unit : qat_.units()) {
       auto& slot = values_[static_cast<std::size_t>(unit.output)];
       slot.emplace(unit.kind == UnitKind::quantize ? quantize_input(unit, x) : run_unit(unit));
@@ -74,6 +75,16 @@ class UnitRunner {
   }
   void observe(const Unit& unit, const Range& range) {
     if (Quantizer* q = following(unit)) q->observe(after(unit.activation, range));
+  }
+  // Where a layer leaves its outputs on finer codes: in training, for a maximum pool of fewer than 8 bits behind it.
+  Tensor<std::int8_t>* order(const Unit& unit) {
+    if (trained_ == nullptr || momentum_ || qat_.quantizer(unit.quantizer).grid().levels() > 128) return nullptr;
+    for (const Unit& reader : qat_.units()) {
+      if (reader.kind == UnitKind::max_pool && reader.inputs[0] == unit.output) {
+        return &orders_[static_cast<std::size_t>(unit.output)];
+      }
+    }
+    return nullptr;
   }
   // The trained scale of a unit's output codes, where it is being trained.
   LogScale log_scale(const Unit& unit) {
@@ -144,10 +155,11 @@ class UnitRunner {
       const std::vector<float> scale = qat_.weight_scale(unit);
       return finish(live_layer(product, input(unit), weights(unit, product), unit.weights, norm,
                                {out.scale[0], out.zero_point[0], bounds.lo, bounds.hi, unit.activation != Activation::none},
-                               out, observed, {scale, log_scale(unit)}));
+                               out, observed, {scale, log_scale(unit), order(unit)}));
     }
     FrozenParameters p{weights(unit, product)};
     p.output_scale = log_scale(unit);
+    p.order = order(unit);
     if (qat_.model().find_parameter(name + ".bias") != nullptr) p.bias = parameter(name + ".bias");
     if (unit.batch_norm >= 0) {
       p.gamma = parameter(bn + ".gamma");
@@ -185,7 +197,9 @@ class UnitRunner {
         const auto& a = *graph::as<op_::MaxPool>(op(unit));
         const Window w = window(unit, a.size, a.stride, a.padding);
         const integer::QuantizedOutput y = output(unit);
-        return max_pool(input(unit), w, integer::max_pool_bounds(target(), Activation::none, y.scale, y.zero_point, w, y.grid));
+        const Tensor<std::int8_t>& finer = orders_[static_cast<std::size_t>(unit.inputs[0])];
+        return max_pool(input(unit), w, integer::max_pool_bounds(target(), Activation::none, y.scale, y.zero_point, w, y.grid),
+                        finer.empty() ? nullptr : &finer);
       }
       case UnitKind::average_pool: {
         const auto& a = *graph::as<op_::AveragePool>(op(unit));
@@ -253,6 +267,7 @@ class UnitRunner {
   Rng* rng_;
   std::optional<float> momentum_{};
   std::vector<std::optional<Var<QTensor>>> values_;
+  std::vector<Tensor<std::int8_t>> orders_;  // per node, empty where no pool asks
 };
 
 inline void require_one_output(const QatModel& qat) {
