@@ -23,8 +23,7 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
 STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options) {
   require(data.size() > 0, Errc::state, "calibrate: the data set is empty");
   require(options.batch > 0, Errc::range, "calibrate: batch must be positive, got {}", options.batch);
-  std::vector<const Unit*> unit_of(qat.graph().nodes().size(), nullptr);
-  for (const Unit& unit : qat.units()) unit_of[static_cast<std::size_t>(unit.output)] = &unit;
+  const std::vector<const Unit*> unit_of = detail::units_by_output(qat);
   bool follows = false;
   for (const Quantizer& q : qat.quantizers()) follows = follows || q.follows();
   require(follows, Errc::state, "calibrate: all ranges are frozen; calibrate before training");

@@ -277,12 +277,11 @@ inline void require_one_output(const QatModel& qat) {
 
 // Training before fake quantization starts: the float model, watched.
 inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tensor<float>& x, ForwardOptions options) {
-  std::vector<int> unit_of(qat.graph().nodes().size(), -1);
-  for (std::size_t i = 0; i < qat.units().size(); ++i) unit_of[static_cast<std::size_t>(qat.units()[i].output)] = static_cast<int>(i);
+  const std::vector<const Unit*> unit_of = units_by_output(qat);
   options.observe = [&, inner = std::move(options.observe)](int node, const Tensor<float>& value) {
-    const int unit = unit_of[static_cast<std::size_t>(node)];
-    if (unit >= 0) {
-      qat.quantizer(qat.units()[static_cast<std::size_t>(unit)].quantizer)
+    const Unit* unit = unit_of[static_cast<std::size_t>(node)];
+    if (unit != nullptr) {
+      qat.quantizer(unit->quantizer)
           .observe(value.span(), range_of("forward", qat.node_name(node), value.span()));
     }
     if (inner) inner(node, value);

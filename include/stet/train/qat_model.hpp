@@ -161,4 +161,15 @@ STET_ENTRY QatModel::QatModel(Model model, Recipe recipe)
 }
 #endif
 
+namespace detail {
+
+// Per node, the unit that makes its value, or null.
+inline std::vector<const Unit*> units_by_output(const QatModel& qat) {
+  std::vector<const Unit*> unit_of(qat.graph().nodes().size(), nullptr);
+  for (const Unit& unit : qat.units()) unit_of[static_cast<std::size_t>(unit.output)] = &unit;
+  return unit_of;
+}
+
+}  // namespace detail
+
 }  // namespace stet

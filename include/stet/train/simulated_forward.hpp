@@ -13,13 +13,6 @@ namespace stet {
 
 namespace detail {
 
-// The unit that makes a node's value, or null.
-inline std::vector<const Unit*> units_by_output(const QatModel& qat) {
-  std::vector<const Unit*> unit_of(qat.graph().nodes().size(), nullptr);
-  for (const Unit& unit : qat.units()) unit_of[static_cast<std::size_t>(unit.output)] = &unit;
-  return unit_of;
-}
-
 inline bool has_unit_weights(const QatModel& qat, int node) {
   for (const Unit& unit : qat.units()) {
     if (unit.node == node) return has_weights(unit.kind);
