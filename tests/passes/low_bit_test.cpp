@@ -210,6 +210,8 @@ TEST_CASE("oscillating weights freeze at a code, and dampening draws weights to 
 TEST_CASE("re-estimation makes running statistics those of the quantized network, and moves nothing else") {
   QatModel qat = prepared(recipes::w2a2_lsq());
   fit(qat, images(), options(2));
+  qat.freeze_ranges();
+  qat.freeze_batch_norm();
   const std::vector<float> weights = weights_of(qat, "b");
   const QParams scale = qat.quantizer("a_out").params();
   for (float& v : qat.model().buffer("batch_norm_1.mean").edit()) v += 1.0f;  // spoilt

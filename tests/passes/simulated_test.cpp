@@ -70,7 +70,7 @@ TEST_CASE("a simulated scheme trains, is evaluated as it was trained, and conver
     QatModel qat = prepare(model, recipe);
     CHECK_THROWS_WITH(infer(qat, x), ContainsSubstring("has no range yet"));
     calibrate(qat, images());
-    const FitReport report = fit(qat, images(), options(8));
+    const FitReport report = fit(qat, images(), options(16));
     CHECK(report.epochs.back().loss < 0.8 * report.epochs.front().loss);
     // Images do not see each other.
     const Tensor<float> all = infer(qat, x), one = infer(qat, images().batch(0, 1).x);

@@ -17,7 +17,7 @@ GoldenValue value_of(const nlohmann::json& json) {
   if (json.is_boolean()) return GoldenValue(json.get<bool>() ? 1.0 : 0.0);
   if (json.is_number()) return GoldenValue(json.get<double>());
   if (json.is_string()) return GoldenValue(json.get<std::string>());
-  if (!json.is_array()) throw std::runtime_error("golden parameter of an unknown kind: " + json.dump());
+  if (json.is_object()) return GoldenValue(json.dump());  // index ranges for readers; no test needs them
   std::vector<GoldenValue> list;
   for (const auto& entry : json) list.push_back(value_of(entry));
   return GoldenValue(std::move(list));
