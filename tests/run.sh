@@ -111,6 +111,9 @@ fi
 stage_end
 
 if [ $extent != fast ]; then
+  # Its compilation and its readers take one core each; the runtimes below leave the other free.
+  sh "$root/tests/fuzz/run.sh" 5 --build "$build/fuzz" --compiler "$CLANG" > "$build/fuzz.log" 2>&1 &
+  fuzzing=$!
   stage "the real runtimes: random models in LiteRT and ONNX Runtime, every code"
   if sh "$root/tests/runtimes/setup.sh" "$build/judges" && [ -e "$build/dev/build.ninja" ] &&
     cmake --build "$build/dev" --target stet_random_models stet_foreign_models; then
@@ -152,11 +155,12 @@ elif [ $extent = default ]; then
 fi
 if [ $extent != fast ]; then
   stage "fuzzing of the readers: libFuzzer under sanitizers, seconds per reader"
-  if sh "$root/tests/fuzz/run.sh" 5 --build "$build/fuzz" --compiler "$CLANG"; then
+  if wait "$fuzzing"; then
     passed=$((passed + 1))
   else
     fail "tests/fuzz/run.sh"
   fi
+  cat "$build/fuzz.log"
   stage_end
 
   stage "the same bits with other flags and compilers: $matrix"
