@@ -67,10 +67,11 @@ TEST_CASE("a simulated scheme trains, is evaluated as it was trained, and conver
     Recipe recipe = recipes::int8();
     recipe.simulated_weights = cases[i].weights;
     recipe.simulated_activations = cases[i].activations;
+    if (i == 1) recipe.weight_estimator = Ste{};  // a clip mask stops most large weights of two codes
     QatModel qat = prepare(model, recipe);
     CHECK_THROWS_WITH(infer(qat, x), ContainsSubstring("has no range yet"));
     calibrate(qat, images());
-    const FitReport report = fit(qat, images(), options(16));
+    const FitReport report = fit(qat, images(), options(i == 1 ? 32 : 16));  // one bit learns more slowly
     CHECK(report.epochs.back().loss < 0.8 * report.epochs.front().loss);
     // Images do not see each other.
     const Tensor<float> all = infer(qat, x), one = infer(qat, images().batch(0, 1).x);
