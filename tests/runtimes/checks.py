@@ -26,12 +26,26 @@ def check_onnx(path):
     onnx.checker.check_model(onnx.load(path), full_check=True)
 
 
+def unpack(packed, bits, shift):
+    """Codes of 1, 2 or 4 bits from their bytes, lowest bits first; one bit is a sign."""
+    fields = (packed[:, None] >> (np.arange(8 // bits, dtype=np.uint8) * bits)).astype(np.int32).ravel() & ((1 << bits) - 1)
+    sign = 1 << (bits - 1)
+    return (2 * fields - 1 if bits == 1 else (fields ^ sign) - sign) * (1 << shift)
+
+
 def check_integers(path):
-    """save_integers: codes, scales and zero points by the public package."""
+    """save_integers: codes, scales and zero points by the public package; packed codes must fill their shape."""
     tensors = load_file(path)
+    types = {"weight": np.int8, "bias": np.int32, "zero_point": np.int32, "weight_shape": np.int64, "weight_bits": np.int32,
+             "weight_shift": np.int32}
     for name, t in tensors.items():
-        kind = name.rsplit(".", 1)[1]
-        wanted = {"weight": np.int8, "bias": np.int32, "zero_point": np.int32}.get(kind, np.float32)
+        packed = name + "_bits" in tensors
+        wanted = np.uint8 if packed else types.get(name.rsplit(".", 1)[1], np.float32)
         if t.dtype != wanted:
             raise ValueError(f"{name} is {t.dtype}, wanted {wanted.__name__}")
+        if packed:
+            bits, shift = int(tensors[name + "_bits"]), int(tensors[name + "_shift"])
+            codes, size = unpack(t, bits, shift), int(np.prod(tensors[name + "_shape"]))
+            if t.size != (size * bits + 7) // 8 or np.abs(codes[:size]).max() > 127:
+                raise ValueError(f"{name}: {t.size} bytes of {bits} bits for {size} codes")
     return len(tensors)

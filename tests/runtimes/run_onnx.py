@@ -19,6 +19,8 @@ class OnnxRuntime:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Without VNNI its products of uint8 and int8 saturate in 16 bits, unless it is told to be exact.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         if optimized is not None:
             options.optimized_model_filepath = optimized
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
