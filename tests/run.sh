@@ -3,8 +3,8 @@
 #   (default)    all tests with g++, 200 random models in LiteRT and ONNX Runtime, the bit-exact tests with clang at
 #                -O3 -march=native, the rooms that own memory under sanitizers, fuzzing, packaging
 #   --fast       only the g++ build and the packaging tests
-#   --full       all tests with both compilers and under sanitizers, the bit-exact ones at all flags, misuse refused by both
-#                compilers: about twice as long
+#   --full       all tests with both compilers and under sanitizers, the bit-exact ones at all flags, every header alone,
+#                misuse refused by both compilers: more than twice as long
 #   --integrations  also stet inside Eigen, libtorch and mlpack programs (tests/integrations.sh; --full includes it)
 #   --build DIR  where to build (default: build/)
 # The last line is 'N passed, N failed': Catch2 test cases and other ctest entries, over all stages.
@@ -188,7 +188,7 @@ fi
 
 stage "packaging: consumer projects, headers alone, misuse that must not compile"
 if [ -e "$build/dev/build.ninja" ]; then
-  if [ $extent = full ]; then run_tests dev -L packaging; else run_tests dev -L packaging -LE second_compiler; fi
+  if [ $extent = full ]; then run_tests dev -L packaging; else run_tests dev -L packaging -LE full_only; fi
 fi
 stage_end
 

@@ -1,9 +1,10 @@
 #!/bin/sh
-# usage: headers_alone.sh COMPILER INCLUDE_DIR
+# usage: headers_alone.sh COMPILER INCLUDE_DIR rooms|inner
+# rooms: the headers that lie in a room itself; inner: those in folders of a room.
 # Compiles every header by itself (as the first include of an otherwise empty unit, twice, so that a missing guard shows)
 # with the project's own warnings. Prints the headers that fail and a count.
 set -eu
-compiler=$1 include=$2
+compiler=$1 include=$2 which=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -18,7 +19,9 @@ if ! "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wconversion -Werror \
 fi
 END
 
-(cd "$include" && find stet -name '*.hpp' | sort) > "$work/headers"
+case $which in rooms) depth="-maxdepth 2" ;; *) depth="-mindepth 3" ;; esac
+# shellcheck disable=SC2086  # two words
+(cd "$include" && find stet $depth -name '*.hpp' | sort) > "$work/headers"
 xargs -P 2 -I{} sh "$work/one.sh" "$compiler" "$include" "$work" {} < "$work/headers"
 if [ -e "$work/report" ]; then
   cat "$work/report"
