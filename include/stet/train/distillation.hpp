@@ -1,6 +1,7 @@
 #pragma once
 // Distillation as a loss of fit: the FP32 model teaches the quantized one.
 
+#include <stet/data/dataset.hpp>
 #include <stet/ops/distillation.hpp>
 #include <stet/train/forward.hpp>
 
