@@ -3,9 +3,10 @@
 
 #include <stet/core/tensor.hpp>
 #include <stet/quant/choose_qparams.hpp>
+#include <stet/quant/mean_magnitude.hpp>
 #include <stet/quant/quantize.hpp>
 
-#include <cmath>
+#include <cfloat>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -49,16 +50,13 @@ inline Granularity weight_granularity(const WeightScheme& scheme, int axis) {
 
 namespace detail {
 
-// Mean magnitude per scale: the scale of binary weights with the least squared error (Rastegari 2016, equation 6).
-inline std::vector<float> mean_magnitudes(const Tensor<float>& w, const Granularity& granularity) {
-  const ScaleMap map = scale_map(granularity, w.shape());
-  std::vector<double> sum(static_cast<std::size_t>(map.count), 0.0);
-  for (std::int64_t i = 0; i < w.size(); ++i) sum[static_cast<std::size_t>(map.index(i))] += std::fabs(static_cast<double>(w[i]));
+// Mean magnitude per scale: the scale of binary weights with the least squared error (Rastegari 2016, equation 6); 1 where
+// all are 0.
+inline std::vector<float> binary_scales(const Tensor<float>& w, const Granularity& granularity) {
+  static_cast<void>(min_max(w, granularity));  // refuses what has no mean
   std::vector<float> scale;
-  for (const double s : sum) {
-    const auto mean = static_cast<float>(s * static_cast<double>(map.count) / static_cast<double>(w.size()));
-    require(std::isfinite(mean), Errc::range, "weights: a value is NaN or infinite");
-    scale.push_back(mean > FLT_EPSILON ? mean : 1.0f);
+  for (const double mean : mean_magnitude(w.span(), w.shape(), granularity)) {
+    scale.push_back(mean > static_cast<double>(FLT_EPSILON) ? static_cast<float>(mean) : 1.0f);
   }
   return scale;
 }
@@ -97,7 +95,7 @@ inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const Weig
   const int top = scheme.bits == 1 ? 1 : Grid::narrow(scheme.bits).hi;
   WeightCodes result;
   if (scheme.bits == 1) {
-    result = detail::binary_codes(scaled, scale.empty() ? detail::mean_magnitudes(scaled, granularity)
+    result = detail::binary_codes(scaled, scale.empty() ? detail::binary_scales(scaled, granularity)
                                                         : std::vector<float>(scale.begin(), scale.end()));
   } else {
     const Grid grid = Grid::narrow(scheme.bits);

@@ -2,10 +2,9 @@
 // The scale of weight codes as a trained parameter: where it starts, and its gradient.
 
 #include <stet/autograd/tape.hpp>
-#include <stet/core/bits.hpp>
 #include <stet/qat/any_estimator.hpp>
+#include <stet/qat/fake_quantize.hpp>
 #include <stet/qat/weight_codes.hpp>
-#include <stet/quant/fake_quantize.hpp>
 #include <stet/quant/mse_range.hpp>
 
 #include <algorithm>
@@ -26,7 +25,7 @@ namespace stet {
 /// Errors:    Errc::range if a weight is not finite
 inline std::vector<float> initial_weight_scale(const Tensor<float>& w, int axis, const WeightScheme& scheme) {
   const Granularity granularity = weight_granularity(scheme, axis);
-  if (scheme.bits == 1) return detail::mean_magnitudes(w, granularity);
+  if (scheme.bits == 1) return detail::binary_scales(w, granularity);
   const Grid grid = Grid::narrow(scheme.bits);
   if (scheme.range == WeightRange::absmax) return weight_qparams(w, granularity, grid).scale;
   return weight_qparams(mse_range(w, granularity, grid, true), granularity, grid).scale;
@@ -49,16 +48,10 @@ inline Tensor<float> logarithms(std::span<const float> scale) {
 
 namespace detail {
 
-// What the estimator of a weight quantizer sees: pass bits or the weights themselves, and the scale of the codes.
 inline Tensor<float> estimate_weights(const AnyEstimator& estimator, const Tensor<float>& d, const Tensor<float>& w,
                                       const QParams& p) {
   Kept kept;
-  if (estimator.needs_mask()) {
-    Tensor<std::int8_t> codes(w.shape());
-    kept.pass = Tensor<std::uint32_t>(Shape{bit_words(w.size())});
-    encode(w.span(), w.shape(), p, estimator.mask(), codes.edit(), kept.pass.edit());
-  }
-  if (estimator.needs_input()) kept.x = w;
+  static_cast<void>(encode_kept(w, p, AffineCodes<std::int8_t>(), estimator, kept));
   return estimator.pull(d, kept, p).dx;
 }
 
