@@ -145,6 +145,32 @@ TEST_CASE("mse_range per channel and per group is that of each part") {
   CHECK(mse_range(x, {}, Grid::narrow(4), true) == std::vector<Range>{mse_range(x.span(), Grid::narrow(4), true)});
 }
 
+TEST_CASE("mse_scales finds the smallest error with a given zero point, per channel too") {
+  const auto all = stet_test::sample(Distribution::laplace, 120, 7);
+  const Tensor<float> x({3, 40}, std::span<const float>(all));
+  for (const Grid& grid : {Grid::unsigned_bits(2), Grid::signed_bits(3), Grid::narrow(3)}) {
+    for (std::int32_t z = grid.lo; z <= grid.hi; ++z) {
+      const std::vector<float> scales = mse_scales(x, Granularity::per_channel(0), grid, z, 0x1p-60f);
+      REQUIRE(scales.size() == 3);
+      for (std::size_t k = 0; k < scales.size(); ++k) {
+        const std::vector<float> own(all.begin() + 40 * static_cast<std::ptrdiff_t>(k),
+                                     all.begin() + 40 * static_cast<std::ptrdiff_t>(k + 1));
+        double least = std::numeric_limits<double>::infinity();
+        for (int i = 1; i <= 4000; ++i) {
+          const float scale = min_max(own).absmax() * static_cast<float>(i) / 2000.0f;
+          least = std::min(least, squared_error(own, QParams::per_tensor(scale, z, grid)));
+        }
+        INFO("grid " << grid.lo << ".." << grid.hi << ", zero point " << z << ", scale " << scales[k]);
+        CHECK(squared_error(own, QParams::per_tensor(scales[k], z, grid)) <= 1.01 * least);
+      }
+    }
+  }
+  CHECK(mse_scales(Tensor<float>::zeros({4}), {}, Grid::int8(), 0, 0x1p-60f) == std::vector<float>{1.0f});
+  const Tensor<float> tiny = Tensor<float>::filled({4}, 0x1p-50f);  // the caller's least scale counts, not 2^-23
+  CHECK(std::fabs(mse_scales(tiny, {}, Grid::narrow(2), 0, 0x1p-60f)[0] - 0x1p-50f) < 0x1p-56f);
+  CHECK_THROWS_WITH(mse_scales(x, {}, Grid::unsigned_bits(2), 4, 1e-6f), Catch::Matchers::ContainsSubstring("outside the grid"));
+}
+
 TEST_CASE("mse_range refuses what it cannot search") {
   CHECK_THROWS_WITH(mse_range(std::vector<float>(), Grid::int8(), true), Catch::Matchers::ContainsSubstring("no values"));
   const std::vector<float> bad{1, std::numeric_limits<float>::quiet_NaN()};

@@ -50,12 +50,12 @@ class LsqPlusRange {
   /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities; Errc::shape if it has another
   ///            number of scales
   void initialize(const Tensor<float>& x) {
-    static_cast<void>(min_max(x, options_.granularity));
     std::vector<float> scales, offsets;
-    for (const auto& values : detail::values_by_scale(x.span(), scale_map(options_.granularity, x.shape()), 4096)) {
-      const auto [offset, scale] = detail::least_error_offset(values, options_.grid);
-      scales.push_back(static_cast<float>(scale));
-      offsets.push_back(static_cast<float>(offset));
+    const double steps = options_.grid.hi - options_.grid.lo;
+    for (const Range& r : mse_range(x, options_.granularity, options_.grid, false)) {
+      const double width = static_cast<double>(r.hi) - static_cast<double>(r.lo);
+      scales.push_back(width == 0.0 ? 1.0f : static_cast<float>(width / steps));
+      offsets.push_back(r.lo);
     }
     set(scales, offsets);
     elements_ = detail::elements_of(x.shape(), options_.batched);

@@ -2,7 +2,8 @@
 // LSQ: the scale itself is learned.
 
 #include <stet/qat/learned_range.hpp>
-#include <stet/qat/range_start.hpp>
+#include <stet/quant/mean_magnitude.hpp>
+#include <stet/quant/mse_range.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -143,14 +144,10 @@ class LsqRange {
     static_cast<void>(min_max(x, options_.granularity));  // finite, not empty
     std::vector<float> scales;
     if (options_.start == RangeStart::mse) {
-      scales = detail::least_error_scales(x, options_.granularity, options_.grid, options_.zero_point);
+      scales = mse_scales(x, options_.granularity, options_.grid, options_.zero_point, options_.limits.smallest);
     } else {
-      for (const auto& values :
-           detail::values_by_scale(x.span(), scale_map(options_.granularity, x.shape()), x.size())) {
-        double sum = 0;
-        for (const float v : values) sum += std::abs(static_cast<double>(v));
-        const double s = 2.0 * sum / static_cast<double>(values.size()) / std::sqrt(steps());
-        scales.push_back(s == 0.0 ? 1.0f : static_cast<float>(s));
+      for (const double mean : mean_magnitude(x.span(), x.shape(), options_.granularity)) {
+        scales.push_back(mean == 0.0 ? 1.0f : static_cast<float>(2.0 * mean / std::sqrt(steps())));
       }
     }
     set(scales);

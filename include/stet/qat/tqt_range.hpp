@@ -46,16 +46,19 @@ class TqtRange {
   /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities; Errc::shape if it has another
   ///            number of scales
   void initialize(const Tensor<float>& x) {
-    static_cast<void>(min_max(x, options_.granularity));
-    const double lo = options_.grid.lo - options_.zero_point, hi = options_.grid.hi - options_.zero_point;
-    std::vector<float> thresholds;
-    for (const auto& values :
-         detail::values_by_scale(x.span(), scale_map(options_.granularity, x.shape()), detail::longest_search)) {
-      const double near = std::log2(detail::least_error_scale(values, lo, hi));
-      const double low = std::exp2(std::floor(near)), high = std::exp2(std::floor(near) + 1);
-      const bool lower = detail::squared_error(values, low, lo, hi) <= detail::squared_error(values, high, lo, hi);
-      thresholds.push_back(static_cast<float>(std::floor(near) + (lower ? 0.0 : 1.0) + std::log2(steps()) - 0.5));
-    }
+    std::vector<float> thresholds(static_cast<std::size_t>(threshold_.value.size()));
+    const std::vector<float> near =
+        mse_scales(x, options_.granularity, options_.grid, options_.zero_point, options_.limits.smallest);
+    require(near.size() == thresholds.size(), Errc::shape, "TqtRange: has {} thresholds, got values for {}",
+            thresholds.size(), near.size());
+    detail::for_each_scale(x.span(), x.shape(), options_.granularity, [&](std::size_t k, std::span<const float> own) {
+      const SortedMoments moments(own);
+      detail::ZeroPointSearch search(options_.grid, options_.zero_point);
+      const double exponent = std::floor(std::log2(static_cast<double>(near[k])));
+      const bool lower =
+          search.at(moments, std::exp2(exponent)).error <= search.at(moments, std::exp2(exponent + 1)).error;
+      thresholds[k] = static_cast<float>(exponent + (lower ? 0.0 : 1.0) + std::log2(steps()) - 0.5);
+    });
     set(thresholds);
   }
   /// Starts from given log2 t.

@@ -18,14 +18,13 @@ inline Range mse_range(std::span<const float> values, const Grid& grid, bool sym
   return search_mse_range(SortedMoments(values), grid, symmetric, 32);
 }
 
-/// The same per tensor, channel or group.
-/// Shapes:    values of `shape` -> one range per scale of the granularity
-/// Errors:    as above, and Errc::shape if the granularity does not fit the shape or there are not as many values
-inline std::vector<Range> mse_range(std::span<const float> values, const Shape& shape, const Granularity& granularity,
-                                    const Grid& grid, bool symmetric) {
+namespace detail {
+
+// Calls f(k, values of scale k) for every scale, in parallel.
+template <class F>
+void for_each_scale(std::span<const float> values, const Shape& shape, const Granularity& granularity, F&& f) {
   static_cast<void>(min_max(values, shape, granularity));  // all checks, before any parallel work
   const ScaleMap map = scale_map(granularity, shape);
-  std::vector<Range> ranges(static_cast<std::size_t>(map.count));
   const std::int64_t each = shape.elements() / map.count;
   parallel_chunks(map.count, each * 64, [&](Chunk c) {
     std::vector<float> own(static_cast<std::size_t>(each));
@@ -34,14 +33,45 @@ inline std::vector<Range> mse_range(std::span<const float> values, const Shape& 
         const std::int64_t row = i / map.inner * map.inner * map.count;
         own[static_cast<std::size_t>(i)] = values[static_cast<std::size_t>(row + k * map.inner + i % map.inner)];
       }
-      ranges[static_cast<std::size_t>(k)] = mse_range(own, grid, symmetric);
+      f(static_cast<std::size_t>(k), std::span<const float>(own));
     }
+  });
+}
+
+}  // namespace detail
+
+/// The same per tensor, channel or group.
+/// Shapes:    values of `shape` -> one range per scale of the granularity
+/// Errors:    as above, and Errc::shape if the granularity does not fit the shape or there are not as many values
+inline std::vector<Range> mse_range(std::span<const float> values, const Shape& shape, const Granularity& granularity,
+                                    const Grid& grid, bool symmetric) {
+  std::vector<Range> ranges(static_cast<std::size_t>(scale_map(granularity, shape).count));
+  detail::for_each_scale(values, shape, granularity, [&](std::size_t k, std::span<const float> own) {
+    ranges[k] = mse_range(own, grid, symmetric);
   });
   return ranges;
 }
 inline std::vector<Range> mse_range(const Tensor<float>& values, const Granularity& granularity, const Grid& grid,
                                     bool symmetric) {
   return mse_range(values.span(), values.shape(), granularity, grid, symmetric);
+}
+
+/// Scales of the smallest mean squared error on these values with a given zero point, clipping included.
+/// Shapes:    one per scale of the granularity
+/// Units:     real per code; 1 where all values are 0
+/// Formula:   (87), (88)
+/// Errors:    as above, and Errc::range if the zero point lies outside the grid
+/// @param smallest  least scale that is tried
+inline std::vector<float> mse_scales(const Tensor<float>& values, const Granularity& granularity, const Grid& grid,
+                                     std::int32_t zero_point, float smallest) {
+  std::vector<float> scales(static_cast<std::size_t>(scale_map(granularity, values.shape()).count));
+  detail::for_each_scale(
+      values.span(), values.shape(), granularity, [&](std::size_t k, std::span<const float> own) {
+        const SortedMoments moments(own);
+        scales[k] = static_cast<float>(
+            search_mse_grid(moments, grid, zero_point, 32, static_cast<double>(smallest)).scale);
+      });
+  return scales;
 }
 
 }  // namespace stet

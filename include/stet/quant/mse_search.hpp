@@ -8,6 +8,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -92,8 +93,8 @@ inline double squared_error(const PowerSums& from, const PowerSums& to, double c
   return error > 0.0 ? error : 0.0;  // rounding may leave a little less than nothing
 }
 
-// Finds, for one scale, the zero point of the smallest error. With the scale fixed all grids share their cells: moving
-// the zero point moves only where values begin to be clipped, so one pass over the cells serves all zero points.
+// Finds, for one scale, the zero point of the smallest error, unless one is given. With the scale fixed all grids share
+// their cells: moving the zero point moves only where values begin to be clipped, so one pass over the cells serves all.
 class ZeroPointSearch {
  public:
   struct Best {
@@ -101,7 +102,7 @@ class ZeroPointSearch {
     std::int32_t zero_point;  ///< that gives it
     double clipped;           ///< the least that any zero point loses to clipping; more still with a finer scale
   };
-  ZeroPointSearch(const Grid& grid, bool symmetric) : grid_(grid), symmetric_(symmetric) {}
+  ZeroPointSearch(const Grid& grid, std::optional<std::int32_t> given) : grid_(grid), given_(given) {}
 
   template <class Source>
   Best at(const Source& source, double scale) {
@@ -110,9 +111,8 @@ class ZeroPointSearch {
     const auto cell = [&](float x, double least, double most) {
       return static_cast<std::int64_t>(std::clamp(round_half_even(static_cast<double>(x) / scale), least, most));
     };
-    const std::int32_t fixed = symmetric_zero_point(grid_);
-    const std::int64_t lowest = symmetric_ ? grid_.lo - fixed : -steps;
-    const std::int64_t highest = symmetric_ ? grid_.hi - fixed : steps;
+    const std::int64_t lowest = given_ ? grid_.lo - *given_ : -steps;
+    const std::int64_t highest = given_ ? grid_.hi - *given_ : steps;
     const std::int64_t low = cell(source.range().lo, static_cast<double>(lowest), 0.0);
     const std::int64_t high = cell(source.range().hi, 0.0, static_cast<double>(highest));
     const auto cells = static_cast<std::size_t>(high - low + 1);
@@ -134,8 +134,8 @@ class ZeroPointSearch {
     const auto clipped = [&](std::size_t first, std::size_t last) {
       return squared_error({}, edges_[first], centre(first)) + squared_error(edges_[last + 1], all, centre(last));
     };
-    if (symmetric_ || high - low <= steps) {
-      return {error(0, cells - 1), symmetric_ ? fixed : static_cast<std::int32_t>(grid_.lo - low), clipped(0, cells - 1)};
+    if (given_ || high - low <= steps) {
+      return {error(0, cells - 1), given_.value_or(static_cast<std::int32_t>(grid_.lo - low)), clipped(0, cells - 1)};
     }
     Best best{HUGE_VAL, grid_.lo, HUGE_VAL};
     for (std::int64_t first = low; first <= 0 && first + steps <= high; ++first) {
@@ -153,44 +153,57 @@ class ZeroPointSearch {
 
  private:
   Grid grid_;
-  bool symmetric_;
+  std::optional<std::int32_t> given_;
   std::vector<PowerSums> edges_;
   std::vector<double> inner_;
 };
 
 }  // namespace detail
 
-/// Searches the range whose scale and zero point, made by choose_qparams with the same grid, give the smallest mean
-/// squared error. Symmetric or one-sided values need a search over the scale; for the others every zero point is tried
-/// with every scale. Scales are tried in equal steps of their logarithm, from twice the one that clips nothing down to
-/// where clipping alone costs more than the best so far; then around the best in rounds, each eight times finer.
+/// A scale and a zero point.
+struct MseGrid {
+  double scale;
+  std::int32_t zero_point;
+};
+
+/// Searches the scale, and the zero point unless one is given, of the smallest mean squared error. Values on one side of
+/// zero need a search over the scale only; for others every zero point is tried with every scale. Scales are tried in
+/// equal steps of their logarithm, from twice the one that clips nothing down to where clipping alone costs more than the
+/// best so far; then around the best in rounds, each eight times finer.
 /// For values that are finely spread over the grid the error is a smooth function of the scale and the result its
 /// minimum; for few values it has many minima, of which the lowest is found as far as the steps show it.
-/// Formula:   (87), (88)
+/// Formula:   (87), (88); scale 1 if all values are 0, or are on a side of zero on which the grid has no codes
+/// Errors:    Errc::range if per_octave is not positive or the zero point lies outside the grid
 /// Source:    Krishnamoorthi 2018, arXiv 1806.08342; search over range and skew: Nagel et al. 2022, arXiv 2203.11086
 /// @param source      SortedMoments, HistogramMoments or another type with range() and below(limit)
 /// @param per_octave  scales tried in each factor of two
+/// @param smallest    least scale that is tried
 template <class Source>
-Range search_mse_range(const Source& source, const Grid& grid, bool symmetric, int per_octave = 8) {
-  require(per_octave > 0, Errc::range, "search_mse_range: {} scales per octave: must be positive", per_octave);
+MseGrid search_mse_grid(const Source& source, const Grid& grid, std::optional<std::int32_t> zero_point, int per_octave,
+                        double smallest) {
+  require(per_octave > 0, Errc::range, "search_mse_grid: {} scales per octave: must be positive", per_octave);
+  require(!zero_point || grid.contains(*zero_point), Errc::range, "search_mse_grid: zero point {} outside the grid {}..{}",
+          zero_point.value_or(0), grid.lo, grid.hi);
   const Range seen = unite(source.range(), Range{0.0f, 0.0f});
-  if (seen.absmax() == 0.0f) return {0.0f, 0.0f};
+  const double below = -static_cast<double>(seen.lo), above = static_cast<double>(seen.hi);
   const double steps = grid.hi - grid.lo;
-  const std::int32_t fixed = symmetric_zero_point(grid);
-  // The coarsest scale at which some zero point clips nothing; limited so that the width of the range is a float.
-  const double nearer = std::max(1, std::min(grid.hi - fixed, fixed - grid.lo));
-  const bool one_sided = seen.lo == 0.0f || seen.hi == 0.0f;
-  double full = symmetric ? static_cast<double>(seen.absmax()) / nearer
-                          : (static_cast<double>(seen.hi) - static_cast<double>(seen.lo)) /
-                                (one_sided || steps < 2 ? steps : steps - 1);
-  const double limit = 0.999 * static_cast<double>(FLT_MAX) / steps;
-  const double eps = static_cast<double>(QParamsOptions{}.eps);
-  full = std::clamp(full, eps, limit);
-  detail::ZeroPointSearch search(grid, symmetric);
+  // The coarsest scale at which some zero point clips nothing.
+  double full = 0;
+  if (zero_point) {
+    if (*zero_point > grid.lo) full = below / (*zero_point - grid.lo);
+    if (*zero_point < grid.hi) full = std::max(full, above / (grid.hi - *zero_point));
+  } else {
+    const bool one_sided = below == 0.0 || above == 0.0;
+    full = (above + below) / (one_sided || steps < 2 ? steps : steps - 1);
+  }
+  if (full == 0.0) return {1.0, zero_point.value_or(grid.lo)};
+  const double limit = 0.999 * static_cast<double>(FLT_MAX) / steps;  // the width of the range is a float
+  full = std::clamp(full, smallest, limit);
+  detail::ZeroPointSearch search(grid, zero_point);
   double best_scale = full;
   detail::ZeroPointSearch::Best best = search.at(source, full);
   const auto attempt = [&](double scale) {
-    if (scale < eps || scale > limit) return true;
+    if (scale < smallest || scale > limit) return true;
     const detail::ZeroPointSearch::Best found = search.at(source, scale);
     if (found.error < best.error) {
       best = found;
@@ -199,7 +212,7 @@ Range search_mse_range(const Source& source, const Grid& grid, bool symmetric, i
     return found.clipped <= best.error;
   };
   const auto at_step = [&](int i) { return full * std::exp2(-static_cast<double>(i) / per_octave); };
-  for (int i = -per_octave; at_step(i) >= eps && attempt(at_step(i)); ++i) {
+  for (int i = -per_octave; at_step(i) >= smallest && attempt(at_step(i)); ++i) {
   }
   for (double octaves = 0.125 / per_octave; octaves > 1e-4; octaves /= 8) {
     const double middle = best_scale;
@@ -207,9 +220,21 @@ Range search_mse_range(const Source& source, const Grid& grid, bool symmetric, i
       if (i != 0) attempt(middle * std::exp2(i * octaves));
     }
   }
-  const auto scale = static_cast<float>(best_scale);
+  return {best_scale, best.zero_point};
+}
+
+/// The same as a range, from which choose_qparams with the same grid makes that scale and zero point.
+/// Formula:   n and p the ends of the grid: (n - z)s ... (p - z)s; symmetric: ± s(p - n)/2; 0 ... 0 if all values are 0
+/// Errors:    Errc::range if per_octave is not positive
+template <class Source>
+Range search_mse_range(const Source& source, const Grid& grid, bool symmetric, int per_octave = 8) {
+  if (unite(source.range(), Range{0.0f, 0.0f}).absmax() == 0.0f) return {0.0f, 0.0f};
+  const auto given = symmetric ? std::optional(symmetric_zero_point(grid)) : std::nullopt;
+  const MseGrid best =
+      search_mse_grid(source, grid, given, per_octave, static_cast<double>(QParamsOptions{}.eps));
+  const auto scale = static_cast<float>(best.scale);
   if (symmetric) {
-    const float half = scale * (static_cast<float>(steps) / 2.0f);
+    const float half = scale * (static_cast<float>(grid.hi - grid.lo) / 2.0f);
     return {-half, half};
   }
   return {static_cast<float>(grid.lo - best.zero_point) * scale, static_cast<float>(grid.hi - best.zero_point) * scale};
