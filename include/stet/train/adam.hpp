@@ -5,6 +5,7 @@
 #include <stet/train/optimizer.hpp>
 
 #include <cmath>
+#include <type_traits>
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>
@@ -91,13 +92,10 @@ struct Adam {
   [[nodiscard]] std::vector<const char*> slots() const { return {"mean", "square"}; }
   /// Errors:    Errc::range if lr, eps or weight_decay is negative or a beta lies outside [0, 1)
   void check() const { detail::check_adam("Adam", lr, beta1, beta2, eps, weight_decay); }
-  void update(const UpdateStep& step, std::span<float> x, std::span<const float> dx,
-              std::span<const std::span<float>> slots) const {
-    detail::adam_block<float>(numbers(step), x, dx, slots);
-  }
-  void update(const UpdateStep& step, std::span<double> x, std::span<const double> dx,
-              std::span<const std::span<double>> slots) const {
-    detail::adam_block<double>(numbers(step), x, dx, slots);
+  template <class T>
+  void update(const UpdateStep& step, std::span<T> x, std::span<const std::type_identity_t<T>> dx,
+              std::span<const std::span<std::type_identity_t<T>>> slots) const {
+    detail::adam_block<T>(numbers(step), x, dx, slots);
   }
 
  private:
@@ -122,13 +120,10 @@ struct AdamW {
   [[nodiscard]] std::vector<const char*> slots() const { return {"mean", "square"}; }
   /// Errors:    Errc::range if lr, eps or weight_decay is negative or a beta lies outside [0, 1)
   void check() const { detail::check_adam("AdamW", lr, beta1, beta2, eps, weight_decay); }
-  void update(const UpdateStep& step, std::span<float> x, std::span<const float> dx,
-              std::span<const std::span<float>> slots) const {
-    detail::adam_block<float>(numbers(step), x, dx, slots);
-  }
-  void update(const UpdateStep& step, std::span<double> x, std::span<const double> dx,
-              std::span<const std::span<double>> slots) const {
-    detail::adam_block<double>(numbers(step), x, dx, slots);
+  template <class T>
+  void update(const UpdateStep& step, std::span<T> x, std::span<const std::type_identity_t<T>> dx,
+              std::span<const std::span<std::type_identity_t<T>>> slots) const {
+    detail::adam_block<T>(numbers(step), x, dx, slots);
   }
 
  private:

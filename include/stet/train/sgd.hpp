@@ -4,6 +4,8 @@
 #include <stet/core/lanes.hpp>
 #include <stet/train/optimizer.hpp>
 
+#include <type_traits>
+
 namespace stet {
 
 /// Stochastic gradient descent; the fields mean what they mean in torch.optim.SGD.
@@ -29,18 +31,9 @@ struct Sgd {
     require(!nesterov || (momentum > 0 && dampening == 0), Errc::range,
             "Sgd: nesterov needs momentum > 0 and dampening 0, got {} and {}", momentum, dampening);
   }
-  void update(const UpdateStep& step, std::span<float> x, std::span<const float> dx,
-              std::span<const std::span<float>> slots) const {
-    block<float>(step, x, dx, slots);
-  }
-  void update(const UpdateStep& step, std::span<double> x, std::span<const double> dx,
-              std::span<const std::span<double>> slots) const {
-    block<double>(step, x, dx, slots);
-  }
-
- private:
   template <class T>
-  void block(const UpdateStep& step, std::span<T> x, std::span<const T> dx, std::span<const std::span<T>> slots) const {
+  void update(const UpdateStep& step, std::span<T> x, std::span<const std::type_identity_t<T>> dx,
+              std::span<const std::span<std::type_identity_t<T>>> slots) const {
     const auto n = static_cast<std::int64_t>(x.size());
     const T rate = static_cast<T>(step.lr), decay = static_cast<T>(step.decay ? weight_decay : 0.0);
     T* const __restrict px = x.data();
