@@ -1,6 +1,7 @@
 // Trains FP32, then compares: more FP32 epochs, post-training quantization, and quantization-aware training, the last in
 // its training forward and in the integer engine.
 
+#include "../common/run_program.hpp"
 #include "compare.hpp"
 #include "export.hpp"
 #include "networks.hpp"
@@ -114,10 +115,5 @@ int run(const Options& given) {
 }  // namespace example
 
 int main(int argc, char** argv) {
-  try {
-    return example::run(example::read_options(argc, argv));
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "fashion_mnist: {}\n", e.what());
-    return 1;
-  }
+  return example::run_program("fashion_mnist", [&] { return example::run(example::read_options(argc, argv)); });
 }

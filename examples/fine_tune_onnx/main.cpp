@@ -1,5 +1,6 @@
 // Fine-tunes a classifier from another framework with QAT: load, calibrate, train, write int8 files.
 
+#include "../common/run_program.hpp"
 #include "classifier.hpp"
 #include "options.hpp"
 
@@ -66,10 +67,5 @@ int run(const Options& o) {
 }  // namespace example
 
 int main(int argc, char** argv) {
-  try {
-    return example::run(example::read_options(argc, argv));
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "fine_tune_onnx: {}\n", e.what());
-    return 1;
-  }
+  return example::run_program("fine_tune_onnx", [&] { return example::run(example::read_options(argc, argv)); });
 }

@@ -1,10 +1,8 @@
 #include "options.hpp"
 
+#include "../common/command_line.hpp"
+
 #include <stet/data/idx.hpp>
-
-#include <CLI/CLI.hpp>
-
-#include <cstdlib>
 
 namespace example {
 
@@ -26,8 +24,8 @@ Options read_options(int argc, char** argv) {
   app.add_option("--std", o.std, "what is left is divided by it: one number, or one per channel")
       ->capture_default_str();
   app.add_option("--epochs", o.epochs, "epochs of QAT")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--lr", o.lr, "learning rate (Adam, cosine)")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--batch", o.batch, "images per step")->check(CLI::PositiveNumber)->capture_default_str();
+  add_rate(app, "--lr", o.lr, "QAT");
+  add_batch(app, o.batch);
   app.add_option("--calibration", o.calibration, "training images that are shown for calibration")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -35,19 +33,11 @@ Options read_options(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--seed", o.seed, "of the order of images")->capture_default_str();
-  app.add_option("--threads", o.threads, "0: all; results do not depend on it")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_option("--target", o.target, "arithmetic to train for: litert_default, tflite_reference or onnxruntime")
-      ->check(CLI::IsMember({"litert_default", "tflite_reference", "onnxruntime"}))
-      ->capture_default_str();
+  add_threads(app, o.threads);
+  add_target(app, o.target);
   app.add_flag("--per-tensor", o.per_tensor, "one weight scale per convolution");
   app.add_option("--out", o.out, "folder for the files")->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    std::exit(app.exit(e));
-  }
+  parse_or_exit(app, argc, argv);
   return o;
 }
 

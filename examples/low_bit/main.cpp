@@ -1,6 +1,7 @@
 // Low bits: FP32, then 4, 3, 2 and 1 bits from the same checkpoint against FP32 with as many epochs, over several seeds.
 // What is evaluated is the integer engine.
 
+#include "../common/run_program.hpp"
 #include "../fashion_mnist/networks.hpp"
 #include "options.hpp"
 #include "table.hpp"
@@ -130,10 +131,5 @@ int run(const Options& given) {
 }  // namespace example
 
 int main(int argc, char** argv) {
-  try {
-    return example::run(example::read_options(argc, argv));
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "low_bit: {}\n", e.what());
-    return 1;
-  }
+  return example::run_program("low_bit", [&] { return example::run(example::read_options(argc, argv)); });
 }

@@ -1,10 +1,8 @@
 #include "options.hpp"
 
+#include "../common/command_line.hpp"
+
 #include <stet/data/idx.hpp>
-
-#include <CLI/CLI.hpp>
-
-#include <cstdlib>
 
 namespace example {
 
@@ -26,13 +24,9 @@ Options read_options(int argc, char** argv) {
   app.add_option("--qat-epochs", o.qat_epochs, "epochs of QAT, and of the FP32 control")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--batch", o.batch, "images per step")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--lr", o.lr, "learning rate of FP32 training (Adam, cosine)")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--qat-lr", o.qat_lr, "learning rate of QAT and of the FP32 control (Adam, cosine)")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  add_batch(app, o.batch);
+  add_rate(app, "--lr", o.lr, "FP32 training");
+  add_rate(app, "--qat-lr", o.qat_lr, "QAT and of the FP32 control");
   app.add_option("--freeze-ranges", o.freeze_ranges_at, "part of the run after which scales stay")->capture_default_str();
   app.add_option("--freeze-batch-norm", o.freeze_batch_norm_at, "part of the run after which batch norm is folded")
       ->capture_default_str();
@@ -45,18 +39,12 @@ Options read_options(int argc, char** argv) {
   app.add_option("--estimator", o.estimator, "gradient of rounding weights: clipped, ste, ewgs, dsq, tanh or sigmoid")
       ->check(CLI::IsMember({"clipped", "ste", "ewgs", "dsq", "tanh", "sigmoid"}))
       ->capture_default_str();
-  app.add_option("--threads", o.threads, "0: all; results do not depend on it")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_option("--data-dir", o.data_directory, "folder of the four Fashion-MNIST files")->capture_default_str();
+  add_threads(app, o.threads);
+  add_data_directory(app, o.data_directory);
   app.add_flag("--quick", o.quick, "one seed, a tenth of the images, one epoch each");
-  app.add_flag("--resume", o.resume, "continue an interrupted run with the same options and --out");
+  add_resume(app, o.resume);
   app.add_option("--out", o.out, "folder for results and models")->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    std::exit(app.exit(e));
-  }
+  parse_or_exit(app, argc, argv);
   return o;
 }
 
