@@ -110,6 +110,8 @@ using portable::within;
 namespace implementation::avx512vnni {
 
 // The masked forms with all lanes on are the plain ones; g++ 12 warns wrongly about the plain ones in its own header.
+// Without optimization some are macros that pass the mask on as a signed 16-bit number, so it is no literal.
+inline constexpr __mmask16 all_lanes = 0xffff;
 
 /// See portable::biased.
 inline void biased(const std::int32_t* acc, const std::int32_t* bias, Block32& sum) {
@@ -122,11 +124,11 @@ inline void biased(const std::int32_t* acc, const std::int32_t* bias, Block32& s
 inline void float_half_even(const Block32& x, const float* scale, float below, float above, Block32& y) {
   const __m512 low = _mm512_set1_ps(below), high = _mm512_set1_ps(above);
   for (int j = 0; j < block_elements; j += 16) {
-    __m512 v = _mm512_maskz_cvtepi32_ps(0xffff, _mm512_load_si512(x.value + j));
+    __m512 v = _mm512_maskz_cvtepi32_ps(all_lanes, _mm512_load_si512(x.value + j));
     v = _mm512_mul_ps(v, _mm512_loadu_ps(scale + j));
-    v = _mm512_maskz_min_ps(0xffff, _mm512_maskz_max_ps(0xffff, v, low), high);
+    v = _mm512_maskz_min_ps(all_lanes, _mm512_maskz_max_ps(all_lanes, v, low), high);
     _mm512_store_si512(y.value + j,
-                       _mm512_maskz_cvt_roundps_epi32(0xffff, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+                       _mm512_maskz_cvt_roundps_epi32(all_lanes, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
 }
 
@@ -134,9 +136,9 @@ inline void float_half_even(const Block32& x, const float* scale, float below, f
 inline void store_codes(const Block32& v, std::int32_t lo, std::int32_t hi, std::int32_t z, std::int8_t* out) {
   const __m512i low = _mm512_set1_epi32(lo), high = _mm512_set1_epi32(hi), zero_point = _mm512_set1_epi32(z);
   for (int j = 0; j < block_elements; j += 16) {
-    __m512i q = _mm512_maskz_max_epi32(0xffff, _mm512_load_si512(v.value + j), low);
-    q = _mm512_add_epi32(_mm512_maskz_min_epi32(0xffff, q, high), zero_point);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), _mm512_maskz_cvtepi32_epi8(0xffff, q));
+    __m512i q = _mm512_maskz_max_epi32(all_lanes, _mm512_load_si512(v.value + j), low);
+    q = _mm512_add_epi32(_mm512_maskz_min_epi32(all_lanes, q, high), zero_point);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), _mm512_maskz_cvtepi32_epi8(all_lanes, q));
   }
 }
 
@@ -145,19 +147,19 @@ inline void double_rounding(const Block32& x, const std::int32_t* multiplier, co
   const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1), half = _mm512_set1_epi64(1 << 30);
   for (int j = 0; j < block_elements; j += 16) {
     const __m512i e = _mm512_loadu_si512(shift + j), m = _mm512_loadu_si512(multiplier + j);
-    const __m512i left = _mm512_maskz_max_epi32(0xffff, e, zero), right = _mm512_sub_epi32(left, e);
-    const __m512i v = _mm512_maskz_sllv_epi32(0xffff, _mm512_load_si512(x.value + j), left);
+    const __m512i left = _mm512_maskz_max_epi32(all_lanes, e, zero), right = _mm512_sub_epi32(left, e);
+    const __m512i v = _mm512_maskz_sllv_epi32(all_lanes, _mm512_load_si512(x.value + j), left);
     // Products of even and odd lanes; bits 31 to 62 of each sum are the rounded high half.
     const __m512i even = _mm512_add_epi64(_mm512_maskz_mul_epi32(0xff, v, m), half);
     const __m512i odd = _mm512_add_epi64(
         _mm512_maskz_mul_epi32(0xff, _mm512_maskz_srli_epi64(0xff, v, 32), _mm512_maskz_srli_epi64(0xff, m, 32)), half);
     const __m512i h =
         _mm512_mask_blend_epi32(0xaaaa, _mm512_maskz_srli_epi64(0xff, even, 31), _mm512_maskz_slli_epi64(0xff, odd, 1));
-    const __m512i mask = _mm512_sub_epi32(_mm512_maskz_sllv_epi32(0xffff, one, right), one);
+    const __m512i mask = _mm512_sub_epi32(_mm512_maskz_sllv_epi32(all_lanes, one, right), one);
     const __m512i threshold =
-        _mm512_add_epi32(_mm512_maskz_srli_epi32(0xffff, mask, 1), _mm512_maskz_srli_epi32(0xffff, h, 31));
+        _mm512_add_epi32(_mm512_maskz_srli_epi32(all_lanes, mask, 1), _mm512_maskz_srli_epi32(all_lanes, h, 31));
     const __mmask16 up = _mm512_cmpgt_epi32_mask(_mm512_and_si512(h, mask), threshold);
-    const __m512i q = _mm512_maskz_srav_epi32(0xffff, h, right);
+    const __m512i q = _mm512_maskz_srav_epi32(all_lanes, h, right);
     _mm512_store_si512(y.value + j, _mm512_mask_add_epi32(q, up, q, one));
   }
 }

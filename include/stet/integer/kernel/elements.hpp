@@ -92,7 +92,7 @@ inline void affine(const std::int8_t* q, std::int32_t k, std::int32_t c, Block32
   const __m512i factor = _mm512_set1_epi32(k), constant = _mm512_set1_epi32(c);
   for (int j = 0; j < block_elements; j += 16) {
     const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(q + j));
-    const __m512i wide = _mm512_maskz_cvtepi8_epi32(0xffff, codes);
+    const __m512i wide = _mm512_maskz_cvtepi8_epi32(all_lanes, codes);
     _mm512_store_si512(y.value + j, _mm512_add_epi32(_mm512_mullo_epi32(wide, factor), constant));
   }
 }
@@ -108,7 +108,7 @@ inline void times(const Block32& a, const Block32& b, Block32& y) {
 inline void shift_half_up(const Block32& x, int shift, Block32& y) {
   const __m512i half = _mm512_set1_epi32(1 << (shift - 1)), count = _mm512_set1_epi32(shift);
   vectors(x, x, y,
-          [&](__m512i u, __m512i) { return _mm512_maskz_srav_epi32(0xffff, _mm512_add_epi32(u, half), count); });
+          [&](__m512i u, __m512i) { return _mm512_maskz_srav_epi32(all_lanes, _mm512_add_epi32(u, half), count); });
 }
 
 /// See portable::fused_sum.
@@ -118,15 +118,15 @@ inline void fused_sum(const std::int8_t* a, float k, const std::int8_t* b, float
   const __m512i zero_point = _mm512_set1_epi32(static_cast<std::int32_t>(u));
   const auto real = [](const std::int8_t* q) {
     const __m128i codes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q)), _mm_set1_epi8(-128));
-    return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepu8_epi32(0xffff, codes));
+    return _mm512_maskz_cvtepi32_ps(all_lanes, _mm512_maskz_cvtepu8_epi32(all_lanes, codes));
   };
   for (int j = 0; j < block_elements; j += 16) {
     __m512 f = _mm512_fmadd_ps(real(a + j), k1, _mm512_fmadd_ps(real(b + j), k2, offset));
     const __mmask16 positives = _mm512_cmp_ps_mask(f, above, _CMP_GT_OQ);
     _mm512_store_si512(positive.value + j, _mm512_maskz_set1_epi32(positives, 1));
-    f = _mm512_maskz_max_ps(0xffff, f, _mm512_set1_ps(-1024.0f));
-    f = _mm512_maskz_min_ps(0xffff, f, _mm512_set1_ps(1024.0f));
-    const __m512i code = _mm512_maskz_cvt_roundps_epi32(0xffff, f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    f = _mm512_maskz_max_ps(all_lanes, f, _mm512_set1_ps(-1024.0f));
+    f = _mm512_maskz_min_ps(all_lanes, f, _mm512_set1_ps(1024.0f));
+    const __m512i code = _mm512_maskz_cvt_roundps_epi32(all_lanes, f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     _mm512_store_si512(y.value + j, _mm512_sub_epi32(code, zero_point));
   }
 }
