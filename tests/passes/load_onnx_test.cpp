@@ -7,7 +7,7 @@
 #include <stet/passes/calibrate.hpp>
 #include <stet/passes/convert.hpp>
 #include <stet/passes/prepare.hpp>
-#include <stet/train/fit.hpp>
+#include <stet/train/entry_templates.hpp>
 #include <stet/train/forward.hpp>
 #include <stet/train/qat_forward.hpp>
 

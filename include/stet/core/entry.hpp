@@ -3,16 +3,22 @@
 //
 // By default they are inline functions like all others: the library is header-only. A unit with STET_COMPILED (the CMake
 // target stet::compiled sets it) sees their declarations and takes them from a static library, so that what only they
-// reach costs it no code generation. An entry point is declared, then defined between #if STET_DEFINE_ENTRIES and #endif.
+// reach costs it no code generation. An entry point is declared, then defined between #if and #endif: #if
+// STET_DEFINE_ENTRIES for those of training, #if STET_DEFINE_DEPLOYMENT for those of the engine and of files. The library
+// has one unit for each, which say so in STET_COMPILED_LIBRARY.
 
-#if !defined(STET_COMPILED)
+#define STET_LIBRARY_OF_TRAINING 1
+#define STET_LIBRARY_OF_DEPLOYMENT 2
+
+#if !defined(STET_COMPILED)  // header-only
 #define STET_ENTRY inline
+#define STET_DEFINE_ENTRIES 1
+#define STET_DEFINE_DEPLOYMENT 1
 #else
 #define STET_ENTRY
+#define STET_DEFINE_ENTRIES (STET_COMPILED_LIBRARY == STET_LIBRARY_OF_TRAINING)
+#define STET_DEFINE_DEPLOYMENT (STET_COMPILED_LIBRARY == STET_LIBRARY_OF_DEPLOYMENT)
+#if !defined(STET_COMPILED_LIBRARY)
+#define STET_COMPILED_LIBRARY 0
 #endif
-
-#if defined(STET_COMPILED) && !defined(STET_COMPILED_LIBRARY)
-#define STET_DEFINE_ENTRIES 0
-#else
-#define STET_DEFINE_ENTRIES 1  // header-only, or the unit that the library is made of (src/stet.cpp)
 #endif

@@ -1,6 +1,7 @@
 #pragma once
 // Memory plan: where each value of an integer model lies in one arena, reused as soon as its last reader has run.
 
+#include <stet/core/entry.hpp>
 #include <stet/graph/integer_model.hpp>
 
 #include <algorithm>
@@ -18,7 +19,9 @@ struct MemoryPlan {
 
 /// Plans an arena: largest values first, each at the lowest place that is free from the node that makes it to the node
 /// that reads it last (graph outputs to the end). Sizes are rounded up to 64 bytes.
-inline MemoryPlan plan_memory(const IntegerModel& model) {
+STET_ENTRY MemoryPlan plan_memory(const IntegerModel& model);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY MemoryPlan plan_memory(const IntegerModel& model) {
   const std::size_t count = model.values.size();
   const int end = static_cast<int>(model.nodes.size());
   std::vector<int> first(count, end), last(count, -1);
@@ -50,5 +53,6 @@ inline MemoryPlan plan_memory(const IntegerModel& model) {
   }
   return plan;
 }
+#endif
 
 }  // namespace stet

@@ -1,6 +1,7 @@
 #pragma once
 // Steps: the operators of an IntegerModel, checked, packed and resolved once.
 
+#include <stet/core/entry.hpp>
 #include <stet/graph/integer_model.hpp>
 #include <stet/integer/convolution.hpp>
 #include <stet/integer/depthwise.hpp>
@@ -26,6 +27,12 @@ struct EngineStep {
   int output = -1;
   std::function<void(Values&)> run;
 };
+
+/// Resolves one node of a model.
+/// Errors:    Errc::shape or Errc::range naming the node
+STET_ENTRY EngineStep make_step(const IntegerModel& model, const IntegerNode& node);
+
+#if STET_DEFINE_DEPLOYMENT
 
 namespace detail {
 
@@ -298,9 +305,7 @@ class StepMaker {
 
 }  // namespace detail
 
-/// Resolves one node of a model.
-/// Errors:    Errc::shape or Errc::range naming the node
-inline EngineStep make_step(const IntegerModel& model, const IntegerNode& node) {
+STET_ENTRY EngineStep make_step(const IntegerModel& model, const IntegerNode& node) {
   try {
     return detail::StepMaker(model, node).make();
   } catch (const Error& e) {
@@ -309,5 +314,7 @@ inline EngineStep make_step(const IntegerModel& model, const IntegerNode& node) 
     throw Error(e.code(), "engine: " + node.name + ": " + text);
   }
 }
+
+#endif
 
 }  // namespace stet

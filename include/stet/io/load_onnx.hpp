@@ -1,6 +1,7 @@
 #pragma once
 // load_onnx: float .onnx models as models of stet, to be trained on.
 
+#include <stet/core/entry.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/onnx/decode.hpp>
@@ -223,9 +224,12 @@ class GraphReader {
 }  // namespace onnx
 
 /// Makes a model of what a .onnx file says; `name` is what errors call it. See load_onnx.
-inline Model import_onnx(const onnx::ModelInfo& model, const std::string& name) {
+STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name) {
   return onnx::detail::GraphReader(model, name).run();
 }
+#endif
 
 /// Loads a float32 .onnx model, in order to train it on, quantize it or write it in another format.
 /// Images [N,C,H,W] become [N,H,W,C]; weights follow, and so do the columns of a linear layer behind a flattened image.

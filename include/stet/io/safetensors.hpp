@@ -1,6 +1,7 @@
 #pragma once
 // safetensors files: named tensors and string metadata, read strictly and written in the reference layout.
 
+#include <stet/core/entry.hpp>
 #include <stet/core/tensor.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/json_reader.hpp>
@@ -181,40 +182,7 @@ class SafetensorsFile {
 
   /// The bytes of the file. Tensors are sorted by descending alignment, then by name, and start at a multiple of 8.
   /// Errors:    Errc::format if a name or text is not UTF-8; Errc::range if the header exceeds 100,000,000 bytes
-  [[nodiscard]] std::vector<std::uint8_t> encode() const {
-    std::vector<const Entry*> sorted;
-    for (const Entry& e : entries_) sorted.push_back(&e);
-    std::sort(sorted.begin(), sorted.end(), [](const Entry* a, const Entry* b) {
-      return a->dtype != b->dtype ? a->dtype > b->dtype : a->name < b->name;
-    });
-    std::vector<Json::Member> members;
-    if (!metadata_.empty()) {
-      std::vector<Json::Member> texts;
-      for (const auto& m : metadata_) texts.emplace_back(m.first, Json(m.second));
-      members.emplace_back("__metadata__", Json::object(std::move(texts)));
-    }
-    std::int64_t offset = 0;
-    for (const Entry* e : sorted) {
-      std::vector<Json> dims;
-      for (const std::int64_t d : e->shape.dims()) dims.emplace_back(d);
-      const std::int64_t end = offset + e->bytes.size();
-      members.emplace_back(e->name, Json::object({{"dtype", Json(stet::name(e->dtype))},
-                                                  {"shape", Json::array(std::move(dims))},
-                                                  {"data_offsets", Json::array({Json(offset), Json(end)})}}));
-      offset = end;
-    }
-    std::string header = Json::object(std::move(members)).dump();
-    header.append((8 - header.size() % 8) % 8, ' ');
-    require(header.size() <= max_header, Errc::range, "safetensors: the header has {} bytes, at most {} are allowed",
-            header.size(), max_header);
-    std::vector<std::uint8_t> file(8 + header.size() + static_cast<std::size_t>(offset));
-    const std::uint64_t length = header.size();
-    std::memcpy(file.data(), &length, 8);
-    std::memcpy(file.data() + 8, header.data(), header.size());
-    std::uint8_t* to = file.data() + 8 + header.size();
-    for (const Entry* e : sorted) to = std::copy_n(e->bytes.data(), e->bytes.size(), to);
-    return file;
-  }
+  [[nodiscard]] std::vector<std::uint8_t> encode() const;
 
   /// Reads the bytes of a file; `from` names it in messages. Entries come in the order of their data.
   /// Errors:    Errc::format for anything the format does not allow: a header longer than the file or than 100,000,000
@@ -239,6 +207,43 @@ class SafetensorsFile {
   std::vector<Entry> entries_;
   std::vector<std::pair<std::string, std::string>> metadata_;
 };
+
+#if STET_DEFINE_DEPLOYMENT
+
+STET_ENTRY std::vector<std::uint8_t> SafetensorsFile::encode() const {
+  std::vector<const Entry*> sorted;
+  for (const Entry& e : entries_) sorted.push_back(&e);
+  std::sort(sorted.begin(), sorted.end(), [](const Entry* a, const Entry* b) {
+    return a->dtype != b->dtype ? a->dtype > b->dtype : a->name < b->name;
+  });
+  std::vector<Json::Member> members;
+  if (!metadata_.empty()) {
+    std::vector<Json::Member> texts;
+    for (const auto& m : metadata_) texts.emplace_back(m.first, Json(m.second));
+    members.emplace_back("__metadata__", Json::object(std::move(texts)));
+  }
+  std::int64_t offset = 0;
+  for (const Entry* e : sorted) {
+    std::vector<Json> dims;
+    for (const std::int64_t d : e->shape.dims()) dims.emplace_back(d);
+    const std::int64_t end = offset + e->bytes.size();
+    members.emplace_back(e->name, Json::object({{"dtype", Json(stet::name(e->dtype))},
+                                                {"shape", Json::array(std::move(dims))},
+                                                {"data_offsets", Json::array({Json(offset), Json(end)})}}));
+    offset = end;
+  }
+  std::string header = Json::object(std::move(members)).dump();
+  header.append((8 - header.size() % 8) % 8, ' ');
+  require(header.size() <= max_header, Errc::range, "safetensors: the header has {} bytes, at most {} are allowed",
+          header.size(), max_header);
+  std::vector<std::uint8_t> file(8 + header.size() + static_cast<std::size_t>(offset));
+  const std::uint64_t length = header.size();
+  std::memcpy(file.data(), &length, 8);
+  std::memcpy(file.data() + 8, header.data(), header.size());
+  std::uint8_t* to = file.data() + 8 + header.size();
+  for (const Entry* e : sorted) to = std::copy_n(e->bytes.data(), e->bytes.size(), to);
+  return file;
+}
 
 namespace detail {
 
@@ -284,7 +289,7 @@ inline SafetensorsInfo safetensors_info(const std::string& from, const std::stri
 
 }  // namespace detail
 
-inline SafetensorsFile SafetensorsFile::decode(std::span<const std::uint8_t> file, const std::string& from) {
+STET_ENTRY SafetensorsFile SafetensorsFile::decode(std::span<const std::uint8_t> file, const std::string& from) {
   require(file.size() >= 8, Errc::format, "{}: {} bytes are too few for a safetensors file", from, file.size());
   std::uint64_t length = 0;
   std::memcpy(&length, file.data(), 8);
@@ -326,5 +331,7 @@ inline SafetensorsFile SafetensorsFile::decode(std::span<const std::uint8_t> fil
   }
   return result;
 }
+
+#endif
 
 }  // namespace stet

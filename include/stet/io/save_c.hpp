@@ -1,6 +1,7 @@
 #pragma once
 // save_c_array, save_c_weights: models as C source for microcontrollers.
 
+#include <stet/core/entry.hpp>
 #include <stet/io/c/array.hpp>
 #include <stet/io/c/weights_writer.hpp>
 #include <stet/io/file.hpp>
@@ -17,9 +18,12 @@ namespace stet {
 /// Errors:    Errc::range if the name is no C identifier; Errc::format if the bytes are no .tflite file;
 ///            Errc::unsupported listing all operators that TFLM cannot register; Errc::io; the old file stays
 /// Source:    tensorflow/tflite-micro, tools/generate_cc_arrays.py (names and alignment)
-inline void save_c_array(const std::string& path, const std::string& name, std::span<const std::uint8_t> tflite) {
+STET_ENTRY void save_c_array(const std::string& path, const std::string& name, std::span<const std::uint8_t> tflite);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY void save_c_array(const std::string& path, const std::string& name, std::span<const std::uint8_t> tflite) {
   write_file_atomically(path, std::string_view(c::array_source(name, tflite)));
 }
+#endif
 
 /// Writes the integers of a model as one C99 file that needs no header of others: per layer weight codes, bias codes,
 /// multipliers, shifts, offsets, dims, paddings and activation bounds in CMSIS-NN's conventions, and a table of nodes
@@ -28,11 +32,14 @@ inline void save_c_array(const std::string& path, const std::string& name, std::
 /// Units:     input_offset = -z_in, output_offset = +z_out; a positive shift is to the left; padding is top and left
 /// Errors:    Errc::unsupported listing all nodes that cannot be written; Errc::io; the old file stays
 /// Source:    ARM-software/CMSIS-NN, Include/arm_nn_types.h, arm_nnfunctions.h
-inline void save_c_weights(const std::string& path, const IntegerModel& model) {
+STET_ENTRY void save_c_weights(const std::string& path, const IntegerModel& model);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY void save_c_weights(const std::string& path, const IntegerModel& model) {
   const auto slash = path.rfind('/');
   const std::string file = slash == std::string::npos ? path : path.substr(slash + 1);
   const std::string symbol = c::identifier(file.substr(0, file.find('.')));
   write_file_atomically(path, std::string_view(c::WeightsWriter(model, symbol).run()));
 }
+#endif
 
 }  // namespace stet

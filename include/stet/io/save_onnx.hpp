@@ -1,6 +1,7 @@
 #pragma once
 // save_onnx: .onnx files of float and integer models.
 
+#include <stet/core/entry.hpp>
 #include <stet/graph/fold_batch_norm.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/onnx/check_integer.hpp>
@@ -16,7 +17,9 @@ namespace stet {
 
 /// Bytes that save_onnx would write.
 /// Errors:    as save_onnx, without Errc::io
-inline std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options = {}) {
+STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options = {});
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options) {
   const std::int64_t opset = options.format == OnnxFormat::int16x8 ? 21 : 17;
   onnx::check_float(model.graph());
   if (!options.fold_batch_norm) return onnx::finish(onnx::FloatWriter(model, options).run(), opset);
@@ -32,10 +35,14 @@ inline std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOption
   }
   return onnx::finish(onnx::FloatWriter(folded.model, of_folded).run(), opset);
 }
-inline std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options = {}) {
+#endif
+STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options = {});
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options) {
   onnx::check_integer(model, options);
   return onnx::finish(onnx::IntegerWriter(model, options).run(), options.int4_weights ? 21 : 17);
 }
+#endif
 
 /// Writes a float model: opset 17, IR 8, float32; or, as int16x8, opset 21, IR 10, QuantizeLinear and DequantizeLinear
 /// around every operator. Values and nodes have the names of the graph's nodes, constants those of the model's

@@ -1,6 +1,7 @@
 #pragma once
 // Float simulation of a QatModel whose recipe names schemes that no integer kernel runs.
 
+#include <stet/core/entry.hpp>
 #include <stet/qat/any_scheme.hpp>
 #include <stet/train/forward.hpp>
 #include <stet/train/qat_model.hpp>
@@ -13,6 +14,11 @@ namespace stet {
 
 namespace detail {
 
+// The float network with weights and activations rounded by the recipe's schemes. `trained` is the same model in
+// training, null in evaluation.
+STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained,
+                                                const Tensor<float>& x, Rng* rng);
+#if STET_DEFINE_ENTRIES
 inline bool has_unit_weights(const QatModel& qat, int node) {
   for (const Unit& unit : qat.units()) {
     if (unit.node == node) return has_weights(unit.kind);
@@ -20,10 +26,8 @@ inline bool has_unit_weights(const QatModel& qat, int node) {
   return false;
 }
 
-// The float network with weights and activations rounded by the recipe's schemes. `trained` is the same model in
-// training, null in evaluation.
-inline Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained, const Tensor<float>& x,
-                                            Rng* rng) {
+STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained,
+                                                const Tensor<float>& x, Rng* rng) {
   const Recipe& recipe = qat.recipe();
   const std::vector<const Unit*> unit_of = units_by_output(qat);
   const AnyEstimator estimator = recipe.weight_estimator.value_or(AnyEstimator());
@@ -55,6 +59,7 @@ inline Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat, Qat
   }
   return y;
 }
+#endif
 
 }  // namespace detail
 }  // namespace stet

@@ -1,6 +1,7 @@
 #pragma once
 // decode: from the bytes of a .onnx file to its plain description. The bytes may be anything.
 
+#include <stet/core/entry.hpp>
 #include <stet/io/onnx/schema.hpp>
 #include <stet/io/protobuf/reader.hpp>
 
@@ -322,8 +323,11 @@ class Decoder {
 /// from raw_data and from the typed fields, packed or not. Subgraphs are not read: an attribute keeps its type only.
 /// Errors:    Errc::format if the bytes are no ONNX model; Errc::unsupported if tensors lie in other files
 /// Source:    onnx.proto3 of ONNX, field numbers
-inline ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name) {
+STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name) {
   return detail::Decoder(name).model(bytes);
 }
+#endif
 
 }  // namespace stet::onnx

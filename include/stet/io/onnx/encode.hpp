@@ -1,6 +1,7 @@
 #pragma once
 // encode: from the plain description of an ONNX model to the bytes of a .onnx file.
 
+#include <stet/core/entry.hpp>
 #include <stet/io/onnx/schema.hpp>
 #include <stet/io/protobuf/writer.hpp>
 
@@ -83,7 +84,9 @@ inline void encode(protobuf::Writer& w, const ValueInfo& v) {
 
 /// Makes the bytes of a .onnx file. decode() of them gives an equal description.
 /// Source:    onnx.proto3 of ONNX, field numbers
-inline std::vector<std::uint8_t> encode(const ModelInfo& model) {
+STET_ENTRY std::vector<std::uint8_t> encode(const ModelInfo& model);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY std::vector<std::uint8_t> encode(const ModelInfo& model) {
   using protobuf::Writer;
   Writer w;
   w.integer(1, model.ir_version);
@@ -120,5 +123,6 @@ inline std::vector<std::uint8_t> encode(const ModelInfo& model) {
   }
   return w.take();
 }
+#endif
 
 }  // namespace stet::onnx

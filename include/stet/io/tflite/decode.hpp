@@ -1,6 +1,7 @@
 #pragma once
 // decode: the description in a .tflite file, wherever it comes from.
 
+#include <stet/core/entry.hpp>
 #include <stet/io/flatbuffer/reader.hpp>
 #include <stet/io/tflite/options.hpp>
 
@@ -214,8 +215,11 @@ class Decoder {
 /// `name` stands for the file in messages.
 /// Errors:    Errc::format if the bytes are no such file or its parts do not fit together; Errc::unsupported for
 ///            several subgraphs, sparse tensors and data outside of the FlatBuffer
-inline ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name) {
+STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name) {
   return detail::Decoder(bytes, name).run();
 }
+#endif
 
 }  // namespace stet::tflite

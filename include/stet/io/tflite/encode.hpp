@@ -1,6 +1,7 @@
 #pragma once
 // encode: the bytes of a .tflite file from its description.
 
+#include <stet/core/entry.hpp>
 #include <stet/io/flatbuffer/writer.hpp>
 #include <stet/io/tflite/options.hpp>
 
@@ -212,6 +213,9 @@ class Encoder {
 /// Writes a description as a .tflite file of schema version 3: one subgraph, constants aligned to 16 bytes. The same
 /// description gives the same bytes.
 /// Errors:    Errc::range if the file would have 2 GiB or more
-inline std::vector<std::uint8_t> encode(const ModelInfo& info) { return detail::Encoder(info).run(); }
+STET_ENTRY std::vector<std::uint8_t> encode(const ModelInfo& info);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY std::vector<std::uint8_t> encode(const ModelInfo& info) { return detail::Encoder(info).run(); }
+#endif
 
 }  // namespace stet::tflite

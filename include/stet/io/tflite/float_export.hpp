@@ -1,6 +1,7 @@
 #pragma once
 // A float Model as a .tflite description, in any of the formats.
 
+#include <stet/core/entry.hpp>
 #include <stet/io/tflite/float_constants.hpp>
 
 #include <cmath>
@@ -298,8 +299,11 @@ class FloatExporter {
 
 /// Describes a float Model as a .tflite file.
 /// Errors:    as save_tflite
-inline ModelInfo describe(const Model& model, const TfliteOptions& options = {}) {
+STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options = {});
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options) {
   return detail::FloatExporter(model, options).run();
 }
+#endif
 
 }  // namespace stet::tflite

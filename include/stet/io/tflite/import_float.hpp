@@ -1,6 +1,7 @@
 #pragma once
 // FloatImporter: a float32 description becomes a Model, operator by operator.
 
+#include <stet/core/entry.hpp>
 #include <stet/io/tflite/import_float_layers.hpp>
 
 #include <cstdint>
@@ -238,8 +239,11 @@ class FloatImporter : FloatLayers {
 
 /// Makes a Model of a description.
 /// Errors:    as load_tflite; `where` begins the message
-inline Model import_model(const ModelInfo& model, const std::string& where) {
+STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where) {
   return FloatImporter(model, where).run();
 }
+#endif
 
 }  // namespace stet::tflite

@@ -1,6 +1,7 @@
 #pragma once
 // IntegerImporter: an int8 description becomes an IntegerModel, operator by operator.
 
+#include <stet/core/entry.hpp>
 #include <stet/integer/lookup.hpp>
 #include <stet/integer/pooling.hpp>
 #include <stet/io/tflite/import_integer_ends.hpp>
@@ -363,8 +364,11 @@ class IntegerImporter : IntegerEnds {
 
 /// Makes an IntegerModel of a description.
 /// Errors:    as load_tflite_integer; `where` begins the message
-inline IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where) {
+STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where);
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where) {
   return IntegerImporter(model, target, where).run();
 }
+#endif
 
 }  // namespace stet::tflite

@@ -1,6 +1,7 @@
 #pragma once
 // An IntegerModel as a .tflite description: every code, scale and zero point as it is.
 
+#include <stet/core/entry.hpp>
 #include <stet/io/tflite/integer_check.hpp>
 
 #include <algorithm>
@@ -278,8 +279,11 @@ class IntegerExporter {
 
 /// Describes an IntegerModel as a .tflite file.
 /// Errors:    as save_tflite
-inline ModelInfo describe(const IntegerModel& model, const TfliteIntegerOptions& options = {}) {
+STET_ENTRY ModelInfo describe(const IntegerModel& model, const TfliteIntegerOptions& options = {});
+#if STET_DEFINE_DEPLOYMENT
+STET_ENTRY ModelInfo describe(const IntegerModel& model, const TfliteIntegerOptions& options) {
   return detail::IntegerExporter(model, options).run();
 }
+#endif
 
 }  // namespace stet::tflite
