@@ -107,7 +107,10 @@ int run(const Options& given) {
       FitOptions f = fit_options(o, seed, name, o.qat_epochs, o.qat_lr);
       if (!o.no_distill) f.loss = Distillation(fp32);
       std::optional<OscillationFreezing> freezing;
-      if (o.freeze_oscillations) f.on_step = std::ref(freezing.emplace(qat));
+      if (o.freeze_oscillations) {
+        f.on_step = std::ref(freezing.emplace(qat));
+        f.state = {{"freezing", *freezing}};
+      }
       if (o.dampen > 0) f.on_gradients = OscillationDampening(qat, o.dampen);
       fit(qat, data.train, f);
       if (freezing) print_frozen(*freezing);

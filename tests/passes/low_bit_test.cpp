@@ -207,6 +207,42 @@ TEST_CASE("oscillating weights freeze at a code, and dampening draws weights to 
   CHECK_THROWS_WITH(OscillationDampening(qat, -1.0), ContainsSubstring("lambda_end is -1"));
 }
 
+TEST_CASE("freezing resumes where the run was interrupted") {
+  struct Stop {};
+  const TemporaryDirectory dir;
+  const OscillationOptions often{.momentum = 0.3, .freeze_from = 0.2, .freeze_to = 0.2};
+  const auto run = [&](QatModel& qat, OscillationFreezing& freezing, FitOptions o) {
+    o.on_step = std::ref(freezing);
+    o.state = {{"freezing", freezing}};
+    fit(qat, images(), o);
+  };
+  QatModel whole = prepared(recipes::w2a2_lsq());
+  OscillationFreezing of_whole(whole, often);
+  run(whole, of_whole, options(6));
+
+  FitOptions o = options(6);
+  o.checkpoint = dir.path("run");
+  {
+    QatModel qat = prepared(recipes::w2a2_lsq());
+    OscillationFreezing freezing(qat, often);
+    o.on_epoch = [](const EpochReport& e) {
+      if (e.epoch == 3) throw Stop{};
+    };
+    CHECK_THROWS_AS(run(qat, freezing, o), Stop);
+    CHECK(freezing.layers()[0].frozen + freezing.layers()[1].frozen > 0);
+  }
+  QatModel resumed = prepared(recipes::w2a2_lsq());
+  OscillationFreezing of_resumed(resumed, often);
+  o.on_epoch = nullptr;
+  o.resume = true;
+  run(resumed, of_resumed, o);
+  for (const char* layer : {"b", "c"}) CHECK(weights_of(resumed, layer) == weights_of(whole, layer));
+  for (std::size_t i = 0; i < 2; ++i) CHECK(of_resumed.layers()[i].frozen == of_whole.layers()[i].frozen);
+  // Without the callback's state the checkpoint is of another run.
+  QatModel other = prepared(recipes::w2a2_lsq());
+  CHECK_THROWS_WITH(fit(other, images(), o), ContainsSubstring("training/freezing/"));
+}
+
 TEST_CASE("re-estimation makes running statistics those of the quantized network, and moves nothing else") {
   QatModel qat = prepared(recipes::w2a2_lsq());
   fit(qat, images(), options(2));

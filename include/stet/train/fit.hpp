@@ -196,9 +196,9 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
   const auto validate = [&](const Dataset& validation) { return evaluate(model, validation); };
   std::string description = detail::describe_run(data, options);
   if constexpr (requires { model.recipe().describe(); }) description += ", recipe " + model.recipe().describe();
-  const auto save = [&] { detail::save_run(options.checkpoint, description, model, optimizer, state); };
+  const auto save = [&] { detail::save_run(options, description, model, optimizer, state); };
   if (options.resume && CheckpointReader::exists(options.checkpoint)) {
-    detail::load_run(options.checkpoint, description, model, optimizer, state);
+    detail::load_run(options, description, model, optimizer, state);
   }
   return detail::run_fit({run, advance, validate, save}, data, options, parameters, optimizer, state);
 }

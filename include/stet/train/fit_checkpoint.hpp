@@ -57,23 +57,25 @@ inline std::string describe_run(const Dataset& data, const FitOptions& o) {
 }
 
 template <class M>
-void save_run(const std::string& path, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
+void save_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
   CheckpointWriter writer;
   writer.model(model);
   writer.fields(std::string(training_prefix), state);
   writer.fields(std::string(training_prefix) + "optimizer/", optimizer);
+  for (const CallbackState& callback : options.state) callback.save(writer);
   writer.note("format", "stet checkpoint 1");
   writer.note("run", run);
-  writer.save(path);
+  writer.save(options.checkpoint);
 }
 
 template <class M>
-void load_run(const std::string& path, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
-  CheckpointReader reader(path);
+void load_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
+  CheckpointReader reader(options.checkpoint);
   reader.expect("run", run);
   reader.model(model);
   reader.fields(std::string(training_prefix), state);
   reader.fields(std::string(training_prefix) + "optimizer/", optimizer);
+  for (const CallbackState& callback : options.state) callback.load(reader);
   reader.finish();
 }
 

@@ -4,6 +4,7 @@
 #include <stet/autograd/tape.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/train/adam.hpp>
+#include <stet/train/checkpoint.hpp>
 #include <stet/train/progress.hpp>
 #include <stet/train/schedule.hpp>
 #include <stet/train/sgd.hpp>
@@ -46,6 +47,28 @@ struct FitReport {
   double seconds = 0;  ///< sum over the epochs
 };
 
+/// State of a callback that a checkpoint keeps along with the run, so that the callback resumes where it was: an object
+/// with fields(f), which must outlive fit.
+///
+///   fit(qat, data, {.on_step = std::ref(freezing), .state = {{"freezing", freezing}}, .checkpoint = file});
+class CallbackState {
+ public:
+  template <class Object>
+  CallbackState(std::string name, Object& object)
+      : save_([name, &object](CheckpointWriter& writer) { writer.fields(prefix(name), object); }),
+        load_([name, &object](CheckpointReader& reader) { reader.fields(prefix(name), object); }) {}
+
+  void save(CheckpointWriter& writer) const { save_(writer); }
+  /// The object is as it was until reader.finish().
+  void load(CheckpointReader& reader) const { load_(reader); }
+
+ private:
+  static std::string prefix(const std::string& name) { return std::string(training_prefix) + name + "/"; }
+
+  std::function<void(CheckpointWriter&)> save_;
+  std::function<void(CheckpointReader&)> load_;
+};
+
 struct FitOptions {
   int epochs = 1;
   std::int64_t batch = 128;
@@ -63,6 +86,7 @@ struct FitOptions {
   std::function<void(const StepReport&)> on_gradients{};  ///< after backward: may change gradients before the update
   std::function<void(const StepReport&)> on_step{};       ///< after the update: may change parameters
   std::function<void(const EpochReport&)> on_epoch{};
+  std::vector<CallbackState> state{};  ///< of these callbacks, kept in the checkpoint
   std::string checkpoint{};  ///< file that holds the whole state of training after every epoch
   bool resume = false;       ///< continue from that file if it exists
 };

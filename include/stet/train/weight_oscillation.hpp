@@ -53,11 +53,10 @@ struct OscillationOptions {
 /// Watches weights of 2 to 4 bits with a kept or learned scale, and freezes those that flip between two codes.
 ///
 ///   OscillationFreezing freezing(qat);
-///   fit(qat, data, {.epochs = 4, .on_step = std::ref(freezing)});
+///   fit(qat, data, {.epochs = 4, .on_step = std::ref(freezing), .state = {{"freezing", freezing}}});
 ///
 /// Formula:   OscillationTracker, freezing_threshold
-/// The model must outlive it and must be the one that is trained. Its state is not part of a checkpoint: a resumed run
-/// starts to watch anew.
+/// The model must outlive it and must be the one that is trained. Named in FitOptions::state it is resumed with the run.
 /// Errors:    Errc::state if no weights of the model can oscillate
 /// Source:    Nagel 2022, arXiv 2203.11086
 class OscillationFreezing {
@@ -101,6 +100,15 @@ class OscillationFreezing {
                         t.oscillating_count(above), t.frozen_count()});
     }
     return result;
+  }
+
+  template <class F>
+  void fields(F&& f) {
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      trackers_[i].fields([&, node = qat_->node_name(layers_[i].unit->node)](const char* name, auto& field) {
+        f(node + "/" + name, field);
+      });
+    }
   }
 
  private:
