@@ -3,7 +3,7 @@
 // clamp of a following ReLU or ReLU6.
 
 #include <stet/autograd/tape.hpp>
-#include <stet/ops/channel_pattern.hpp>
+#include <stet/ops/channel_periods.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -51,7 +51,7 @@ Moments batch_moments(const Tensor<T>& x) {
   const std::int64_t rows = channels > 0 ? x.size() / channels : 0;
   Moments m{Tensor<double>::zeros({channels}), Tensor<double>::zeros({channels})};
   if (rows == 0) return m;
-  const detail::ChannelPattern pattern(channels, x.size());
+  const detail::ChannelPeriods pattern(channels, x.size());
   // Sums of deviations from the first row: no cancellation when the mean is large.
   const Tensor<T> first = pattern.repeat<T>(x.data());
   const T* __restrict shift = first.data();
@@ -100,7 +100,7 @@ struct ClampEnds {
 template <class T>
 struct Affine {
   Tensor<T> scale, shift;
-  Affine(const BatchNorm<T>& bn, const ChannelPattern& pattern) {
+  Affine(const BatchNorm<T>& bn, const ChannelPeriods& pattern) {
     Tensor<double> a(Shape{pattern.channels}), b(Shape{pattern.channels});
     double* to_a = a.edit().data();
     double* to_b = b.edit().data();
@@ -122,7 +122,7 @@ template <class T>
 Tensor<T> batch_norm_forward(const Tensor<T>& x, const BatchNorm<T>& bn) {
   Tensor<T> result(x.shape());
   if (x.empty()) return result;
-  const detail::ChannelPattern pattern(x.shape().back(), x.size());
+  const detail::ChannelPeriods pattern(x.shape().back(), x.size());
   const detail::Affine<T> affine(bn, pattern);
   const T* __restrict a = affine.scale.data();
   const T* __restrict b = affine.shift.data();
@@ -153,7 +153,7 @@ BatchNormGradients<T> batch_norm_backward(const Tensor<T>& x, const Tensor<T>& d
     if (want_dx) result.dx = Tensor<T>(x.shape());
     return result;
   }
-  const detail::ChannelPattern pattern(channels, x.size());
+  const detail::ChannelPeriods pattern(channels, x.size());
   const detail::Affine<T> affine(bn, pattern);
   const Tensor<T> means = pattern.repeat<T>(bn.moments.mean.data());
   const T* __restrict a = affine.scale.data();

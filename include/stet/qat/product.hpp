@@ -2,7 +2,7 @@
 // Product: what convolution, depthwise convolution and linear layer have in common on codes. A layer's normalization
 // and rounding do not depend on which of them it is.
 
-#include <stet/core/channel_pattern.hpp>
+#include <stet/core/lanes.hpp>
 #include <stet/integer/convolution.hpp>
 #include <stet/integer/depthwise.hpp>
 #include <stet/ops/convolution.hpp>

@@ -1,6 +1,7 @@
 #pragma once
-// Per-channel arithmetic on [rows, channels] as flat loops: parameters are repeated until their count is a multiple of
-// the lane count, so that the loops vectorize for any number of channels.
+// Per-channel arithmetic on whole [rows, channels] tensors, in parallel: parameters are repeated until their count is a
+// multiple of the lane count, so that flat loops vectorize for any number of channels. (core/channel_pattern.hpp serves
+// loops that start anywhere in such a tensor.)
 
 #include <stet/core/lanes.hpp>
 #include <stet/core/parallel.hpp>
@@ -13,10 +14,10 @@ namespace stet::detail {
 
 /// Cuts the elements of a [rows, channels] tensor into periods; element e belongs to channel e % channels and to
 /// position e % period of the pattern.
-struct ChannelPattern {
+struct ChannelPeriods {
   std::int64_t channels, size, period;
 
-  ChannelPattern(std::int64_t channel_count, std::int64_t element_count)
+  ChannelPeriods(std::int64_t channel_count, std::int64_t element_count)
       : channels(channel_count), size(element_count), period(std::lcm(channel_count, std::int64_t{lane_count})) {
     if (period > 4096) period = channels;
   }
