@@ -1,5 +1,5 @@
-// Training step of the example's networks: FP32 against QAT with live and with frozen batch norm, batch 128. The three
-// take turns, so that noise of the machine hits all of them; medians of wall-clock time and of processor time (all threads
+// Training step of the example's networks: FP32 against QAT with live and with frozen batch norm, batch 128, with 8 bits
+// and with 4 bits and learned scales. All take turns, so that noise of the machine hits all of them; medians of wall-clock time and of processor time (all threads
 // together), which other programs on the machine disturb less.
 //   bench_step_time [steps] [threads ...]
 
@@ -12,6 +12,9 @@
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
+#include <list>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -33,6 +36,10 @@ struct Trainer {
   explicit Trainer(M m) : model(std::move(m)), parameters(parameter_refs(model)), optimizer(Adam{.lr = 1e-4}, parameters) {}
 
   std::vector<double> wall, cpu;  // milliseconds
+  void forget_times() {
+    wall.clear();
+    cpu.clear();
+  }
 
   void step(const Batch& batch) {
     const auto start = std::chrono::steady_clock::now();
@@ -49,32 +56,56 @@ struct Trainer {
   }
 };
 
-void print_times(const char* name, const char* clock, double fp32, double live, double frozen) {
-  fmt::print("{:<11}{} threads  {:<5} fp32 {:7.2f} ms   qat {:7.2f} ms ({:.2f})   qat frozen {:7.2f} ms ({:.2f})\n", name,
-             threads(), clock, fp32, live, live / fp32, frozen, frozen / fp32);
+void print_times(const char* network, const std::string& recipe, const char* clock, double fp32, double live,
+                 double frozen) {
+  fmt::print("{:<10} {:<9} {} threads  {:<5} fp32 {:7.2f} ms   qat {:7.2f} ms ({:.2f})   qat frozen {:7.2f} ms ({:.2f})\n",
+             network, recipe, threads(), clock, fp32, live, live / fp32, frozen, frozen / fp32);
 }
+
+QatModel quantizing(const Model& fp32, const Recipe& recipe, const Dataset& calibration) {
+  QatModel qat = prepare(fp32, recipe);
+  calibrate(qat, calibration);
+  qat.start_quantizing();
+  return qat;
+}
+
+// The two stages of QAT with one recipe.
+struct Quantized {
+  Trainer<QatModel> live, frozen;
+
+  explicit Quantized(const QatModel& qat) : live(qat), frozen(qat) {
+    frozen.model.freeze_ranges();
+    frozen.model.freeze_batch_norm();
+  }
+};
 
 void measure(const char* name, const DatasetSplit& data, int steps) {
   const Batch batch = data.train.batch(0, 128);
   Trainer<Model> fp32(Model(example::make_network(name), Rng(1)));
   for (int i = 0; i < 5; ++i) fp32.step(batch);
-  QatModel prepared = prepare(fp32.model, recipes::int8());
-  calibrate(prepared, data.train);
-  prepared.start_quantizing();
-  Trainer<QatModel> live(prepared);
-  Trainer<QatModel> frozen(prepared);
-  frozen.model.freeze_ranges();
-  frozen.model.freeze_batch_norm();
+  std::list<Quantized> quantized;  // trainers hold references into their models, so they stay in place
+  for (const Recipe& recipe : {recipes::int8(), recipes::w4a4_lsq()}) {
+    quantized.emplace_back(quantizing(fp32.model, recipe, data.train));
+  }
   for (int i = 0; i < steps + 3; ++i) {
     if (i == 3) {  // warm
-      for (auto* times : {&fp32.wall, &fp32.cpu, &live.wall, &live.cpu, &frozen.wall, &frozen.cpu}) times->clear();
+      fp32.forget_times();
+      for (Quantized& q : quantized) {
+        q.live.forget_times();
+        q.frozen.forget_times();
+      }
     }
     fp32.step(batch);
-    live.step(batch);
-    frozen.step(batch);
+    for (Quantized& q : quantized) {
+      q.live.step(batch);
+      q.frozen.step(batch);
+    }
   }
-  print_times(name, "wall", median(fp32.wall), median(live.wall), median(frozen.wall));
-  print_times(name, "cpu", median(fp32.cpu), median(live.cpu), median(frozen.cpu));
+  for (const Quantized& q : quantized) {
+    const std::string& recipe = q.live.model.recipe().name;
+    print_times(name, recipe, "wall", median(fp32.wall), median(q.live.wall), median(q.frozen.wall));
+    print_times(name, recipe, "cpu", median(fp32.cpu), median(q.live.cpu), median(q.frozen.cpu));
+  }
 }
 
 }  // namespace
