@@ -1,10 +1,11 @@
 #!/bin/sh
-# usage: headers_alone.sh COMPILER INCLUDE_DIR rooms|inner
-# rooms: the headers that lie in a room itself; inner: those in folders of a room.
+# usage: headers_alone.sh COMPILER INCLUDE_DIR TEST_DIR rooms|tested|inner
+# inner: the headers in folders of a room; of those that lie in a room itself, tested: the ones that a test includes before
+# anything else, which is the same proof; rooms: the others.
 # Compiles every header by itself (as the first include of an otherwise empty unit, twice, so that a missing guard shows)
 # with the project's own warnings. Prints the headers that fail and a count.
 set -eu
-compiler=$1 include=$2 which=$3
+compiler=$1 include=$2 tests=$3 which=$4
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -19,9 +20,14 @@ if ! "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wconversion -Werror \
 fi
 END
 
-case $which in rooms) depth="-maxdepth 2" ;; *) depth="-mindepth 3" ;; esac
-# shellcheck disable=SC2086  # two words
-(cd "$include" && find stet $depth -name '*.hpp' | sort) > "$work/headers"
+find "$tests" -name '*_test.cpp' -exec grep -m 1 -h '^#include' {} + | sed -n 's/^#include <\(stet\/.*\)>$/\1/p' |
+  sort -u > "$work/first"
+room_headers() { (cd "$include" && find stet -maxdepth 2 -name '*.hpp' | sort); }
+case $which in
+  inner) (cd "$include" && find stet -mindepth 3 -name '*.hpp') ;;
+  tested) room_headers | comm -12 - "$work/first" ;;
+  rooms) room_headers | comm -23 - "$work/first" ;;
+esac > "$work/headers"
 xargs -P 2 -I{} sh "$work/one.sh" "$compiler" "$include" "$work" {} < "$work/headers"
 if [ -e "$work/report" ]; then
   cat "$work/report"
