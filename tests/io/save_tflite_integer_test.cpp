@@ -196,14 +196,14 @@ TEST_CASE("everything that cannot be written is named in one error, and no file 
   m = model();
   m.values[0].params.scale = {};
   m.values[2].params.grid = Grid::uint8();
-  refuse(m, {"image: a value needs one scale", "pooled: codes 0..255 do not fit int8"});
+  refuse(m, {"image: has 0 scales", "pooled: codes 0..255 do not fit int8"});
   m = model();
   m.nodes[2].inputs = {3};
-  refuse(m, {"pool: reads or makes a value that is not there"});
+  refuse(m, {"pool: reads value 3 before it is made"});
   m = model();
   m.nodes[1].output = 77;
   m.outputs = {};
-  refuse(m, {"conv: reads or makes", "the model: has no output"});
+  refuse(m, {"conv: writes value 77", "the model: has no output"});
   // A ratio of scales on which LiteRT aborts the process, also where the model is meant for another runtime.
   m = model();
   m.values[2] = {"pooled", {8, 8, 4}, QParams::per_tensor(1e-8f, 0)};

@@ -3,7 +3,7 @@
 
 #include <stet/engine/memory_plan.hpp>
 #include <stet/engine/step.hpp>
-#include <stet/graph/integer_model.hpp>
+#include <stet/graph/integer_structure.hpp>
 #include <stet/integer/input_output.hpp>
 #include <stet/quant/qtensor.hpp>
 
@@ -20,39 +20,17 @@ class Engine {
   using Observe = FunctionRef<void(int value, std::span<const std::int8_t> codes)>;
 
   /// Checks and packs a model.
-  /// Errors:    Errc::shape or Errc::range naming the node whose constants, shapes or scales do not fit;
-  ///            Errc::state if a value is read before it is made or a model has no output
+  /// Errors:    Errc::state, Errc::shape, Errc::range or Errc::unsupported listing all faults of its structure (the code
+  ///            is that of the first); Errc::shape or Errc::range naming the node whose constants or shapes do not fit
   explicit Engine(const IntegerModel& model) : target_(model.target), values_(model.values), outputs_(model.outputs) {
-    require(!model.outputs.empty(), Errc::state, "engine: the model has no output");
-    for (const IntegerValue& value : values_) {
-      require(value.shape.rank() < Shape::max_rank && value.shape.elements() > 0, Errc::shape,
-              "engine: value {} has shape {}, which must have elements and room for a batch", value.name, value.shape);
-      require(value.params.scale.size() == 1 && value.params.zero_point.size() == 1, Errc::shape,
-              "engine: value {} must have one scale and zero point", value.name);
-      check(value.name.c_str(), value.params, value.shape);
-      require(value.params.grid.fits_int8(), Errc::range, "engine: value {} has a grid {}..{}, which does not fit int8",
-              value.name, value.params.grid.lo, value.params.grid.hi);
-    }
-    std::vector<bool> made(values_.size(), false);
-    const auto known = [&](int v) { return v >= 0 && v < static_cast<int>(values_.size()); };
+    const IntegerStructure structure = check_structure(model);
+    if (!structure.faults.empty()) fail(structure.faults[0].code, "engine: this model cannot run:{}", structure.text());
     for (const IntegerNode& node : model.nodes) {
-      require(known(node.output) && !made[static_cast<std::size_t>(node.output)], Errc::state,
-              "engine: {} writes value {}, which does not exist or is written twice", node.name, node.output);
-      for (const int in : node.inputs) {
-        require(known(in) && made[static_cast<std::size_t>(in)], Errc::state,
-                "engine: {} reads value {} before it is made", node.name, in);
-      }
-      made[static_cast<std::size_t>(node.output)] = true;
       if (std::holds_alternative<integer_op::Quantize>(node.op)) {
-        require(input_ < 0, Errc::unsupported, "engine: {} is a second input; a model has one", node.name);
         input_ = node.output;
       } else {
         steps_.push_back(make_step(model, node));
       }
-    }
-    require(input_ >= 0, Errc::state, "engine: the model has no Quantize node for its input");
-    for (const int out : outputs_) {
-      require(known(out) && made[static_cast<std::size_t>(out)], Errc::state, "engine: output {} is never made", out);
     }
     plan_ = plan_memory(model);
   }

@@ -28,7 +28,7 @@ struct EngineStep {
   std::function<void(Values&)> run;
 };
 
-/// Resolves one node of a model.
+/// Resolves one node of a model in whose structure check_structure finds no fault.
 /// Errors:    Errc::shape or Errc::range naming the node
 STET_ENTRY EngineStep make_step(const IntegerModel& model, const IntegerNode& node);
 
@@ -44,7 +44,6 @@ class StepMaker {
     namespace op = integer_op;
     using Run = std::function<void(EngineStep::Values&)>;
     Run run;
-    require_input_count();
     if (const auto* conv = std::get_if<op::Conv2D>(&node_.op)) {
       run = convolution(*conv);
     } else if (const auto* depthwise = std::get_if<op::DepthwiseConv2D>(&node_.op)) {
@@ -72,7 +71,6 @@ class StepMaker {
     } else if (const auto* concat = std::get_if<op::Concat>(&node_.op)) {
       run = concatenation(concat->axis + 1);
     } else if (const auto* pad = std::get_if<op::Pad>(&node_.op)) {
-      require_same_scale();
       require_pad(*pad);
       run = [p = *pad, zero = static_cast<std::int8_t>(value(0).params.zero_point[0]), x = in(0), y = node_.output](auto& v) {
         const std::int64_t before[] = {0, p.top, p.left, 0};
@@ -80,7 +78,6 @@ class StepMaker {
         integer::pad(at(v, x), before, after, zero, at(v, y).edit());
       };
     } else if (std::holds_alternative<op::Reshape>(node_.op)) {
-      require_same_scale();
       require(value(0).shape.elements() == result().shape.elements(), Errc::shape, "engine: {}: {} cannot become {}", node_.name,
               value(0).shape, result().shape);
       run = [x = in(0), y = node_.output](auto& v) {
@@ -88,13 +85,11 @@ class StepMaker {
         std::copy(from.begin(), from.end(), at(v, y).edit().begin());
       };
     } else if (const auto* transpose = std::get_if<op::Transpose>(&node_.op)) {
-      require_same_scale();
       require_transpose(transpose->axes);
       std::vector<int> order{0};
       for (const int axis : transpose->axes) order.push_back(axis + 1);
       run = [order, x = in(0), y = node_.output](auto& v) { integer::transpose(at(v, x), order, at(v, y).edit()); };
     } else if (const auto* clamp = std::get_if<op::Clamp>(&node_.op)) {
-      require_same_scale();
       require_shape(value(0).shape);
       run = [p = integer::make_clamp(model_.target, output(clamp->activation)), x = in(0), y = node_.output](auto& v) {
         integer::clamp(at(v, x), p, at(v, y).edit());
@@ -125,20 +120,6 @@ class StepMaker {
     const QParams& p = result().params;
     return {p.scale[0], p.zero_point[0], activation, p.grid};
   }
-  void require_input_count() const {
-    const bool two = std::holds_alternative<integer_op::Add>(node_.op) ||
-                     std::holds_alternative<integer_op::Sub>(node_.op) ||
-                     std::holds_alternative<integer_op::Mul>(node_.op);
-    const std::size_t count = node_.inputs.size();
-    const bool fits = std::holds_alternative<integer_op::Concat>(node_.op) ? count > 0 : count == (two ? 2u : 1u);
-    require(fits, Errc::shape, "engine: {} has {} inputs", node_.name, count);
-  }
-  void require_same_scale() const {
-    for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
-      require(value(i).params == result().params, Errc::range, "engine: {} must keep scale and zero point, {} has others",
-              node_.name, value(i).name);
-    }
-  }
   void require_shape(const Shape& made) const {
     require(made == result().shape, Errc::shape, "engine: {} makes {}, its value {} has shape {}", node_.name, made,
             result().name, result().shape);
@@ -149,7 +130,6 @@ class StepMaker {
     return value(0).shape;
   }
   Window pool_window(Pair size, Pair stride, const Padding& padding) const {
-    require_same_scale();
     const Shape& x = image();
     require(padding.kind != Padding::Kind::explicit_ ||
                 (padding.top < size.height && padding.bottom < size.height && padding.left < size.width &&
@@ -161,8 +141,7 @@ class StepMaker {
   }
 
   template <class Op>
-  integer::Requantizer requantizer(const Op& o, integer::LayerKind kind, std::int64_t outputs) const {
-    require(o.bias.size() == outputs, Errc::shape, "engine: {} has {} outputs, {} bias codes", node_.name, outputs, o.bias.size());
+  integer::Requantizer requantizer(const Op& o, integer::LayerKind kind) const {
     return integer::layer_requantizer(model_.target, kind, value(0).params, o.weight_scale, o.bias.span(), result().params,
                                       o.activation);
   }
@@ -180,7 +159,7 @@ class StepMaker {
                                  Pair(static_cast<int>(weights->kernel_height()), static_cast<int>(weights->kernel_width())),
                                  o.stride, o.dilation, o.padding);
     require_shape({w.h.out, w.w.out, weights->outputs()});
-    auto r = std::make_shared<const integer::Requantizer>(requantizer(o, integer::LayerKind::convolution, weights->outputs()));
+    auto r = std::make_shared<const integer::Requantizer>(requantizer(o, integer::LayerKind::convolution));
     const std::int32_t z = value(0).params.zero_point[0];
     integer::check_accumulators(node_.name.c_str(), weights->magnitudes(), z, input_bounds(), *r);
     return [weights, r, w, z, from = in(0), to = node_.output](auto& v) {
@@ -203,7 +182,7 @@ class StepMaker {
                                  Pair(static_cast<int>(o.weights.shape()[1]), static_cast<int>(o.weights.shape()[2])),
                                  o.stride, o.dilation, o.padding);
     require_shape({w.h.out, w.w.out, o.weights.shape()[3]});
-    auto r = std::make_shared<const integer::Requantizer>(requantizer(o, integer::LayerKind::depthwise, o.weights.shape()[3]));
+    auto r = std::make_shared<const integer::Requantizer>(requantizer(o, integer::LayerKind::depthwise));
     const std::int32_t z = value(0).params.zero_point[0];
     integer::check_accumulators(node_.name.c_str(), weights->magnitudes(), z, input_bounds(), *r);
     return [weights, r, w, z, from = in(0), to = node_.output](auto& v) {
@@ -221,7 +200,7 @@ class StepMaker {
     require(value(0).shape.rank() == 1 && o.weights.shape().rank() == 2 && value(0).shape[0] == o.weights.shape()[1],
             Errc::shape, "engine: {} has weights {} for an input of shape {}", node_.name, o.weights.shape(), value(0).shape);
     require_shape({weights->outputs()});
-    auto r = std::make_shared<const integer::Requantizer>(requantizer(o, integer::LayerKind::linear, weights->outputs()));
+    auto r = std::make_shared<const integer::Requantizer>(requantizer(o, integer::LayerKind::linear));
     const std::int32_t z = value(0).params.zero_point[0];
     integer::check_accumulators(node_.name.c_str(), weights->magnitudes(), z, input_bounds(), *r);
     return [weights, r, z, from = in(0), to = node_.output](auto& v) {
@@ -280,7 +259,6 @@ class StepMaker {
   }
 
   std::function<void(EngineStep::Values&)> concatenation(int axis) const {
-    require_same_scale();
     const Shape& first = value(0).shape;
     const int own = axis - 1;  // without the batch
     require(own >= 0 && own < first.rank(), Errc::shape, "engine: {} joins along axis {} of {}", node_.name, own, first);

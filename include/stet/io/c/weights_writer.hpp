@@ -1,7 +1,7 @@
 #pragma once
 // WeightsWriter: an IntegerModel as tables of C, in the conventions of CMSIS-NN.
 
-#include <stet/graph/integer_model.hpp>
+#include <stet/graph/integer_structure.hpp>
 #include <stet/integer/elementwise_parameters.hpp>
 #include <stet/integer/layer.hpp>
 #include <stet/integer/lookup.hpp>
@@ -29,12 +29,11 @@ class WeightsWriter {
   /// The source text.
   /// Errors:    Errc::unsupported listing all nodes that cannot be written
   std::string run() {
-    check_values();
-    for (std::size_t i = 0; problems_.empty() && i < model_.nodes.size(); ++i) check_node(i);
+    problems_ = check_structure(model_).text();
+    check_shapes();
     if (model_.outputs.size() != 1) problem("the model", "has {} outputs; a table names one", model_.outputs.size());
     const bool sound = problems_.empty();
     for (std::size_t i = 0; sound && i < model_.nodes.size(); ++i) write_node(i);
-    if (problems_.empty() && input_ < 0) problem("the model", "has no Quantize node for its input");
     require(problems_.empty(), Errc::unsupported, "save_c_weights: this model cannot be written:{}", problems_);
     return head() + std::string(types) + "\n" + arrays_ + tables();
   }
@@ -55,32 +54,12 @@ class WeightsWriter {
   void problem(const std::string& name, fmt::format_string<Args...> text, Args&&... args) {
     problems_ += "\n  " + name + ": " + fmt::format(text, std::forward<Args>(args)...);
   }
-  void check_values() {
+  void check_shapes() {
     for (const IntegerValue& v : model_.values) {
-      if (v.params.scale.size() != 1 || v.params.zero_point.size() != 1 || !v.params.grid.fits_int8()) {
-        problem(v.name, "its value must have one scale and zero point, and codes that fit int8");
-      }
       if (v.shape.rank() < 1 || v.shape.rank() > 3 || v.shape.elements() >= std::int64_t{1} << 31) {
         problem(v.name, "shape {} is not one to three dimensions of fewer than 2^31 elements", v.shape);
       }
     }
-  }
-  // That inputs exist and are made before, and that constants belong together.
-  void check_node(std::size_t i) {
-    const IntegerNode& node = model_.nodes[i];
-    made_.resize(model_.values.size(), false);
-    const auto known = [&](int v) { return v >= 0 && at(v) < made_.size(); };
-    bool fits = known(node.output) && !made_[at(node.output)];
-    for (const int v : node.inputs) fits = fits && known(v) && made_[at(v)];
-    const bool two = std::holds_alternative<integer_op::Add>(node.op) ||
-                     std::holds_alternative<integer_op::Sub>(node.op) ||
-                     std::holds_alternative<integer_op::Mul>(node.op);
-    const bool none = std::holds_alternative<integer_op::Quantize>(node.op);
-    const std::size_t wanted = none ? 0 : two ? 2 : 1;
-    fits = fits &&
-           (std::holds_alternative<integer_op::Concat>(node.op) ? !node.inputs.empty() : node.inputs.size() == wanted);
-    if (!fits) problem(node.name, "its inputs must be made before it, and its output by no other node");
-    if (known(node.output)) made_[at(node.output)] = true;
   }
 
   void write_node(std::size_t i) {
@@ -125,13 +104,6 @@ class WeightsWriter {
     require(input().shape.rank() == 3 && result().shape.rank() == 3, Errc::shape,
             "reads {} and makes {}, needs [H,W,C]", input().shape, result().shape);
   }
-  void require_same_scale() const {
-    for (std::size_t i = 0; i < node_->inputs.size(); ++i) {
-      require(input(i).params == result().params, Errc::range, "must keep scale and zero point, {} has others",
-              input(i).name);
-    }
-  }
-
   // Weights, biases and multipliers of a layer with `outputs` outputs.
   template <class Op>
   integer::Bounds layer(const Op& o, integer::LayerKind kind, std::int64_t outputs) {
@@ -226,7 +198,6 @@ class WeightsWriter {
   template <class Op>
   void pool(const char* op, const Op& o) {
     require_image();
-    require_same_scale();
     const Window w = make_window("window", input().shape[0], input().shape[1], o.size, o.stride, 1, o.padding);
     require(result().shape == Shape({w.h.out, w.w.out, input().shape[2]}), Errc::shape,
             "makes {}x{} pixels, its value is {}", w.h.out, w.w.out, result().shape);
@@ -248,7 +219,6 @@ class WeightsWriter {
     params("stet_mean_params", fmt::format("{}, {}, {}", offsets(), p.m.multiplier, p.m.shift));
   }
   void write(const integer_op::Concat& o) {
-    require_same_scale();
     const int rank = result().shape.rank();
     std::int64_t joint = 0;
     for (std::size_t i = 0; i < node_->inputs.size(); ++i) {
@@ -265,7 +235,6 @@ class WeightsWriter {
   }
   void write(const integer_op::Pad& o) {
     require_image();
-    require_same_scale();
     const Shape& x = input().shape;
     require(o.top >= 0 && o.bottom >= 0 && o.left >= 0 && o.right >= 0 &&
                 result().shape == Shape({x[0] + o.top + o.bottom, x[1] + o.left + o.right, x[2]}),
@@ -275,13 +244,11 @@ class WeightsWriter {
            fmt::format("{}, {}, {}, {}, {}", o.top, o.bottom, o.left, o.right, input().params.zero_point[0]));
   }
   void write(const integer_op::Reshape&) {
-    require_same_scale();
     require(input().shape.elements() == result().shape.elements(), Errc::shape, "cannot make {} of {}", result().shape,
             input().shape);
     row_.op = "STET_RESHAPE";
   }
   void write(const integer_op::Transpose& o) {
-    require_same_scale();
     const int rank = result().shape.rank(), before = 4 - rank;
     bool fits = static_cast<int>(o.axes.size()) == rank && input().shape.rank() == rank;
     std::array<int, 4> axes{0, 1, 2, 3};
@@ -295,7 +262,6 @@ class WeightsWriter {
     params("stet_transpose_params", fmt::format("{{{}, {}, {}, {}}}", axes[0], axes[1], axes[2], axes[3]));
   }
   void write(const integer_op::Clamp& o) {
-    require_same_scale();
     require(input().shape == result().shape, Errc::shape, "cannot make {} of {}", result().shape, input().shape);
     const integer::Bounds b = integer::make_clamp(model_.target, output(o.activation)).bounds;
     row_.op = "STET_CLAMP";
@@ -339,7 +305,6 @@ class WeightsWriter {
 
   IntegerModel model_;
   std::string symbol_, problems_{}, arrays_{}, rows_{}, id_{};
-  std::vector<bool> made_{};
   const IntegerNode* node_ = nullptr;
   Row row_{};
   int input_ = -1;

@@ -1,18 +1,16 @@
 #pragma once
 // What of an IntegerModel cannot be written as .tflite: all of it, found before anything is written.
 
-#include <stet/graph/integer_model.hpp>
+#include <stet/graph/integer_structure.hpp>
 #include <stet/integer/elementwise.hpp>
 #include <stet/integer/layer.hpp>
 #include <stet/integer/reduction.hpp>
 #include <stet/io/tflite/int4.hpp>
 #include <stet/io/tflite/model_writer.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <variant>
-#include <vector>
 
 namespace stet {
 
@@ -44,21 +42,16 @@ inline WindowPlan window_of(const Shape& image, Pair size, Pair stride, Pair dil
 class IntegerCheck {
  public:
   IntegerCheck(const IntegerModel& model, const TfliteIntegerOptions& options)
-      : model_(model), options_(options), made_(model.values.size(), false) {}
+      : model_(model), options_(options) {}
 
   void run() {
-    for (const IntegerValue& v : model_.values) check(v);
+    const IntegerStructure structure = check_structure(model_);
+    problems_ = structure.text();
     bool packed = false;
-    if (problems_.empty()) {
-      for (const IntegerNode& node : model_.nodes) {
-        check(node);
-        packed = packed || writes_int4(node, options_);
-      }
-    }
-    if (model_.outputs.empty()) problem("the model", "has no output");
-    for (const int out : model_.outputs) {
-      if (problems_.empty() && !made(out))
-        problem("the model", fmt::format("has value {} as output, which no node makes", out));
+    for (std::size_t i = 0; structure.readable && i < model_.nodes.size(); ++i) {
+      const IntegerNode& node = model_.nodes[i];
+      packed = packed || writes_int4(node, options_);
+      if (!structure.has_fault(static_cast<int>(i))) check(node);
     }
     require(problems_.empty(), Errc::unsupported, "save_tflite: cannot be written as int8:{}", problems_);
     if (!options_.int4_weights) return;
@@ -74,37 +67,9 @@ class IntegerCheck {
  private:
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
   const IntegerValue& value(int i) const { return model_.values[index(i)]; }
-  bool made(int i) const { return i >= 0 && index(i) < made_.size() && made_[index(i)]; }
   void problem(const std::string& name, const std::string& text) { problems_ += "\n  " + name + ": " + text; }
 
-  void check(const IntegerValue& v) {
-    if (v.params.scale.size() != 1 || v.params.zero_point.size() != 1) {
-      return problem(v.name, "a value needs one scale and zero point");
-    }
-    if (!v.params.grid.fits_int8()) {
-      return problem(v.name, fmt::format("codes {}..{} do not fit int8", v.params.grid.lo, v.params.grid.hi));
-    }
-    try {
-      stet::check("scale", v.params, v.shape);
-    } catch (const Error& e) {
-      problem(v.name, e.what());
-    }
-  }
-
   void check(const IntegerNode& node) {
-    namespace op = integer_op;
-    const bool quantize = std::holds_alternative<op::Quantize>(node.op);
-    const bool two = std::holds_alternative<op::Add>(node.op) || std::holds_alternative<op::Sub>(node.op) ||
-                     std::holds_alternative<op::Mul>(node.op);
-    bool complete = node.output >= 0 && index(node.output) < made_.size() && !made_[index(node.output)];
-    for (const int in : node.inputs) complete = complete && made(in);
-    const std::size_t count = node.inputs.size();
-    complete = complete && (std::holds_alternative<op::Concat>(node.op) ? count >= 1
-                                                                        : count == (quantize ? 0u
-                                                                                    : two    ? 2u
-                                                                                             : 1u));
-    if (!complete) return problem(node.name, "reads or makes a value that is not there");
-    made_[index(node.output)] = true;
     try {
       check_arithmetic(model_.target, node);
       // Integers for a runtime of another format must still run in LiteRT.
@@ -140,13 +105,13 @@ class IntegerCheck {
       const auto y = out(node, Activation::none);
       (void)integer::make_mean(target, in(node, 0).scale, in(node, 0).zero_point, y.scale, y.zero_point, x[0] * x[1]);
     } else if (const auto* conv = std::get_if<op::Conv2D>(&node.op)) {
-      check_layer(target, node, *conv, integer::LayerKind::convolution, 4, 0);
+      check_layer(target, node, *conv, integer::LayerKind::convolution);
       window(node, kernel(conv->weights), conv->stride, conv->dilation, conv->padding);
     } else if (const auto* depthwise = std::get_if<op::DepthwiseConv2D>(&node.op)) {
-      check_layer(target, node, *depthwise, integer::LayerKind::depthwise, 4, 3);
+      check_layer(target, node, *depthwise, integer::LayerKind::depthwise);
       window(node, kernel(depthwise->weights), depthwise->stride, depthwise->dilation, depthwise->padding);
     } else if (const auto* linear = std::get_if<op::Linear>(&node.op)) {
-      check_layer(target, node, *linear, integer::LayerKind::linear, 2, 0);
+      check_layer(target, node, *linear, integer::LayerKind::linear);
     } else if (const auto* max = std::get_if<op::MaxPool>(&node.op)) {
       window(node, max->size, max->stride, 1, max->padding);
     } else if (const auto* average = std::get_if<op::AveragePool>(&node.op)) {
@@ -154,7 +119,6 @@ class IntegerCheck {
       require(!p.explicit_pad, Errc::unsupported,
               "AVERAGE_POOL_2D leaves out the padding of SAME and knows no other; pad as SAME or VALID");
     }
-    check_scales(node);
   }
 
   WindowPlan window(const IntegerNode& node, Pair size, Pair stride, Pair dilation,
@@ -166,38 +130,13 @@ class IntegerCheck {
   }
 
   template <class Layer>
-  void check_layer(const Target& target, const IntegerNode& node, const Layer& o, integer::LayerKind kind, int rank,
-                   int axis) const {
-    require(o.weights.shape().rank() == rank, Errc::shape, "has weights {}, needs {} dimensions", o.weights.shape(),
-            rank);
-    const std::int64_t outputs = o.weights.shape()[axis];
-    const auto scales = static_cast<std::int64_t>(o.weight_scale.size());
-    require(
-        o.bias.size() == outputs && (scales == 1 || scales == outputs) && value(node.output).shape.back() == outputs,
-        Errc::shape, "has {} outputs, {} bias codes, {} weight scales and makes {}", outputs, o.bias.size(), scales,
-        value(node.output).shape);
+  void check_layer(const Target& target, const IntegerNode& node, const Layer& o, integer::LayerKind kind) const {
     (void)integer::layer_requantizer(target, kind, value(node.inputs[0]).params, o.weight_scale, o.bias.span(),
                                      value(node.output).params, o.activation);
   }
 
-  // Operators that only move codes have one scale.
-  void check_scales(const IntegerNode& node) const {
-    namespace op = integer_op;
-    const bool moves = std::holds_alternative<op::MaxPool>(node.op) ||
-                       std::holds_alternative<op::AveragePool>(node.op) ||
-                       std::holds_alternative<op::Concat>(node.op) || std::holds_alternative<op::Pad>(node.op) ||
-                       std::holds_alternative<op::Reshape>(node.op) || std::holds_alternative<op::Transpose>(node.op) ||
-                       std::holds_alternative<op::Clamp>(node.op);
-    if (!moves) return;
-    for (const int i : node.inputs) {
-      require(value(i).params == value(node.output).params, Errc::range,
-              "must keep scale and zero point, {} has others", value(i).name);
-    }
-  }
-
   const IntegerModel& model_;
   const TfliteIntegerOptions& options_;
-  std::vector<bool> made_;
   std::string problems_;
 };
 
