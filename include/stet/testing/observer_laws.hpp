@@ -131,7 +131,7 @@ inline void shrink_observer_case(const Granularity& g, ObserverCase& c, const Br
 
 inline std::string describe(const ObserverCase& c) {
   std::string out = fmt::format("{} batch{} {}:", c.batches.size(), c.batches.size() == 1 ? "" : "es", c.shape);
-  for (const auto& batch : c.batches) out += " " + testing::text(batch);
+  for (const auto& batch : c.batches) out += fmt::format(" {}", testing::text(batch));
   return out;
 }
 
