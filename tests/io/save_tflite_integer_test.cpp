@@ -162,7 +162,7 @@ TEST_CASE("codes of 4 bits times a power of two become int4 by a step that the e
   CHECK(info.min_runtime_version == "2.11.0");
   const TensorInfo& w = tensor(info, "conv.weight");
   CHECK(w.type == TensorType::int4);
-  CHECK(tflite::unpacked_int4(w.data, 108) ==
+  CHECK(unpacked_int4(w.data, 108) ==
         std::vector<std::int8_t>(after.weights.span().begin(), after.weights.span().end()));
   // Full-range weights are no 4-bit weights, and a layer that has them stays as it is.
   CHECK_THROWS_WITH(int4_weights(model()), ContainsSubstring("no convolution or linear layer has weights of 4 bits"));

@@ -203,11 +203,11 @@ TEST_CASE("dynamic range weights are per channel on the narrow grid, biases floa
 }
 
 TEST_CASE("weights of 4 bits are packed, first code in the low bits; depthwise weights keep 8") {
-  CHECK(tflite::packed_int4(std::vector<std::int8_t>{1, -1, 7, -7, 3}) == std::vector<std::uint8_t>{0xf1, 0x97, 0x03});
+  CHECK(packed_int4(std::vector<std::int8_t>{1, -1, 7, -7, 3}) == std::vector<std::uint8_t>{0xf1, 0x97, 0x03});
   const std::vector<std::int8_t> all = {-8, -7, -1, 0, 1, 7, 5};
-  CHECK(tflite::unpacked_int4(tflite::packed_int4(all), all.size()) == all);
-  CHECK(tflite::fits_int4(std::vector<std::int8_t>{-7, 7}));
-  CHECK_FALSE(tflite::fits_int4(std::vector<std::int8_t>{-8}));
+  CHECK(unpacked_int4(packed_int4(all), all.size()) == all);
+  CHECK(fits_int4(std::vector<std::int8_t>{-7, 7}));
+  CHECK_FALSE(fits_int4(std::vector<std::int8_t>{-8}));
   const ModelInfo info = tflite::describe(classifier(), {.format = TfliteFormat::dynamic_range, .weight_bits = 4});
   CHECK(operators(info) == "3v7 4v6 40v1 9v10 ");
   CHECK(tensor(info, "conv.weight").type == TensorType::int4);

@@ -2,8 +2,8 @@
 // check_integer: what an IntegerModel must be before a byte of it is written.
 
 #include <stet/graph/integer_structure.hpp>
+#include <stet/io/int4.hpp>
 #include <stet/io/onnx/options.hpp>
-#include <stet/io/tflite/int4.hpp>
 
 #include <algorithm>
 #include <string>
@@ -16,7 +16,7 @@ namespace stet::onnx {
 inline void check_integer(const IntegerModel& model, const OnnxIntegerOptions& options) {
   std::string problems = check_structure(model).text();
   const auto packed = [](const IntegerNode& node) {
-    const auto small = [](const auto* layer) { return layer != nullptr && tflite::fits_int4(layer->weights.span()); };
+    const auto small = [](const auto* layer) { return layer != nullptr && fits_int4(layer->weights.span()); };
     return small(std::get_if<integer_op::Conv2D>(&node.op)) || small(std::get_if<integer_op::Linear>(&node.op)) ||
            small(std::get_if<integer_op::DepthwiseConv2D>(&node.op));
   };

@@ -4,8 +4,8 @@
 
 #include <stet/graph/integer_model.hpp>
 #include <stet/integer/elementwise_parameters.hpp>
+#include <stet/io/int4.hpp>
 #include <stet/io/onnx/graph_writer.hpp>
-#include <stet/io/tflite/int4.hpp>
 
 #include <cstdint>
 #include <string>
@@ -141,11 +141,11 @@ class IntegerWriter {
   }
   std::string weight_codes(const std::string& name, Ints dims, const std::vector<std::int8_t>& codes) {
     if (!packed(codes)) return out_.constant(name, std::move(dims), codes);
-    out_.model.initializers.push_back({out_.unique(name), DataType::int4, std::move(dims), tflite::packed_int4(codes)});
+    out_.model.initializers.push_back({out_.unique(name), DataType::int4, std::move(dims), packed_int4(codes)});
     return out_.model.initializers.back().name;
   }
   [[nodiscard]] bool packed(const std::vector<std::int8_t>& codes) const {
-    return options_.int4_weights && tflite::fits_int4(codes);
+    return options_.int4_weights && fits_int4(codes);
   }
   [[nodiscard]] integer::Bounds layer_bounds(Activation activation) const {
     const QParams& p = result().params;

@@ -1,9 +1,9 @@
 #pragma once
 // FloatConstants: parameters of a float model in the number format of a .tflite file.
 
+#include <stet/io/int4.hpp>
 #include <stet/io/tflite/float16.hpp>
 #include <stet/io/tflite/float_plan.hpp>
-#include <stet/io/tflite/int4.hpp>
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/quantize.hpp>
 

@@ -5,10 +5,10 @@
 #include <stet/graph/match.hpp>
 #include <stet/integer/elementwise.hpp>
 #include <stet/integer/layer.hpp>
+#include <stet/io/int4.hpp>
 #include <stet/io/tflite/import_attributes.hpp>
 #include <stet/io/tflite/import_constants.hpp>
 #include <stet/io/tflite/import_grids.hpp>
-#include <stet/io/tflite/int4.hpp>
 
 #include <cmath>
 #include <cstdint>

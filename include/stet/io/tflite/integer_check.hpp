@@ -5,7 +5,7 @@
 #include <stet/integer/elementwise.hpp>
 #include <stet/integer/layer.hpp>
 #include <stet/integer/reduction.hpp>
-#include <stet/io/tflite/int4.hpp>
+#include <stet/io/int4.hpp>
 #include <stet/io/tflite/model_writer.hpp>
 
 #include <cstdint>

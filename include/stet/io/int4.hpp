@@ -1,12 +1,12 @@
 #pragma once
-// Weights of 4 bits, two per byte.
+// Weights of 4 bits, two per byte, as .tflite and .onnx files hold them.
 
 #include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-namespace stet::tflite {
+namespace stet {
 
 /// Packs codes of -8..7, the first of each two in the low bits.
 inline std::vector<std::uint8_t> packed_int4(std::span<const std::int8_t> codes) {
@@ -33,4 +33,4 @@ inline bool fits_int4(std::span<const std::int8_t> codes) {
   return std::all_of(codes.begin(), codes.end(), [](std::int8_t q) { return q >= -7 && q <= 7; });
 }
 
-}  // namespace stet::tflite
+}  // namespace stet
