@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/tensors.hpp"
 
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
@@ -7,6 +8,7 @@
 
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
+using stet_test::equal;
 
 namespace {
 
@@ -17,10 +19,6 @@ Graph small() {
   x = relu6(batch_norm(depthwise_conv2d(x, {.kernel = 3, .bias = false})));
   g.output(linear(flatten(x), {.units = 10}).named("logits"));
   return g;
-}
-
-bool same(const Tensor<float>& a, const Tensor<float>& b) {
-  return a.shape() == b.shape() && std::equal(a.span().begin(), a.span().end(), b.span().begin());
 }
 
 }  // namespace
@@ -70,8 +68,8 @@ TEST_CASE("weights start uniform within sqrt(6/(fan_in + fan_out)), the rest con
 
 TEST_CASE("the seed decides all initial values") {
   Model a(small(), Rng(3)), b(small(), Rng(3)), c(small(), Rng(4));
-  for (const auto& p : a.parameters()) CHECK(same(p.parameter.value, b.parameter(p.name).value));
-  CHECK_FALSE(same(a.parameter("logits.weight").value, c.parameter("logits.weight").value));
+  for (const auto& p : a.parameters()) CHECK(equal(p.parameter.value, b.parameter(p.name).value));
+  CHECK_FALSE(equal(a.parameter("logits.weight").value, c.parameter("logits.weight").value));
 }
 
 TEST_CASE("a copy of a model shares memory until one of the two is written") {

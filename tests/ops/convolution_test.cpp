@@ -3,7 +3,7 @@
 #include <stet/ops/depthwise.hpp>
 #include <stet/testing/gradient_check.hpp>
 
-#include "ops/values.hpp"
+#include "support/tensors.hpp"
 #include "support/catch.hpp"
 
 using namespace stet;

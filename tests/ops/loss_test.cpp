@@ -5,7 +5,7 @@
 #include <stet/ops/softmax.hpp>
 #include <stet/testing/gradient_check.hpp>
 
-#include "ops/values.hpp"
+#include "support/tensors.hpp"
 #include "support/catch.hpp"
 
 #include <limits>

@@ -2,7 +2,7 @@
 #include <stet/ops/pooling.hpp>
 #include <stet/testing/gradient_check.hpp>
 
-#include "ops/values.hpp"
+#include "support/tensors.hpp"
 #include "support/catch.hpp"
 
 #include <limits>

@@ -10,7 +10,7 @@
 #include <stet/ops/reduction.hpp>
 #include <stet/ops/shape.hpp>
 
-#include "ops/values.hpp"
+#include "support/tensors.hpp"
 #include "support/catch.hpp"
 
 #include <cstring>

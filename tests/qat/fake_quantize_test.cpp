@@ -4,25 +4,17 @@
 #include <stet/quant/stochastic_rounding.hpp>
 
 #include "support/catch.hpp"
+#include "support/tensors.hpp"
 
 #include <cmath>
 #include <limits>
 #include <vector>
 
 using namespace stet;
+using stet_test::normal;
+using stet_test::equal;
 
 namespace {
-
-Tensor<float> random_tensor(const Shape& shape, std::uint64_t seed) {
-  Rng rng(seed);
-  Tensor<float> x(shape);
-  for (float& v : x.edit()) v = static_cast<float>(rng.normal());
-  return x;
-}
-
-bool equal(const Tensor<float>& a, const Tensor<float>& b) {
-  return a.shape() == b.shape() && std::equal(a.span().begin(), a.span().end(), b.span().begin());
-}
 
 // A user's scheme in 20 lines: codes are exponents, values sign * scale * 2^-k. Not affine.
 struct Logarithmic {
@@ -54,7 +46,7 @@ static_assert(AffineScheme<Int8PerChannel> && AffineScheme<Int8Activation> && Af
 }  // namespace
 
 TEST_CASE("with given parameters: value and gradient as the functions on tensors", "[bits]") {
-  const Tensor<float> x = random_tensor({9, 7}, 1), dy = random_tensor({9, 7}, 2);
+  const Tensor<float> x = normal({9, 7}, 1), dy = normal({9, 7}, 2);
   for (const Grid& grid : {Grid::signed_bits(4), Grid::uint8(), Grid::unsigned_bits(16)}) {
     const QParams p = QParams::per_tensor(0.2f, grid.lo + 5, grid);
     Tape tape;
@@ -69,7 +61,7 @@ TEST_CASE("with given parameters: value and gradient as the functions on tensors
 }
 
 TEST_CASE("with a scheme: parameters come from the value's own range", "[bits]") {
-  const Tensor<float> w = random_tensor({8, 3, 3, 4}, 3), dy = random_tensor({8, 3, 3, 4}, 4);
+  const Tensor<float> w = normal({8, 3, 3, 4}, 3), dy = normal({8, 3, 3, 4}, 4);
   Tape tape;
   const auto v = tape.variable(w);
   const auto wq = fake_quantize(v, Int8PerChannel{});
@@ -79,7 +71,7 @@ TEST_CASE("with a scheme: parameters come from the value's own range", "[bits]")
 }
 
 TEST_CASE("fake_quantize is dequantize of quantize on the tape too", "[bits]") {
-  const Tensor<float> x = random_tensor({5, 11}, 5), dy = random_tensor({5, 11}, 6);
+  const Tensor<float> x = normal({5, 11}, 5), dy = normal({5, 11}, 6);
   const QParams p = choose_qparams(Range{-0.7f, 1.1f}, Grid::int8());
   Tape one, two;
   const auto a = one.variable(x);
@@ -114,7 +106,7 @@ TEST_CASE("a user's scheme that is not affine trains on the tape") {
 }
 
 TEST_CASE("stochastic rounding on the tape: other values in each step, the gradient of rounding to nearest") {
-  const Tensor<float> w = random_tensor({8, 32}, 7), dy = random_tensor({8, 32}, 8);
+  const Tensor<float> w = normal({8, 32}, 7), dy = normal({8, 32}, 8);
   StochasticRounding scheme(IntN(4), 3);
   const float scale = scheme.qparams(min_max(w, {})).scale[0];
   std::vector<Tensor<float>> values;

@@ -4,6 +4,7 @@
 #include <stet/qat/weight_scale.hpp>
 
 #include "support/catch.hpp"
+#include "support/tensors.hpp"
 
 #include <cmath>
 #include <limits>
@@ -11,15 +12,9 @@
 
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
+using stet_test::normal;
 
 namespace {
-
-Tensor<float> normal(const Shape& shape, std::uint64_t seed) {
-  Rng rng(seed);
-  Tensor<float> t(shape);
-  for (float& v : t.edit()) v = static_cast<float>(rng.normal());
-  return t;
-}
 
 double squared_error(const Tensor<float>& w, const WeightCodes& q, int axis) {
   const ChannelOf channel = channel_of(w.shape(), axis);

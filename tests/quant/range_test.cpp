@@ -3,19 +3,14 @@
 #include <stet/quant/range.hpp>
 
 #include "support/catch.hpp"
+#include "support/tensors.hpp"
 
 #include <limits>
 
 using namespace stet;
+using stet_test::normal;
 
 namespace {
-
-Tensor<float> random_tensor(const Shape& shape, std::uint64_t seed) {
-  Rng rng(seed);
-  Tensor<float> x(shape);
-  for (float& v : x.edit()) v = static_cast<float>(rng.normal());
-  return x;
-}
 
 std::vector<Range> plain(const Tensor<float>& x, const Granularity& g) {
   const ScaleMap map = scale_map(g, x.shape());
@@ -32,7 +27,7 @@ std::vector<Range> plain(const Tensor<float>& x, const Granularity& g) {
 TEST_CASE("min_max equals a plain loop for every granularity and size", "[bits]") {
   for (const Shape& shape : {Shape{1}, Shape{31}, Shape{65, 1}, Shape{7, 33}, Shape{64, 64}, Shape{3, 5, 2, 8},
                              Shape{2, 3, 40, 4}, Shape{300, 128}}) {
-    const Tensor<float> x = random_tensor(shape, 3);
+    const Tensor<float> x = normal(shape, 3);
     CHECK(min_max(x, Granularity::per_tensor()) == plain(x, Granularity::per_tensor()));
     CHECK(min_max(x.span()) == plain(x, Granularity::per_tensor())[0]);
     for (int axis = 0; axis < shape.rank(); ++axis) {
@@ -40,12 +35,12 @@ TEST_CASE("min_max equals a plain loop for every granularity and size", "[bits]"
     }
     CHECK(min_max(x, Granularity::per_group(shape.back())) == plain(x, Granularity::per_group(shape.back())));
   }
-  const Tensor<float> x = random_tensor({4, 12}, 4);
+  const Tensor<float> x = normal({4, 12}, 4);
   CHECK(min_max(x, Granularity::per_group(3)) == plain(x, Granularity::per_group(3)));
 }
 
 TEST_CASE("min_max does not depend on the thread count") {
-  const Tensor<float> x = random_tensor({200, 300}, 5);
+  const Tensor<float> x = normal({200, 300}, 5);
   const auto ranges = [&] { return min_max(x, Granularity::per_channel(0)); };
   set_threads(1);
   const auto one = ranges();
@@ -78,7 +73,7 @@ TEST_CASE("min_max refuses empty input and shapes that do not fit") {
   } catch (const Error& e) {
     CHECK(e.code() == Errc::state);
   }
-  const Tensor<float> x = random_tensor({4, 6}, 1);
+  const Tensor<float> x = normal({4, 6}, 1);
   CHECK_THROWS_AS(min_max(x, Granularity::per_channel(2)), Error);
   CHECK_THROWS_AS(min_max(x, Granularity::per_group(4)), Error);
   CHECK_THROWS_AS(min_max(x.span(), Shape{5, 5}, Granularity::per_tensor()), Error);

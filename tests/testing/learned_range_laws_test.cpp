@@ -8,24 +8,19 @@
 #include <stet/testing/learned_range_laws.hpp>
 
 #include "support/catch.hpp"
+#include "support/tensors.hpp"
 
 using namespace stet;
 using namespace stet::testing;
+using stet_test::normal;
 
 namespace {
-
-Tensor<float> values(const Shape& shape, std::uint64_t seed) {
-  Rng rng(seed);
-  Tensor<float> x(shape);
-  for (float& v : x.edit()) v = static_cast<float>(rng.normal());
-  return x;
-}
 
 template <class Range, class Options>
 void check_laws(const Options& options, const Shape& shape) {
   Range range(options, shape), other(options, shape);
-  range.initialize(values(shape, 1));
-  other.initialize(values(shape, 2));
+  range.initialize(normal(shape, 1));
+  other.initialize(normal(shape, 2));
   const LawReport report = check_learned_range_laws(range, other);
   INFO(report.str());
   CHECK(report.ok());

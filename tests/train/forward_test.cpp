@@ -1,5 +1,6 @@
 // forward: the same as composing tape operators by hand, on straight, branching and residual networks.
 #include "support/catch.hpp"
+#include "support/tensors.hpp"
 
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
@@ -11,19 +12,10 @@
 
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
+using stet_test::normal;
+using stet_test::equal;
 
 namespace {
-
-Tensor<float> noise(const Shape& shape, std::uint64_t seed) {
-  Rng rng(seed);
-  Tensor<float> t(shape);
-  for (float& x : t.edit()) x = static_cast<float>(rng.normal());
-  return t;
-}
-
-bool same(const Tensor<float>& a, const Tensor<float>& b) {
-  return a.shape() == b.shape() && std::equal(a.span().begin(), a.span().end(), b.span().begin());
-}
 
 Graph straight() {
   Graph g;
@@ -65,7 +57,7 @@ Model stirred(const Graph& graph, std::uint64_t seed) {
 TEST_CASE("training forward and gradients equal the operators composed by hand") {
   Model m = stirred(straight(), 1);
   Model n = m;
-  const Tensor<float> x = noise({4, 8, 8, 3}, 2);
+  const Tensor<float> x = normal({4, 8, 8, 3}, 2);
   const Tensor<std::int32_t> labels({4}, {0, 1, 2, 4});
 
   Tape tape;
@@ -83,7 +75,7 @@ TEST_CASE("training forward and gradients equal the operators composed by hand")
   h = linear(flatten(max_pool(h)), p("linear_1.weight"), p("linear_1.bias"));
   by_hand.backward(softmax_cross_entropy(h, labels));
 
-  CHECK(same(y.value(), h.value()));
+  CHECK(equal(y.value(), h.value()));
   for (const auto& parameter : m.parameters()) {
     INFO(parameter.name);
     const Tensor<float>& a = parameter.parameter.gradient;
@@ -91,24 +83,24 @@ TEST_CASE("training forward and gradients equal the operators composed by hand")
     REQUIRE(a.shape() == b.shape());
     for (std::int64_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).epsilon(1e-5).margin(1e-6));
   }
-  for (const auto& b : m.buffers()) CHECK(same(b.value, n.buffer(b.name)));
+  for (const auto& b : m.buffers()) CHECK(equal(b.value, n.buffer(b.name)));
 }
 
 TEST_CASE("evaluation records nothing and changes nothing") {
   Model m = stirred(residual(), 3);
   const Model before = m;
-  const Tensor<float> x = noise({3, 8, 8, 4}, 4);
+  const Tensor<float> x = normal({3, 8, 8, 4}, 4);
   Tape tape;
   const auto y = forward(tape, m, x, Mode::evaluation);
   CHECK_FALSE(y.wanted());
-  CHECK(same(y.value(), infer(before, x)));
-  for (const auto& b : before.buffers()) CHECK(same(b.value, m.buffer(b.name)));
+  CHECK(equal(y.value(), infer(before, x)));
+  for (const auto& b : before.buffers()) CHECK(equal(b.value, m.buffer(b.name)));
   for (const auto& p : m.parameters()) CHECK(p.parameter.gradient.empty());
 }
 
 TEST_CASE("evaluation of an image does not depend on the others of its batch") {
   const Model m = stirred(residual(), 5);
-  const Tensor<float> x = noise({7, 8, 8, 4}, 6);
+  const Tensor<float> x = normal({7, 8, 8, 4}, 6);
   const Tensor<float> all = infer(m, x);
   for (std::int64_t i = 0; i < 7; ++i) {
     const Tensor<float> one =
@@ -119,7 +111,7 @@ TEST_CASE("evaluation of an image does not depend on the others of its batch") {
 
 TEST_CASE("a residual network has the gradient of finite differences") {
   Model m = stirred(residual(), 7);
-  const Tensor<float> x = noise({4, 8, 8, 4}, 8);
+  const Tensor<float> x = normal({4, 8, 8, 4}, 8);
   const Tensor<std::int32_t> labels({4}, {0, 1, 2, 1});
   const auto loss = [&](Model& model) {
     Tape tape;
@@ -148,7 +140,7 @@ TEST_CASE("a residual network has the gradient of finite differences") {
 
 TEST_CASE("the observer sees every value, and what it sees does not depend on fusion") {
   const Model m = stirred(straight(), 9);
-  const Tensor<float> x = noise({2, 8, 8, 3}, 10);
+  const Tensor<float> x = normal({2, 8, 8, 3}, 10);
   std::vector<int> seen;
   Tensor<float> last;
   const auto y = infer(m, x, {.observe = [&](int node, const Tensor<float>& value) {
@@ -158,8 +150,8 @@ TEST_CASE("the observer sees every value, and what it sees does not depend on fu
                        }});
   CHECK(seen.size() == m.graph().nodes().size());
   CHECK(std::is_sorted(seen.begin(), seen.end()));
-  CHECK(same(last, y));
-  CHECK(same(y, infer(m, x)));
+  CHECK(equal(last, y));
+  CHECK(equal(y, infer(m, x)));
 }
 
 TEST_CASE("values are released after their last use") {
@@ -168,7 +160,7 @@ TEST_CASE("values are released after their last use") {
   for (int i = 0; i < 20; ++i) x = tanh(x);
   g.output(x);
   const Model m(std::move(g), Rng(1));
-  const Tensor<float> in = noise({4, 1 << 16}, 1);  // 1 MiB
+  const Tensor<float> in = normal({4, 1 << 16}, 1);  // 1 MiB
   const auto before = MemoryPool::instance().statistics().live_bytes;
   MemoryPool::instance().reset_peak();
   const auto out = infer(m, in);
@@ -180,7 +172,7 @@ TEST_CASE("dropout drops in training only, and asks for random numbers") {
   g.output(dropout(g.input({1000}), {.rate = 0.25f}));
   Model m(std::move(g), Rng(1));
   const auto x = Tensor<float>::filled({2, 1000}, 1.0f);
-  CHECK(same(infer(m, x), x));
+  CHECK(equal(infer(m, x), x));
   Tape tape;
   CHECK_THROWS_WITH(forward(tape, m, x), ContainsSubstring("dropout_1: needs random numbers"));
   Rng a(5), b(5);
@@ -188,7 +180,7 @@ TEST_CASE("dropout drops in training only, and asks for random numbers") {
   const auto zeros = std::count(y.span().begin(), y.span().end(), 0.0f);
   CHECK(zeros > 400);
   CHECK(zeros < 600);
-  CHECK(same(y, forward(tape, m, x, Mode::training, {.rng = &b}).value()));
+  CHECK(equal(y, forward(tape, m, x, Mode::training, {.rng = &b}).value()));
 }
 
 TEST_CASE("several inputs and outputs go through the list form") {
@@ -197,20 +189,20 @@ TEST_CASE("several inputs and outputs go through the list form") {
   g.output(a + b);
   g.output(a * b);
   const Model m(std::move(g), Rng(1));
-  const std::vector<Tensor<float>> in{noise({3, 4}, 1), noise({3, 4}, 2)};
+  const std::vector<Tensor<float>> in{normal({3, 4}, 1), normal({3, 4}, 2)};
   const auto out = infer(m, in);
   REQUIRE(out.size() == 2);
   CHECK(out[0][5] == in[0][5] + in[1][5]);
   CHECK(out[1][5] == in[0][5] * in[1][5]);
   CHECK_THROWS_WITH(infer(m, in[0]), ContainsSubstring("2 inputs and 2 outputs"));
   CHECK_THROWS_WITH(infer(m, std::span<const Tensor<float>>(in.data(), 1)), ContainsSubstring("has 2 inputs, got 1"));
-  const std::vector<Tensor<float>> uneven{noise({3, 4}, 1), noise({2, 4}, 2)};
+  const std::vector<Tensor<float>> uneven{normal({3, 4}, 1), normal({2, 4}, 2)};
   CHECK_THROWS_WITH(infer(m, uneven), ContainsSubstring("input 'input_2' wants [N] + [4]"));
 }
 
 TEST_CASE("an input of the wrong shape is refused by name") {
   const Model m(straight(), Rng(1));
-  CHECK_THROWS_WITH(infer(m, noise({2, 8, 8, 4}, 1)), ContainsSubstring("input 'input_1' wants [N] + [8,8,3]"));
-  CHECK_THROWS_WITH(infer(m, noise({8, 8, 3}, 1)), ContainsSubstring("input_1"));
+  CHECK_THROWS_WITH(infer(m, normal({2, 8, 8, 4}, 1)), ContainsSubstring("input 'input_1' wants [N] + [8,8,3]"));
+  CHECK_THROWS_WITH(infer(m, normal({8, 8, 3}, 1)), ContainsSubstring("input_1"));
   CHECK_THROWS_AS(infer(m, Tensor<float>({0, 8, 8, 3})), Error);
 }

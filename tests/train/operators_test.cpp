@@ -1,5 +1,6 @@
 // Every operator of the graph runs on the tape: shape as inferred, value as plain loops say, gradients arrive.
 #include "support/catch.hpp"
+#include "support/tensors.hpp"
 
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
@@ -11,15 +12,9 @@
 
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
+using stet_test::normal;
 
 namespace {
-
-Tensor<float> noise(const Shape& shape, std::uint64_t seed) {
-  Rng rng(seed);
-  Tensor<float> t(shape);
-  for (float& x : t.edit()) x = static_cast<float>(rng.normal());
-  return t;
-}
 
 // Runs a graph of one input and one output in training mode and sends a gradient of ones back.
 Tensor<float> run(const Shape& shape, const Tensor<float>& x, const std::function<graph::Value(graph::Value)>& build) {
@@ -41,7 +36,7 @@ Tensor<float> run(const Shape& shape, const Tensor<float>& x, const std::functio
 }  // namespace
 
 TEST_CASE("activations on the tape follow their formulas") {
-  const Tensor<float> x = noise({3, 5}, 1);
+  const Tensor<float> x = normal({3, 5}, 1);
   const auto check = [&](graph::Value (*op)(const graph::Value&), double (*f)(double)) {
     const auto y = run({5}, x, [&](graph::Value v) { return op(v); });
     for (std::int64_t i = 0; i < x.size(); ++i) {
@@ -61,7 +56,7 @@ TEST_CASE("activations on the tape follow their formulas") {
 }
 
 TEST_CASE("sums, means and broadcasts count their axes without the batch") {
-  const Tensor<float> x = noise({2, 3, 4}, 2);
+  const Tensor<float> x = normal({2, 3, 4}, 2);
   const auto at = [&](std::int64_t n, std::int64_t i, std::int64_t j) {
     return static_cast<double>(x[(n * 3 + i) * 4 + j]);
   };
@@ -77,7 +72,7 @@ TEST_CASE("sums, means and broadcasts count their axes without the batch") {
 }
 
 TEST_CASE("operators that move values move whole samples") {
-  const Tensor<float> x = noise({2, 3, 4, 2}, 3);
+  const Tensor<float> x = normal({2, 3, 4, 2}, 3);
   const auto index = [](std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c) {
     return ((n * 3 + h) * 4 + w) * 2 + c;
   };
@@ -124,7 +119,7 @@ TEST_CASE("matmul multiplies sample by sample, with the gradients of a product")
   auto b = linear(g.input({3, 4}), {.units = 4, .bias = false});
   g.output(matmul(a, b));
   Model m(std::move(g), Rng(1));
-  const std::vector<Tensor<float>> in{noise({5, 2, 3}, 1), noise({5, 3, 4}, 2)};
+  const std::vector<Tensor<float>> in{normal({5, 2, 3}, 1), normal({5, 3, 4}, 2)};
   const auto loss = [&](Model& model) {
     Tape tape;
     const Tensor<float> y = forward(tape, model, in)[0].value();
@@ -189,10 +184,10 @@ TEST_CASE("a custom operator with parameters trains like a built-in one") {
 TEST_CASE("a custom operator without the capability, or with another shape than promised, is named") {
   Graph g;
   g.output(custom(g.input({3}), std::make_shared<NoTape>()));
-  CHECK_THROWS_WITH(infer(Model(std::move(g), Rng(1)), noise({1, 3}, 1)),
+  CHECK_THROWS_WITH(infer(Model(std::move(g), Rng(1)), normal({1, 3}, 1)),
                     ContainsSubstring("no_tape_1: operator 'no_tape' cannot run on the tape"));
   Graph h;
   h.output(custom(h.input({3}), std::make_shared<WrongShape>()));
-  CHECK_THROWS_WITH(infer(Model(std::move(h), Rng(1)), noise({1, 3}, 1)),
+  CHECK_THROWS_WITH(infer(Model(std::move(h), Rng(1)), normal({1, 3}, 1)),
                     ContainsSubstring("wrong_shape_1: forward made [1,3], infer promised [1,7]"));
 }

@@ -3,6 +3,7 @@
 #include <stet/train/sgd.hpp>
 
 #include "support/golden.hpp"
+#include "support/tensors.hpp"
 
 #include <stet/core/random.hpp>
 
@@ -10,6 +11,7 @@
 
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
+using stet_test::normal;
 
 namespace {
 
@@ -39,13 +41,6 @@ void with_rule(const GoldenCase& c, F&& use) {
   }
 }
 
-Tensor<float> random_tensor(const Shape& shape, std::uint64_t seed) {
-  Rng rng(seed);
-  Tensor<float> t(shape);
-  for (float& v : t.edit()) v = static_cast<float>(rng.normal());
-  return t;
-}
-
 template <class T>
 bool same_bits(const Tensor<T>& a, const Tensor<T>& b) {
   return a.shape() == b.shape() && std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(T)) == 0;
@@ -56,12 +51,12 @@ struct Fixture {
   std::vector<Parameter> parameters;
   std::vector<ParameterRef> refs;
   Fixture() {
-    parameters.push_back({random_tensor({3, 7001}, 1)});
-    parameters.push_back({random_tensor({17}, 2)});
+    parameters.push_back({normal({3, 7001}, 1)});
+    parameters.push_back({normal({17}, 2)});
     refs = {{&parameters[0], "weight"}, {&parameters[1], "bias", false, 0.5}};
   }
   void set_gradients(std::uint64_t seed) {
-    for (auto& p : parameters) p.gradient = random_tensor(p.value.shape(), seed++);
+    for (auto& p : parameters) p.gradient = normal(p.value.shape(), seed++);
   }
 };
 
@@ -178,7 +173,7 @@ TEST_CASE("a parameter without gradient keeps its value, its buffers and its cou
   Fixture f;
   const auto before = f.parameters;
   OptimizerState state(Adam{.weight_decay = 1}, f.refs);
-  f.parameters[1].gradient = random_tensor({17}, 9);
+  f.parameters[1].gradient = normal({17}, 9);
   state.step(f.refs);
   CHECK(same_bits(f.parameters[0].value, before[0].value));
   CHECK_FALSE(same_bits(f.parameters[1].value, before[1].value));

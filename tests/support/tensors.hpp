@@ -1,4 +1,4 @@
-// Random tensors for the tests of the operators.
+// Random tensors, and whether two are the same.
 #pragma once
 
 #include <stet/core/random.hpp>
@@ -15,6 +15,14 @@ stet::Tensor<T> uniform(const stet::Shape& shape, std::uint64_t seed, double lo 
   stet::Rng rng(seed);
   stet::Tensor<T> t(shape);
   for (T& v : t.edit()) v = static_cast<T>(rng.uniform(lo, hi));
+  return t;
+}
+
+template <class T = float>
+stet::Tensor<T> normal(const stet::Shape& shape, std::uint64_t seed) {
+  stet::Rng rng(seed);
+  stet::Tensor<T> t(shape);
+  for (T& v : t.edit()) v = static_cast<T>(rng.normal());
   return t;
 }
 
