@@ -3,9 +3,7 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/integer/lookup.hpp>
-#include <stet/integer/pooling.hpp>
-#include <stet/io/tflite/import_integer_ends.hpp>
-#include <stet/io/tflite/import_margins.hpp>
+#include <stet/io/tflite/import_integer_layers.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -16,9 +14,9 @@
 namespace stet::tflite {
 
 /// Makes an IntegerModel of a description whose values are int8. Use import_integer_model.
-class IntegerImporter : IntegerEnds {
+class IntegerImporter : IntegerLayers {
  public:
-  using IntegerEnds::IntegerEnds;
+  using IntegerLayers::IntegerLayers;
 
   IntegerModel run() {
     add_input();
@@ -128,97 +126,6 @@ class IntegerImporter : IntegerEnds {
     s.fail(Errc::unsupported, "has no integer operator in stet; docs/export.md lists those that have");
   }
 
-  WindowSource source(const Site& s) const {
-    const stet::Padding padding = read_padding(s);
-    if (const WindowSource* margin = margins_.find(s.index(0))) return *margin;
-    return {graph_.operand(s, 0), padding};
-  }
-
-  void convolution(const Site& s) {
-    s.expect_inputs(2, 3);
-    const WindowSource from = source(s);
-    op::Conv2D conv = read_conv2d(s, graph_.value(from.from).shape);
-    conv.padding = from.padding;
-    LayerConstants c = graph_.constants(s, from.from, 0, integer::LayerKind::convolution, true);
-    graph_.finish_layer(s,
-                        integer_op::Conv2D{conv.stride, conv.dilation, conv.padding, conv.groups, std::move(c.weights),
-                                           std::move(c.scale), std::move(c.bias), s.activation()},
-                        from.from, graph_.infer(conv, from.from), "conv2d");
-  }
-  void depthwise(const Site& s) {
-    s.expect_inputs(2, 3);
-    const WindowSource from = source(s);
-    op::DepthwiseConv2D conv = read_depthwise(s, graph_.value(from.from).shape);
-    conv.padding = from.padding;
-    LayerConstants c = graph_.constants(s, from.from, 3, integer::LayerKind::depthwise, true);
-    graph_.finish_layer(
-        s,
-        integer_op::DepthwiseConv2D{conv.stride, conv.dilation, conv.padding, conv.multiplier, std::move(c.weights),
-                                    std::move(c.scale), std::move(c.bias), s.activation()},
-        from.from, graph_.infer(conv, from.from), "depthwise_conv2d");
-  }
-  void fully_connected(const Site& s) {
-    s.expect_inputs(2, 3);
-    expect_options(s, OptionsType::fully_connected);
-    s.require(s.options().weights_format == 0, Errc::unsupported, "weights_format is {}, must be DEFAULT (0)",
-              static_cast<int>(s.options().weights_format));
-    int from = graph_.operand(s, 0);
-    const Shape w = detail::read_filter(s, 2);
-    const Shape in = graph_.value(from).shape;
-    s.require(in.elements() == w[1], Errc::unsupported,
-              "reads {} (without the batch) in rows of {}; one sample must be one row", in, w[1]);
-    s.require(!s.options().keep_num_dims || in.rank() == 1, Errc::unsupported,
-              "keep_num_dims with an input {} (without the batch); write a Reshape before it", in);
-    LayerConstants c = graph_.constants(s, from, 0, integer::LayerKind::linear, false);
-    if (in.rank() != 1) {
-      const int flat = graph_.add_value(graph_.inner_name(s, "flatten"), Shape{w[1]}, graph_.value(from).params);
-      graph_.add_node(graph_.value(flat).name, integer_op::Reshape{}, {from}, flat);
-      from = flat;
-    }
-    graph_.finish_layer(s,
-                        integer_op::Linear{std::move(c.weights), std::move(c.scale), std::move(c.bias), s.activation()},
-                        from, Shape{w[0]}, "linear");
-  }
-
-  template <class Pool, class Integer>
-  void pool(const Site& s) {
-    s.expect_inputs(1, 1);
-    Pool p = read_pool<Pool>(s);
-    const WindowSource source = this->source(s);
-    const int from = source.from;
-    p.padding = source.padding;
-    const Shape shape = graph_.infer(p, from);
-    const integer::Activation activation = s.activation();
-    const Integer made{p.size, p.stride, p.padding};
-    if (activation == integer::Activation::none) {
-      graph_.finish_same(s, made, {from}, shape, graph::kind(graph::Operator(p)));
-      return;
-    }
-    graph_.require_same_params(s, from);
-    require_clamp_behind(s, p, from, activation);
-    const int pooled = graph_.add_value(graph_.inner_name(s, "pool"), shape, graph_.value(from).params);
-    graph_.add_node(graph_.value(pooled).name, made, {from}, pooled);
-    graph_.finish_same(s, integer_op::Clamp{activation}, {pooled}, shape, "clamp");
-  }
-  // A fused activation becomes an operator of its own, if that has the same bounds on the target.
-  template <class Pool>
-  void require_clamp_behind(const Site& s, const Pool& p, int from, integer::Activation activation) const {
-    const IntegerValue& x = graph_.value(from);
-    const float scale = x.params.scale[0];
-    const std::int32_t z = x.params.zero_point[0];
-    integer::Bounds fused;
-    if constexpr (std::is_same_v<Pool, op::MaxPool>) {
-      const Window w = make_window("pool", x.shape[0], x.shape[1], p.size, p.stride, 1, p.padding);
-      fused = integer::max_pool_bounds(graph_.target(), activation, scale, z, w, x.params.grid);
-    } else {
-      fused = integer::make_average_pool(graph_.target(), activation, scale, z, x.params.grid).bounds;
-    }
-    const integer::Bounds own = integer::make_clamp(graph_.target(), {scale, z, activation, x.params.grid}).bounds;
-    s.require(fused == own, Errc::unsupported,
-              "fused activation clamps to {}..{}, an operator of its own to {}..{} on {}; its scale {} lies on a tie",
-              fused.lo, fused.hi, own.lo, own.hi, graph_.target().name, scale);
-  }
-
   void mean(const Site& s) {
     const std::vector<int> axes = read_axes(s);
     const int from = graph_.operand(s, 0);
@@ -276,21 +183,6 @@ class IntegerImporter : IntegerEnds {
     graph_.finish_same(s, integer_op::Concat{concat.axis}, std::move(in), shape, "concat");
   }
 
-  // As in float models: a PAD that only one unpadded convolution reads becomes that convolution's padding.
-  void pad(const Site& s) {
-    const op::Pad p = read_pad(s);
-    const int from = graph_.operand(s, 0);
-    graph_.require_same_params(s, from);
-    const Shape shape = graph_.infer(p, from);
-    const std::int32_t out = s.output_index();
-    const OperatorInfo* reader = graph_.read_once(out) ? graph_.reader(out) : nullptr;
-    if (is_unpadded_convolution(reader, out)) {
-      s.require_output(shape);
-      return margins_.put(out, from, p);
-    }
-    graph_.finish_same(s, integer_op::Pad{p.top, p.bottom, p.left, p.right}, {from}, shape, "pad");
-  }
-
   void reshape(const Site& s) {
     s.expect_inputs(1, 2);
     const int from = graph_.operand(s, 0);
@@ -342,24 +234,6 @@ class IntegerImporter : IntegerEnds {
         graph_.value(from).name, static_cast<int>(end[0]));
     graph_.limit(s, s.index(0), grid);
   }
-
-  // A PADV2 with codes that win no maximum, which one unpadded MAX_POOL_2D reads, is that pool's padding.
-  void pad_lowest(const Site& s) {
-    const op::Pad p = read_pad(s);
-    const int from = graph_.operand(s, 0);
-    graph_.require_same_params(s, from);
-    const Tensor<std::int8_t> lowest = read_constant<std::int8_t>(s, s.input(2), TensorType::int8);
-    const Shape shape = graph_.infer(p, from);
-    s.require_output(shape);
-    const std::int32_t out = s.output_index();
-    const OperatorInfo* reader = graph_.read_once(out) ? graph_.reader(out) : nullptr;
-    s.require(lowest.size() == 1 && lowest[0] <= graph_.value(from).params.grid.lo &&
-                  is_unpadded_pool(reader, Builtin::max_pool_2d),
-              Errc::unsupported, "only the lowest code, before an unpadded MAX_POOL_2D, is understood as padding");
-    margins_.put(out, from, p);
-  }
-
-  Margins margins_{};
 };
 
 /// Makes an IntegerModel of a description.
