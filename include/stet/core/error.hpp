@@ -48,10 +48,17 @@ class Error : public std::runtime_error {
   Errc code_;
 };
 
+namespace detail {
+// Messages are made in one place, out of the way: each call of require would else bring its own formatting.
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(Errc code, fmt::string_view format, fmt::format_args args) {
+  throw Error(code, fmt::vformat(format, args));
+}
+}  // namespace detail
+
 /// Throws Error with a formatted message.
 template <class... Args>
-[[noreturn]] void fail(Errc code, fmt::format_string<Args...> format, Args&&... args) {
-  throw Error(code, fmt::format(format, std::forward<Args>(args)...));
+[[noreturn, gnu::cold, gnu::noinline]] void fail(Errc code, fmt::format_string<Args...> format, Args&&... args) {
+  detail::throw_error(code, format, fmt::make_format_args(args...));
 }
 
 /// Throws unless the condition holds. The message is formatted only then, so arguments cost nothing on the good path.
