@@ -26,8 +26,8 @@ find_build_tools
 
 mkdir -p "$build"
 log=$build/release.log
-cmake -S "$root" --preset release -B "$build/release" -DCMAKE_CXX_COMPILER="$CXX" -DSTET_BUILD_EXAMPLES=ON -DSTET_BUILD_BENCHMARKS=OFF \
-  > "$log" 2>&1 || { cat "$log"; exit 1; }
+cmake -S "$root" --preset release -B "$build/release" -DCMAKE_CXX_COMPILER="$CXX" -DSTET_BUILD_EXAMPLES=ON \
+  -DSTET_BUILD_BENCHMARKS=OFF > "$log" 2>&1 || { cat "$log"; exit 1; }
 echo "Building examples/$program (log: $log)"
 cmake --build "$build/release" --target $program -j "$(nproc)" >> "$log" 2>&1 || { cat "$log"; exit 1; }
 # Threads that wait by spinning cost more than they gain on a machine that does other work too.

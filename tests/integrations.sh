@@ -34,8 +34,8 @@ if ! ready; then
     "$python" -m pip install --disable-pip-version-check -q --no-deps mlpack==4.8.0; } > "$log" 2>&1 || tail -n 3 "$log"
 fi
 
-cmake -S "$root" --preset release -B "$build/release" -DCMAKE_CXX_COMPILER="$CXX" -DSTET_BUILD_EXAMPLES=ON -DSTET_BUILD_BENCHMARKS=OFF \
-  -DSTET_INTEGRATIONS_PYTHON="$python" >> "$log" 2>&1 || { tail -n 20 "$log"; exit 1; }
+cmake -S "$root" --preset release -B "$build/release" -DCMAKE_CXX_COMPILER="$CXX" -DSTET_BUILD_EXAMPLES=ON \
+  -DSTET_BUILD_BENCHMARKS=OFF -DSTET_INTEGRATIONS_PYTHON="$python" >> "$log" 2>&1 || { tail -n 20 "$log"; exit 1; }
 OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 export OMP_WAIT_POLICY
 passed=0 failed=0
