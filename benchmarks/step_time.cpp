@@ -1,6 +1,6 @@
 // Training step of the example's networks: FP32 against QAT with live and with frozen batch norm, batch 128, with 8 bits
-// and with 4 bits and learned scales. All take turns, so that noise of the machine hits all of them; medians of wall-clock time and of processor time (all threads
-// together), which other programs on the machine disturb less.
+// and with 4 bits and learned scales. All take turns, so that noise of the machine hits all of them; medians of wall-clock
+// time and of processor time (all threads together), which other programs on the machine disturb less.
 //   bench_step_time [steps] [threads ...]
 
 #include "examples/fashion_mnist/networks.hpp"
