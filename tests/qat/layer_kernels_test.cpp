@@ -105,6 +105,26 @@ TEST_CASE("affine_to_codes rounds, clamps and marks what passes", "[bits]") {
   CHECK(clipped > 10000);
 }
 
+TEST_CASE("finer codes are those of the same values in finer steps", "[bits]") {
+  for_data([&](const Data& d) {
+    const OutputCodes out{1.0f, -8, -8, 7, true};
+    const ChannelPattern pattern(d.channels);
+    Tensor<std::uint32_t> pass(Shape{bit_words(d.acc.size())}), unused(pass.shape());
+    Tensor<std::int8_t> codes(d.acc.shape()), finer(d.acc.shape()), alone(d.acc.shape()), expected(d.acc.shape());
+    const FinerOutput with{16.0f, -128, finer.edit()};
+    affine_to_codes(d.acc.span(), pattern, d.centre, d.slope, d.offset, out, codes.edit(), pass.edit(), &with);
+    std::vector<float> slope = d.slope, offset = d.offset;
+    for (float& v : slope) v *= 16.0f;  // a power of two: the product rounds as before
+    for (float& v : offset) v *= 16.0f;
+    affine_to_codes(d.acc.span(), pattern, d.centre, slope, offset, {1.0f, -128, -128, 127, false}, expected.edit(),
+                    unused.edit());
+    affine_to_codes(d.acc.span(), pattern, d.centre, d.slope, d.offset, out, alone.edit(), unused.edit());
+    CHECK(copy(finer.span()) == copy(expected.span()));
+    CHECK(copy(codes.span()) == copy(alone.span()));
+    CHECK(copy(pass.span()) == copy(unused.span()));
+  });
+}
+
 TEST_CASE("affine_to_codes rounds halves to even and takes the ends of the range in") {
   // t = acc/2 exactly.
   const Tensor<std::int32_t> acc({8}, {1, 3, -1, 0, 253, 254, 255, -257});

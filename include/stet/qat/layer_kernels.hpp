@@ -37,15 +37,22 @@ struct PeriodChunks {
 
 }  // namespace detail
 
+/// Codes of the same values on a finer grid of eight bits.
+struct FinerOutput {
+  float factor;  ///< finer steps per output step
+  std::int32_t zero_point;
+  std::span<std::int8_t> codes;
+};
+
 /// Codes of a layer whose normalization is float.
 /// Formula:   t = slope[c]*(acc - centre[c]) + offset[c]  (output steps); code = clamp(rne(t) + z, lo, hi);
-///            pass = (not relu or t > 0) and lo <= rne(t) + z <= hi
-/// Shapes:    acc [rows*C] -> codes [rows*C], pass one bit per element
+///            pass = (not relu or t > 0) and lo <= rne(t) + z <= hi; finer code = clamp(rne(factor*t) + z', -128, 127)
+/// Shapes:    acc [rows*C] -> codes [rows*C], pass one bit per element; finer (may be null) as codes
 /// Rounding:  half to even
 inline void affine_to_codes(std::span<const std::int32_t> acc, const ChannelPattern& pattern,
                             const std::vector<std::int32_t>& centre, const std::vector<float>& slope,
                             const std::vector<float>& offset, const OutputCodes& out, std::span<std::int8_t> codes,
-                            std::span<std::uint32_t> pass) {
+                            std::span<std::uint32_t> pass, const FinerOutput* finer = nullptr) {
   const detail::PeriodChunks chunks(static_cast<std::int64_t>(acc.size()), pattern.period());
   const std::vector<std::int32_t> centres = pattern.expand(centre);
   const std::vector<float> slopes = pattern.expand(slope);
@@ -54,6 +61,18 @@ inline void affine_to_codes(std::span<const std::int32_t> acc, const ChannelPatt
   const float lo = static_cast<float>(out.lo) - z;
   const float hi = static_cast<float>(out.hi) - z;
   const float floor_pass = out.relu ? 0.0f : -3.4e38f;
+  const float finer_factor = finer != nullptr ? finer->factor : 0.0f;
+  const auto finer_z = static_cast<float>(finer != nullptr ? finer->zero_point : 0);
+  // Of values that lie at most one step outside of lo..hi, so that the sum with 1.5 * 2^23 rounds to a whole number.
+  const auto rounded = [](float t, float least, float most) {
+    t = t > least - 1.0f ? t : least - 1.0f;
+    t = t < most + 1.0f ? t : most + 1.0f;
+    return (t + 12582912.0f) - 12582912.0f;
+  };
+  const auto clamped = [](float r, float least, float most) {
+    r = r > least ? r : least;
+    return r < most ? r : most;
+  };
   parallel(chunks.count, [&](std::int64_t index) {
     const Chunk chunk = chunks[index];
     pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
@@ -64,16 +83,20 @@ inline void affine_to_codes(std::span<const std::int32_t> acc, const ChannelPatt
       const float* k = slopes.data() + o;
       const float* b = offsets.data() + o;
       block_lanes(count, [&](int j) {
-        float t = k[j] * static_cast<float>(a[j] - m[j]) + b[j];
-        const bool positive = t > floor_pass;
-        t = t > lo - 1.0f ? t : lo - 1.0f;
-        t = t < hi + 1.0f ? t : hi + 1.0f;
-        float r = (t + 12582912.0f) - 12582912.0f;
-        flags[j] = static_cast<std::uint8_t>(positive & (r >= lo) & (r <= hi));
-        r = r > lo ? r : lo;
-        r = r < hi ? r : hi;
-        q[j] = static_cast<std::int8_t>(static_cast<std::int32_t>(r + z));
+        const float t = k[j] * static_cast<float>(a[j] - m[j]) + b[j];
+        const float r = rounded(t, lo, hi);
+        flags[j] = static_cast<std::uint8_t>((t > floor_pass) & (r >= lo) & (r <= hi));
+        q[j] = static_cast<std::int8_t>(static_cast<std::int32_t>(clamped(r, lo, hi) + z));
       });
+      if (finer != nullptr) {
+        std::int8_t* f = finer->codes.data() + i;
+        block_lanes(count, [&](int j) {
+          const float t = k[j] * static_cast<float>(a[j] - m[j]) + b[j];
+          const float r = rounded(finer_factor * t, -128.0f - finer_z, 127.0f - finer_z);
+          f[j] = static_cast<std::int8_t>(
+              static_cast<std::int32_t>(clamped(r, -128.0f - finer_z, 127.0f - finer_z) + finer_z));
+        });
+      }
       pass[static_cast<std::size_t>(i / lane_count)] = pack_bits(flags);
     });
   });

@@ -12,6 +12,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 namespace stet {
@@ -138,18 +139,15 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
 
   QTensor codes{Tensor<std::int8_t>(out_shape), out_params};
   Tensor<std::uint32_t> pass(Shape{bit_words(acc.size())});
-  affine_to_codes(acc.span(), pattern, co.centre, co.slope, co.offset, out, codes.codes.edit(), pass.edit());
-
+  std::optional<FinerOutput> finer;
   if (scaling.order != nullptr) {
-    const detail::FinerCodes finer(out_params);
-    std::vector<float> slopes = co.slope, offsets = co.offset;
-    for (float& v : slopes) v *= finer.factor;
-    for (float& v : offsets) v *= finer.factor;
+    const detail::FinerCodes grid(out_params);
     *scaling.order = Tensor<std::int8_t>(out_shape);
-    Tensor<std::uint32_t> unused(pass.shape());
-    affine_to_codes(acc.span(), pattern, co.centre, slopes, offsets, {out.scale, finer.zero_point, -128, 127, out.relu},
-                    scaling.order->edit(), unused.edit());
+    finer = {grid.factor, grid.zero_point, scaling.order->edit()};
   }
+  affine_to_codes(acc.span(), pattern, co.centre, co.slope, co.offset, out, codes.codes.edit(), pass.edit(),
+                  finer ? &*finer : nullptr);
+
   const Var<Tensor<float>> log_scale = scaling.output ? *scaling.output : w.tape().constant(Tensor<float>());
   std::optional<QTensor> learned;
   if (log_scale.wanted()) learned = codes;
