@@ -1,8 +1,9 @@
 #!/bin/sh
-# usage: headers_alone.sh COMPILER INCLUDE_DIR TEST_DIR rooms|tested|inner
+# usage: headers_alone.sh COMPILER INCLUDE_DIR TEST_DIR rooms|tested|inner|together
 # inner: the headers in folders of a room; of those that lie in a room itself, tested: the ones that a test includes before
 # anything else, which is the same proof; rooms: the others.
-# Compiles every header by itself (as the first include of an otherwise empty unit, twice, so that a missing guard shows)
+# together: all of them in one unit, where two of one name would meet.
+# Otherwise compiles every header by itself (as the first include of an otherwise empty unit, twice, so that a missing guard shows)
 # with the project's own warnings. Prints the headers that fail and a count.
 set -eu
 compiler=$1 include=$2 tests=$3 which=$4
@@ -20,6 +21,10 @@ if ! "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wconversion -Werror \
 fi
 END
 
+if [ "$which" = together ]; then
+  (cd "$include" && find stet -name '*.hpp' | sort | sed 's/.*/#include <&>/') > "$work/all.cpp"
+  exec "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wconversion -Werror "-I$include" -DSTET_HAS_ZLIB=1 "$work/all.cpp"
+fi
 find "$tests" -name '*_test.cpp' -exec grep -m 1 -h '^#include' {} + | sed -n 's/^#include <\(stet\/.*\)>$/\1/p' |
   sort -u > "$work/first"
 room_headers() { (cd "$include" && find stet -maxdepth 2 -name '*.hpp' | sort); }

@@ -48,9 +48,9 @@ STET_ENTRY IntegerStructure check_structure(const IntegerModel& model);
 
 namespace detail {
 
-class StructureCheck {
+class IntegerStructureCheck {
  public:
-  explicit StructureCheck(const IntegerModel& model) : model_(model), made_(model.values.size(), false) {}
+  explicit IntegerStructureCheck(const IntegerModel& model) : model_(model), made_(model.values.size(), false) {}
 
   IntegerStructure run() {
     for (const IntegerValue& v : model_.values) check(v);
@@ -163,7 +163,7 @@ class StructureCheck {
 
 }  // namespace detail
 
-STET_ENTRY IntegerStructure check_structure(const IntegerModel& model) { return detail::StructureCheck(model).run(); }
+STET_ENTRY IntegerStructure check_structure(const IntegerModel& model) { return detail::IntegerStructureCheck(model).run(); }
 
 #endif
 
