@@ -141,11 +141,11 @@ class LsqRange {
   /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities; Errc::shape if it has another
   ///            number of scales
   void initialize(const Tensor<float>& x) {
-    static_cast<void>(min_max(x, options_.granularity));  // finite, not empty
     std::vector<float> scales;
     if (options_.start == RangeStart::mse) {
       scales = mse_scales(x, options_.granularity, options_.grid, options_.zero_point, options_.limits.smallest);
     } else {
+      static_cast<void>(min_max(x, options_.granularity));  // finite, not empty
       for (const double mean : mean_magnitude(x.span(), x.shape(), options_.granularity)) {
         scales.push_back(mean == 0.0 ? 1.0f : static_cast<float>(2.0 * mean / std::sqrt(steps())));
       }

@@ -46,15 +46,12 @@ class TqtRange {
   /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities; Errc::shape if it has another
   ///            number of scales
   void initialize(const Tensor<float>& x) {
-    std::vector<float> thresholds(static_cast<std::size_t>(threshold_.value.size()));
-    const std::vector<float> near =
-        mse_scales(x, options_.granularity, options_.grid, options_.zero_point, options_.limits.smallest);
-    require(near.size() == thresholds.size(), Errc::shape, "TqtRange: has {} thresholds, got values for {}",
-            thresholds.size(), near.size());
+    std::vector<float> thresholds(static_cast<std::size_t>(scale_map(options_.granularity, x.shape()).count));
     detail::for_each_scale(x.span(), x.shape(), options_.granularity, [&](std::size_t k, std::span<const float> own) {
       const SortedMoments moments(own);
+      const float near = detail::mse_scale(moments, options_.grid, options_.zero_point, options_.limits.smallest);
       detail::ZeroPointSearch search(options_.grid, options_.zero_point);
-      const double exponent = std::floor(std::log2(static_cast<double>(near[k])));
+      const double exponent = std::floor(std::log2(static_cast<double>(near)));
       const bool lower =
           search.at(moments, std::exp2(exponent)).error <= search.at(moments, std::exp2(exponent + 1)).error;
       thresholds[k] = static_cast<float>(exponent + (lower ? 0.0 : 1.0) + std::log2(steps()) - 0.5);

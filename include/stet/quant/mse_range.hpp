@@ -20,6 +20,11 @@ inline Range mse_range(std::span<const float> values, const Grid& grid, bool sym
 
 namespace detail {
 
+// The scale of the smallest mean squared error on exact values with a given zero point, as a float.
+inline float mse_scale(const SortedMoments& moments, const Grid& grid, std::int32_t zero_point, float smallest) {
+  return static_cast<float>(search_mse_grid(moments, grid, zero_point, 32, static_cast<double>(smallest)).scale);
+}
+
 // Calls f(k, values of scale k) for every scale, in parallel.
 template <class F>
 void for_each_scale(std::span<const float> values, const Shape& shape, const Granularity& granularity, F&& f) {
@@ -67,9 +72,7 @@ inline std::vector<float> mse_scales(const Tensor<float>& values, const Granular
   std::vector<float> scales(static_cast<std::size_t>(scale_map(granularity, values.shape()).count));
   detail::for_each_scale(
       values.span(), values.shape(), granularity, [&](std::size_t k, std::span<const float> own) {
-        const SortedMoments moments(own);
-        scales[k] = static_cast<float>(
-            search_mse_grid(moments, grid, zero_point, 32, static_cast<double>(smallest)).scale);
+        scales[k] = detail::mse_scale(SortedMoments(own), grid, zero_point, smallest);
       });
   return scales;
 }

@@ -104,10 +104,10 @@ class WeightsWriter {
     require(input().shape.rank() == 3 && result().shape.rank() == 3, Errc::shape,
             "reads {} and makes {}, needs [H,W,C]", input().shape, result().shape);
   }
+
   // Weights, biases and multipliers of a layer with `outputs` outputs.
   template <class Op>
   integer::Bounds layer(const Op& o, integer::LayerKind kind, std::int64_t outputs) {
-    require(o.bias.size() == outputs, Errc::shape, "has {} outputs and {} bias codes", outputs, o.bias.size());
     const integer::Requantizer r = integer::layer_requantizer(model_.target, kind, input().params, o.weight_scale,
                                                               o.bias.span(), result().params, o.activation);
     const auto first = [&](const std::vector<std::int32_t>& all) {
