@@ -1,0 +1,56 @@
+#pragma once
+// warn: says what the caller should know and that stops nothing. Silence about a loss is a fault, an exception would be too much.
+
+#include <stet/core/error.hpp>
+
+#include <cstdio>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <utility>
+
+namespace stet {
+
+/// Takes one warning, a sentence without a line end that names the operation and what mends it.
+using WarningHandler = std::function<void(const std::string& message)>;
+
+namespace detail {
+struct Warnings {
+  std::mutex mutex{};
+  WarningHandler handler{};
+};
+inline Warnings& warnings() {
+  static Warnings state;
+  return state;
+}
+[[gnu::cold, gnu::noinline]] inline void send_warning(fmt::string_view format, fmt::format_args args) {
+  const std::string message = fmt::vformat(format, args);
+  WarningHandler handler;
+  {
+    const std::lock_guard lock(warnings().mutex);
+    handler = warnings().handler;
+  }
+  if (handler) {
+    handler(message);
+  } else {
+    // A closed terminal or a full disk must not end a run: stdio, whose result nobody needs.
+    std::fputs(("stet: " + message + "\n").c_str(), stderr);
+  }
+}
+}  // namespace detail
+
+/// Says something with a formatted message: "operation: what, and what to do".
+/// Every warning of one cause is said once where it arises, not per step.
+template <class... Args>
+[[gnu::cold, gnu::noinline]] void warn(fmt::format_string<Args...> format, Args&&... args) {
+  detail::send_warning(format, fmt::make_format_args(args...));
+}
+
+/// Sets who takes warnings, and gives back who did; an empty handler is the default, a line on the standard error stream.
+/// The handler is called on the thread that warns, and may throw to make warnings errors.
+inline WarningHandler set_warning_handler(WarningHandler handler) {
+  const std::lock_guard lock(detail::warnings().mutex);
+  return std::exchange(detail::warnings().handler, std::move(handler));
+}
+
+}  // namespace stet
