@@ -13,9 +13,9 @@
 using namespace stet;
 
 TEST_CASE("a warning reaches the handler that is set, and the one before it afterwards") {
-  const test::CaughtWarnings outer;
+  const stet_test::CaughtWarnings outer;
   {
-    const test::CaughtWarnings inner;
+    const stet_test::CaughtWarnings inner;
     warn("calibrate: {} images are few", 3);
     CHECK(inner.all() == std::vector<std::string>{"calibrate: 3 images are few"});
   }

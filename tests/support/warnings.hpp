@@ -7,14 +7,14 @@
 #include <utility>
 #include <vector>
 
-namespace stet::test {
+namespace stet_test {
 
 class CaughtWarnings {
  public:
-  CaughtWarnings() : before_(set_warning_handler([this](const std::string& message) { all_.push_back(message); })) {}
+  CaughtWarnings() : before_(stet::set_warning_handler([this](const std::string& message) { all_.push_back(message); })) {}
   CaughtWarnings(const CaughtWarnings&) = delete;
   CaughtWarnings& operator=(const CaughtWarnings&) = delete;
-  ~CaughtWarnings() { set_warning_handler(std::move(before_)); }
+  ~CaughtWarnings() { stet::set_warning_handler(std::move(before_)); }
 
   [[nodiscard]] const std::vector<std::string>& all() const { return all_; }
   [[nodiscard]] bool mention(const std::string& words) const {
@@ -26,7 +26,7 @@ class CaughtWarnings {
 
  private:
   std::vector<std::string> all_{};
-  WarningHandler before_;
+  stet::WarningHandler before_;
 };
 
-}  // namespace stet::test
+}  // namespace stet_test
