@@ -84,8 +84,11 @@ class Quantizer {
     state_ = QuantizerState::frozen;
   }
   /// Fixes scale and zero point, as a runtime demands them.
+  /// Errors:    Errc::range if the scale is not positive and finite or too small, or the zero point not in the grid
   void fix(float scale, std::int32_t zero_point) {
-    set(QParams::per_tensor(scale, zero_point, grid_));
+    const QParams params = QParams::per_tensor(scale, zero_point, grid_);
+    check(("quantizer of " + name_).c_str(), params, Shape{});
+    set(params);
     state_ = QuantizerState::frozen;
   }
   /// Fixes the range by hand, for example to [0, 6].
@@ -97,16 +100,15 @@ class Quantizer {
   /// Scale and zero point now.
   [[nodiscard]] QParams params() const {
     require_range();
-    QParams p = params_;
-    if (learned_ && state_ != QuantizerState::observing) p.scale[0] = scale_of_log(log_scale_.value[0]);
-    return p;
+    const bool by_log = learned_ && state_ != QuantizerState::observing;
+    return QParams::per_tensor(by_log ? scale_of_log(log_scale_.value[0]) : scale_, zero_point_, grid_);
   }
 
-  /// Visits the state by name, for checkpoints.
+  /// Visits the state by name, for checkpoints. The grid is not part of it: it comes from the recipe.
   template <class F>
   void fields(F&& f) {
-    f("scale", params_.scale[0]);
-    f("zero_point", params_.zero_point[0]);
+    f("scale", scale_);
+    f("zero_point", zero_point_);
     f("state", state_);
     f("calibrated", calibrated_);
     if (learned_) f("log_scale", log_scale_.value);
@@ -114,9 +116,10 @@ class Quantizer {
   }
 
  private:
-  void set(QParams params) {
-    params_ = std::move(params);
-    if (learned_) log_scale_.value.edit()[0] = std::log(params_.scale[0]);
+  void set(const QParams& params) {
+    scale_ = params.scale[0];
+    zero_point_ = params.zero_point[0];
+    if (learned_) log_scale_.value.edit()[0] = std::log(scale_);
     calibrated_ = true;
   }
   void require_range() const {
@@ -126,7 +129,9 @@ class Quantizer {
   std::string name_;
   Grid grid_;
   AnyObserver observer_;
-  QParams params_ = QParams::per_tensor(1.0f, 0);
+  // Not QParams: those would hold a second grid, which a checkpoint would have to keep equal to this one.
+  float scale_ = 1.0f;
+  std::int32_t zero_point_ = 0;
   Parameter log_scale_{Tensor<float>::zeros(Shape{1})};
   bool learned_ = false;
   Range pending_{};
