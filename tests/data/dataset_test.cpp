@@ -120,6 +120,39 @@ TEST_CASE("an epoch visits every image once, in an order of its own", "[data]") 
   CHECK(Batches(3, {.size = 128}, 0)[0].size() == 3);
 }
 
+TEST_CASE("a sample is drawn from the whole set, without repetition, and cut evenly", "[data]") {
+  const Batches sample(1000, {.size = 16, .seed = 5, .images = 50, .even = true}, 0);
+  REQUIRE(sample.size() == 4);
+  CHECK(sample.images() == 50);
+  std::vector<std::int64_t> seen;
+  for (std::int64_t i = 0; i < 4; ++i) {
+    CHECK(sample[i].size() == (i < 2 ? 13u : 12u));
+    seen.insert(seen.end(), sample[i].begin(), sample[i].end());
+  }
+  const std::vector<std::int64_t> order = shuffled_order(1000, 5, 0);
+  CHECK(seen == std::vector<std::int64_t>(order.begin(), order.begin() + 50));
+  CHECK(std::count_if(seen.begin(), seen.end(), [](std::int64_t i) { return i >= 500; }) > 10);  // not the first ones
+  // All images where there are fewer, one step where they fit, steps of one size where that divides them.
+  CHECK(Batches(10, {.size = 128, .images = 50, .even = true}, 0)[0].size() == 10);
+  CHECK(Batches(10, {.size = 128, .images = 0, .even = true}, 0).size() == 1);
+  for (std::int64_t i = 0; i < 8; ++i) CHECK(Batches(1024, {.size = 128, .even = true}, 0)[i].size() == 128);
+  for (std::int64_t n = 1; n <= 40; ++n) {
+    for (std::int64_t size = 1; size <= 12; ++size) {
+      const Batches even(n, {.size = size, .shuffle = false, .even = true}, 0);
+      std::int64_t next = 0;
+      std::size_t least = 99, most = 0;
+      for (std::int64_t i = 0; i < even.size(); ++i) {
+        for (const std::int64_t image : even[i]) CHECK(image == next++);
+        least = std::min(least, even[i].size());
+        most = std::max(most, even[i].size());
+      }
+      CHECK(next == n);
+      CHECK(most - least <= 1);
+      CHECK(most <= static_cast<std::size_t>(size));
+    }
+  }
+}
+
 TEST_CASE("the shuffled order is the same everywhere", "[data][bits]") {
   CHECK(shuffled_order(8, 1, 0) == std::vector<std::int64_t>{2, 7, 0, 4, 5, 3, 1, 6});
   CHECK(shuffled_order(8, 1, 1) == std::vector<std::int64_t>{5, 7, 6, 0, 4, 3, 2, 1});
@@ -129,6 +162,7 @@ TEST_CASE("bad batch options are refused", "[data]") {
   CHECK_THROWS_WITH(Batches(0, {}, 0), ContainsSubstring("0 samples"));
   CHECK_THROWS_WITH(Batches(5, {.size = 0}, 0), ContainsSubstring("batch size is 0"));
   CHECK_THROWS_WITH(Batches(5, {.size = 8, .drop_last = true}, 0), ContainsSubstring("drop_last"));
+  CHECK_THROWS_WITH(Batches(5, {.images = -1}, 0), ContainsSubstring("-1 images"));
   CHECK_THROWS_AS(Batches(5, {}, 0)[1], Error);
   CHECK_THROWS_AS(Batches(5, {}, 0)[-1], Error);
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Batches: which images make up which step of an epoch.
+// Batches: which images make up which step of an epoch, or of a pass that only looks at the data.
 
 #include <stet/core/error.hpp>
 #include <stet/core/random.hpp>
@@ -17,6 +17,8 @@ struct BatchOptions {
   bool shuffle = true;
   bool drop_last = false;  ///< leave out a last batch that is not full
   std::uint64_t seed = 1;  ///< of the order
+  std::int64_t images = 0; ///< no more than so many, the first of the order: shuffled, a sample of the whole set; 0: all
+  bool even = false;       ///< steps whose sizes differ by one at most, so that all weigh alike; nothing is left out
 };
 
 /// Numbers 0 .. n-1 in the order of one epoch: depends on n, seed and epoch alone, not on earlier epochs.
@@ -31,35 +33,49 @@ inline std::vector<std::int64_t> shuffled_order(std::int64_t n, std::uint64_t se
 /// The steps of one epoch, each a list of positions in the data set.
 class Batches {
  public:
-  /// Errors:    Errc::range if there are no samples, the batch size is below 1, or drop_last leaves nothing
-  Batches(std::int64_t samples, const BatchOptions& options, std::uint64_t epoch) : batch_(options.size) {
+  /// Errors:    Errc::range if there are no samples, the batch size is below 1, the number of images is negative, or
+  ///            drop_last leaves nothing
+  Batches(std::int64_t samples, const BatchOptions& options, std::uint64_t epoch)
+      : size_(options.size), even_(options.even) {
     require(samples >= 1, Errc::range, "Batches: {} samples, need at least 1", samples);
-    require(batch_ >= 1, Errc::range, "Batches: batch size is {}, must be at least 1", batch_);
-    require(!options.drop_last || samples >= batch_, Errc::range,
-            "Batches: {} samples do not fill one batch of {}, and drop_last is set", samples, batch_);
+    require(size_ >= 1, Errc::range, "Batches: batch size is {}, must be at least 1", size_);
+    require(options.images >= 0, Errc::range, "Batches: {} images, must not be negative; 0 is all", options.images);
     if (options.shuffle) {
       order_ = shuffled_order(samples, options.seed, epoch);
     } else {
       order_.resize(static_cast<std::size_t>(samples));
       std::iota(order_.begin(), order_.end(), std::int64_t{0});
     }
-    count_ = options.drop_last ? samples / batch_ : (samples + batch_ - 1) / batch_;
+    if (options.images > 0 && options.images < samples) order_.resize(static_cast<std::size_t>(options.images));
+    const std::int64_t used = images();
+    const bool drop = options.drop_last && !even_;
+    require(!drop || used >= size_, Errc::range, "Batches: {} samples do not fill one batch of {}, and drop_last is set",
+            used, size_);
+    count_ = drop ? used / size_ : (used - 1) / size_ + 1;
   }
 
   /// Number of steps.
   [[nodiscard]] std::int64_t size() const { return count_; }
+  /// Number of images in use; the last of them may be in no step with drop_last.
+  [[nodiscard]] std::int64_t images() const { return static_cast<std::int64_t>(order_.size()); }
   /// Positions of step i.
   [[nodiscard]] std::span<const std::int64_t> operator[](std::int64_t i) const {
     require(i >= 0 && i < count_, Errc::range, "Batches: step {} of {} does not exist", i, count_);
-    const std::int64_t first = i * batch_;
-    const auto samples = static_cast<std::int64_t>(order_.size());
-    const std::int64_t last = first + batch_ < samples ? first + batch_ : samples;
+    const std::int64_t first = start(i), last = start(i + 1);
     return std::span(order_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
   }
 
  private:
+  // Where step i begins; the longer ones of even steps come first.
+  [[nodiscard]] std::int64_t start(std::int64_t i) const {
+    if (!even_) return i * size_ < images() ? i * size_ : images();
+    const std::int64_t longer = images() % count_;
+    return i * (images() / count_) + (i < longer ? i : longer);
+  }
+
   std::vector<std::int64_t> order_;
-  std::int64_t batch_ = 1, count_ = 0;
+  std::int64_t size_ = 1, count_ = 0;
+  bool even_ = false;
 };
 
 }  // namespace stet
