@@ -9,13 +9,13 @@
 #include <stet/graph/model.hpp>
 #include <stet/graph/print.hpp>
 #include <stet/passes/calibrate.hpp>
-#include <stet/passes/check.hpp>
 #include <stet/passes/convert.hpp>
 #include <stet/passes/observe_ranges.hpp>
 #include <stet/passes/prepare.hpp>
 #include <stet/passes/quantize.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/qat/fake_quantize.hpp>
+#include <stet/train/check.hpp>
 #include <stet/train/checkpoint.hpp>
 #include <stet/train/distillation.hpp>
 #include <stet/train/entry_templates.hpp>

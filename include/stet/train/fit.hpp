@@ -27,7 +27,8 @@ inline std::vector<ParameterRef> parameter_refs(Model& model) {
 
 /// What fit can train: forward(tape, model, x, Mode, options) -> logits, parameter_refs(model), both found by
 /// argument-dependent lookup, infer for validation, and fields(f) for checkpoints. A member advance(progress), if there
-/// is one, is called before every step with the part of the run that is done.
+/// is one, is called before every step with the part of the run that is done; what a function training_warnings(model)
+/// gives, if there is one, stands in the report.
 template <class M>
 concept Trainable = Classifier<M> && requires(M& model, Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
   { forward(tape, model, x, Mode::training, o) } -> std::same_as<Var<Tensor<float>>>;
@@ -200,7 +201,9 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
   if (options.resume && CheckpointReader::exists(options.checkpoint)) {
     detail::load_run(options, description, model, optimizer, state);
   }
-  return detail::run_fit({run, advance, validate, save}, data, options, parameters, optimizer, state);
+  FitReport report = detail::run_fit({run, advance, validate, save}, data, options, parameters, optimizer, state);
+  if constexpr (requires { training_warnings(model); }) report.warnings = training_warnings(model);
+  return report;
 }
 
 }  // namespace stet

@@ -45,6 +45,8 @@ struct FitReport {
   std::vector<EpochReport> epochs{};
   bool stopped_early = false;
   double seconds = 0;  ///< sum over the epochs
+  /// What check knows as warnings about the model at the end, one sentence each with its remedy; empty for a float model.
+  std::vector<std::string> warnings{};
 };
 
 /// State of a callback that a checkpoint keeps along with the run, so that the callback resumes where it was: an object

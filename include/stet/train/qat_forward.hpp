@@ -2,10 +2,12 @@
 // Forward pass of a QatModel on the tape, and what fit needs of one.
 
 #include <stet/core/entry.hpp>
+#include <stet/train/check.hpp>
 #include <stet/train/fit.hpp>
 #include <stet/train/simulated_forward.hpp>
 #include <stet/train/unit_runner.hpp>
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -82,6 +84,12 @@ inline Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
   }
   return dequantize(infer_codes(qat, x, [](int, const QTensor&) {}));
 }
+
+/// What check(qat) warns of, as sentences: fit reports it at the end of a run.
+STET_ENTRY std::vector<std::string> training_warnings(const QatModel& qat);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::vector<std::string> training_warnings(const QatModel& qat) { return check(qat).warnings(); }
+#endif
 
 /// Trained tensors of a quantized model, learned scales included; weight decay applies to weights only.
 inline std::vector<ParameterRef> parameter_refs(QatModel& qat) {

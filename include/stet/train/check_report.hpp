@@ -52,6 +52,17 @@ struct CheckReport {
   /// Whether nothing stands in the way of training and running on the target.
   [[nodiscard]] bool ok() const { return count(Severity::error) == 0; }
 
+  /// Warnings as sentences: node, what, remedy.
+  [[nodiscard]] std::vector<std::string> warnings() const {
+    std::vector<std::string> all;
+    for (const CheckEntry& e : entries) {
+      if (e.severity != Severity::warning) continue;
+      all.push_back(fmt::format("{}{}{}{}{}", e.node, e.node.empty() ? "" : ": ", e.what, e.remedy.empty() ? "" : "; ",
+                                e.remedy));
+    }
+    return all;
+  }
+
   /// A table with one row per finding under a line that counts them.
   [[nodiscard]] std::string text() const {
     std::string title = fmt::format("check: target {}, {} errors, {} warnings, {} notes\n", target,

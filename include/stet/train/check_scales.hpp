@@ -3,7 +3,7 @@
 
 #include <stet/integer/elementwise_parameters.hpp>
 #include <stet/integer/reduction.hpp>
-#include <stet/passes/check_report.hpp>
+#include <stet/train/check_report.hpp>
 #include <stet/train/lower.hpp>
 
 #include <algorithm>

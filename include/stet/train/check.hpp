@@ -2,8 +2,8 @@
 // check: before training, what of a network runs as integers on the target, what does not, and what mends it.
 
 #include <stet/graph/model.hpp>
-#include <stet/passes/check_report.hpp>
-#include <stet/passes/check_scales.hpp>
+#include <stet/train/check_report.hpp>
+#include <stet/train/check_scales.hpp>
 #include <stet/train/plan_units.hpp>
 
 #include <algorithm>
