@@ -1,6 +1,7 @@
 #pragma once
 // IDX files (MNIST, Fashion-MNIST, ...), plain or gzipped.
 
+#include <stet/core/descriptor.hpp>
 #include <stet/data/dataset.hpp>
 
 #include <array>
@@ -24,12 +25,13 @@ namespace detail {
 class IdxSource {
  public:
   explicit IdxSource(const std::string& path) : path_(path) {
-    file_.reset(std::fopen(path.c_str(), "rb"));
+    RegularFile file = open_regular(path);
+    require(file.error == 0, Errc::io, "IDX file {}: cannot open: {}", path, file.reason());
+    require(file.kind == nullptr, Errc::io, "IDX file {}: is {}, not a regular file", path, file.kind);
+    limit_ = file.size;
+    file_.reset(fdopen(file.descriptor.get(), "rb"));
     require(file_ != nullptr, Errc::io, "IDX file {}: cannot open: {}", path, std::strerror(errno));
-    struct stat status {};
-    require(fstat(fileno(file_.get()), &status) == 0 && S_ISREG(status.st_mode), Errc::io,
-            "IDX file {}: not a regular file", path);
-    limit_ = static_cast<std::uint64_t>(status.st_size);
+    static_cast<void>(file.descriptor.release());  // the stream closes it
     std::array<unsigned char, 2> magic{};
     const bool gzip = std::fread(magic.data(), 1, 2, file_.get()) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
     std::rewind(file_.get());
@@ -75,9 +77,13 @@ class IdxSource {
  private:
   void open_gzip() {
 #if defined(STET_HAS_ZLIB) && STET_HAS_ZLIB
-    file_.reset();
-    gzip_.reset(gzopen(path_.c_str(), "rb"));
+    Descriptor same(::dup(fileno(file_.get())));
+    require(same.valid() && ::lseek(same.get(), 0, SEEK_SET) == 0, Errc::io, "IDX file {}: cannot open: {}", path_,
+            std::strerror(errno));
+    gzip_.reset(gzdopen(same.get(), "rb"));
     require(gzip_ != nullptr, Errc::io, "IDX file {}: cannot open: {}", path_, std::strerror(errno));
+    static_cast<void>(same.release());  // gzclose closes it
+    file_.reset();
     limit_ *= 1032;
 #else
     fail(Errc::unsupported,
