@@ -84,7 +84,7 @@ int main() {
   using namespace stet::testing;
   example::Checks check("custom_scheme");
   const auto laws = [&](const char* name, const LawReport& report) {
-    fmt::print("{}: {}", name, report.str());
+    example::say("{}: {}", name, report.str());
     check(report.ok(), std::string(name) + " obeys its laws");
   };
   laws("Log4", check_scheme_laws(Log4{}));

@@ -2,6 +2,7 @@
 // its training forward and in the integer engine.
 
 #include "../common/run_program.hpp"
+#include "../common/say.hpp"
 #include "compare.hpp"
 #include "export.hpp"
 #include "networks.hpp"
@@ -13,7 +14,6 @@
 #include <stet/io/integers.hpp>
 #include <stet/stet.hpp>
 
-#include <cstdio>
 #include <filesystem>
 
 namespace example {
@@ -63,8 +63,7 @@ int run(const Options& given) {
     data.test = data.test.first(2000);
   }
   const std::string data_name = data.train.name() + (o.quick ? " (first 6000)" : "");
-  fmt::print("{} on {}: {} training and {} test images\n", o.network, data_name, data.train.size(), data.test.size());
-  std::fflush(stdout);  // the progress goes to stderr
+  say("{} on {}: {} training and {} test images\n", o.network, data_name, data.train.size(), data.test.size());
   Report report{o.network, data_name, o.seed, threads(), {}, {}, {}};
 
   Model fp32(make_network(o.network), Rng(o.seed));
@@ -106,7 +105,7 @@ int run(const Options& given) {
   report.runtimes = export_models(o, {fp32, ranges, ptq, deployed}, data.test);
   save(report, o.out + "/results.json");
   print(report);
-  fmt::print("Files are in {}/.\n", o.out);
+  say("Files are in {}/.\n", o.out);
   return report.bit_exact.different_codes == 0 ? 0 : 2;
 }
 

@@ -1,8 +1,9 @@
 #include "report.hpp"
 
+#include "../common/say.hpp"
+
 #include <stet/io/file.hpp>
 
-#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
@@ -22,20 +23,20 @@ std::string seconds_text(double seconds) {
 }  // namespace
 
 void print(const Report& report) {
-  fmt::print("\nnetwork {}, data {}, seed {}, target {}, {} threads\n\n", report.network, report.data, report.seed,
+  say("\nnetwork {}, data {}, seed {}, target {}, {} threads\n\n", report.network, report.data, report.seed,
              report.bit_exact.target, report.threads);
-  fmt::print("{:<20}{:>10}{:>16}{:>14}{:>16}\n", "", "accuracy", "against fp32", "file size", "training time");
+  say("{:<20}{:>10}{:>16}{:>14}{:>16}\n", "", "accuracy", "against fp32", "file size", "training time");
   const double base = report.rows.front().accuracy();
   for (const Row& row : report.rows) {
-    fmt::print("{:<20}{:>8.2f} %{:>+14.2f} p{:>14}{:>16}\n", row.name, 100.0 * row.accuracy(),
+    say("{:<20}{:>8.2f} %{:>+14.2f} p{:>14}{:>16}\n", row.name, 100.0 * row.accuracy(),
                100.0 * (row.accuracy() - base), size_text(row.size_bytes), seconds_text(row.seconds));
   }
   const BitExact& b = report.bit_exact;
-  fmt::print("\nTraining forward against integer engine ({}): {} of {} codes differ, over {} images and all tensors.\n",
+  say("\nTraining forward against integer engine ({}): {} of {} codes differ, over {} images and all tensors.\n",
              b.target, b.different_codes, b.compared_codes, b.images);
-  fmt::print("\n{:<12}{:<34}{:>10}{:>14}\n", "model", "runtime", "accuracy", "file size");
+  say("\n{:<12}{:<34}{:>10}{:>14}\n", "model", "runtime", "accuracy", "file size");
   for (const RuntimeRow& row : report.runtimes) {
-    fmt::print("{:<12}{:<34}{:>8.2f} %{:>14}\n", row.name, row.runtime,
+    say("{:<12}{:<34}{:>8.2f} %{:>14}\n", row.name, row.runtime,
                100.0 * static_cast<double>(row.correct) / static_cast<double>(row.images), size_text(row.size_bytes));
   }
 }

@@ -1,6 +1,7 @@
 // Fine-tunes a classifier from another framework with QAT: load, calibrate, train, write int8 files.
 
 #include "../common/run_program.hpp"
+#include "../common/say.hpp"
 #include "classifier.hpp"
 #include "options.hpp"
 
@@ -10,7 +11,6 @@
 #include <stet/io/save_tflite.hpp>
 #include <stet/stet.hpp>
 
-#include <cstdio>
 #include <filesystem>
 
 namespace example {
@@ -20,15 +20,14 @@ namespace {
 using namespace stet;
 
 void print_row(const char* name, const Evaluation& e) {
-  fmt::print("{:<24}{:>8.2f} %{:>12.4f}\n", name, 100 * e.accuracy, e.loss);
+  say("{:<24}{:>8.2f} %{:>12.4f}\n", name, 100 * e.accuracy, e.loss);
 }
 
 int run(const Options& o) {
   set_threads(o.threads);
   const Model model = load_classifier(o.model);
   const Shape input = model.graph().node(model.graph().inputs()[0]).shape;
-  fmt::print("{}", table(model.graph()));
-  std::fflush(stdout);  // the progress goes to stderr
+  say("{}", table(model.graph()));
 
   DatasetSplit raw = load_mnist(o.data_directory, o.data_directory);
   if (o.images > 0) raw.train = raw.train.first(o.images);
@@ -53,12 +52,12 @@ int run(const Options& o) {
   save_tflite(o.out + "/qat_int8.tflite", integers, {.float_input = true, .float_output = true});
   save_onnx(o.out + "/qat_int8.onnx", integers);
 
-  fmt::print("\n{:<24}{:>10}{:>12}\n", o.data_directory == fashion_mnist_directory ? "Fashion-MNIST" : o.data_directory,
+  say("\n{:<24}{:>10}{:>12}\n", o.data_directory == fashion_mnist_directory ? "Fashion-MNIST" : o.data_directory,
              "accuracy", "loss");
   print_row("as loaded, FP32", loaded);
   print_row("after calibration, int8", quantized);
   print_row("after QAT, int8 engine", evaluate(Engine(integers), data.test));
-  fmt::print("\nqat_int8.tflite, qat_int8.onnx, int8.safetensors and qat.safetensors are in {}/.\n", o.out);
+  say("\nqat_int8.tflite, qat_int8.onnx, int8.safetensors and qat.safetensors are in {}/.\n", o.out);
   return 0;
 }
 

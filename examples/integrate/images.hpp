@@ -1,12 +1,13 @@
 #pragma once
 // What the programs of examples/integrate_* share: the images, and the last lines with the checked figures.
 
+#include "../common/say.hpp"
+
 #include <stet/data/idx.hpp>
 #include <stet/data/shapes.hpp>
 
 #include <fmt/core.h>
 
-#include <cstdio>
 #include <string>
 
 namespace example {
@@ -22,7 +23,7 @@ inline stet::DatasetSplit load_images(std::int64_t train, std::int64_t test) {
     }
   };
   const stet::DatasetSplit data = load();
-  fmt::print("{}: {} training images, {} test images\n", data.train.name(), train, test);
+  say("{}: {} training images, {} test images\n", data.train.name(), train, test);
   return {data.train.first(train), data.test.first(test)};
 }
 
@@ -32,14 +33,13 @@ class Checks {
   explicit Checks(std::string program) : program_(std::move(program)) {}
   void operator()(bool holds, const std::string& what) {
     if (holds) return;
-    fmt::print("FAILED: {}\n", what);
+    say("FAILED: {}\n", what);
     ++failed_;
   }
   /// Prints one line with the checked figures, e.g. for tests/integrations.sh.
   int outcome(const std::string& figures) const {
-    fmt::print("{} {}: {}\n", program_, failed_ == 0 ? "ok" : "FAILED", figures);
-    std::fflush(stdout);
-    return failed_ == 0 ? 0 : 1;
+    say("{} {}: {}\n", program_, failed_ == 0 ? "ok" : "FAILED", figures);
+    return failed_ == 0 && all_said() ? 0 : 1;
   }
 
  private:

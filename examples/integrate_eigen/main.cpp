@@ -9,6 +9,7 @@
 #include <stet/core/random.hpp>
 #include <stet/data/batches.hpp>
 #include <stet/engine/engine.hpp>
+#include <stet/io/file.hpp>
 #include <stet/io/save_tflite.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/quant/choose_qparams.hpp>
@@ -163,6 +164,7 @@ double accuracy(const std::vector<int>& classes, std::span<const std::int32_t> l
 
 int main(int argc, char** argv) {
   const std::string path = argc > 1 ? argv[1] : "integrate_eigen.tflite";
+  stet::require_writable(path);  // before training, not after
   const stet::DatasetSplit data = example::load_images(12000, 4000);
   const stet::Batch test = data.test.batch(0, data.test.size());
   stet::Rng rng(1);

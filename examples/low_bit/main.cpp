@@ -2,6 +2,7 @@
 // What is evaluated is the integer engine.
 
 #include "../common/run_program.hpp"
+#include "../common/say.hpp"
 #include "../fashion_mnist/networks.hpp"
 #include "options.hpp"
 #include "table.hpp"
@@ -14,7 +15,6 @@
 #include <stet/train/weight_oscillation.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -68,7 +68,7 @@ std::int64_t different_codes(const QatModel& qat, const Engine& engine, const Da
 
 void print_frozen(const OscillationFreezing& freezing) {
   for (const OscillationFreezing::Layer& layer : freezing.layers()) {
-    fmt::print("{}: {} of {} weights frozen, {} were turning\n", layer.node, layer.frozen, layer.weights,
+    say("{}: {} of {} weights frozen, {} were turning\n", layer.node, layer.frozen, layer.weights,
                layer.oscillating);
   }
 }
@@ -85,9 +85,8 @@ int run(const Options& given) {
     data.test = data.test.first(2000);
   }
   const Dataset calibration = data.train.first(1024);
-  fmt::print("{} on {}: {} training and {} test images, {} epochs FP32, then {} epochs each\n", o.network,
+  say("{} on {}: {} training and {} test images, {} epochs FP32, then {} epochs each\n", o.network,
              data.train.name(), data.train.size(), data.test.size(), o.epochs, o.qat_epochs);
-  std::fflush(stdout);
 
   Table table(o.recipes, o.qat_epochs);
   for (const std::uint64_t seed : o.seeds) {
@@ -125,7 +124,7 @@ int run(const Options& given) {
     table.print();
   }
   table.save(o.out + "/results.json", o);
-  fmt::print("Files are in {}/.\n", o.out);
+  say("Files are in {}/.\n", o.out);
   return table.different() == 0 ? 0 : 2;
 }
 

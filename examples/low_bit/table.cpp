@@ -1,12 +1,12 @@
 #include "table.hpp"
 
+#include "../common/say.hpp"
+
 #include <stet/io/file.hpp>
 
-#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <cmath>
-#include <cstdio>
 
 namespace example {
 
@@ -58,7 +58,7 @@ std::int64_t Table::different() const {
 }
 
 void Table::print() const {
-  fmt::print("\n{:<12}{:>10}{:>8}{:>16}{:>8}{:>12}{:>16}   {}\n", "", "mean", "spread", "against control", "spread",
+  say("\n{:<12}{:>10}{:>8}{:>16}{:>8}{:>12}{:>16}   {}\n", "", "mean", "spread", "against control", "spread",
              "file size", "differing codes", "seeds");
   for (const Row& row : rows_) {
     if (row.accuracy.empty()) continue;
@@ -66,13 +66,12 @@ void Table::print() const {
     std::string seeds;
     for (const double a : row.accuracy) seeds += fmt::format(" {:.2f}", a);
     const bool quantized = row.name != "fp32" && row.name != "control";
-    fmt::print("{:<12}{:>8.2f} %{:>8.2f}{:>+14.2f} p{:>8.2f}{:>12}{:>16}  {}\n", row.name, mean(row.accuracy),
+    say("{:<12}{:>8.2f} %{:>8.2f}{:>+14.2f} p{:>8.2f}{:>12}{:>16}  {}\n", row.name, mean(row.accuracy),
                spread(row.accuracy), mean(difference), spread(difference),
                quantized ? fmt::format("{:.1f} KiB", static_cast<double>(row.bytes) / 1024.0) : "-",
                quantized ? std::to_string(row.different) : "-", seeds);
   }
-  fmt::print("control: FP32 with {} more epochs; the others are the integers in the engine\n", qat_epochs_);
-  std::fflush(stdout);
+  say("control: FP32 with {} more epochs; the others are the integers in the engine\n", qat_epochs_);
 }
 
 void Table::save(const std::string& path, const Options& options) const {

@@ -4,6 +4,11 @@
 
 #include "support/golden.hpp"
 
+#include <csignal>
+#include <cstdio>
+
+#include <unistd.h>
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -126,4 +131,40 @@ TEST_CASE("the bar rewrites one line and ends it with the epoch", "[train]") {
 TEST_CASE("quiet progress writes nothing", "[train]") {
   CHECK(shown(ProgressMode::quiet).empty());
   CHECK_THROWS_AS(Progress("x", 1, 1, ProgressMode::quiet, nullptr), Error);
+}
+
+namespace {
+// What a run shows on a stream that takes nothing; the process ends by a signal or an exception if that is not borne.
+void show_on(std::FILE* stream, ProgressMode mode) {
+  Progress progress("run", 2, 10, mode, stream);
+  for (std::int64_t step = 1; step <= 10; ++step) progress.update(0, step, 1.0, 0.5);
+  progress.finish_epoch(0, 0.5, 0.75, "test 75 %");
+  progress.update(1, 10, 1.0, 0.5);
+}
+}  // namespace
+
+TEST_CASE("progress that nobody can see ends nothing: full disk, closed stream, closed pipe", "[train]") {
+  for (const ProgressMode mode : {ProgressMode::bar, ProgressMode::lines}) {
+    std::FILE* const full = std::fopen("/dev/full", "w");
+    REQUIRE(full != nullptr);
+    CHECK_NOTHROW(show_on(full, mode));
+    std::fclose(full);
+
+    std::FILE* const closed = std::tmpfile();
+    ::close(fileno(closed));
+    CHECK_NOTHROW(show_on(closed, mode));
+    std::fclose(closed);
+
+    int ends[2] = {-1, -1};
+    REQUIRE(::pipe(ends) == 0);
+    ::close(ends[0]);
+    std::FILE* const pipe = ::fdopen(ends[1], "w");
+    CHECK_NOTHROW(show_on(pipe, mode));  // SIGPIPE has its default here: the test program would be gone
+    sigset_t pending;
+    ::sigpending(&pending);
+    CHECK(sigismember(&pending, SIGPIPE) == 0);
+    std::signal(SIGPIPE, SIG_IGN);  // for what stdio still holds
+    std::fclose(pipe);
+    std::signal(SIGPIPE, SIG_DFL);
+  }
 }

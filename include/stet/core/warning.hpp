@@ -2,6 +2,7 @@
 // warn: says what the caller should know and that stops nothing. Silence about a loss is a fault, an exception would be too much.
 
 #include <stet/core/error.hpp>
+#include <stet/core/output.hpp>
 
 #include <cstdio>
 #include <functional>
@@ -33,8 +34,7 @@ inline Warnings& warnings() {
   if (handler) {
     handler(message);
   } else {
-    // A closed terminal or a full disk must not end a run: stdio, whose result nobody needs.
-    std::fputs(("stet: " + message + "\n").c_str(), stderr);
+    show_text(stderr, "stet: " + message + "\n");
   }
 }
 }  // namespace detail

@@ -2,6 +2,7 @@
 // Progress of long work: one line that is updated on a terminal, few plain lines elsewhere.
 
 #include <stet/core/error.hpp>
+#include <stet/core/output.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -72,7 +73,7 @@ enum class ProgressMode {
   quiet       ///< nothing
 };
 
-/// Shows the progress of epochs of steps.
+/// Shows the progress of epochs of steps. A stream that is closed or full ends nothing: nothing more is shown then.
 class Progress {
  public:
   Progress(std::string title, std::int64_t epochs, std::int64_t steps, ProgressMode mode = ProgressMode::automatic,
@@ -88,7 +89,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   /// Ends a line that was left open, so that what is printed next starts on its own.
   ~Progress() {
-    if (open_) std::fputc('\n', stream_);
+    if (open_) put("\n");
   }
 
   /// Shows that `step` steps of an epoch (counted from 0) are done.
@@ -106,8 +107,7 @@ class Progress {
   void finish_epoch(std::int64_t epoch, double loss, double accuracy, std::string_view note = {}) {
     if (mode_ == ProgressMode::quiet) return;
     show(epoch, steps_, loss, accuracy, now(), note);
-    if (open_) std::fputc('\n', stream_);
-    std::fflush(stream_);
+    if (open_) put("\n");
     open_ = false;
     length_ = 0;
     tenth_ = 0;
@@ -118,6 +118,12 @@ class Progress {
     timespec t{};
     clock_gettime(CLOCK_MONOTONIC, &t);
     return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  }
+  // The first text that the stream does not take is the last one: whoever looked is gone, or the disk is full.
+  bool put(std::string_view text) {
+    const bool taken = detail::show_text(stream_, text);
+    if (!taken) mode_ = ProgressMode::quiet;
+    return taken;
   }
   void show(std::int64_t epoch, std::int64_t step, double loss, double accuracy, double time,
             std::string_view note = {}) {
@@ -130,13 +136,11 @@ class Progress {
     if (bar) {
       const std::size_t length = line.size();
       if (length < length_) line.append(length_ - length, ' ');
-      fmt::print(stream_, "\r{}", line);
+      open_ = put("\r" + line);
       length_ = length;
-      open_ = true;
     } else {
-      fmt::print(stream_, "{}\n", line);
+      put(line + "\n");
     }
-    std::fflush(stream_);
     shown_ = time;
   }
 
