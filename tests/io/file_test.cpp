@@ -4,6 +4,7 @@
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
+#include "support/processes.hpp"
 
 #include <functional>
 #include <string>
@@ -11,11 +12,11 @@
 #include <vector>
 
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
+using stet_test::in_child;
 using stet_test::read_text;
 using stet_test::TemporaryDirectory;
 
@@ -27,23 +28,6 @@ mode_t mode_of(const std::string& path) {
   struct stat status {};
   REQUIRE(::lstat(path.c_str(), &status) == 0);
   return status.st_mode;
-}
-
-// Exit status of a process that does this and then ends without a destructor, as a killed one.
-int in_child(const std::function<int()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(20);
-    int result = 99;
-    try {
-      result = body();
-    } catch (...) {
-    }
-    ::_exit(result);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 }  // namespace
