@@ -220,3 +220,28 @@ TEST_CASE("dropout keeps the mean of what follows it, and is off once batch norm
   Tape frozen;
   CHECK(same_bits(forward(frozen, qat, ones, Mode::training, {.rng = &rng}).value(), infer(qat, ones)));
 }
+
+TEST_CASE("a layer of more weights than int32 adds up at full codes trains, converts and runs with the same codes") {
+  Graph g;
+  auto x = g.input({1, 2, 33200});
+  auto y = relu(batch_norm(conv2d(reshape(x, {2, 1, 33200}), {.filters = 2, .kernel = {2, 1}, .padding = Padding::valid()})));
+  y = flatten(y);
+  g.output(linear(concat({y, linear(flatten(x), {.units = 2})}), {.units = 2}));
+  Model model(std::move(g), Rng(1));
+  for (NamedParameter& p : model.parameters()) {
+    if (p.role == graph::Role::weight) p.parameter.value = Tensor<float>::filled(p.parameter.value.shape(), 0.01f);
+  }
+  Recipe recipe = recipes::int8();
+  recipe.schedule = {.quantize_at = 0.0, .freeze_ranges_at = 0.5, .freeze_batch_norm_at = 0.5};
+  QatModel qat = prepare(model, recipe);
+  const Dataset data = random_dataset({1, 2, 33200}, 8, 2, 3);
+  calibrate(qat, data);
+  FitOptions options = quiet(2);
+  options.batch = 4;
+  options.optimizer = Adam{.lr = 1e-6f};
+  CHECK_NOTHROW(fit(qat, data, options));
+  const Engine engine(convert(qat));
+  const Tensor<float> images = random_images({1, 2, 33200}, 4, 9);
+  const QTensor run = engine.run(images), evaluated = infer_codes(qat, images, [](int, const QTensor&) {});
+  CHECK(std::equal(run.codes.span().begin(), run.codes.span().end(), evaluated.codes.span().begin()));
+}

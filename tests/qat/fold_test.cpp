@@ -1,6 +1,8 @@
 // fold(): integers that the target executes, equal to float batch norm up to one output step.
 
 #include <stet/core/random.hpp>
+#include <stet/integer/convolution.hpp>
+#include <stet/integer/depthwise.hpp>
 #include <stet/qat/fold.hpp>
 
 #include "../support/catch.hpp"
@@ -138,6 +140,27 @@ TEST_CASE("accumulators with bias always fit 32 bits after the fold", "[bits]") 
   double reach = std::fabs(static_cast<double>(f.bias[0]));
   for (const std::int8_t q : f.codes.span()) reach += 255.0 * std::abs(q);
   CHECK(reach < 2147483647.0);
+}
+
+TEST_CASE("weight codes always fit the packed product, per channel and per tensor", "[bits]") {
+  constexpr std::int64_t depth = 66312;  // the first at which equal weights of 8 bits do not
+  const integer::ConvolutionWeights fits(Tensor<std::int8_t>::filled({1, depth - 1}, 127));
+  CHECK_THROWS_AS(integer::ConvolutionWeights(Tensor<std::int8_t>::filled({1, depth}, 127)), Error);
+  Tensor<float> w = Tensor<float>::filled({2, depth}, 0.5f);
+  for (std::int64_t i = 0; i < depth; i += 2) w.edit()[static_cast<std::size_t>(depth + i)] = 0.0f;
+  for (const bool per_channel : {true, false}) {
+    const WeightCodes q = quantize_weights(w, 0, {8, per_channel});
+    CHECK_NOTHROW(integer::ConvolutionWeights(q.codes));
+    CHECK(q.codes[0] == 64);
+    CHECK(q.codes[depth + 1] == (per_channel ? 127 : 64));  // half of them are zero: this channel fits as it is
+    CHECK(static_cast<float>(q.codes[0]) * q.scale[0] == Approx(0.5f).epsilon(0.01));
+    CHECK(static_cast<float>(q.codes[depth + 1]) * q.scale.back() == Approx(0.5f).epsilon(0.01));
+  }
+  const WeightCodes q = quantize_weights(w.reshaped({1, depth, 1, 2}), 3, {8, true});
+  CHECK_NOTHROW(integer::DepthwiseWeights(q.codes, 2));
+  const WeightCodes binary = quantize_weights(Tensor<float>::filled({1, 2 * depth}, -0.5f), 0, {1, true});
+  CHECK(binary.codes[0] * binary.scale[0] == -0.5f);
+  CHECK_NOTHROW(integer::ConvolutionWeights(binary.codes));
 }
 
 TEST_CASE("low-bit codes are stored as large as int8 allows", "[bits]") {

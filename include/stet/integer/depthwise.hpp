@@ -31,9 +31,9 @@ class DepthwiseWeights {
       magnitudes_[o] += codes[i] < 0 ? -codes[i] : codes[i];
     }
     for (std::size_t o = 0; o < magnitudes_.size(); ++o) {
-      require(magnitudes_[o] * 255 < std::int64_t{1} << 31, Errc::range,
+      require(magnitudes_[o] <= kernel::most_magnitude, Errc::range,
               "DepthwiseWeights: the magnitudes of output {} sum to {}; more than {} can overflow int32", o,
-              magnitudes_[o], (std::int64_t{1} << 31) / 255);
+              magnitudes_[o], kernel::most_magnitude);
     }
   }
 

@@ -49,13 +49,10 @@ namespace detail {
 // Largest magnitude that an accumulator without bias can reach, per output channel.
 inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, const ChannelOf& channel,
                                               const LayerScales& at) {
-  std::vector<double> sum(static_cast<std::size_t>(channel.channels), 0.0);
-  for (std::int64_t i = 0; i < codes.size(); ++i) {
-    sum[static_cast<std::size_t>(channel(i))] += std::abs(static_cast<int>(codes[i]));
-  }
   const int reach = std::max(at.input_grid.hi - at.input_zero_point, at.input_zero_point - at.input_grid.lo);
-  for (double& s : sum) s *= reach;
-  return sum;
+  std::vector<double> bound;
+  for (const std::int64_t m : magnitudes(codes, channel)) bound.push_back(static_cast<double>(m) * reach);
+  return bound;
 }
 
 }  // namespace detail
@@ -111,7 +108,7 @@ inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, in
   const auto zero_or_halve = [&](std::size_t only, bool all, bool zero) {
     for (std::size_t i = 0; i < codes.size(); ++i) {
       if (!all && static_cast<std::size_t>(channel(static_cast<std::int64_t>(i))) != only) continue;
-      codes[i] = zero ? std::int8_t{0} : static_cast<std::int8_t>(round_half_even(0.5 * static_cast<double>(codes[i])));
+      codes[i] = zero ? std::int8_t{0} : halved(codes[i]);
     }
   };
   const auto dead_scale =

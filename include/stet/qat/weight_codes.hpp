@@ -1,13 +1,17 @@
 #pragma once
 // Weight codes: how the weights of a layer become integers, once per step.
 
+#include <stet/core/rounding.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/integer/kernel/packed.hpp>
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/mean_magnitude.hpp>
 #include <stet/quant/quantize.hpp>
 
+#include <algorithm>
 #include <cfloat>
 #include <cstdint>
+#include <cstdlib>
 #include <span>
 #include <utility>
 #include <vector>
@@ -43,6 +47,20 @@ inline ChannelOf channel_of(const Shape& weights, int axis) {
   return {weights.product(axis + 1, weights.rank()), weights[axis]};
 }
 
+/// A code at twice the scale, rounded half to even.
+inline std::int8_t halved(std::int8_t code) {
+  return static_cast<std::int8_t>(round_half_even(0.5 * static_cast<double>(code)));
+}
+
+/// Sum of absolute codes per output channel.
+inline std::vector<std::int64_t> magnitudes(const Tensor<std::int8_t>& codes, const ChannelOf& channel) {
+  std::vector<std::int64_t> sum(static_cast<std::size_t>(channel.channels), 0);
+  for (std::int64_t i = 0; i < codes.size(); ++i) {
+    sum[static_cast<std::size_t>(channel(i))] += std::abs(static_cast<int>(codes[i]));
+  }
+  return sum;
+}
+
 /// Which weights share a scale.
 inline Granularity weight_granularity(const WeightScheme& scheme, int axis) {
   return scheme.per_channel ? Granularity::per_channel(axis) : Granularity::per_tensor();
@@ -70,13 +88,34 @@ inline WeightCodes binary_codes(const Tensor<float>& w, std::vector<float> scale
   return q;
 }
 
+// Halves codes and doubles their scale, per channel or for all that share one, until no product of them overflows.
+inline void fit_product(WeightCodes& q, const ChannelOf& channel) {
+  constexpr std::int64_t most = kernel::most_magnitude;
+  if (q.codes.size() / channel.channels * 127 <= most) return;
+  const bool per_channel = q.scale.size() > 1;
+  for (;;) {
+    const std::vector<std::int64_t> sum = magnitudes(q.codes, channel);
+    const bool any = std::any_of(sum.begin(), sum.end(), [](std::int64_t m) { return m > most; });
+    if (!any) return;
+    const auto codes = q.codes.edit();
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      const auto c = static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)));
+      if (!per_channel || sum[c] > most) codes[i] = halved(codes[i]);
+    }
+    for (std::size_t c = 0; c < q.scale.size(); ++c) {
+      if (!per_channel || sum[c] > most) q.scale[c] *= 2.0f;
+    }
+  }
+}
+
 }  // namespace detail
 
 /// Quantizes weights for one step.
 /// Formula:   quantize on the narrow grid of `bits` with `scale`, or if that is empty with the scales of weight_qparams
 ///            (mean magnitude at 1 bit); per tensor with batch norm: of k*w, with one scale (docs/math.md, equation 40).
 ///            Below 8 bits codes are stored times 2^t and the scale times 2^-t, t as large as int8 allows, so that the
-///            bias, which is rounded to that scale, stays fine
+///            bias, which is rounded to that scale, stays fine; codes are halved, and their scale doubled, until the sum
+///            of their magnitudes is one that every kernel can add up (docs/math.md, equation 23)
 /// Shapes:    w any, output channels along `axis`; k empty or [C]; scale empty or one per channel, or one
 /// Units:     scale real per code before the shift by t
 /// Rounding:  half to even; at 1 bit the sign
@@ -111,6 +150,7 @@ inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const Weig
     for (std::int8_t& code : result.codes.edit()) code = static_cast<std::int8_t>(code * factor);
     for (float& s : result.scale) s /= static_cast<float>(factor);
   }
+  detail::fit_product(result, channel_of(w.shape(), axis));
   return result;
 }
 

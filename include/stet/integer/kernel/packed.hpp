@@ -13,6 +13,10 @@ namespace stet::kernel {
 inline constexpr std::int64_t panel_outputs = 16;
 inline constexpr std::int64_t group_taps = 4;
 
+/// Largest sum of absolute codes of one output: with it no operands 0..255 overflow int32, whatever the zero point. The
+/// one limit that quantize_weights keeps and the packed weights check.
+inline constexpr std::int64_t most_magnitude = ((std::int64_t{1} << 31) - 1) / 255;
+
 /// Int8 weights packed by panels of 16 outputs and groups of 4 taps, the same for every instruction set.
 /// Taps come in segments; each segment is filled with zeros up to whole groups, so that its operands may be read four
 /// at a time. Layout: [panel][segment][group][16 outputs][4 taps].
@@ -45,9 +49,9 @@ class PackedWeights {
           magnitude += w < 0 ? -w : w;
         }
       }
-      require(magnitude * 255 < std::int64_t{1} << 31, Errc::range,
+      require(magnitude <= most_magnitude, Errc::range,
               "PackedWeights: the magnitudes of output {} sum to {}; more than {} can overflow int32", o, magnitude,
-              (std::int64_t{1} << 31) / 255);
+              most_magnitude);
       sums_[static_cast<std::size_t>(o)] = sum;
       magnitudes_[static_cast<std::size_t>(o)] = magnitude;
     }
