@@ -1,6 +1,7 @@
 #pragma once
 // Dataset: labelled images as a value; slices share the pixels.
 
+#include <stet/core/hash.hpp>
 #include <stet/core/lanes.hpp>
 #include <stet/core/tensor.hpp>
 
@@ -94,6 +95,16 @@ class Dataset {
     Batch b{Tensor<float>(shape_.batched(part.size_)), Tensor<std::int32_t>(Shape{part.size_}, part.labels())};
     part.copy(0, part.size_, b.x.edit().data());
     return b;
+  }
+  /// Adds the pixels to a hash as they are kept, bytes with their divisor.
+  void add_pixels(Hash64& hash) const {
+    const auto from = static_cast<std::size_t>(first_ * pixels_), count = static_cast<std::size_t>(size_ * pixels_);
+    hash.number(divisor_);
+    if (floats_.empty()) {
+      hash.bytes(bytes_.span().subspan(from, count));
+    } else {
+      hash.numbers(floats_.span().subspan(from, count));
+    }
   }
 
  private:

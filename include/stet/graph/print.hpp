@@ -1,5 +1,5 @@
 #pragma once
-// Printing: a graph as a text table, and as a drawing in Graphviz's language.
+// Printing: a graph as a text table, as lines that are compared, and as a drawing in Graphviz's language.
 
 #include <stet/graph/graph.hpp>
 
@@ -68,6 +68,24 @@ STET_ENTRY std::string table(const Graph& graph) {
   }
   rows.push_back({"total", "", "", "", "", detail::thousands(all_parameters), detail::thousands(all_products)});
   return detail::columns(rows, 5);
+}
+#endif
+
+/// All that makes a graph what it is, one line per node and one for the outputs: graphs of the same text compute the same
+/// with the same parameters, as far as Custom operators say their attributes.
+STET_ENTRY std::string describe(const Graph& graph);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::string describe(const Graph& graph) {
+  std::string text, outputs;
+  for (const Node& node : graph.nodes()) {
+    std::string from;
+    for (const int in : node.inputs) from += (from.empty() ? "" : " ") + graph.node(in).name;
+    const std::string more = attributes(node.op);
+    text += fmt::format("{}: {}{}{} ({}) -> {}\n", node.name, kind(node.op), more.empty() ? "" : " ", more, from,
+                        node.shape);
+  }
+  for (const int out : graph.outputs()) outputs += " " + graph.node(out).name;
+  return text + "outputs:" + outputs + "\n";
 }
 #endif
 

@@ -1,6 +1,7 @@
 #pragma once
 // AnyEstimator: an estimator of any type as a value, for recipes and options.
 
+#include <stet/core/description.hpp>
 #include <stet/qat/estimator.hpp>
 
 #include <concepts>
@@ -30,6 +31,8 @@ class AnyEstimator {
   }
   /// What the estimator calls itself, options included; "custom" if it has no name().
   [[nodiscard]] std::string name() const { return held_->name(); }
+  /// What the estimator is, with its options: description_of(estimator).
+  [[nodiscard]] std::string describe() const { return held_->describe(); }
   /// The estimator inside, or nullptr if it is of another type.
   template <class E>
   [[nodiscard]] const E* get() const {
@@ -45,6 +48,7 @@ class AnyEstimator {
     virtual ClipMask mask() const = 0;
     virtual Pulled pull(const Tensor<float>& dy, const Kept& kept, const QParams& p) const = 0;
     virtual std::string name() const = 0;
+    virtual std::string describe() const = 0;
   };
   template <class E>
   struct Held final : Interface {
@@ -64,6 +68,7 @@ class AnyEstimator {
         return "custom";
       }
     }
+    std::string describe() const override { return description_of(estimator); }
     E estimator;
   };
 

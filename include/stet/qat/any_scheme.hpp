@@ -37,6 +37,8 @@ class AnyScheme {
   }
   /// What the scheme calls itself; "custom" if it has no name().
   [[nodiscard]] std::string name() const { return held_->name(); }
+  /// What the scheme is, with its options: description_of(scheme), and granularity and grid, where it has them.
+  [[nodiscard]] std::string describe() const { return held_->describe(); }
 
  private:
   struct Interface {
@@ -46,6 +48,7 @@ class AnyScheme {
     virtual Var<Tensor<float>> fake_quantize(const Var<Tensor<float>>& x, const QParams& p,
                                              const AnyEstimator& estimator) const = 0;
     virtual std::string name() const = 0;
+    virtual std::string describe() const = 0;
   };
   template <class S>
   struct Held final : Interface {
@@ -73,6 +76,12 @@ class AnyScheme {
       } else {
         return "custom";
       }
+    }
+    std::string describe() const override {
+      std::string text = description_of(scheme);
+      if constexpr (stet::detail::HasGranularity<S>) text += " " + stet::describe(scheme.granularity());
+      if constexpr (stet::detail::HasGrid<S>) text += fmt::format(", codes {}..{}", scheme.grid().lo, scheme.grid().hi);
+      return text;
     }
     S scheme;
   };

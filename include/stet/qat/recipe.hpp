@@ -54,22 +54,8 @@ struct Recipe {
   std::vector<RecipeOverride> overrides{};
 
   [[nodiscard]] bool simulated() const { return simulated_weights || simulated_activations; }
-  /// One line that names what a checkpoint must have been made with.
-  [[nodiscard]] std::string describe() const {
-    const auto scheme = [](const WeightScheme& w) {
-      return fmt::format("{} bits per {}{}", w.bits, w.per_channel ? "channel" : "tensor",
-                         w.range == WeightRange::mse ? " mse" : "");
-    };
-    return fmt::format("{}: weights {}, linear {}, activations {} bits{}{}{}, phases {} {} {}, target {}, {} overrides", name,
-                       scheme(weights), scheme(linear_weights), activation_bits,
-                       end_bits ? fmt::format(", ends {} bits", *end_bits) : "",
-                       learn_scales ? fmt::format(", scales learned at {}", scale_lr_factor) : "",
-                       (weight_estimator ? ", estimator " + weight_estimator->name() : "") +
-                           (simulated_weights ? ", simulated weights " + simulated_weights->name() : "") +
-                           (simulated_activations ? ", simulated activations " + simulated_activations->name() : ""),
-                       schedule.quantize_at,
-                       schedule.freeze_ranges_at, schedule.freeze_batch_norm_at, target.name, overrides.size());
-  }
+  /// All of it, one line per field: what a checkpoint must have been made with.
+  [[nodiscard]] std::string describe() const;
   [[nodiscard]] const RecipeOverride* override_of(std::string_view node) const {
     for (const RecipeOverride& o : overrides) {
       if (o.node == node) return &o;
@@ -77,6 +63,38 @@ struct Recipe {
     return nullptr;
   }
 };
+
+/// Text of how weights are quantized.
+inline std::string describe(const WeightScheme& w) {
+  const auto& [bits, per_channel, range] = w;
+  return fmt::format("{} bits per {}, {}", bits, per_channel ? "channel" : "tensor",
+                     range == WeightRange::mse ? "least error" : "largest magnitude");
+}
+
+inline std::string Recipe::describe() const {
+  // All fields by name: a new one does not compile before it is here too.
+  const auto& [name_, weights_, linear_weights_, activation_bits_, end_bits_, learn_scales_, scale_lr_factor_,
+               weight_estimator_, simulated_weights_, simulated_activations_, observer_, schedule_, target_, overrides_] =
+      *this;
+  const auto& [quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_] = schedule_;
+  const auto text_of = [](const auto& optional) { return optional ? optional->describe() : "none"; };
+  std::string text = fmt::format("recipe: {}\nweights: {}\nlinear weights: {}\nactivations: {} bits\nends: {}\n", name_,
+                                 stet::describe(weights_), stet::describe(linear_weights_), activation_bits_,
+                                 end_bits_ ? fmt::format("{} bits", *end_bits_) : "as the others");
+  text += fmt::format("learned scales: {}\nweight estimator: {}\nsimulated weights: {}\nsimulated activations: {}\n",
+                      learn_scales_ ? fmt::format("at {} of the learning rate", scale_lr_factor_) : "none",
+                      text_of(weight_estimator_), text_of(simulated_weights_), text_of(simulated_activations_));
+  text += fmt::format("observer: {}\nschedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\ntarget: {}\n",
+                      observer_.describe(), quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_,
+                      stet::describe(target_));
+  for (const RecipeOverride& o : overrides_) {
+    const auto& [node, node_weights, node_bits] = o;
+    text += fmt::format("override of {}: weights {}, activations {}\n", node,
+                        node_weights ? stet::describe(*node_weights) : "as the others",
+                        node_bits ? fmt::format("{} bits", *node_bits) : "as the others");
+  }
+  return text;
+}
 
 /// Ready recipes; the name spells what they do.
 namespace recipes {

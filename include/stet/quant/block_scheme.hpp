@@ -46,6 +46,7 @@ inline QParams mx_qparams(std::span<const Range> ranges, int element_exponent, i
 template <FloatFormat F>
 struct MxFloat : FloatCodes<F> {
   [[nodiscard]] static std::string name() { return fmt::format("MX e{}m{}", F.exponent_bits, F.mantissa_bits); }
+  [[nodiscard]] static std::string describe() { return "MX " + F.describe(); }
   [[nodiscard]] Granularity granularity() const { return Granularity::per_group(mx_block); }
   [[nodiscard]] QParams qparams(std::span<const Range> ranges) const {
     return detail::mx_qparams(ranges, F.max_exponent(), -127, 0, Grid{});

@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <string>
 
 namespace stet {
 
@@ -39,6 +40,11 @@ struct FloatFormat {
   /// FP4: 0, 0.5, 1, 1.5, 2, 3, 4, 6. Source: as fp6_e2m3
   static constexpr FloatFormat fp4_e2m1() { return {2, 1, FloatSpecials::none, true}; }
 
+  /// Text such as "e4m3, specials 1, saturating".
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("e{}m{}, specials {}{}", exponent_bits, mantissa_bits, static_cast<int>(specials),
+                       saturating ? ", saturating" : "");
+  }
   [[nodiscard]] constexpr int bits() const { return 1 + exponent_bits + mantissa_bits; }
   [[nodiscard]] constexpr int bias() const { return (1 << (exponent_bits - 1)) - 1; }
   [[nodiscard]] constexpr std::uint32_t sign_bit() const { return 1u << (exponent_bits + mantissa_bits); }

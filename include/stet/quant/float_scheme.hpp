@@ -83,6 +83,7 @@ struct FloatScheme : FloatCodes<F> {
   [[nodiscard]] std::string name() const {
     return fmt::format("float e{}m{}{}", F.exponent_bits, F.mantissa_bits, scaled ? ", scaled" : "");
   }
+  [[nodiscard]] std::string describe() const { return "float " + F.describe() + (scaled ? ", scaled" : ""); }
   [[nodiscard]] Granularity granularity() const { return sharing; }
   [[nodiscard]] QParams qparams(std::span<const Range> ranges) const {
     QParams p{Grid{}, sharing, std::vector<float>(ranges.size(), 1.0f), std::vector<std::int32_t>(ranges.size())};

@@ -4,6 +4,7 @@
 #include <stet/core/shape.hpp>
 
 #include <cstdint>
+#include <string>
 
 namespace stet {
 
@@ -21,6 +22,13 @@ struct Granularity {
   static constexpr Granularity per_group(std::int64_t size) { return {Kind::per_group, 0, size}; }
   friend constexpr bool operator==(const Granularity&, const Granularity&) = default;
 };
+
+/// Text such as "per channel of axis 0".
+inline std::string describe(const Granularity& g) {
+  if (g.kind == Granularity::Kind::per_channel) return fmt::format("per channel of axis {}", g.axis);
+  if (g.kind == Granularity::Kind::per_group) return fmt::format("per group of {}", g.group);
+  return "per tensor";
+}
 
 /// Order in which elements meet their scales: element i of a row-major tensor uses scale (i / inner) % count.
 struct ScaleMap {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -145,6 +146,9 @@ class HistogramObserver {
     return std::span<const double>(counts_).subspan(static_cast<std::size_t>(scale * bins_), static_cast<std::size_t>(bins_));
   }
   [[nodiscard]] const Granularity& granularity() const { return granularity_; }
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("{} {}, {} bins", name, stet::describe(granularity_), bins_);
+  }
   /// How many values were NaN or infinite.
   [[nodiscard]] std::int64_t non_finite() const { return non_finite_; }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,9 @@ class MeanSigmaObserver {
     require(k > 0.0 && std::isfinite(k), Errc::range, "{}: k = {} must be positive and finite", name, k);
   }
   [[nodiscard]] double k() const { return k_; }
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("{} {}, k {}", name, stet::describe(granularity_), k_);
+  }
 
   /// Takes the values of one batch. Values that are NaN or infinite are counted, and ignored otherwise.
   /// Errors:    Errc::shape if the number of channels or groups changes, or the shape does not fit the granularity

@@ -19,6 +19,9 @@ class MovingAverageObserver : public RangeObserver<MovingAverageObserver> {
     require(constant > 0.0f && constant <= 1.0f, Errc::range, "{}: constant {} must be in (0, 1]", name, constant);
   }
   [[nodiscard]] float constant() const { return constant_; }
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("{}, constant {}", RangeObserver::describe(), constant_);
+  }
 
  private:
   friend class RangeObserver<MovingAverageObserver>;

@@ -1,6 +1,7 @@
 #pragma once
 // Observer: whatever watches values and answers with ranges; and AnyObserver, which holds one of any type.
 
+#include <stet/core/description.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/quant/grid.hpp>
 #include <stet/quant/last_batch_observer.hpp>
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -56,7 +58,7 @@ concept HasFields = requires(O& o) { o.fields(FieldVisitor{}); };
 /// Laws (testing/laws.hpp): an empty observer reports Errc::state; ranges() contains what the observer promises; values
 /// that are not finite are counted and change nothing; fields() carries the whole state. ranges() are such that
 /// choose_qparams makes of them the parameters that the observer means.
-/// Optional:  `static constexpr bool needs_values = true` where the range of a batch is not enough: it then need not have
+/// Optional:  describe() -> std::string, name and options; `static constexpr bool needs_values = true` where the range of a batch is not enough: it then need not have
 ///            observe(std::span<const Range>); `void set_grid(const Grid&, bool symmetric)` where its choice depends on
 ///            the grid.
 template <class O>
@@ -110,6 +112,8 @@ class AnyObserver {
   [[nodiscard]] bool empty() const { return held_->empty(); }
   [[nodiscard]] std::vector<Range> ranges() const { return held_->ranges(); }
   [[nodiscard]] Granularity granularity() const { return held_->granularity(); }
+  /// What the observer is, with its options: description_of(observer).
+  [[nodiscard]] std::string describe() const { return held_->describe(); }
   [[nodiscard]] std::int64_t non_finite() const { return held_->non_finite(); }
   void reset() { held_->reset(); }
   /// Errors:    Errc::state if the other one holds an observer of another type
@@ -151,6 +155,7 @@ class AnyObserver {
     virtual bool empty() const = 0;
     virtual std::vector<Range> ranges() const = 0;
     virtual Granularity granularity() const = 0;
+    virtual std::string describe() const = 0;
     virtual std::int64_t non_finite() const = 0;
     virtual void reset() = 0;
     virtual void merge(const Interface& other) = 0;
@@ -181,6 +186,7 @@ class AnyObserver {
     bool empty() const override { return observer.empty(); }
     std::vector<Range> ranges() const override { return observer.ranges(); }
     Granularity granularity() const override { return observer.granularity(); }
+    std::string describe() const override { return description_of(observer); }
     std::int64_t non_finite() const override { return observer.non_finite(); }
     void reset() override { observer.reset(); }
     void merge(const Interface& other) override {

@@ -41,6 +41,9 @@ class PercentileObserver : public ValueObserver<PercentileObserver> {
             percentile);
   }
   [[nodiscard]] double percentile() const { return percentile_; }
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("{}, percentile {}", ValueObserver::describe(), percentile_);
+  }
 
  private:
   friend class ValueObserver<PercentileObserver>;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -62,6 +63,10 @@ class RangeObserver {
     return result;
   }
   [[nodiscard]] const Granularity& granularity() const { return granularity_; }
+  /// Name and options. A Self with options of its own hides it.
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("{} {}", Self::name, stet::describe(granularity_));
+  }
   /// How many batches with a range were observed.
   [[nodiscard]] std::int64_t batches() const { return batches_; }
   /// How many values were NaN or infinite.

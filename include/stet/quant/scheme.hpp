@@ -199,6 +199,9 @@ struct PowerOfTwoScales : AffineCodes<> {
     require(bits <= 8, Errc::range, "PowerOfTwoScales: {} bits do not fit codes of 8 bits", bits);
     static_cast<void>(Grid::narrow(bits));
   }
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("scales of powers of two, rule {}", static_cast<int>(rounding));
+  }
   [[nodiscard]] Grid grid() const { return Grid::narrow(bits); }
   [[nodiscard]] Granularity granularity() const { return sharing; }
   [[nodiscard]] QParams qparams(std::span<const Range> ranges) const {

@@ -1,10 +1,12 @@
 #pragma once
 // Stochastic rounding: up or down by chance, right on average. A wrapper around any affine scheme.
 
+#include <stet/core/description.hpp>
 #include <stet/quant/scheme.hpp>
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 
 namespace stet {
@@ -81,6 +83,9 @@ struct StochasticRounding {
 
   explicit StochasticRounding(S of, std::uint64_t with_seed = 1) : scheme(std::move(of)), seed(with_seed) {
     static_cast<void>(check_affine_scheme<S>());
+  }
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("stochastic rounding, seed {}{}, of {}", seed, training ? "" : ", off", description_of(scheme));
   }
   [[nodiscard]] Grid grid() const { return scheme.grid(); }
   [[nodiscard]] Granularity granularity() const { return scheme.granularity(); }

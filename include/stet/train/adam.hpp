@@ -89,6 +89,9 @@ struct Adam {
   double weight_decay = 0;
 
   [[nodiscard]] const char* name() const { return "adam"; }
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("{}, betas {} {}, eps {}, weight decay {}", name(), beta1, beta2, eps, weight_decay);
+  }
   [[nodiscard]] std::vector<const char*> slots() const { return {"mean", "square"}; }
   /// Errors:    Errc::range if lr, eps or weight_decay is negative or a beta lies outside [0, 1)
   void check() const { detail::check_adam("Adam", lr, beta1, beta2, eps, weight_decay); }
@@ -117,6 +120,9 @@ struct AdamW {
   double weight_decay = 1e-2;
 
   [[nodiscard]] const char* name() const { return "adamw"; }
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("{}, betas {} {}, eps {}, weight decay {}", name(), beta1, beta2, eps, weight_decay);
+  }
   [[nodiscard]] std::vector<const char*> slots() const { return {"mean", "square"}; }
   /// Errors:    Errc::range if lr, eps or weight_decay is negative or a beta lies outside [0, 1)
   void check() const { detail::check_adam("AdamW", lr, beta1, beta2, eps, weight_decay); }

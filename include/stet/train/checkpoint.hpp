@@ -2,6 +2,7 @@
 // Checkpoints: the state of models, optimizers and runs as named fields of one safetensors file.
 
 #include <stet/io/safetensors.hpp>
+#include <stet/train/identity.hpp>
 
 #include <array>
 #include <cstdint>

@@ -1,6 +1,7 @@
 #pragma once
 // Optimizers: a rule is a small value type that updates one block of one tensor; OptimizerState runs it over a model.
 
+#include <stet/core/description.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/parameter.hpp>
 
@@ -52,6 +53,8 @@ class AnyOptimizer {
 
   [[nodiscard]] double lr() const { return self_->lr(); }
   [[nodiscard]] const char* name() const { return self_->name(); }
+  /// What the rule is, with its options: description_of(rule), and the learning rate.
+  [[nodiscard]] std::string describe() const { return fmt::format("{}, lr {}", self_->describe(), lr()); }
   [[nodiscard]] std::vector<const char*> slots() const { return self_->slots(); }
   void update(const UpdateStep& step, std::span<float> value, std::span<const float> gradient,
               std::span<const std::span<float>> slots) const {
@@ -63,6 +66,7 @@ class AnyOptimizer {
     virtual ~Interface() = default;
     virtual double lr() const = 0;
     virtual const char* name() const = 0;
+    virtual std::string describe() const = 0;
     virtual std::vector<const char*> slots() const = 0;
     virtual void check() const = 0;
     virtual void update(const UpdateStep&, std::span<float>, std::span<const float>,
@@ -73,6 +77,7 @@ class AnyOptimizer {
     explicit Erased(O r) : rule(std::move(r)) {}
     double lr() const override { return static_cast<double>(rule.lr); }
     const char* name() const override { return rule.name(); }
+    std::string describe() const override { return description_of(rule); }
     std::vector<const char*> slots() const override { return rule.slots(); }
     void check() const override { rule.check(); }
     void update(const UpdateStep& step, std::span<float> value, std::span<const float> gradient,

@@ -20,6 +20,10 @@ struct Sgd {
   double weight_decay = 0;
 
   [[nodiscard]] const char* name() const { return "sgd"; }
+  [[nodiscard]] std::string describe() const {
+    return fmt::format("{}, momentum {}, dampening {}{}, weight decay {}", name(), momentum, dampening,
+                       nesterov ? ", nesterov" : "", weight_decay);
+  }
   [[nodiscard]] std::vector<const char*> slots() const {
     if (momentum == 0) return {};
     return {"momentum"};
