@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+#include "support/forked.hpp"
+
 #include <atomic>
 #include <stdexcept>
 #include <vector>
@@ -100,4 +102,22 @@ TEST_CASE("FunctionRef calls what it refers to") {
   const FunctionRef<int(int)> ref = f;
   CHECK(ref(2) == 2);
   CHECK(ref(3) == 5);
+}
+
+TEST_CASE("a process that is forked after a parallel loop runs its loops serially and does not hang") {
+  set_threads(4);
+  const auto sum = [] {
+    std::atomic<std::int64_t> total = 0;
+    parallel(100, [&](std::int64_t i) { total += i; });
+    return total.load();
+  };
+  CHECK(sum() == 4950);
+  CHECK(stet_test::forked([&] { return sum() == 4950 && threads() == 1; }));
+  // And its own children.
+  CHECK(stet_test::forked([&] { return stet_test::forked([&] { return sum() == 4950; }); }));
+  CHECK(sum() == 4950);
+#if defined(_OPENMP)
+  CHECK(threads() == 4);
+#endif
+  set_threads(0);
 }

@@ -52,3 +52,17 @@ TEST_CASE("empty tensors and scalars") {
   CHECK(Tensor<double>::filled({}, 2.5)[0] == 2.5);
   CHECK(Tensor<double>::filled({}, 2.5).size() == 1);
 }
+
+TEST_CASE("a tensor that was moved from is empty and can be used again") {
+  Tensor<float> a({2, 2}, {1, 2, 3, 4});
+  const Tensor<float> b = std::move(a);
+  CHECK(a.shape() == Shape{0});  // NOLINT: that is the question
+  CHECK(a.span().empty());
+  CHECK(a.edit().empty());
+  a = Tensor<float>({1}, {5});
+  Tensor<float> c;
+  c = std::move(a);
+  CHECK(a.empty());
+  CHECK(c[0] == 5);
+  CHECK(b[3] == 4);
+}

@@ -3,6 +3,7 @@
 #include <stet/data/shapes.hpp>
 
 #include "support/catch.hpp"
+#include "support/forked.hpp"
 
 #include <algorithm>
 #include <stdexcept>
@@ -225,4 +226,21 @@ TEST_CASE("drawn images depend on the seed and their position alone", "[data]") 
   CHECK(std::ranges::min(counts) >= 10);
   CHECK_THROWS_WITH(make_shapes(1, 0, 10), ContainsSubstring("0 training images"));
   CHECK_THROWS_WITH(make_shapes(1, 10, -3), ContainsSubstring("-3 test images"));
+}
+
+TEST_CASE("a forked process is told that the loader's thread is not in it") {
+  BatchLoader loader(numbered(64), Batches(64, {.size = 4}, 0), 2);
+  CHECK(loader.next().has_value());
+  CHECK(stet_test::forked([&] {
+    try {
+      (void)loader.next();
+    } catch (const Error& e) {
+      BatchLoader own(numbered(8), Batches(8, {.size = 4}, 0), 2);
+      return e.code() == Errc::state && own.next().has_value();
+    }
+    return false;
+  }));
+  int rest = 0;
+  while (loader.next()) ++rest;
+  CHECK(rest == 15);
 }

@@ -1,10 +1,13 @@
 #pragma once
 // Parallel loops: chunks are cut by the caller from the shape alone, so results never depend on the thread count.
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <type_traits>
 #include <utility>
+
+#include <pthread.h>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -36,21 +39,33 @@ class FunctionRef<R(Args...)> {
 };
 
 namespace detail {
-inline int& thread_setting() {
-  static int threads = 0;  // 0: as many as OpenMP offers
+inline std::atomic<int>& thread_setting() {
+  static std::atomic<int> threads{0};  // 0: as many as OpenMP offers
   return threads;
+}
+// Whether this process was forked from one that had used OpenMP: its threads are not here, and libgomp would wait for
+// them forever.
+inline std::atomic<bool>& threads_lost() {
+  static std::atomic<bool> lost{false};
+  return lost;
+}
+// Called before the first team of threads, so that a child forked earlier may make its own.
+inline void watch_forks() {
+  [[maybe_unused]] static const int registered = pthread_atfork(nullptr, nullptr, [] { threads_lost() = true; });
 }
 }  // namespace detail
 
-/// Sets how many threads parallel loops may use; 0 gives the choice back to OpenMP.
+/// Sets how many threads parallel loops may use, in all calls from now on; 0 gives the choice back to OpenMP.
 inline void set_threads(int threads) { detail::thread_setting() = threads < 0 ? 0 : threads; }
 
 inline namespace STET_PARALLEL {
 
-/// Threads that a parallel loop would use now; 1 without OpenMP.
+/// Threads that a parallel loop would use now; 1 without OpenMP, and in a process that was forked after a parallel loop.
 inline int threads() {
 #if defined(_OPENMP)
-  return detail::thread_setting() > 0 ? detail::thread_setting() : omp_get_max_threads();
+  if (detail::threads_lost()) return 1;
+  const int set = detail::thread_setting();
+  return set > 0 ? set : omp_get_max_threads();
 #else
   return 1;
 #endif
@@ -61,6 +76,7 @@ inline int threads() {
 inline void parallel(std::int64_t chunks, FunctionRef<void(std::int64_t)> body) {
 #if defined(_OPENMP)
   if (chunks > 1 && threads() > 1 && omp_in_parallel() == 0) {
+    detail::watch_forks();
     std::exception_ptr failure;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads())
     for (std::int64_t i = 0; i < chunks; ++i) {

@@ -10,6 +10,8 @@
 #include <new>
 #include <vector>
 
+#include <pthread.h>
+
 namespace stet {
 
 /// Counters of the memory pool; differences of system_allocations show whether a loop is in its steady state.
@@ -28,7 +30,12 @@ class MemoryPool {
 
   static MemoryPool& instance() {
     // Never destroyed: tensors with static storage may outlive any static object.
-    static MemoryPool* pool = new MemoryPool;
+    static MemoryPool* pool = [] {
+      // A fork while another thread holds the lock would leave it locked in the child for ever.
+      pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
+                     [] { instance().mutex_.unlock(); });
+      return new MemoryPool;
+    }();
     return *pool;
   }
 

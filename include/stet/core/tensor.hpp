@@ -8,6 +8,7 @@
 #include <cstring>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 namespace stet {
 
@@ -31,6 +32,24 @@ class Tensor {
   }
   Tensor(const Shape& shape, std::initializer_list<T> values)
       : Tensor(shape, std::span<const T>(values.begin(), values.size())) {}
+
+  Tensor(const Tensor&) = default;
+  Tensor& operator=(const Tensor&) = default;
+  /// Leaves an empty tensor behind.
+  Tensor(Tensor&& other) noexcept
+      : shape_(std::exchange(other.shape_, Shape{0})),
+        size_(std::exchange(other.size_, 0)),
+        block_(std::move(other.block_)),
+        data_(std::exchange(other.data_, nullptr)) {}
+  Tensor& operator=(Tensor&& other) noexcept {
+    if (this == &other) return *this;
+    shape_ = std::exchange(other.shape_, Shape{0});
+    size_ = std::exchange(other.size_, 0);
+    block_ = std::move(other.block_);
+    data_ = std::exchange(other.data_, nullptr);
+    return *this;
+  }
+  ~Tensor() = default;
 
   static Tensor filled(const Shape& shape, T value) {
     Tensor t(shape);

@@ -46,13 +46,14 @@ class Dataset {
     floats_ = std::move(images);
   }
 
-  /// Number of images.
-  [[nodiscard]] std::int64_t size() const { return size_; }
+  /// Number of images; 0 if the data set was moved from.
+  [[nodiscard]] std::int64_t size() const { return labels_.empty() ? 0 : size_; }
   /// Shape of one image, without the batch.
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] int classes() const { return classes_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::span<const std::int32_t> labels() const {
+    require_whole();
     return labels_.span().subspan(static_cast<std::size_t>(first_), static_cast<std::size_t>(size_));
   }
 
@@ -65,6 +66,7 @@ class Dataset {
   /// Images first .. last-1; nothing is copied.
   /// Errors:    Errc::range unless 0 <= first < last <= size()
   [[nodiscard]] Dataset slice(std::int64_t first, std::int64_t last) const {
+    require_whole();
     require(0 <= first && first < last && last <= size_, Errc::range, "Dataset {}: slice {}..{} of {} images", name_,
             first, last, size_);
     Dataset part = *this;
@@ -76,6 +78,7 @@ class Dataset {
   /// The images at these positions, in this order.
   /// Errors:    Errc::range if a position does not exist
   [[nodiscard]] Batch batch(std::span<const std::int64_t> indices) const {
+    require_whole();
     const auto count = static_cast<std::int64_t>(indices.size());
     Batch b{Tensor<float>(shape_.batched(count)), Tensor<std::int32_t>(Shape{count})};
     float* x = b.x.edit().data();
@@ -125,6 +128,9 @@ class Dataset {
     size_ = images[0];
   }
 
+  void require_whole() const {
+    require(!labels_.empty(), Errc::state, "Dataset: used after it was moved from");
+  }
   void copy(std::int64_t image, std::int64_t count, float* out) const {
     const std::int64_t offset = (first_ + image) * pixels_;
     float* const __restrict to = out;

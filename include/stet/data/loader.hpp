@@ -12,11 +12,12 @@
 
 // POSIX threads rather than <thread> and <condition_variable>: those add 0.4 s to every unit that trains.
 #include <pthread.h>
+#include <unistd.h>
 
 namespace stet {
 
 /// Makes batches 0 .. count-1 in order on one background thread, at most `depth` ahead of next(). Destroying the loader
-/// early ends the thread after the batch it is making.
+/// early ends the thread after the batch it is making. A forked process needs a loader of its own: the thread is not in it.
 class BatchLoader {
  public:
   /// The batches of one epoch. The data set is shared, not copied.
@@ -47,6 +48,7 @@ class BatchLoader {
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
   ~BatchLoader() {
+    if (::getpid() != owner_) return;  // a forked copy: the thread that may hold the lock does not exist here
     {
       const Lock lock(mutex_);
       abandoned_ = true;
@@ -60,8 +62,11 @@ class BatchLoader {
   [[nodiscard]] std::int64_t size() const { return count_; }
 
   /// The next batch, or nothing after the last.
-  /// Errors:    what making the batch threw; the loader is at its end then
+  /// Errors:    what making the batch threw; the loader is at its end then. Errc::state in a process that was forked
+  ///            after the loader was made
   std::optional<Batch> next() {
+    require(::getpid() == owner_, Errc::state,
+            "BatchLoader: made before this process was forked, its thread is not here; make the loader after the fork");
     const Lock lock(mutex_);
     while (taken_ == made_ && taken_ < count_ && !failure_) pthread_cond_wait(&changed_, &mutex_);
     if (taken_ < made_) {
@@ -134,6 +139,7 @@ class BatchLoader {
   pthread_mutex_t mutex_{};
   pthread_cond_t changed_{};
   pthread_t thread_{};
+  pid_t owner_ = ::getpid();
 };
 
 }  // namespace stet

@@ -3,6 +3,7 @@
 
 #include <stet/engine/memory_plan.hpp>
 #include <stet/engine/step.hpp>
+#include <stet/engine/workspaces.hpp>
 #include <stet/graph/integer_structure.hpp>
 #include <stet/integer/input_output.hpp>
 #include <stet/quant/qtensor.hpp>
@@ -13,8 +14,9 @@
 
 namespace stet {
 
-/// Executes the integers of a model on batches of any size. Not for use by several threads at the same time: give each
-/// its own copy (copies share the packed weights). The operators themselves run in parallel.
+/// Executes the integers of a model on batches of any size. Any number of threads may run one engine at the same time:
+/// each call computes in memory of its own, which is kept for later calls. Copies share the packed weights. The
+/// operators themselves run in parallel; with as many callers as cores, set_threads(1) is faster.
 class Engine {
  public:
   using Observe = FunctionRef<void(int value, std::span<const std::int8_t> codes)>;
@@ -35,16 +37,20 @@ class Engine {
     plan_ = plan_memory(model);
   }
 
-  [[nodiscard]] const Shape& input_shape() const { return values_[static_cast<std::size_t>(input_)].shape; }
+  /// Errors:    Errc::state if the engine was moved from
+  [[nodiscard]] const Shape& input_shape() const {
+    require(!values_.empty(), Errc::state, "engine: used after it was moved from");
+    return values_[static_cast<std::size_t>(input_)].shape;
+  }
   [[nodiscard]] const std::vector<IntegerValue>& values() const { return values_; }
   /// Arena bytes for one sample; a batch needs as many times as much.
   [[nodiscard]] std::int64_t bytes_per_sample() const { return plan_.bytes; }
 
   /// Computes the codes of the first output.
   /// Shapes:    x [N] + input shape -> codes [N] + output shape
-  /// Errors:    Errc::shape if x does not fit
+  /// Errors:    Errc::shape if x does not fit; Errc::state if the engine was moved from
   [[nodiscard]] QTensor run(const Tensor<float>& x) const { return execute(x, nullptr); }
-  /// The same; `observe` sees the codes of every value as it is made.
+  /// The same; `observe` sees the codes of every value as it is made, on the calling thread.
   [[nodiscard]] QTensor run(const Tensor<float>& x, Observe observe) const { return execute(x, &observe); }
 
  private:
@@ -53,50 +59,36 @@ class Engine {
             "engine: model expects input [N] + {}, got {}", input_shape(), x.shape());
     const std::int64_t batch = x.shape()[0];
     require(batch > 0, Errc::shape, "engine: the batch is empty (input {})", x.shape());
-    place(batch);
+    const detail::Workspaces::Loan loan(workspaces_);
+    place(*loan, batch);
+    std::vector<Tensor<std::int8_t>>& tensors = (*loan).tensors;
     const auto seen = [&](int v) {
-      if (observe != nullptr) (*observe)(v, scratch_.tensors[static_cast<std::size_t>(v)].span());
+      if (observe != nullptr) (*observe)(v, tensors[static_cast<std::size_t>(v)].span());
     };
     const QParams& in = values_[static_cast<std::size_t>(input_)].params;
     integer::quantize_input(target_.input, x.span(), in.scale[0], in.zero_point[0], in.grid,
-                            scratch_.tensors[static_cast<std::size_t>(input_)].edit());
+                            tensors[static_cast<std::size_t>(input_)].edit());
     seen(input_);
     for (const EngineStep& step : steps_) {
-      step.run(scratch_.tensors);
+      step.run(tensors);
       seen(step.output);
     }
     const auto out = static_cast<std::size_t>(outputs_[0]);
-    return {Tensor<std::int8_t>(scratch_.tensors[out].shape(), scratch_.tensors[out].span()), values_[out].params};
+    return {Tensor<std::int8_t>(tensors[out].shape(), tensors[out].span()), values_[out].params};
   }
 
-  // Memory of run(), not state of the model: a copy of an engine starts with none, so that each thread can have its own.
-  struct Scratch {
-    Tensor<std::int8_t> arena{};
-    std::vector<Tensor<std::int8_t>> tensors{};
-    std::int64_t batch = -1;
-
-    Scratch() = default;
-    Scratch(const Scratch&) {}
-    Scratch(Scratch&&) = default;
-    Scratch& operator=(Scratch other) noexcept {
-      arena = std::move(other.arena);
-      tensors = std::move(other.tensors);
-      batch = other.batch;
-      return *this;
-    }
-  };
-
   // Lets every value's tensor refer to its place in the arena.
-  void place(std::int64_t batch) const {
-    if (batch == scratch_.batch) return;
-    if (scratch_.arena.size() < plan_.bytes * batch) scratch_.arena = Tensor<std::int8_t>(Shape{plan_.bytes * batch});
-    scratch_.tensors.resize(values_.size());
-    std::int8_t* base = scratch_.arena.edit().data();
+  void place(detail::Workspace& work, std::int64_t batch) const {
+    if (batch == work.batch) return;
+    work.batch = -1;  // until every tensor has its place
+    if (work.arena.size() < plan_.bytes * batch) work.arena = Tensor<std::int8_t>(Shape{plan_.bytes * batch});
+    work.tensors.resize(values_.size());
+    std::int8_t* base = work.arena.edit().data();
     for (std::size_t v = 0; v < values_.size(); ++v) {
       const Shape shape = values_[v].shape.batched(batch);
-      scratch_.tensors[v] = Tensor<std::int8_t>::borrow({base + plan_.offset[v] * batch, static_cast<std::size_t>(shape.elements())}, shape);
+      work.tensors[v] = Tensor<std::int8_t>::borrow({base + plan_.offset[v] * batch, static_cast<std::size_t>(shape.elements())}, shape);
     }
-    scratch_.batch = batch;
+    work.batch = batch;
   }
 
   Target target_;
@@ -105,7 +97,7 @@ class Engine {
   std::vector<EngineStep> steps_;
   int input_ = -1;
   MemoryPlan plan_;
-  mutable Scratch scratch_;
+  mutable detail::Workspaces workspaces_;
 };
 
 /// Logits of an integer model in real units.

@@ -99,6 +99,7 @@ class Model {
   template <class P, class Self>
   static P& at(Self& self, std::string_view name) {
     P* parameter = lookup<P>(self, name);
+    if (parameter == nullptr) (void)self.graph_.size();  // an error of its own if the model was moved from
     require(parameter != nullptr, Errc::range, "model: no parameter named '{}'", name);
     return *parameter;
   }
@@ -107,6 +108,7 @@ class Model {
     for (auto& b : self.buffers_) {
       if (b.name == name) return b.value;
     }
+    (void)self.graph_.size();
     fail(Errc::range, "model: no buffer named '{}'", name);
   }
 

@@ -21,6 +21,10 @@ class AnyEstimator {
   AnyEstimator(E estimator) : held_(std::make_shared<Held<E>>(std::move(estimator))) {  // NOLINT: implicit by design
     static_cast<void>(check_estimator<E>());
   }
+  // No moves: one that was moved from would hold nothing, and a copy costs a counter.
+  AnyEstimator(const AnyEstimator&) = default;
+  AnyEstimator& operator=(const AnyEstimator&) = default;
+  ~AnyEstimator() = default;
 
   [[nodiscard]] bool needs_input() const { return held_->needs_input(); }
   [[nodiscard]] bool needs_mask() const { return held_->needs_mask(); }

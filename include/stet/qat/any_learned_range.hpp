@@ -25,7 +25,7 @@ class AnyLearnedRange {
   AnyLearnedRange(R range) : held_(std::make_unique<Held<R>>(std::move(range))) {  // NOLINT: implicit by design
     static_cast<void>(check_learned_range<R>());
   }
-  AnyLearnedRange(const AnyLearnedRange& other) : held_(other.held_->clone()) {}
+  AnyLearnedRange(const AnyLearnedRange& other) : held_(other.held().clone()) {}
   AnyLearnedRange(AnyLearnedRange&&) noexcept = default;
   AnyLearnedRange& operator=(AnyLearnedRange other) noexcept {
     held_ = std::move(other.held_);
@@ -33,19 +33,19 @@ class AnyLearnedRange {
   }
   ~AnyLearnedRange() = default;
 
-  [[nodiscard]] std::vector<Parameter*> parameters() { return held_->parameters(); }
-  [[nodiscard]] QParams qparams() const { return held_->qparams(); }
-  [[nodiscard]] ScaleGradientRule rule() const { return held_->rule(); }
-  void pull(std::span<const double> dscale, std::span<const double> dzero_point) { held_->pull(dscale, dzero_point); }
-  void clamp_parameters() { held_->clamp_parameters(); }
+  [[nodiscard]] std::vector<Parameter*> parameters() { return held().parameters(); }
+  [[nodiscard]] QParams qparams() const { return held().qparams(); }
+  [[nodiscard]] ScaleGradientRule rule() const { return held().rule(); }
+  void pull(std::span<const double> dscale, std::span<const double> dzero_point) { held().pull(dscale, dzero_point); }
+  void clamp_parameters() { held().clamp_parameters(); }
   /// Starts from values, if the range inside has initialize(x); does nothing otherwise.
-  void initialize(const Tensor<float>& x) { held_->initialize(x); }
+  void initialize(const Tensor<float>& x) { held().initialize(x); }
   /// What the range calls itself; "custom" if it has no name().
-  [[nodiscard]] std::string name() const { return held_->name(); }
+  [[nodiscard]] std::string name() const { return held().name(); }
   /// Fields of a range inside: Tensor<float>, std::vector<float>, std::vector<std::int32_t>, std::int64_t, bool.
   template <class F>
   void fields(F&& f) {
-    held_->fields([&](std::string_view name, const Field& field) {
+    held().fields([&](std::string_view name, const Field& field) {
       if (field.tensor != nullptr) f(name, *field.tensor);
       if (field.reals != nullptr) f(name, *field.reals);
       if (field.integers != nullptr) f(name, *field.integers);
@@ -114,6 +114,11 @@ class AnyLearnedRange {
     }
     R range;
   };
+
+  Interface& held() const {
+    require(held_ != nullptr, Errc::state, "AnyLearnedRange: used after it was moved from");
+    return *held_;
+  }
 
   std::unique_ptr<Interface> held_;
 };

@@ -24,6 +24,10 @@ class AnyScheme {
       : held_(std::make_shared<Held<S>>(std::move(scheme))) {
     static_cast<void>(check_scheme<S>());
   }
+  // No moves: one that was moved from would hold nothing, and a copy costs a counter.
+  AnyScheme(const AnyScheme&) = default;
+  AnyScheme& operator=(const AnyScheme&) = default;
+  ~AnyScheme() = default;
 
   /// Parameters for a range observed per tensor; empty if the scheme chooses from values, or not per tensor.
   [[nodiscard]] std::optional<QParams> qparams(const Range& range) const { return held_->qparams(range); }

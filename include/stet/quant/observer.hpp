@@ -91,7 +91,7 @@ class AnyObserver {
   AnyObserver(O observer) : held_(std::make_unique<Held<O>>(std::move(observer))) {  // NOLINT: implicit by design
     static_cast<void>(check_observer<O>());
   }
-  AnyObserver(const AnyObserver& other) : held_(other.held_->clone()) {}
+  AnyObserver(const AnyObserver& other) : held_(other.held().clone()) {}
   AnyObserver(AnyObserver&&) noexcept = default;
   AnyObserver& operator=(AnyObserver other) noexcept {
     held_ = std::move(other.held_);
@@ -99,28 +99,28 @@ class AnyObserver {
   }
   ~AnyObserver() = default;
 
-  void observe(std::span<const float> x, const Shape& shape) { held_->observe(x, shape); }
-  void observe(const Tensor<float>& x) { held_->observe(x.span(), x.shape()); }
-  void observe(std::span<const float> x) { held_->observe(x, Shape{static_cast<std::int64_t>(x.size())}); }
+  void observe(std::span<const float> x, const Shape& shape) { held().observe(x, shape); }
+  void observe(const Tensor<float>& x) { held().observe(x.span(), x.shape()); }
+  void observe(std::span<const float> x) { held().observe(x, Shape{static_cast<std::int64_t>(x.size())}); }
   /// Errors:    Errc::state if the observer needs values
-  void observe(std::span<const Range> ranges) { held_->observe(ranges); }
-  void observe(const Range& range) { held_->observe(std::span<const Range>(&range, 1)); }
+  void observe(std::span<const Range> ranges) { held().observe(ranges); }
+  void observe(const Range& range) { held().observe(std::span<const Range>(&range, 1)); }
   /// Whether ranges are not enough, so that it must be given the values.
-  [[nodiscard]] bool needs_values() const { return held_->needs_values(); }
+  [[nodiscard]] bool needs_values() const { return held().needs_values(); }
   /// Tells an observer whose choice depends on it which codes there are; nothing happens to others.
-  void set_grid(const Grid& grid, bool symmetric) { held_->set_grid(grid, symmetric); }
-  [[nodiscard]] bool empty() const { return held_->empty(); }
-  [[nodiscard]] std::vector<Range> ranges() const { return held_->ranges(); }
-  [[nodiscard]] Granularity granularity() const { return held_->granularity(); }
+  void set_grid(const Grid& grid, bool symmetric) { held().set_grid(grid, symmetric); }
+  [[nodiscard]] bool empty() const { return held().empty(); }
+  [[nodiscard]] std::vector<Range> ranges() const { return held().ranges(); }
+  [[nodiscard]] Granularity granularity() const { return held().granularity(); }
   /// What the observer is, with its options: description_of(observer).
-  [[nodiscard]] std::string describe() const { return held_->describe(); }
-  [[nodiscard]] std::int64_t non_finite() const { return held_->non_finite(); }
-  void reset() { held_->reset(); }
+  [[nodiscard]] std::string describe() const { return held().describe(); }
+  [[nodiscard]] std::int64_t non_finite() const { return held().non_finite(); }
+  void reset() { held().reset(); }
   /// Errors:    Errc::state if the other one holds an observer of another type
-  void merge(const AnyObserver& other) { held_->merge(*other.held_); }
+  void merge(const AnyObserver& other) { held().merge(other.held()); }
   template <class F>
   void fields(F&& f) {
-    held_->fields([&](std::string_view name, const Field& field) {
+    held().fields([&](std::string_view name, const Field& field) {
       if (field.number != nullptr) f(name, *field.number);
       if (field.floats != nullptr) f(name, *field.floats);
       if (field.doubles != nullptr) f(name, *field.doubles);
@@ -199,6 +199,11 @@ class AnyObserver {
     }
     O observer;
   };
+
+  Interface& held() const {
+    require(held_ != nullptr, Errc::state, "AnyObserver: used after it was moved from");
+    return *held_;
+  }
 
   std::unique_ptr<Interface> held_;
 };

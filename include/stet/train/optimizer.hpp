@@ -50,6 +50,10 @@ class AnyOptimizer {
       : self_(std::make_shared<const Erased<O>>(std::move(rule))) {
     self_->check();
   }
+  // No moves: one that was moved from would hold nothing, and a copy costs a counter.
+  AnyOptimizer(const AnyOptimizer&) = default;
+  AnyOptimizer& operator=(const AnyOptimizer&) = default;
+  ~AnyOptimizer() = default;
 
   [[nodiscard]] double lr() const { return self_->lr(); }
   [[nodiscard]] const char* name() const { return self_->name(); }

@@ -40,11 +40,18 @@ class QatModel {
 
   [[nodiscard]] std::vector<Quantizer>& quantizers() { return quantizers_; }
   [[nodiscard]] const std::vector<Quantizer>& quantizers() const { return quantizers_; }
-  [[nodiscard]] Quantizer& quantizer(int index) { return quantizers_[static_cast<std::size_t>(index)]; }
-  [[nodiscard]] const Quantizer& quantizer(int index) const { return quantizers_[static_cast<std::size_t>(index)]; }
+  [[nodiscard]] Quantizer& quantizer(int index) {
+    require_whole();
+    return quantizers_[static_cast<std::size_t>(index)];
+  }
+  [[nodiscard]] const Quantizer& quantizer(int index) const {
+    require_whole();
+    return quantizers_[static_cast<std::size_t>(index)];
+  }
   /// Quantizer of a node's value by node name, e.g. to fix its range.
   /// Errors:    Errc::range if no unit makes a value of this name
   [[nodiscard]] Quantizer& quantizer(std::string_view node) {
+    require_whole();
     for (const Unit& unit : plan_.units) {
       if (node_name(unit.output) == node) return quantizer(unit.quantizer);
     }
@@ -71,6 +78,7 @@ class QatModel {
   }
 
   [[nodiscard]] bool calibrated() const {
+    require_whole();
     for (const Quantizer& q : quantizers_) {
       if (!q.calibrated()) return false;
     }
@@ -78,6 +86,7 @@ class QatModel {
   }
   /// Errors:    Errc::state naming the first quantizer without a range
   void require_calibrated(const char* op) const {
+    require_whole();
     for (const Quantizer& q : quantizers_) {
       require(q.calibrated(), Errc::state, "{}: {} has no range yet; call calibrate(model, data) before", op, q.name());
     }
@@ -88,10 +97,12 @@ class QatModel {
   /// Whether training steps run the folded, deployed arithmetic; dropout is off then.
   [[nodiscard]] bool batch_norm_frozen() const { return batch_norm_frozen_; }
   void start_quantizing() {
+    require_whole();
     for (Quantizer& q : quantizers_) q.start();
     quantizing_ = true;
   }
   void freeze_ranges() {
+    require_whole();
     for (Quantizer& q : quantizers_) q.freeze();
     ranges_frozen_ = true;
   }
@@ -128,6 +139,9 @@ class QatModel {
   }
 
  private:
+  // A model that was moved from has no quantizers, which must not pass for calibrated ones; its graph says so.
+  void require_whole() const { (void)graph().size(); }
+
   Model model_;
   Recipe recipe_;
   UnitPlan plan_;
