@@ -266,3 +266,55 @@ TEST_CASE("access and addition are checked", "[io]") {
   const TemporaryDirectory dir;
   CHECK_THROWS_WITH(SafetensorsFile::load(dir.write("t", "short")), ContainsSubstring(dir.path("t")));
 }
+
+TEST_CASE("a sealed file reads back, and says so", "[io]") {
+  SafetensorsFile file = example();
+  CHECK_FALSE(SafetensorsFile::decode(file.encode()).sealed());
+  file.seal();
+  const std::vector<std::uint8_t> bytes = file.encode();
+  const SafetensorsFile back = SafetensorsFile::decode(bytes);
+  CHECK(back.sealed());
+  check_same(file, back);
+  CHECK(back.encode() == bytes);
+  CHECK_THROWS_WITH(file.set_metadata("stet_checksum", "x"), ContainsSubstring("reserved"));
+  // Other readers see a text of 22 characters; where the layout is not stet's, the checksum cannot be that of the file.
+  const std::string spaced = file_of(R"({"__metadata__": {"stet_checksum": "xxh64 0000000000000000"}})");
+  CHECK_THROWS_WITH(decode(spaced), ContainsSubstring("is not as stet writes it"));
+  // A text that looks like the place of the checksum is not taken for it.
+  SafetensorsFile quoted;
+  quoted.set_metadata("k", "\"stet_checksum\":\"xxh64 0123456789abcdef\"");
+  quoted.seal();
+  CHECK(SafetensorsFile::decode(quoted.encode()).find_metadata("k")->size() == 40);
+}
+
+TEST_CASE("of a sealed file every flipped bit, every changed byte and every cut is refused", "[io]") {
+  SafetensorsFile file = example();
+  file.seal();
+  const std::vector<std::uint8_t> whole = file.encode();
+  const auto refused = [](const std::vector<std::uint8_t>& bytes) {
+    try {
+      // With a key that is no longer that of the checksum there is none; readers of files that must have one notice.
+      return !SafetensorsFile::decode(bytes).sealed();
+    } catch (const Error&) {
+      return true;
+    }
+  };
+  REQUIRE_FALSE(refused(whole));
+  std::vector<std::uint8_t> damaged = whole;
+  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    damaged[bit / 8] = static_cast<std::uint8_t>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    INFO("bit " << bit);
+    REQUIRE(refused(damaged));
+    damaged[bit / 8] = whole[bit / 8];
+  }
+  Rng rng(7);
+  for (int i = 0; i < 2000; ++i) {
+    const std::size_t at = rng.below(whole.size());
+    damaged[at] = static_cast<std::uint8_t>(damaged[at] + 1 + rng.below(255));
+    REQUIRE(refused(damaged));
+    damaged[at] = whole[at];
+  }
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    REQUIRE(refused(std::vector<std::uint8_t>(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))));
+  }
+}

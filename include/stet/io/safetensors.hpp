@@ -3,6 +3,7 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/io/checksum.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/json_reader.hpp>
 
@@ -170,7 +171,9 @@ class SafetensorsFile {
     entries_.push_back({std::move(name), type, shape, {Shape{static_cast<std::int64_t>(bytes.size())}, bytes}});
   }
   /// Sets a metadata text.
+  /// Errors:    Errc::state if the key is that of the checksum
   void set_metadata(std::string key, std::string text) {
+    require(key != checksum_key, Errc::state, "safetensors: the metadata key '{}' is reserved", key);
     for (auto& m : metadata_) {
       if (m.first == key) {
         m.second = std::move(text);
@@ -180,6 +183,11 @@ class SafetensorsFile {
     metadata_.emplace_back(std::move(key), std::move(text));
   }
 
+  /// Whether the file has a checksum: it was read with one, which was right, or seal() was called.
+  [[nodiscard]] bool sealed() const { return sealed_; }
+  /// Makes encode() add a checksum of the whole file, header included, as metadata; other readers see a text.
+  void seal() { sealed_ = true; }
+
   /// The bytes of the file. Tensors are sorted by descending alignment, then by name, and start at a multiple of 8.
   /// Errors:    Errc::format if a name or text is not UTF-8; Errc::range if the header exceeds 100,000,000 bytes
   [[nodiscard]] std::vector<std::uint8_t> encode() const;
@@ -187,7 +195,7 @@ class SafetensorsFile {
   /// Reads the bytes of a file; `from` names it in messages. Entries come in the order of their data.
   /// Errors:    Errc::format for anything the format does not allow: a header longer than the file or than 100,000,000
   ///            bytes, not JSON, members twice or unknown, metadata that is not text, an unknown type, offsets that do
-  ///            not fit shape and type, holes, overlap, bytes behind the last tensor;
+  ///            not fit shape and type, holes, overlap, bytes behind the last tensor, a checksum that is not that of the file;
   ///            Errc::unsupported for more dimensions or elements than Shape holds
   /// Source:    huggingface/safetensors, README.md and safetensors/src/tensor.rs
   static SafetensorsFile decode(std::span<const std::uint8_t> file, const std::string& from = "safetensors data");
@@ -202,10 +210,12 @@ class SafetensorsFile {
   }
 
   static constexpr std::uint64_t max_header = 100'000'000;
+  static constexpr std::string_view checksum_key = "stet_checksum";
 
  private:
   std::vector<Entry> entries_;
   std::vector<std::pair<std::string, std::string>> metadata_;
+  bool sealed_ = false;
 };
 
 #if STET_DEFINE_DEPLOYMENT
@@ -217,8 +227,9 @@ STET_ENTRY std::vector<std::uint8_t> SafetensorsFile::encode() const {
     return a->dtype != b->dtype ? a->dtype > b->dtype : a->name < b->name;
   });
   std::vector<Json::Member> members;
-  if (!metadata_.empty()) {
+  if (!metadata_.empty() || sealed_) {
     std::vector<Json::Member> texts;
+    if (sealed_) texts.emplace_back(std::string(checksum_key), Json("xxh64 " + std::string(detail::checksum_zeros)));
     for (const auto& m : metadata_) texts.emplace_back(m.first, Json(m.second));
     members.emplace_back("__metadata__", Json::object(std::move(texts)));
   }
@@ -242,6 +253,11 @@ STET_ENTRY std::vector<std::uint8_t> SafetensorsFile::encode() const {
   std::memcpy(file.data() + 8, header.data(), header.size());
   std::uint8_t* to = file.data() + 8 + header.size();
   for (const Entry* e : sorted) to = std::copy_n(e->bytes.data(), e->bytes.size(), to);
+  if (sealed_) {
+    const std::size_t digits = detail::find_checksum(header);
+    const std::string sum = detail::checksum_digits(file, digits);
+    std::copy(sum.begin(), sum.end(), file.begin() + static_cast<std::ptrdiff_t>(digits));
+  }
   return file;
 }
 
@@ -300,6 +316,16 @@ STET_ENTRY SafetensorsFile SafetensorsFile::decode(std::span<const std::uint8_t>
   Json header;
   std::vector<detail::SafetensorsInfo> infos;
   SafetensorsFile result;
+  // Before anything is read: what a damaged header says is of no interest.
+  if (const std::size_t digits = detail::find_checksum(text); digits != text.npos) {
+    const std::string sum = detail::checksum_digits(file, digits);
+    const std::string_view stored(reinterpret_cast<const char*>(file.data()) + digits, detail::checksum_zeros.size());
+    require(stored == sum, Errc::format,
+            "{}: the checksum in the file is {}, that of its bytes {}: it is damaged (or was rewritten by a program that "
+            "kept the metadata '{}'; leave that out there)",
+            from, stored, sum, checksum_key);
+    result.sealed_ = true;
+  }
   try {
     header = parse_json(text, {.depth = 3});
     for (const auto& [name, value] : header.members()) {
@@ -307,7 +333,13 @@ STET_ENTRY SafetensorsFile SafetensorsFile::decode(std::span<const std::uint8_t>
         infos.push_back(detail::safetensors_info(from, name, value));
         continue;
       }
-      for (const auto& [key, entry] : value.members()) result.metadata_.emplace_back(key, entry.as_string());
+      for (const auto& [key, entry] : value.members()) {
+        if (key != checksum_key) {
+          result.metadata_.emplace_back(key, entry.as_string());
+          continue;
+        }
+        require(result.sealed_, Errc::format, "{}: metadata '{}' is not as stet writes it: the file is damaged", from, key);
+      }
     }
   } catch (const Error& e) {
     if (std::string_view(e.what()).substr(0, from.size()) == from) throw;
