@@ -73,7 +73,15 @@ TEST_CASE("integers in .npy files are those of the model", "[bits]") {
   const TemporaryDirectory dir;
   const IntegerModel m = model();
   save_integers_npy(dir.path("net_"), m);
-  CHECK(dir.files() == 9);
+  CHECK(dir.files() == static_cast<int>(9 + 2 * m.values.size()));
+  for (const IntegerValue& v : m.values) {
+    INFO(v.name);
+    const auto scale = load_npy<float>(dir.path("net_" + v.name + ".scale.npy"));
+    const auto zero = load_npy<std::int32_t>(dir.path("net_" + v.name + ".zero_point.npy"));
+    CHECK((scale.shape() == Shape{} && zero.shape() == Shape{}));
+    CHECK(scale[0] == v.params.scale[0]);
+    CHECK(zero[0] == v.params.zero_point[0]);
+  }
   for_layers(m, [&](const std::string& name, const auto& op) {
     INFO(name);
     const std::string prefix = dir.path("net_" + name);
@@ -93,4 +101,15 @@ TEST_CASE("a directory that does not exist is an io error") {
     CHECK(e.code() == Errc::io);
   }
   CHECK_THROWS_AS(save_integers_npy(dir.path("no/such/"), model()), Error);
+}
+
+TEST_CASE("integers that do not fit together are refused before a file is written") {
+  const TemporaryDirectory dir;
+  IntegerModel m = model();
+  m.values.back().params.scale.clear();
+  for (const IntegerModel& bad : {m, IntegerModel()}) {
+    CHECK_THROWS_AS(save_integers(dir.path("integers.safetensors"), bad), Error);
+    CHECK_THROWS_AS(save_integers_npy(dir.path("net_"), bad), Error);
+  }
+  CHECK(dir.files() == 0);
 }

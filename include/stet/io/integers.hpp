@@ -2,6 +2,7 @@
 // The integers of a model for other programs: safetensors with codes, scales and zero points, or one .npy per tensor.
 
 #include <stet/graph/integer_model.hpp>
+#include <stet/graph/integer_structure.hpp>
 #include <stet/io/npy.hpp>
 #include <stet/io/packed_codes.hpp>
 #include <stet/io/safetensors.hpp>
@@ -27,14 +28,29 @@ void visit_constants(const IntegerNode& node, F&& f) {
   if (const auto* linear = std::get_if<integer_op::Linear>(&node.op)) layer(*linear);
 }
 
+// Calls f(name, tensor) for scale and zero point of every value.
+template <class F>
+void visit_values(const IntegerModel& model, F&& f) {
+  for (const IntegerValue& value : model.values) {
+    f(value.name + ".scale", Tensor<float>(Shape{}, {value.params.scale[0]}));
+    f(value.name + ".zero_point", Tensor<std::int32_t>(Shape{}, {value.params.zero_point[0]}));
+  }
+}
+
+inline void require_whole(const char* op, const IntegerModel& model) {
+  const IntegerStructure structure = check_structure(model);
+  if (!structure.faults.empty()) fail(structure.faults[0].code, "{}: this model cannot be written:{}", op, structure.text());
+}
+
 }  // namespace detail
 
 /// Writes weight codes (int8), weight scales (float32; weight zero points are 0), bias codes (int32) and, per value,
 /// scale and zero point as "<value>.scale" and "<value>.zero_point". The metadata names the target. Weight codes that
 /// fit 4, 2 or 1 bits are packed (see PackedCodes): "<node>.weight" holds the bytes, "<node>.weight_shape",
 /// "<node>.weight_bits" and "<node>.weight_shift" say how; scale and bias belong to the codes after unpacking.
-/// Errors:    Errc::io if the file cannot be written; the old file stays
+/// Errors:    Errc::io if the file cannot be written; the old file stays. Those of check_structure
 inline void save_integers(const std::string& path, const IntegerModel& model) {
+  detail::require_whole("save_integers", model);
   SafetensorsFile file;
   for (const IntegerNode& node : model.nodes) {
     detail::visit_constants(node, [&]<class T>(const std::string& name, const Tensor<T>& tensor) {
@@ -53,21 +69,20 @@ inline void save_integers(const std::string& path, const IntegerModel& model) {
       file.add(name, tensor);
     });
   }
-  for (const IntegerValue& value : model.values) {
-    file.add(value.name + ".scale", Tensor<float>(Shape{}, {value.params.scale[0]}));
-    file.add(value.name + ".zero_point", Tensor<std::int32_t>(Shape{}, {value.params.zero_point[0]}));
-  }
+  detail::visit_values(model, [&](const std::string& name, const auto& tensor) { file.add(name, tensor); });
   file.set_metadata("format", "stet integers 1");
   file.set_metadata("target", std::string(model.target.name));
   file.save(path);
 }
 
-/// Writes the same constants as one .npy file each: "<prefix><node>.weight.npy" and so on.
-/// Errors:    Errc::io if a file cannot be written
+/// Writes the same as one .npy file each: "<prefix><node>.weight.npy", "<prefix><value>.scale.npy" and so on. Weight codes
+/// are int8 whatever their width; the target is not written.
+/// Errors:    Errc::io if a file cannot be written; those of check_structure, before any is
 inline void save_integers_npy(const std::string& prefix, const IntegerModel& model) {
-  for (const IntegerNode& node : model.nodes) {
-    detail::visit_constants(node, [&](const std::string& name, const auto& tensor) { save_npy(prefix + name + ".npy", tensor); });
-  }
+  detail::require_whole("save_integers_npy", model);
+  const auto save = [&](const std::string& name, const auto& tensor) { save_npy(prefix + name + ".npy", tensor); };
+  for (const IntegerNode& node : model.nodes) detail::visit_constants(node, save);
+  detail::visit_values(model, save);
 }
 
 }  // namespace stet

@@ -236,7 +236,7 @@ class UnitPlanner {
       return {"no integer kernel for this reduction", "global_average_pool has one"};
     }
     if (graph::is<op::Matmul>(o)) return {"no integer kernel for a product of two activations", "use linear"};
-    return {"no integer kernel for this operator", "replace it, or keep that part of the network in float"};
+    return {"no integer kernel for this operator", "replace it; a network is deployed as integers as a whole"};
   }
 
   // An override without effect is a mistake: unknown names, weights where there are none, values inside a unit.
