@@ -22,4 +22,5 @@
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>
 #include <stet/train/qat_forward.hpp>
+#include <stet/train/qat_steps.hpp>
 #include <stet/version.hpp>

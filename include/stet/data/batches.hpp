@@ -30,16 +30,27 @@ inline std::vector<std::int64_t> shuffled_order(std::int64_t n, std::uint64_t se
   return order;
 }
 
+/// Number of steps of one epoch of a data set of so many samples.
+/// Errors:    Errc::range if there are no samples, the batch size is below 1, the number of images is negative, or
+///            drop_last leaves nothing
+inline std::int64_t steps_per_epoch(std::int64_t samples, const BatchOptions& options) {
+  require(samples >= 1, Errc::range, "Batches: {} samples, need at least 1", samples);
+  require(options.size >= 1, Errc::range, "Batches: batch size is {}, must be at least 1", options.size);
+  require(options.images >= 0, Errc::range, "Batches: {} images, must not be negative; 0 is all", options.images);
+  const std::int64_t used = options.images > 0 && options.images < samples ? options.images : samples;
+  const bool drop = options.drop_last && !options.even;
+  require(!drop || used >= options.size, Errc::range,
+          "Batches: {} samples do not fill one batch of {}, and drop_last is set; take smaller batches", used,
+          options.size);
+  return drop ? used / options.size : (used - 1) / options.size + 1;
+}
+
 /// The steps of one epoch, each a list of positions in the data set.
 class Batches {
  public:
-  /// Errors:    Errc::range if there are no samples, the batch size is below 1, the number of images is negative, or
-  ///            drop_last leaves nothing
+  /// Errors:    as steps_per_epoch
   Batches(std::int64_t samples, const BatchOptions& options, std::uint64_t epoch)
-      : size_(options.size), even_(options.even) {
-    require(samples >= 1, Errc::range, "Batches: {} samples, need at least 1", samples);
-    require(size_ >= 1, Errc::range, "Batches: batch size is {}, must be at least 1", size_);
-    require(options.images >= 0, Errc::range, "Batches: {} images, must not be negative; 0 is all", options.images);
+      : size_(options.size), count_(steps_per_epoch(samples, options)), even_(options.even) {
     if (options.shuffle) {
       order_ = shuffled_order(samples, options.seed, epoch);
     } else {
@@ -47,11 +58,6 @@ class Batches {
       std::iota(order_.begin(), order_.end(), std::int64_t{0});
     }
     if (options.images > 0 && options.images < samples) order_.resize(static_cast<std::size_t>(options.images));
-    const std::int64_t used = images();
-    const bool drop = options.drop_last && !even_;
-    require(!drop || used >= size_, Errc::range, "Batches: {} samples do not fill one batch of {}, and drop_last is set",
-            used, size_);
-    count_ = drop ? used / size_ : (used - 1) / size_ + 1;
   }
 
   /// Number of steps.

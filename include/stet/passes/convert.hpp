@@ -1,7 +1,9 @@
 #pragma once
 // convert: from a model with quantizers to integers.
 
+#include <stet/core/warning.hpp>
 #include <stet/graph/integer_model.hpp>
+#include <stet/train/check_stages.hpp>
 #include <stet/train/lower.hpp>
 
 #include <vector>
@@ -9,7 +11,7 @@
 namespace stet {
 
 /// Makes the integer model that the recipe's target executes: the same operators, codes and scales with which
-/// evaluate(qat) computes.
+/// evaluate(qat) computes. Warns of phases that training since prepare() missed; check(qat) lists them too.
 /// Errors:    Errc::state naming the first activation without a range; Errc::unsupported if the recipe simulates a
 ///            scheme; Errc::range as fold()
 STET_ENTRY IntegerModel convert(const QatModel& qat);
@@ -25,6 +27,7 @@ STET_ENTRY IntegerModel convert(const QatModel& qat) {
          recipe.name, weights ? "weights" : "activations",
          (weights ? *recipe.simulated_weights : *recipe.simulated_activations).name());
   }
+  for (const detail::StageFinding& f : detail::stage_findings(qat)) warn("convert: {}; {}", f.what, f.remedy);
   IntegerModel model;
   model.target = qat.recipe().target;
   const Graph& graph = qat.graph();

@@ -18,7 +18,7 @@ namespace stet {
 enum class QuantizerState {
   observing,  ///< sees data, makes no codes yet
   training,   ///< makes codes; its range still follows the data, from one step to the next
-  frozen      ///< makes codes; nothing moves any more
+  frozen      ///< makes codes; nothing moves until it is reopened
 };
 
 /// Range, scale and zero point of one activation.
@@ -78,24 +78,25 @@ class Quantizer {
     require_range();
     if (state_ == QuantizerState::observing) state_ = QuantizerState::training;
   }
+  /// Stops until reopen().
   void freeze() {
     require_range();
     has_pending_ = false;
     state_ = QuantizerState::frozen;
   }
-  /// Fixes scale and zero point, as a runtime demands them.
+  /// Lets what freeze() stopped be observed again; a learned scale keeps its value. What was fixed stays.
+  void reopen() {
+    if (state_ == QuantizerState::frozen && !fixed_) state_ = QuantizerState::observing;
+  }
+  /// Fixes scale and zero point for good, as a runtime demands them.
   /// Errors:    Errc::range if the scale is not positive and finite or too small, or the zero point not in the grid
   void fix(float scale, std::int32_t zero_point) {
     const QParams params = QParams::per_tensor(scale, zero_point, grid_);
     check(("quantizer of " + name_).c_str(), params, Shape{});
-    set(params);
-    state_ = QuantizerState::frozen;
+    hold(params);
   }
-  /// Fixes the range by hand, for example to [0, 6].
-  void fix(const Range& range) {
-    set(choose_qparams(range, grid_));
-    state_ = QuantizerState::frozen;
-  }
+  /// Fixes the range by hand and for good, for example to [0, 6].
+  void fix(const Range& range) { hold(choose_qparams(range, grid_)); }
 
   /// Scale and zero point now.
   [[nodiscard]] QParams params() const {
@@ -110,12 +111,18 @@ class Quantizer {
     f("scale", scale_);
     f("zero_point", zero_point_);
     f("state", state_);
+    f("fixed", fixed_);
     f("calibrated", calibrated_);
     if (learned_) f("log_scale", log_scale_.value);
     observer_.fields(f);
   }
 
  private:
+  void hold(const QParams& params) {
+    set(params);
+    fixed_ = true;
+    state_ = QuantizerState::frozen;
+  }
   void set(const QParams& params) {
     scale_ = params.scale[0];
     zero_point_ = params.zero_point[0];
@@ -137,6 +144,7 @@ class Quantizer {
   Range pending_{};
   bool has_pending_ = false;
   bool calibrated_ = false;
+  bool fixed_ = false;
   QuantizerState state_ = QuantizerState::observing;
 };
 

@@ -4,6 +4,7 @@
 #include <stet/graph/model.hpp>
 #include <stet/train/check_report.hpp>
 #include <stet/train/check_scales.hpp>
+#include <stet/train/check_stages.hpp>
 #include <stet/train/plan_units.hpp>
 
 #include <algorithm>
@@ -178,10 +179,14 @@ inline CheckReport check(const Graph& graph, const Recipe& recipe) {
 inline CheckReport check(const Model& model, const Recipe& recipe) { return check(model.graph(), recipe); }
 
 /// The same with what the calibrated scales and folded parameters add: multipliers and ratios of scales out of the
-/// target's limits, dead activations and channels, biases that are too coarse or cut, bounds on a tie.
+/// target's limits, dead activations and channels, biases that are too coarse or cut, bounds on a tie; and phases that
+/// training missed.
 inline CheckReport check(const QatModel& qat) {
   auto of_node = detail::StructureCheck(qat.graph(), qat.recipe()).run();
   detail::ScaleCheck(qat, of_node).run();
+  for (detail::StageFinding& f : detail::stage_findings(qat)) {
+    of_node.back().push_back({"", "", Severity::warning, std::move(f.what), std::move(f.remedy)});
+  }
   return detail::make_report(qat.recipe().target, std::move(of_node));
 }
 

@@ -5,12 +5,19 @@
 #include <stet/ops/loss.hpp>
 #include <stet/train/clip.hpp>
 #include <stet/train/evaluate.hpp>
+#include <stet/train/fit_check.hpp>
 #include <stet/train/fit_checkpoint.hpp>
 #include <stet/train/fit_options.hpp>
+#include <stet/train/fit_run.hpp>
 #include <stet/train/forward.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <time.h>
 
@@ -27,8 +34,9 @@ inline std::vector<ParameterRef> parameter_refs(Model& model) {
 
 /// What fit can train: forward(tape, model, x, Mode, options) -> logits, parameter_refs(model), both found by
 /// argument-dependent lookup, infer for validation, and fields(f) for checkpoints. A member advance(progress), if there
-/// is one, is called before every step with the part of the run that is done; what a function training_warnings(model)
-/// gives, if there is one, stands in the report.
+/// is one, is called before every step with the part of the run that is done, and begin_run() before the first; what a
+/// function training_warnings(model) gives, if there is one, stands in the report. A member graph() lets fit compare the
+/// data with the model before it begins.
 template <class M>
 concept Trainable = Classifier<M> && requires(M& model, Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
   { forward(tape, model, x, Mode::training, o) } -> std::same_as<Var<Tensor<float>>>;
@@ -51,32 +59,13 @@ inline double fit_clock() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o);
-#if STET_DEFINE_ENTRIES
-STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
-  require(o.epochs >= 1, Errc::range, "fit: epochs is {}, must be at least 1", o.epochs);
-  require(o.batch >= 1, Errc::range, "fit: batch is {}, must be at least 1", o.batch);
-  require(o.clip_norm >= 0, Errc::range, "fit: clip_norm is {}, must not be negative", o.clip_norm);
-  require(o.label_smoothing >= 0 && o.label_smoothing <= 1, Errc::range,
-          "fit: label_smoothing is {}, must be in 0..1", o.label_smoothing);
-  require(o.early_stop.patience >= 0, Errc::range, "fit: early_stop.patience is {}, must not be negative",
-          o.early_stop.patience);
-  require(o.early_stop.patience == 0 || o.validation != nullptr, Errc::state,
-          "fit: early_stop watches the validation loss; set validation to a data set");
-  require(o.validation == nullptr || o.validation->shape() == data.shape(), Errc::shape,
-          "fit: validation images are {}, training images {}", o.validation == nullptr ? Shape{} : o.validation->shape(),
-          data.shape());
-  require(!o.loss || o.label_smoothing == 0, Errc::state,
-          "fit: label_smoothing {} belongs to softmax cross-entropy, which options.loss replaces", o.label_smoothing);
-  require(!o.resume || !o.checkpoint.empty(), Errc::state, "fit: resume needs the name of a checkpoint file");
-}
-#endif
-
-inline std::int64_t count_correct(const Tensor<float>& logits, const Tensor<std::int32_t>& labels) {
+// Not a number where the output is not one number per class.
+inline double count_correct(const Tensor<float>& logits, const Tensor<std::int32_t>& labels, int data_classes) {
+  if (logits.shape().rank() != 2 || logits.shape()[1] < data_classes) return std::numeric_limits<double>::quiet_NaN();
   const auto classes = static_cast<std::size_t>(logits.shape().back());
-  std::int64_t correct = 0;
+  double correct = 0;
   for (std::int64_t i = 0; i < labels.size(); ++i) {
-    correct += argmax(logits.span().subspan(static_cast<std::size_t>(i) * classes, classes)) == labels[i] ? 1 : 0;
+    correct += argmax(logits.span().subspan(static_cast<std::size_t>(i) * classes, classes)) == labels[i] ? 1.0 : 0.0;
   }
   return correct;
 }
@@ -84,10 +73,9 @@ inline std::int64_t count_correct(const Tensor<float>& logits, const Tensor<std:
 // Forward, loss and backward of one batch. What the tape holds is free again when this returns, so that the optimizer
 // writes parameters in place.
 struct BatchResult {
-  double loss = 0;
-  std::int64_t correct = 0;
+  double loss = 0, correct = 0;
 };
-inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, const FitOptions& o, Rng& rng,
+inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int classes, const FitOptions& o, Rng& rng,
                                std::string_view where) {
   Tape tape;
   const Var<Tensor<float>> logits = stage.forward(tape, batch.x, {.rng = &rng});
@@ -99,17 +87,17 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, const 
   require(std::isfinite(value), Errc::range,
           "fit: the loss is {} at {}; lower the learning rate, warm it up or set clip_norm", value, where);
   tape.backward(loss);
-  return {value, count_correct(logits.value(), batch.labels)};
+  return {value, count_correct(logits.value(), batch.labels, classes)};
 }
 
 inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const FitOptions& o,
                              std::span<const ParameterRef> parameters, OptimizerState& optimizer, int epoch,
                              Progress& progress) {
   const double start = fit_clock();
-  BatchLoader loader(data, Batches(data.size(), {.size = o.batch, .seed = o.seed}, static_cast<std::uint64_t>(epoch)));
+  BatchLoader loader(data, Batches(data.size(), batches_of(o), static_cast<std::uint64_t>(epoch)));
   const std::int64_t steps = loader.size(), total = steps * o.epochs;
-  double loss = 0;
-  std::int64_t correct = 0, seen = 0;
+  double loss = 0, correct = 0;
+  std::int64_t seen = 0;
   for (std::int64_t i = 0; i < steps; ++i) {
     const std::optional<Batch> batch = loader.next();
     const std::int64_t step = epoch * steps + i;
@@ -117,7 +105,7 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     Rng rng = Rng(o.seed).split(0x5354u).split(static_cast<std::uint64_t>(step));
     clear_gradients(parameters);
     const BatchResult result =
-        learn_batch(stage, *batch, o, rng, fmt::format("step {} of epoch {}", i + 1, epoch + 1));
+        learn_batch(stage, *batch, data.classes(), o, rng, fmt::format("step {} of epoch {}", i + 1, epoch + 1));
     const double factor = o.schedule.at(step, total);
     StepReport report{epoch, step, total, result.loss, factor * o.optimizer.lr(), 0.0};
     if (o.on_gradients) o.on_gradients(report);
@@ -128,13 +116,13 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     seen += batch->size();
     if (o.on_step) o.on_step(report);
     progress.update(epoch, i + 1, loss / static_cast<double>(seen),
-                    static_cast<double>(correct) / static_cast<double>(seen));
+                    correct / static_cast<double>(seen));
   }
   clear_gradients(parameters);
   EpochReport report;
   report.epoch = epoch;
   report.loss = loss / static_cast<double>(seen);
-  report.accuracy = static_cast<double>(correct) / static_cast<double>(seen);
+  report.accuracy = correct / static_cast<double>(seen);
   report.seconds = fit_clock() - start;
   return report;
 }
@@ -150,14 +138,17 @@ inline bool should_stop(FitState& state, double loss, const EarlyStop& rule) {
 }
 
 STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
-                         std::span<const ParameterRef> parameters, OptimizerState& optimizer, FitState& state);
+                         std::span<const ParameterRef> parameters, FitRun& run);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
-                         std::span<const ParameterRef> parameters, OptimizerState& optimizer, FitState& state) {
-  Progress progress(o.title, o.epochs, (data.size() + o.batch - 1) / o.batch, o.progress);
-  while (state.epoch < o.epochs && !state.stopped) {
+                         std::span<const ParameterRef> parameters, FitRun& run) {
+  Progress progress(o.title, o.epochs, steps_per_epoch(data.size(), batches_of(o)), o.progress);
+  FitState& state = run.state();
+  const std::int64_t last = o.stop_after == 0 ? o.epochs : std::min<std::int64_t>(o.epochs, state.epoch + o.stop_after);
+  while (state.epoch < last && !state.stopped) {
+    run.inside_epoch(true);
     EpochReport report =
-        run_epoch(stage, data, o, parameters, optimizer, static_cast<int>(state.epoch), progress);
+        run_epoch(stage, data, o, parameters, run.optimizer(), static_cast<int>(state.epoch), progress);
     std::string note;
     if (o.validation != nullptr) {
       const Evaluation e = stage.evaluate(*o.validation);
@@ -169,6 +160,7 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
     progress.finish_epoch(state.epoch, report.loss, report.accuracy, note);
     state.record(report);
     ++state.epoch;
+    run.inside_epoch(false);
     if (!o.checkpoint.empty()) stage.save();
     if (o.on_epoch) o.on_epoch(report);
   }
@@ -176,32 +168,70 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
 }
 #endif
 
+// Makes a run ready for its next step; what it says is whether the state of model and run lies in the checkpoint.
+STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const ParameterRef> parameters,
+                          const std::string& description);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const ParameterRef> parameters,
+                          const std::string& description) {
+  const bool begun = run.begun();
+  require(!begun || run.description() == description, Errc::state,
+          "fit: options.run belongs to another run ({}), this one is {}; begin it with a new FitRun", run.description(),
+          description);
+  const bool load = o.resume && (!begun || run.broken()) && CheckpointReader::exists(o.checkpoint);
+  require(!run.broken() || load, Errc::state,
+          "fit: options.run was ended by an error inside epoch {}, the model is no longer where the run was; resume from "
+          "a checkpoint, or begin a new run",
+          run.state().epoch + 1);
+  if (!begun) run.begin(OptimizerState(o.optimizer, parameters), description, o.epochs);
+  return load;
+}
+#endif
+
 }  // namespace detail
 
 /// Trains a classifier with softmax cross-entropy. Every run of the same options on the same data is the same, bit for
-/// bit, whatever the thread count, and so is a run that was interrupted and resumed from its checkpoint.
-/// Errors:    Errc::range if an option is impossible or the loss becomes infinite or not a number; Errc::state if
-///            options contradict each other or a checkpoint is of another run; those of the model's forward
+/// bit, whatever the thread count, and so is a run that was interrupted and resumed from its checkpoint, or done in parts.
+///
+/// Every call is a run of its own, unless options.run or a resumed checkpoint goes on with one: a quantized model goes
+/// through its schedule over this run's epochs, and what an earlier run froze moves again (QatModel::begin_run).
+/// Errors:    Errc::range if an option is impossible, a label has no logit, or the loss becomes infinite or not a number;
+///            Errc::shape if images do not fit the model; Errc::state if options contradict each other or a run or
+///            checkpoint is another; those of the model's forward. All but the loss are found before anything is changed
 template <Trainable M>
 FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
   detail::check_fit(data, options);
+  if constexpr (requires { model.graph(); }) {
+    detail::check_fit_data(model.graph(), data, options, [&]([[maybe_unused]] double progress) {
+      if constexpr (requires { model.batch_norm_live_at(progress); }) {
+        return model.batch_norm_live_at(progress);
+      } else {
+        return true;
+      }
+    });
+  }
   const std::vector<ParameterRef> parameters = parameter_refs(model);
-  OptimizerState optimizer(options.optimizer, parameters);
-  detail::FitState state;
-  const auto run = [&](Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
+  FitRun whole;
+  FitRun& run = options.run == nullptr ? whole : *options.run;
+  FitRun entered = run;  // a copy: what fails below leaves the run as it was
+  std::string description = detail::describe_run(data, options);
+  if constexpr (requires { model.recipe().describe(); }) description += ", recipe " + model.recipe().describe();
+  if (detail::enter_run(entered, options, parameters, description)) {
+    detail::load_run(options, description, model, entered.optimizer(), entered.state());
+    entered.inside_epoch(false);
+  } else if constexpr (requires { model.begin_run(); }) {
+    if (!run.begun()) model.begin_run();
+  }
+  run = std::move(entered);
+  const auto step = [&](Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
     return forward(tape, model, x, Mode::training, o);
   };
   const auto advance = [&]([[maybe_unused]] double progress) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
   const auto validate = [&](const Dataset& validation) { return evaluate(model, validation); };
-  std::string description = detail::describe_run(data, options);
-  if constexpr (requires { model.recipe().describe(); }) description += ", recipe " + model.recipe().describe();
-  const auto save = [&] { detail::save_run(options, description, model, optimizer, state); };
-  if (options.resume && CheckpointReader::exists(options.checkpoint)) {
-    detail::load_run(options, description, model, optimizer, state);
-  }
-  FitReport report = detail::run_fit({run, advance, validate, save}, data, options, parameters, optimizer, state);
+  const auto save = [&] { detail::save_run(options, description, model, run.optimizer(), run.state()); };
+  FitReport report = detail::run_fit({step, advance, validate, save}, data, options, parameters, run);
   if constexpr (requires { training_warnings(model); }) report.warnings = training_warnings(model);
   return report;
 }

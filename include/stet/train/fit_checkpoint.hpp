@@ -48,12 +48,12 @@ struct FitState {
 
 // What must be the same in the run that continues. A schedule has no name, so two of its factors stand for it.
 inline std::string describe_run(const Dataset& data, const FitOptions& o) {
-  const std::int64_t total = (data.size() + o.batch - 1) / o.batch * o.epochs;
+  const std::int64_t total = steps_per_epoch(data.size(), batches_of(o)) * o.epochs;
   return fmt::format("{} lr {}, schedule {:.9g} {:.9g}, {} epochs, batch {}, seed {}, label smoothing {}, clip norm {}, "
-                     "{} images of {}{}",
+                     "{} images of {}{}{}",
                      o.optimizer.name(), o.optimizer.lr(), o.schedule.at(total / 3, total),
                      o.schedule.at(total - 1, total), o.epochs, o.batch, o.seed, o.label_smoothing, o.clip_norm,
-                     data.size(), data.name(), o.loss ? ", own loss" : "");
+                     data.size(), data.name(), o.drop_last ? ", last batch dropped" : "", o.loss ? ", own loss" : "");
 }
 
 template <class M>

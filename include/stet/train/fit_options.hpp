@@ -2,6 +2,7 @@
 // Options and results of fit.
 
 #include <stet/autograd/tape.hpp>
+#include <stet/data/batches.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/train/adam.hpp>
 #include <stet/train/checkpoint.hpp>
@@ -34,13 +35,14 @@ struct StepReport {
 /// One epoch of a run.
 struct EpochReport {
   int epoch = 0;
-  double loss = 0, accuracy = 0;  ///< over the epoch's batches as they were trained on
+  double loss = 0, accuracy = 0;  ///< over the epoch's batches as they were trained on; accuracy is not a number where
+                                  ///< the output is not one number per class
   double validation_loss = std::numeric_limits<double>::quiet_NaN();      ///< not a number without validation
   double validation_accuracy = std::numeric_limits<double>::quiet_NaN();
   double seconds = 0;  ///< training alone
 };
 
-/// A whole run, epochs before a resume included.
+/// A run so far, epochs before a resume and of earlier calls included.
 struct FitReport {
   std::vector<EpochReport> epochs{};
   bool stopped_early = false;
@@ -71,8 +73,10 @@ class CallbackState {
   std::function<void(CheckpointReader&)> load_;
 };
 
+class FitRun;
+
 struct FitOptions {
-  int epochs = 1;
+  int epochs = 1;  ///< length of the whole run: schedule and phases of QAT are fractions of it
   std::int64_t batch = 128;
   AnyOptimizer optimizer = Adam{};
   AnySchedule schedule = Constant{};
@@ -91,6 +95,14 @@ struct FitOptions {
   std::vector<CallbackState> state{};  ///< of these callbacks, kept in the checkpoint
   std::string checkpoint{};  ///< file that holds the whole state of training after every epoch
   bool resume = false;       ///< continue from that file if it exists
+  bool drop_last = false;    ///< leave out the last batch of an epoch if it is not full
+  int stop_after = 0;        ///< end this call after so many epochs of the run, which goes on in a later call; 0: at its end
+  FitRun* run = nullptr;     ///< run that the call begins or goes on with (fit_run.hpp)
 };
+
+namespace detail {
+// How fit cuts an epoch; whoever counts its steps asks steps_per_epoch with it.
+inline BatchOptions batches_of(const FitOptions& o) { return {.size = o.batch, .drop_last = o.drop_last, .seed = o.seed}; }
+}  // namespace detail
 
 }  // namespace stet

@@ -41,6 +41,8 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
 /// Runs a quantized model on the tape. Evaluation computes what the integer engine computes, whatever the stage of
 /// training; training normalizes in float while batch norm is live and runs the deployed arithmetic once it is frozen.
 /// Shapes:    x [N] + the input's shape -> logits [N] + the output's shape, in real units
+/// A training step quantizes from the first on, unless the recipe's schedule starts later: then, and for its other
+/// phases, the model must hear how far training is (fit tells it; an own loop has QatSteps).
 /// Gradient:  straight-through, see live_layer and frozen_layer
 /// Errors:    Errc::shape if x does not fit; Errc::state if a range is missing
 STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
@@ -49,13 +51,20 @@ STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<fl
 STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode,
                                   const ForwardOptions& options) {
   detail::require_one_output(qat);
-  if (mode == Mode::training && !qat.quantizing()) return detail::observed_forward(tape, qat, x, options);
-  qat.require_calibrated("forward");
-  if (qat.recipe().simulated()) {
-    return detail::simulated_forward(tape, qat, mode == Mode::training ? &qat : nullptr, x, options.rng);
-  }
-  detail::UnitRunner runner(tape, qat, mode == Mode::training ? &qat : nullptr, options.rng);
-  return dequantize(runner.run(x, nullptr));
+  const bool trained = mode == Mode::training;
+  if (trained) qat.begin_step();
+  const auto run = [&]() -> Var<Tensor<float>> {
+    if (trained && !qat.quantizing()) return detail::observed_forward(tape, qat, x, options);
+    qat.require_calibrated("forward");
+    if (qat.recipe().simulated()) {
+      return detail::simulated_forward(tape, qat, trained ? &qat : nullptr, x, options.rng);
+    }
+    detail::UnitRunner runner(tape, qat, trained ? &qat : nullptr, options.rng);
+    return dequantize(runner.run(x, nullptr));
+  };
+  Var<Tensor<float>> y = run();
+  if (trained) qat.count_step();
+  return y;
 }
 #endif
 

@@ -5,6 +5,7 @@
 #include <stet/qat/recipe.hpp>
 #include <stet/quant/range.hpp>
 #include <stet/train/plan_units.hpp>
+#include <stet/train/qat_phases.hpp>
 
 #include <span>
 #include <string>
@@ -74,7 +75,7 @@ class QatModel {
   }
   /// Whether training moves them now: from the start of quantization until ranges are frozen.
   [[nodiscard]] bool learns_weight_scale(const Unit& unit) const {
-    return unit.learns_weight_scale && quantizing_ && !ranges_frozen_;
+    return unit.learns_weight_scale && phases_.quantizing && !phases_.ranges_frozen;
   }
 
   [[nodiscard]] bool calibrated() const {
@@ -92,40 +93,76 @@ class QatModel {
     }
   }
 
+  /// Where training stands, and how many steps of it there were.
+  [[nodiscard]] const QatPhases& phases() const { return phases_; }
   /// Whether training steps quantize (they do not before QatSchedule::quantize_at).
-  [[nodiscard]] bool quantizing() const { return quantizing_; }
+  [[nodiscard]] bool quantizing() const { return phases_.quantizing; }
   /// Whether training steps run the folded, deployed arithmetic; dropout is off then.
-  [[nodiscard]] bool batch_norm_frozen() const { return batch_norm_frozen_; }
+  [[nodiscard]] bool batch_norm_frozen() const { return phases_.batch_norm_frozen; }
+  /// Whether a step at this part of a run, 0 to 1, normalizes with the statistics of its batch.
+  [[nodiscard]] bool batch_norm_live_at(double progress) const {
+    const bool quantizes = phases_.quantizing || progress >= recipe_.schedule.quantize_at;
+    const bool frozen = phases_.batch_norm_held || progress >= recipe_.schedule.freeze_batch_norm_at;
+    return recipe_.simulated() || !quantizes || !frozen;
+  }
+
+  /// Starts quantization at once, whatever the schedule says.
+  /// Errors:    Errc::state if a quantizer has no range
   void start_quantizing() {
     require_whole();
     for (Quantizer& q : quantizers_) q.start();
-    quantizing_ = true;
+    phases_.quantizing = true;
   }
+  /// Freezes ranges and learned scales, or batch norm, by hand: they stay so over all later runs, until reopen().
   void freeze_ranges() {
-    require_whole();
-    for (Quantizer& q : quantizers_) q.freeze();
-    ranges_frozen_ = true;
+    stop_ranges();
+    phases_.ranges_held = true;
   }
-  void freeze_batch_norm() { batch_norm_frozen_ = true; }
+  void freeze_batch_norm() { phases_.batch_norm_frozen = phases_.batch_norm_held = true; }
+  /// Lets ranges, learned scales and batch norm move again, from where they are, even those that a hand froze. What
+  /// Quantizer::fix or the runtime fixed stays.
+  void reopen() {
+    phases_.ranges_held = phases_.batch_norm_held = false;
+    begin_run();
+  }
 
+  /// Begins a run of training: what the schedule of an earlier run froze moves again, until this run's schedule freezes
+  /// it. What was fixed or frozen by hand stays, and quantization that is on stays on.
+  void begin_run() {
+    if (!phases_.batch_norm_held) phases_.batch_norm_frozen = false;
+    if (phases_.ranges_held) return;
+    phases_.ranges_frozen = false;
+    for (Quantizer& q : quantizers_) {
+      q.reopen();
+      if (phases_.quantizing) q.start();
+    }
+  }
   /// Enters the phases of the recipe's schedule that begin at or before this part of the run, 0 to 1.
   /// Errors:    Errc::state if a quantizer has no range
-  void advance(double progress) {
+  void advance(double progress, const char* op = "fit") {
     const QatSchedule& schedule = recipe_.schedule;
-    if (!quantizing_ && progress >= schedule.quantize_at) {
-      require_calibrated("fit");
+    if (!phases_.quantizing && progress >= schedule.quantize_at) {
+      require_calibrated(op);
       start_quantizing();
     }
-    if (progress >= schedule.freeze_ranges_at) freeze_ranges();
-    if (progress >= schedule.freeze_batch_norm_at) freeze_batch_norm();
+    if (progress >= schedule.freeze_ranges_at) stop_ranges();
+    if (progress >= schedule.freeze_batch_norm_at) phases_.batch_norm_frozen = true;
   }
+  /// Begins a training step outside of fit: a schedule that quantizes from the start does so, told of progress or not.
+  /// Errors:    Errc::state if a quantizer has no range
+  void begin_step() {
+    if (!phases_.quantizing && recipe_.schedule.quantize_at <= 0) {
+      require_calibrated("forward");
+      start_quantizing();
+    }
+  }
+  /// Counts a training step that was made.
+  void count_step() { ++(phases_.quantizing ? phases_.quantized_steps : phases_.float_steps); }
 
   /// Visits the state beside parameters and buffers by name, for checkpoints.
   template <class F>
   void fields(F&& f) {
-    f("quantizing", quantizing_);
-    f("batch_norm_frozen", batch_norm_frozen_);
-    f("ranges_frozen", ranges_frozen_);
+    phases_.fields(f);
     for (const Unit& unit : plan_.units) {
       if (detail::keeps_weight_scale(unit)) f(node_name(unit.node) + ".weight_log_scale", weight_log_scale(unit).value);
     }
@@ -141,15 +178,18 @@ class QatModel {
  private:
   // A model that was moved from has no quantizers, which must not pass for calibrated ones; its graph says so.
   void require_whole() const { (void)graph().size(); }
+  void stop_ranges() {
+    require_whole();
+    for (Quantizer& q : quantizers_) q.freeze();
+    phases_.ranges_frozen = true;
+  }
 
   Model model_;
   Recipe recipe_;
   UnitPlan plan_;
   std::vector<Quantizer> quantizers_;
   std::vector<Parameter> weight_scales_;  // per node, empty tensors where nothing is kept
-  bool quantizing_ = false;
-  bool ranges_frozen_ = false;
-  bool batch_norm_frozen_ = false;
+  QatPhases phases_;
 };
 
 #if STET_DEFINE_ENTRIES

@@ -1,0 +1,46 @@
+#pragma once
+// The part of check() and convert() that knows how a model was trained: what its integers lack where a phase was missed.
+
+#include <stet/train/qat_model.hpp>
+
+#include <string>
+#include <vector>
+
+namespace stet::detail {
+
+struct StageFinding {
+  std::string what{}, remedy{};
+};
+
+// Phases that training since prepare() did not reach. A model that was not trained since has none: its integers are
+// those of post-training quantization, as asked for.
+inline std::vector<StageFinding> stage_findings(const QatModel& qat) {
+  const QatPhases& phases = qat.phases();
+  std::vector<StageFinding> found;
+  if (phases.quantized_steps == 0) {
+    if (phases.float_steps > 0) {
+      found.push_back({fmt::format("trained for {} steps, none of them quantized: the integers are those of post-training "
+                                   "quantization",
+                                   phases.float_steps),
+                       "let quantization begin: schedule.quantize_at below 1, and QatSteps in an own loop"});
+    }
+    return found;
+  }
+  const auto never = [&](const char* what, const char* lost, const char* by_hand) {
+    found.push_back({fmt::format("{} never frozen in {} quantized steps: {}", what, phases.quantized_steps, lost),
+                     fmt::format("let fit or QatSteps reach the end of the run, or call {} before the last steps", by_hand)});
+  };
+  bool moves = false, batch_norm = false;
+  for (const Quantizer& q : qat.quantizers()) moves = moves || q.state() != QuantizerState::frozen;
+  for (const Unit& unit : qat.units()) {
+    moves = moves || qat.learns_weight_scale(unit);
+    batch_norm = batch_norm || unit.batch_norm >= 0;
+  }
+  if (moves) never("ranges were", "no step was made with the scales that are deployed", "freeze_ranges()");
+  if (batch_norm && !phases.batch_norm_frozen && !qat.recipe().simulated()) {
+    never("batch norm was", "no step was made with the deployed arithmetic", "freeze_batch_norm()");
+  }
+  return found;
+}
+
+}  // namespace stet::detail

@@ -1,0 +1,89 @@
+#pragma once
+// What fit refuses before the first batch: options that cannot work, and data that do not fit the model.
+
+#include <stet/core/entry.hpp>
+#include <stet/core/parallel.hpp>
+#include <stet/data/dataset.hpp>
+#include <stet/graph/graph.hpp>
+#include <stet/train/fit_options.hpp>
+
+#include <cmath>
+
+namespace stet::detail {
+
+STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o);
+// The same with the graph of the model. batch_norm_live(progress): whether a step at this part of the run normalizes with
+// the statistics of its batch.
+STET_ENTRY void check_fit_data(const Graph& graph, const Dataset& data, const FitOptions& o,
+                               FunctionRef<bool(double progress)> batch_norm_live);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
+  require(o.epochs >= 1, Errc::range, "fit: epochs is {}, must be at least 1", o.epochs);
+  require(o.batch >= 1, Errc::range, "fit: batch is {}, must be at least 1", o.batch);
+  (void)steps_per_epoch(data.size(), batches_of(o));
+  require(o.clip_norm >= 0, Errc::range, "fit: clip_norm is {}, must not be negative", o.clip_norm);
+  require(o.label_smoothing >= 0 && o.label_smoothing <= 1, Errc::range,
+          "fit: label_smoothing is {}, must be in 0..1", o.label_smoothing);
+  require(o.early_stop.patience >= 0, Errc::range, "fit: early_stop.patience is {}, must not be negative",
+          o.early_stop.patience);
+  require(std::isfinite(o.early_stop.min_delta), Errc::range, "fit: early_stop.min_delta is {}, must be finite",
+          o.early_stop.min_delta);
+  require(o.early_stop.patience == 0 || o.validation != nullptr, Errc::state,
+          "fit: early_stop watches the validation loss; set validation to a data set");
+  require(o.validation == nullptr || o.validation->shape() == data.shape(), Errc::shape,
+          "fit: validation images are {}, training images {}", o.validation == nullptr ? Shape{} : o.validation->shape(),
+          data.shape());
+  require(!o.loss || o.label_smoothing == 0, Errc::state,
+          "fit: label_smoothing {} belongs to softmax cross-entropy, which options.loss replaces", o.label_smoothing);
+  require(!o.resume || !o.checkpoint.empty(), Errc::state, "fit: resume needs the name of a checkpoint file");
+  require(o.stop_after >= 0, Errc::range, "fit: stop_after is {} epochs, must not be negative", o.stop_after);
+  require(o.stop_after == 0 || o.run != nullptr || !o.checkpoint.empty(), Errc::state,
+          "fit: stop_after leaves a run that has to go on from somewhere; set run or checkpoint");
+}
+
+// Labels are class indices where they are compared with logits: in cross-entropy and in validation.
+inline void check_classes(const Dataset& data, const graph::Node& output, const char* what) {
+  require(output.shape.rank() == 1, Errc::shape,
+          "fit: {} compares classes with logits [N,classes], output '{}' is [N] + {}; flatten it, or train it with "
+          "options.loss and without validation",
+          what, output.name, output.shape);
+  require(data.classes() <= output.shape[0], Errc::range,
+          "fit: data set {} has {} classes, output '{}' makes {} logits; give the last layer as many units as there are "
+          "classes",
+          data.name(), data.classes(), output.name, output.shape[0]);
+}
+
+STET_ENTRY void check_fit_data(const Graph& graph, const Dataset& data, const FitOptions& o,
+                               FunctionRef<bool(double progress)> batch_norm_live) {
+  require(graph.inputs().size() == 1 && graph.outputs().size() == 1, Errc::shape,
+          "fit: the model has {} inputs and {} outputs, a batch is one tensor of images and one of labels; train it in a "
+          "loop of your own around forward",
+          graph.inputs().size(), graph.outputs().size());
+  const graph::Node& input = graph.node(graph.inputs()[0]);
+  require(data.shape() == input.shape, Errc::shape, "fit: input '{}' wants [N] + {}, images of data set {} are {}",
+          input.name, input.shape, data.name(), data.shape());
+  const graph::Node& output = graph.node(graph.outputs()[0]);
+  if (!o.loss) check_classes(data, output, "softmax cross-entropy");
+  if (o.validation != nullptr) check_classes(*o.validation, output, "validation");
+
+  // A step of a single image: its batch norm has one value per channel where nothing is left of the picture.
+  const bool every = o.batch == 1 || data.size() == 1;
+  if (!every && (o.drop_last || data.size() % o.batch != 1)) return;
+  const std::int64_t steps = steps_per_epoch(data.size(), batches_of(o));
+  const std::int64_t first = every ? 0 : steps - 1;
+  if (!batch_norm_live(static_cast<double>(first) / static_cast<double>(steps * o.epochs))) return;
+  for (const graph::Node& node : graph.nodes()) {
+    if (!graph::is<graph::op::BatchNorm>(node.op) || node.shape.elements() != node.shape.back()) continue;
+    require(every, Errc::range,
+            "fit: {} images in batches of {} leave a last batch of 1, and batch norm '{}' needs two values per channel to "
+            "have a variance; set drop_last, or take another batch size",
+            data.size(), o.batch, node.name);
+    fail(Errc::range,
+         "fit: {} images in batches of {} are steps of one image, and batch norm '{}' needs two values per channel to have "
+         "a variance; take batches of at least 2 images",
+         data.size(), o.batch, node.name);
+  }
+}
+#endif
+
+}  // namespace stet::detail
