@@ -17,6 +17,8 @@ using namespace stet;
 // Real numbers go in; codes come out, so that they can be compared with the engine's.
 constexpr TfliteIntegerOptions integer_file{.float_input = true};
 
+const Target exported_targets[] = {targets::tflite_reference, targets::litert_default, targets::onnxruntime};
+
 struct Outputs {
   Tensor<std::int8_t> codes;
   std::int64_t correct = 0;
@@ -42,35 +44,47 @@ Outputs run_engine(const IntegerModel& model, const Dataset& test) {
 
 }  // namespace
 
-std::vector<RuntimeRow> export_models(const Options& o, const Exported& models, const Dataset& test) {
-  const std::string dir = o.out + "/";
-  save_tflite(dir + "fp32.tflite", models.fp32);
-  save_tflite(dir + "fp16.tflite", models.fp32, {.format = TfliteFormat::float16});
-  save_tflite(dir + "dynamic.tflite", models.fp32, {.format = TfliteFormat::dynamic_range});
-  save_tflite(dir + "int16x8.tflite", models.fp32, {.format = TfliteFormat::int16x8, .ranges = models.ranges});
-  save_tflite(dir + "ptq_int8.tflite", models.ptq, integer_file);
-  save_tflite(dir + "qat_int8.tflite", models.qat, integer_file);
-  save_onnx(dir + "fp32.onnx", models.fp32);
-  save_onnx(dir + "ptq_int8.onnx", models.ptq, {.output_codes = true});
-  save_onnx(dir + "qat_int8.onnx", models.qat, {.output_codes = true});
+std::vector<std::string> exported_files() {
+  std::vector<std::string> names{"fp32.tflite",     "fp16.tflite",      "dynamic.tflite",     "int16x8.tflite",
+                                 "ptq_int8.tflite", "qat_int8.tflite",  "fp32.onnx",          "ptq_int8.onnx",
+                                 "qat_int8.onnx",   "qat_int8_model.c", "qat_int8_weights.c", "test_images.npy",
+                                 "test_labels.npy"};
+  for (const Target& target : exported_targets) {
+    for (const char* prefix : {"int8_outputs.", "ptq_int8_outputs."})
+      names.push_back(prefix + std::string(target.name) + ".npy");
+  }
+  return names;
+}
+
+std::vector<RuntimeRow> export_models(const RunFolder& folder, const Exported& models, const Dataset& test) {
+  save_tflite(folder.file("fp32.tflite"), models.fp32);
+  save_tflite(folder.file("fp16.tflite"), models.fp32, {.format = TfliteFormat::float16});
+  save_tflite(folder.file("dynamic.tflite"), models.fp32, {.format = TfliteFormat::dynamic_range});
+  save_tflite(folder.file("int16x8.tflite"), models.fp32, {.format = TfliteFormat::int16x8, .ranges = models.ranges});
+  save_tflite(folder.file("ptq_int8.tflite"), models.ptq, integer_file);
+  save_tflite(folder.file("qat_int8.tflite"), models.qat, integer_file);
+  save_onnx(folder.file("fp32.onnx"), models.fp32);
+  save_onnx(folder.file("ptq_int8.onnx"), models.ptq, {.output_codes = true});
+  save_onnx(folder.file("qat_int8.onnx"), models.qat, {.output_codes = true});
   // Microcontrollers: the file as an array for TFLM, with integers going in and out, and bare tables for CMSIS-NN.
-  save_c_array(dir + "qat_int8_model.c", "qat_int8", tflite_bytes(models.qat));
-  save_c_weights(dir + "qat_int8_weights.c", models.qat);
+  save_c_array(folder.file("qat_int8_model.c"), "qat_int8", tflite_bytes(models.qat));
+  save_c_weights(folder.file("qat_int8_weights.c"), models.qat);
 
   const Batch all = test.batch(0, test.size());
-  save_npy(dir + "test_images.npy", all.x);
-  save_npy(dir + "test_labels.npy", all.labels);
+  save_npy(folder.file("test_images.npy"), all.x);
+  save_npy(folder.file("test_labels.npy"), all.labels);
 
   std::vector<RuntimeRow> rows;
   for (const auto& [name, model] : {std::pair{"ptq_int8", &models.ptq}, {"qat_int8", &models.qat}}) {
-    for (const Target& target : {targets::tflite_reference, targets::litert_default, targets::onnxruntime}) {
+    for (const Target& target : exported_targets) {
       IntegerModel retargeted = *model;
       retargeted.target = target;
       const Outputs outputs = run_engine(retargeted, test);
       const bool qat = model == &models.qat;
-      save_npy(dir + (qat ? "int8_outputs." : "ptq_int8_outputs.") + std::string(target.name) + ".npy", outputs.codes);
+      save_npy(folder.file((qat ? "int8_outputs." : "ptq_int8_outputs.") + std::string(target.name) + ".npy"),
+               outputs.codes);
       rows.push_back({name, "stet engine, " + std::string(target.name), outputs.correct, test.size(),
-                      file_size(dir + name + ".tflite")});
+                      file_size(folder.file(std::string(name) + ".tflite"))});
     }
   }
   return rows;

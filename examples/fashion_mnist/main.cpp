@@ -14,7 +14,9 @@
 #include <stet/io/integers.hpp>
 #include <stet/stet.hpp>
 
-#include <filesystem>
+#include <algorithm>
+#include <string>
+#include <vector>
 
 namespace example {
 
@@ -34,6 +36,16 @@ DatasetSplit load_data(const Options& o) {
   }
 }
 
+// What the program writes, besides what export_models does.
+std::vector<std::string> own_files() {
+  std::vector<std::string> names{
+      "fp32.checkpoint", "fp32_continued.checkpoint", "qat.checkpoint",   "results.json",     "fp32.safetensors",
+      "qat.safetensors", "ptq_int8.safetensors",      "int8.safetensors", "int8_outputs.npy", "int8/"};
+  const std::vector<std::string> exported = exported_files();
+  names.insert(names.end(), exported.begin(), exported.end());
+  return names;
+}
+
 FitOptions fit_options(const Options& o, const char* title, int epochs, double lr, const std::string& checkpoint) {
   FitOptions f;
   f.epochs = epochs;
@@ -42,8 +54,8 @@ FitOptions fit_options(const Options& o, const char* title, int epochs, double l
   f.schedule = Cosine{};
   f.seed = o.seed;
   f.title = title;
-  f.checkpoint = o.out + "/" + checkpoint;
-  f.resume = o.resume;
+  f.checkpoint = checkpoint;
+  f.resume = true;  // the folder has no checkpoint of another run
   return f;
 }
 
@@ -54,7 +66,6 @@ Row row(const char* name, const Evaluation& e, std::int64_t bytes, double second
 int run(const Options& given) {
   Options o = given;
   set_threads(o.threads);
-  std::filesystem::create_directories(o.out);
   DatasetSplit data = load_data(o);
   if (o.quick) {
     o.epochs = std::min(o.epochs, 2);
@@ -62,48 +73,54 @@ int run(const Options& given) {
     data.train = data.train.first(6000);
     data.test = data.test.first(2000);
   }
-  const std::string data_name = data.train.name() + (o.quick ? " (first 6000)" : "");
+  if (o.images > 0) data.train = data.train.first(o.images);
+  const std::string data_name =
+      data.train.name() + (o.quick || o.images > 0 ? fmt::format(" (first {})", data.train.size()) : "");
+  const RunFolder folder(o.out, "fashion_mnist", o.values, own_files(), o.begin);
   say("{} on {}: {} training and {} test images\n", o.network, data_name, data.train.size(), data.test.size());
   Report report{o.network, data_name, o.seed, threads(), {}, {}, {}};
 
   Model fp32(make_network(o.network), Rng(o.seed));
-  const FitReport trained = fit(fp32, data.train, fit_options(o, "fp32", o.epochs, o.lr, "fp32.checkpoint"));
-  save_checkpoint(o.out + "/fp32.safetensors", fp32);
-  const std::int64_t float_bytes = file_size(o.out + "/fp32.safetensors");
+  const FitReport trained =
+      fit(fp32, data.train, fit_options(o, "fp32", o.epochs, o.lr, folder.file("fp32.checkpoint")));
+  save_checkpoint(folder.file("fp32.safetensors"), fp32);
+  const std::int64_t float_bytes = file_size(folder.file("fp32.safetensors"));
   report.rows.push_back(row("fp32", evaluate(fp32, data.test), float_bytes, trained.seconds));
 
   Model continued = fp32;
   const FitReport more =
-      fit(continued, data.train, fit_options(o, "fp32 continued", o.qat_epochs, o.qat_lr, "fp32_continued.checkpoint"));
+      fit(continued, data.train,
+          fit_options(o, "fp32 continued", o.qat_epochs, o.qat_lr, folder.file("fp32_continued.checkpoint")));
   report.rows.push_back(row("fp32_continued", evaluate(continued, data.test), float_bytes, more.seconds));
 
   Recipe recipe = o.per_tensor ? recipes::int8_per_tensor() : recipes::int8();
   recipe.target = targets::by_name(o.target);
   const Dataset calibration = data.train.first(std::min<std::int64_t>(1024, data.train.size()));
   const IntegerModel ptq = quantize(fp32, recipe, calibration);
-  save_integers(o.out + "/ptq_int8.safetensors", ptq);
+  save_integers(folder.file("ptq_int8.safetensors"), ptq);
   report.rows.push_back(
-      row("ptq_int8", evaluate(Engine(ptq), data.test), file_size(o.out + "/ptq_int8.safetensors"), 0));
+      row("ptq_int8", evaluate(Engine(ptq), data.test), file_size(folder.file("ptq_int8.safetensors")), 0));
 
   QatModel qat = prepare(fp32, recipe);
   calibrate(qat, calibration);
-  const FitReport tuned = fit(qat, data.train, fit_options(o, "qat", o.qat_epochs, o.qat_lr, "qat.checkpoint"));
-  save_checkpoint(o.out + "/qat.safetensors", qat);
+  const FitReport tuned =
+      fit(qat, data.train, fit_options(o, "qat", o.qat_epochs, o.qat_lr, folder.file("qat.checkpoint")));
+  save_checkpoint(folder.file("qat.safetensors"), qat);
   const IntegerModel deployed = convert(qat);
-  save_integers(o.out + "/int8.safetensors", deployed);
-  std::filesystem::create_directories(o.out + "/int8");
-  save_integers_npy(o.out + "/int8/", deployed);
-  const std::int64_t integer_bytes = file_size(o.out + "/int8.safetensors");
+  save_integers(folder.file("int8.safetensors"), deployed);
+  save_integers_npy(folder.file("int8/"), deployed);
+  const std::int64_t integer_bytes = file_size(folder.file("int8.safetensors"));
   report.rows.push_back(
-      row("qat_int8_forward", evaluate(qat, data.test), file_size(o.out + "/qat.safetensors"), tuned.seconds));
+      row("qat_int8_forward", evaluate(qat, data.test), file_size(folder.file("qat.safetensors")), tuned.seconds));
   report.rows.push_back(row("qat_int8_engine", evaluate(Engine(deployed), data.test), integer_bytes, tuned.seconds));
 
   Tensor<std::int8_t> outputs;
   report.bit_exact = compare(qat, deployed, data.test, outputs);
-  save_npy(o.out + "/int8_outputs.npy", outputs);
+  save_npy(folder.file("int8_outputs.npy"), outputs);
   const ActivationRanges ranges = observe_ranges(fp32, calibration);
-  report.runtimes = export_models(o, {fp32, ranges, ptq, deployed}, data.test);
-  save(report, o.out + "/results.json");
+  report.runtimes = export_models(folder, {fp32, ranges, ptq, deployed}, data.test);
+  save(report, folder.file("results.json"));
+  folder.finish();
   print(report);
   say("Files are in {}/.\n", o.out);
   return report.bit_exact.different_codes == 0 ? 0 : 2;

@@ -33,9 +33,10 @@ Options read_options(int argc, char** argv) {
       ->capture_default_str();
   add_data_directory(app, o.data_directory);
   app.add_flag("--quick", o.quick, "every stage on a tenth of the images and few epochs, within a minute of training");
-  add_resume(app, o.resume);
-  app.add_option("--out", o.out, "folder for results, checkpoints and models")->capture_default_str();
+  add_images(app, o.images);
+  add_folder(app, o.out, o.begin);
   parse_or_exit(app, argc, argv);
+  o.values = option_values(app);
   return o;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 // Options of the example, from the command line.
 
+#include "../common/run_folder.hpp"
+
 #include <cstdint>
 #include <string>
 
@@ -20,8 +22,10 @@ struct Options {
   std::string data = "fashion-mnist";
   std::string data_directory;
   bool quick = false;
-  bool resume = false;
+  std::int64_t images = 0;  ///< training images used; 0: all
   std::string out = "fashion_mnist_results";
+  Begin begin = Begin::anew;
+  RunOptions values;  ///< all that the results depend on, as the command line has it
 };
 
 /// Reads the command line; leaves the program for --help and for arguments that do not fit.

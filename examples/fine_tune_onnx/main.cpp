@@ -11,8 +11,6 @@
 #include <stet/io/save_tflite.hpp>
 #include <stet/stet.hpp>
 
-#include <filesystem>
-
 namespace example {
 
 namespace {
@@ -35,25 +33,30 @@ int run(const Options& o) {
   Recipe recipe = o.per_tensor ? recipes::int8_per_tensor() : recipes::int8();
   recipe.target = targets::by_name(o.target);
 
-  const Evaluation loaded = evaluate(model, data.test);
   QatModel qat = prepare(model, recipe);  // what cannot become integers is reported here, before anything is trained
+  const RunFolder folder(o.out, "fine_tune_onnx", o.values,
+                         {"qat.checkpoint", "qat.safetensors", "int8.safetensors", "qat_int8.tflite", "qat_int8.onnx"},
+                         o.begin);  // and what cannot be written, here
+  const Evaluation loaded = evaluate(model, data.test);
   calibrate(qat, data.train.first(std::min(o.calibration, data.train.size())));
   const Evaluation quantized = evaluate(qat, data.test);
   FitOptions options{.epochs = o.epochs, .optimizer = Adam{.lr = o.lr}, .schedule = Cosine{}};
   options.batch = o.batch;
   options.seed = o.seed;
   options.title = "qat";
+  options.checkpoint = folder.file("qat.checkpoint");
+  options.resume = true;  // the folder has no checkpoint of another run
   fit(qat, data.train, options);
 
-  std::filesystem::create_directories(o.out);
   const IntegerModel integers = convert(qat);
-  save_checkpoint(o.out + "/qat.safetensors", qat);
-  save_integers(o.out + "/int8.safetensors", integers);
-  save_tflite(o.out + "/qat_int8.tflite", integers, {.float_input = true, .float_output = true});
-  save_onnx(o.out + "/qat_int8.onnx", integers);
+  save_checkpoint(folder.file("qat.safetensors"), qat);
+  save_integers(folder.file("int8.safetensors"), integers);
+  save_tflite(folder.file("qat_int8.tflite"), integers, {.float_input = true, .float_output = true});
+  save_onnx(folder.file("qat_int8.onnx"), integers);
+  folder.finish();
 
   say("\n{:<24}{:>10}{:>12}\n", o.data_directory == fashion_mnist_directory ? "Fashion-MNIST" : o.data_directory,
-             "accuracy", "loss");
+      "accuracy", "loss");
   print_row("as loaded, FP32", loaded);
   print_row("after calibration, int8", quantized);
   print_row("after QAT, int8 engine", evaluate(Engine(integers), data.test));

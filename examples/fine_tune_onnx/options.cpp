@@ -29,15 +29,14 @@ Options read_options(int argc, char** argv) {
   app.add_option("--calibration", o.calibration, "training images that are shown for calibration")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--images", o.images, "training images that are used; 0: all")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  add_images(app, o.images);
   app.add_option("--seed", o.seed, "of the order of images")->capture_default_str();
   add_threads(app, o.threads);
   add_target(app, o.target);
   app.add_flag("--per-tensor", o.per_tensor, "one weight scale per convolution");
-  app.add_option("--out", o.out, "folder for the files")->capture_default_str();
+  add_folder(app, o.out, o.begin);
   parse_or_exit(app, argc, argv);
+  o.values = option_values(app);
   return o;
 }
 

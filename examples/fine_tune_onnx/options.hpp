@@ -1,6 +1,8 @@
 #pragma once
 // Options of the program, from the command line.
 
+#include "../common/run_folder.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -21,6 +23,8 @@ struct Options {
   std::string target = "litert_default";
   bool per_tensor = false;
   std::string out = "fine_tune_results";
+  Begin begin = Begin::anew;
+  RunOptions values;  ///< all that the results depend on, as the command line has it
 };
 
 /// Reads the command line; leaves the program for --help and for arguments that do not fit.

@@ -41,7 +41,26 @@ std::optional<AnyEstimator> estimator_of(const std::string& name) {
   return std::nullopt;
 }
 
-FitOptions fit_options(const Options& o, std::uint64_t seed, const std::string& title, int epochs, double lr) {
+std::string checkpoint_name(const std::string& title, std::uint64_t seed) {
+  return fmt::format("{}.seed{}.checkpoint", title, seed);
+}
+std::string integers_name(const std::string& recipe, std::uint64_t seed) {
+  return fmt::format("{}.seed{}.safetensors", recipe, seed);
+}
+std::vector<std::string> own_files(const Options& o) {
+  std::vector<std::string> names{"results.json"};
+  for (const std::uint64_t seed : o.seeds) {
+    for (const char* title : {"fp32", "control"}) names.push_back(checkpoint_name(title, seed));
+    for (const std::string& recipe : o.recipes) {
+      names.push_back(checkpoint_name(recipe, seed));
+      names.push_back(integers_name(recipe, seed));
+    }
+  }
+  return names;
+}
+
+FitOptions fit_options(const Options& o, const RunFolder& folder, std::uint64_t seed, const std::string& title,
+                       int epochs, double lr) {
   FitOptions f;
   f.epochs = epochs;
   f.batch = o.batch;
@@ -49,8 +68,8 @@ FitOptions fit_options(const Options& o, std::uint64_t seed, const std::string& 
   f.schedule = Cosine{};
   f.seed = seed;
   f.title = fmt::format("seed {}: {}", seed, title);
-  f.checkpoint = fmt::format("{}/{}.seed{}.checkpoint", o.out, title, seed);
-  f.resume = o.resume;
+  f.checkpoint = folder.file(checkpoint_name(title, seed));
+  f.resume = true;  // the folder has no checkpoint of another run
   return f;
 }
 
@@ -68,15 +87,13 @@ std::int64_t different_codes(const QatModel& qat, const Engine& engine, const Da
 
 void print_frozen(const OscillationFreezing& freezing) {
   for (const OscillationFreezing::Layer& layer : freezing.layers()) {
-    say("{}: {} of {} weights frozen, {} were turning\n", layer.node, layer.frozen, layer.weights,
-               layer.oscillating);
+    say("{}: {} of {} weights frozen, {} were turning\n", layer.node, layer.frozen, layer.weights, layer.oscillating);
   }
 }
 
 int run(const Options& given) {
   Options o = given;
   set_threads(o.threads);
-  std::filesystem::create_directories(o.out);
   DatasetSplit data = load_fashion_mnist(o.data_directory);
   if (o.quick) {
     o.seeds.resize(1);
@@ -84,17 +101,19 @@ int run(const Options& given) {
     data.train = data.train.first(6000);
     data.test = data.test.first(2000);
   }
+  if (o.images > 0) data.train = data.train.first(o.images);
   const Dataset calibration = data.train.first(1024);
-  say("{} on {}: {} training and {} test images, {} epochs FP32, then {} epochs each\n", o.network,
-             data.train.name(), data.train.size(), data.test.size(), o.epochs, o.qat_epochs);
+  const RunFolder folder(o.out, "low_bit", o.values, own_files(o), o.begin);
+  say("{} on {}: {} training and {} test images, {} epochs FP32, then {} epochs each\n", o.network, data.train.name(),
+      data.train.size(), data.test.size(), o.epochs, o.qat_epochs);
 
   Table table(o.recipes, o.qat_epochs);
   for (const std::uint64_t seed : o.seeds) {
     Model fp32(make_network(o.network), Rng(seed));
-    fit(fp32, data.train, fit_options(o, seed, "fp32", o.epochs, o.lr));
+    fit(fp32, data.train, fit_options(o, folder, seed, "fp32", o.epochs, o.lr));
     table.add("fp32", evaluate(fp32, data.test).accuracy, 0, 0);
     Model control = fp32;
-    fit(control, data.train, fit_options(o, seed, "control", o.qat_epochs, o.qat_lr));
+    fit(control, data.train, fit_options(o, folder, seed, "control", o.qat_epochs, o.qat_lr));
     table.add("control", evaluate(control, data.test).accuracy, 0, 0);
     for (const std::string& name : o.recipes) {
       Recipe recipe = recipe_of(name);
@@ -103,7 +122,7 @@ int run(const Options& given) {
       recipe.weight_estimator = estimator_of(o.estimator);
       QatModel qat = prepare(fp32, recipe);
       calibrate(qat, calibration);
-      FitOptions f = fit_options(o, seed, name, o.qat_epochs, o.qat_lr);
+      FitOptions f = fit_options(o, folder, seed, name, o.qat_epochs, o.qat_lr);
       if (!o.no_distill) f.loss = Distillation(fp32);
       std::optional<OscillationFreezing> freezing;
       if (o.freeze_oscillations) {
@@ -116,14 +135,15 @@ int run(const Options& given) {
       if (o.reestimate) reestimate_batch_norm(qat, data.train);
       const IntegerModel deployed = convert(qat);
       const Engine engine(deployed);
-      const std::string file = fmt::format("{}/{}.seed{}.safetensors", o.out, name, seed);
+      const std::string file = folder.file(integers_name(name, seed));
       save_integers(file, deployed);
       table.add(name, evaluate(engine, data.test).accuracy, static_cast<std::int64_t>(std::filesystem::file_size(file)),
                 different_codes(qat, engine, data.test));
     }
     table.print();
   }
-  table.save(o.out + "/results.json", o);
+  table.save(folder.file("results.json"), o);
+  folder.finish();
   say("Files are in {}/.\n", o.out);
   return table.different() == 0 ? 0 : 2;
 }

@@ -42,9 +42,10 @@ Options read_options(int argc, char** argv) {
   add_threads(app, o.threads);
   add_data_directory(app, o.data_directory);
   app.add_flag("--quick", o.quick, "one seed, a tenth of the images, one epoch each");
-  add_resume(app, o.resume);
-  app.add_option("--out", o.out, "folder for results and models")->capture_default_str();
+  add_images(app, o.images);
+  add_folder(app, o.out, o.begin);
   parse_or_exit(app, argc, argv);
+  o.values = option_values(app);
   return o;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 // Options of the example.
 
+#include "../common/run_folder.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,9 +21,12 @@ struct Options {
   double dampen = 0;
   std::string estimator = "clipped";
   int threads = 0;
-  bool quick = false, resume = false;
+  bool quick = false;
+  std::int64_t images = 0;  ///< training images used; 0: all
   std::string data_directory{};
   std::string out = "low_bit_results";
+  Begin begin = Begin::anew;
+  RunOptions values{};  ///< all that the results depend on, as the command line has it
 };
 
 /// Reads the command line; ends the program for --help and mistakes.

@@ -32,8 +32,9 @@ TEST_CASE("a lock has one holder, in the same process and in others", "[io]") {
   };
   {
     const FileLock first(path, "test: the folder");
-    CHECK_THROWS_WITH(FileLock(path, "test: the folder"),
-                      ContainsSubstring("test: the folder is in use by another run (process " + std::to_string(::getpid()) + ")"));
+    CHECK_THROWS_WITH(
+        FileLock(path, "test: the folder"),
+        ContainsSubstring("test: the folder is in use by another run (process " + std::to_string(::getpid()) + ")"));
     CHECK(in_child(refused) == 0);
   }
   CHECK(dir.files() == 0);  // released, and no trace

@@ -138,7 +138,8 @@ TEST_CASE("FIFOs, devices and directories are neither read nor replaced, and nob
              return 2;
            }) == 0;
   };
-  for (const auto& [name, kind] : {std::pair{"fifo", "a FIFO"}, {"folder", "a directory"}, {"device", "a character device"}}) {
+  for (const auto& [name, kind] :
+       {std::pair{"fifo", "a FIFO"}, {"folder", "a directory"}, {"device", "a character device"}}) {
     CAPTURE(name);
     const std::string path = dir.path(name);
     CHECK(kind_refused([&] { read_file(path); }, kind));

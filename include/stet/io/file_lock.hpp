@@ -45,9 +45,10 @@ class FileLock {
   // False if whoever had the file removed it between opening and locking; then there may be another one.
   bool taken(std::string_view what) {
     file_ = detail::open_descriptor(path_, O_RDWR | O_CREAT | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, 0666);
-    require(file_.valid(), Errc::io, "{}: cannot create {}: {}; check that its folder exists and is writable", what, path_,
-            std::strerror(errno));
-    struct stat mine {}, there {};
+    require(file_.valid(), Errc::io, "{}: cannot create {}: {}; check that its folder exists and is writable", what,
+            path_, std::strerror(errno));
+    struct stat mine {
+    }, there{};
     const bool known = ::fstat(file_.get(), &mine) == 0;
     require(known && S_ISREG(mine.st_mode), Errc::io, "{}: {} is {}, not a regular file; remove it", what, path_,
             detail::kind_of_file(mine.st_mode));

@@ -54,8 +54,9 @@ struct Destination {
       : name(given), path(follow_links(given)), directory(directory_of(path)) {
     exists = ::lstat(path.c_str(), &status) == 0;
     if (!exists) return;  // whether it can be created will be seen
-    require(S_ISREG(status.st_mode), Errc::io, "write: cannot replace {}: it is {}, not a regular file; name another file",
-            name, S_ISLNK(status.st_mode) ? "a circle of links" : kind_of_file(status.st_mode));
+    require(S_ISREG(status.st_mode), Errc::io,
+            "write: cannot replace {}: it is {}, not a regular file; name another file", name,
+            S_ISLNK(status.st_mode) ? "a circle of links" : kind_of_file(status.st_mode));
     if (::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) refuse("replace", errno);
   }
   [[noreturn]] void refuse(const char* what, int error) const {
