@@ -2,6 +2,7 @@
 // fit: the training loop, one for every stage of a model.
 
 #include <stet/data/loader.hpp>
+#include <stet/io/file_lock.hpp>
 #include <stet/ops/loss.hpp>
 #include <stet/train/clip.hpp>
 #include <stet/train/evaluate.hpp>
@@ -15,6 +16,7 @@
 #include <cmath>
 #include <concepts>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -170,20 +172,22 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
 
 // Makes a run ready for its next step; what it says is whether the state of model and run lies in the checkpoint.
 STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const ParameterRef> parameters,
-                          const std::string& description);
+                          const std::string& description, const std::string& start);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const ParameterRef> parameters,
-                          const std::string& description) {
+                          const std::string& description, const std::string& start) {
   const bool begun = run.begun();
-  require(!begun || run.description() == description, Errc::state,
-          "fit: options.run belongs to another run ({}), this one is {}; begin it with a new FitRun", run.description(),
-          description);
+  if (begun) {
+    const std::vector<std::string> differences = differing_lines(run.description(), description);
+    require(differences.empty(), Errc::state, "fit: options.run belongs to another run: {}; begin it with a new FitRun",
+            join_some(differences));
+  }
   const bool load = o.resume && (!begun || run.broken()) && CheckpointReader::exists(o.checkpoint);
   require(!run.broken() || load, Errc::state,
           "fit: options.run was ended by an error inside epoch {}, the model is no longer where the run was; resume from "
           "a checkpoint, or begin a new run",
           run.state().epoch + 1);
-  if (!begun) run.begin(OptimizerState(o.optimizer, parameters), description, o.epochs);
+  if (!begun) run.begin(OptimizerState(o.optimizer, parameters), description, start, o.epochs);
   return load;
 }
 #endif
@@ -214,10 +218,18 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
   FitRun whole;
   FitRun& run = options.run == nullptr ? whole : *options.run;
   FitRun entered = run;  // a copy: what fails below leaves the run as it was
-  std::string description = detail::describe_run(data, options);
-  if constexpr (requires { model.recipe().describe(); }) description += ", recipe " + model.recipe().describe();
-  if (detail::enter_run(entered, options, parameters, description)) {
-    detail::load_run(options, description, model, entered.optimizer(), entered.state());
+  std::optional<FileLock> lock;
+  if (!options.checkpoint.empty()) {
+    lock.emplace(options.checkpoint + ".lock", "fit: the checkpoint " + options.checkpoint);
+    require_writable(options.checkpoint);  // now, not after the first epoch
+  }
+  std::string description, start;
+  if (lock || options.run != nullptr) {  // else nobody asks
+    description = detail::describe_run(data, options);
+    start = run.begun() ? run.start() : detail::describe_start(model);
+  }
+  if (detail::enter_run(entered, options, parameters, description, start)) {
+    detail::load_run(options, description + start, model, entered.optimizer(), entered.state());
     entered.inside_epoch(false);
   } else if constexpr (requires { model.begin_run(); }) {
     if (!run.begun()) model.begin_run();
@@ -230,7 +242,7 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
   const auto validate = [&](const Dataset& validation) { return evaluate(model, validation); };
-  const auto save = [&] { detail::save_run(options, description, model, run.optimizer(), run.state()); };
+  const auto save = [&] { detail::save_run(options, description + start, model, run.optimizer(), run.state()); };
   FitReport report = detail::run_fit({step, advance, validate, save}, data, options, parameters, run);
   if constexpr (requires { training_warnings(model); }) report.warnings = training_warnings(model);
   return report;

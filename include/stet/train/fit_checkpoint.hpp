@@ -3,10 +3,12 @@
 
 #include <stet/train/checkpoint.hpp>
 #include <stet/train/fit_options.hpp>
+#include <stet/train/run_identity.hpp>
 
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace stet::detail {
@@ -46,16 +48,6 @@ struct FitState {
   }
 };
 
-// What must be the same in the run that continues. A schedule has no name, so two of its factors stand for it.
-inline std::string describe_run(const Dataset& data, const FitOptions& o) {
-  const std::int64_t total = steps_per_epoch(data.size(), batches_of(o)) * o.epochs;
-  return fmt::format("{} lr {}, schedule {:.9g} {:.9g}, {} epochs, batch {}, seed {}, label smoothing {}, clip norm {}, "
-                     "{} images of {}{}{}",
-                     o.optimizer.name(), o.optimizer.lr(), o.schedule.at(total / 3, total),
-                     o.schedule.at(total - 1, total), o.epochs, o.batch, o.seed, o.label_smoothing, o.clip_norm,
-                     data.size(), data.name(), o.drop_last ? ", last batch dropped" : "", o.loss ? ", own loss" : "");
-}
-
 template <class M>
 void save_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
   CheckpointWriter writer;
@@ -65,13 +57,22 @@ void save_run(const FitOptions& options, const std::string& run, M& model, Optim
   for (const CallbackState& callback : options.state) callback.save(writer);
   writer.note("format", "stet checkpoint 1");
   writer.note("run", run);
+  for (const auto& [part, text] : identity(model)) writer.note(part, text);
   writer.save(options.checkpoint);
 }
 
 template <class M>
 void load_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
   CheckpointReader reader(options.checkpoint);
-  reader.expect("run", run);
+  const auto note = [&](std::string_view key) { return reader.note(key) == nullptr ? std::string() : *reader.note(key); };
+  std::vector<std::string> differences = differing_lines(note("run"), run);
+  for (const auto& [part, text] : identity(model)) {
+    if (note(part) != text) differences.push_back(fmt::format("{}: {}", part, first_difference(note(part), text)));
+  }
+  require(differences.empty(), Errc::state,
+          "fit: the checkpoint {} was saved from something else than this run: {}; resume with the data, options and "
+          "start that it had, or start anew, without resume or with another checkpoint",
+          options.checkpoint, join_some(differences));
   reader.model(model);
   reader.fields(std::string(training_prefix), state);
   reader.fields(std::string(training_prefix) + "optimizer/", optimizer);

@@ -59,9 +59,11 @@ class CallbackState {
  public:
   template <class Object>
   CallbackState(std::string name, Object& object)
-      : save_([name, &object](CheckpointWriter& writer) { writer.fields(prefix(name), object); }),
+      : name_(name),
+        save_([name, &object](CheckpointWriter& writer) { writer.fields(prefix(name), object); }),
         load_([name, &object](CheckpointReader& reader) { reader.fields(prefix(name), object); }) {}
 
+  [[nodiscard]] const std::string& name() const { return name_; }
   void save(CheckpointWriter& writer) const { save_(writer); }
   /// The object is as it was until reader.finish().
   void load(CheckpointReader& reader) const { load_(reader); }
@@ -69,6 +71,7 @@ class CallbackState {
  private:
   static std::string prefix(const std::string& name) { return std::string(training_prefix) + name + "/"; }
 
+  std::string name_;
   std::function<void(CheckpointWriter&)> save_;
   std::function<void(CheckpointReader&)> load_;
 };
@@ -94,10 +97,13 @@ struct FitOptions {
   std::function<void(const EpochReport&)> on_epoch{};
   std::vector<CallbackState> state{};  ///< of these callbacks, kept in the checkpoint
   std::string checkpoint{};  ///< file that holds the whole state of training after every epoch
-  bool resume = false;       ///< continue from that file if it exists
+  bool resume = false;       ///< continue from that file if it exists and is of this run: same start, data and options
   bool drop_last = false;    ///< leave out the last batch of an epoch if it is not full
   int stop_after = 0;        ///< end this call after so many epochs of the run, which goes on in a later call; 0: at its end
   FitRun* run = nullptr;     ///< run that the call begins or goes on with (fit_run.hpp)
+  /// What else makes this run what it is, of the loss and the callbacks, which have no text: a run with another one is not
+  /// continued.
+  std::string identity{};
 };
 
 namespace detail {

@@ -33,19 +33,22 @@ class FitRun {
   /// Whether an error ended a call inside an epoch: the model is then no longer where the run is.
   [[nodiscard]] bool broken() const { return inside_epoch_; }
   void inside_epoch(bool inside) { inside_epoch_ = inside; }
-  void begin(OptimizerState optimizer, std::string description, int epochs) {
+  void begin(OptimizerState optimizer, std::string description, std::string start, int epochs) {
     optimizer_ = std::move(optimizer);
     description_ = std::move(description);
+    start_ = std::move(start);
     epochs_ = epochs;
   }
   [[nodiscard]] const std::string& description() const { return description_; }
+  // The model before its first step, in words.
+  [[nodiscard]] const std::string& start() const { return start_; }
   [[nodiscard]] OptimizerState& optimizer() { return *optimizer_; }
   [[nodiscard]] detail::FitState& state() { return state_; }
 
  private:
   std::optional<OptimizerState> optimizer_{};
   detail::FitState state_{};
-  std::string description_{};
+  std::string description_{}, start_{};
   int epochs_ = 0;
   bool inside_epoch_ = false;
 };
