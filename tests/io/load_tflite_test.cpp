@@ -8,6 +8,7 @@
 #include "io/temporary_directory.hpp"
 #include "io/tflite_description.hpp"
 #include "support/catch.hpp"
+#include "support/warnings.hpp"
 
 #include <cmath>
 #include <functional>
@@ -490,4 +491,33 @@ TEST_CASE("changed descriptions are a model or an error") {
   }
   CHECK(models > 300);
   CHECK(errors > 3000);
+}
+
+TEST_CASE("weights that two layers read, from one tensor or one buffer, are refused by name or untied with a warning") {
+  for (const bool one_tensor : {true, false}) {
+    Description d;
+    const auto x = d.real("x", {1, 2}), y = d.real("y", {1, 2}), z = d.real("z", {1, 2});
+    const auto w = d.floats("w", {2, 2}, {1, 2, 3, 4}), zero = d.floats("zero", {2}, {0, 0});
+    auto v = w;
+    if (!one_tensor) {
+      v = d.floats("v", {2, 2}, {1, 2, 3, 4});
+      d.info.tensors.back().same_buffer = w;
+    }
+    d.info.inputs = {x};
+    d.info.outputs = {z};
+    d.operation(Builtin::fully_connected, {x, w, zero}, y, fully_connected());
+    d.operation(Builtin::fully_connected, {y, v, zero}, z, fully_connected());
+    // Through the bytes of a file, where tensors name their buffers.
+    const ModelInfo info = tflite::decode(tflite::encode(d.info), "file");
+    CHECK(info == d.info);
+    refused(load, info, Errc::unsupported, {"constant 'w (tensor 3)' is shared by y, z", ".shared = SharedConstants::untie"});
+    const CaughtWarnings warnings;
+    const Model m = tflite::import_model(info, "file", {.shared = SharedConstants::untie});
+    CHECK(m.parameters().size() == 4);
+    REQUIRE(warnings.all().size() == 1);
+    CHECK(warnings.mention("constant 'w (tensor 3)' is shared by y, z"));
+    if (one_tensor) continue;
+    d.info.tensors.back().same_buffer = -1;  // two copies in the file are two constants
+    CHECK_NOTHROW(load(tflite::decode(tflite::encode(d.info), "file")));
+  }
 }

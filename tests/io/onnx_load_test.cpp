@@ -5,10 +5,13 @@
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
+#include "support/warnings.hpp"
 
 #include <cstring>
+#include <utility>
 
 using namespace stet;
+using stet_test::CaughtWarnings;
 using Catch::Matchers::ContainsSubstring;
 using onnx::attribute;
 using onnx::DataType;
@@ -220,7 +223,8 @@ TEST_CASE("transposes are made only where somebody needs them", "[io][onnx]") {
   CHECK(n.graph().node(2).shape == Shape{5, 4, 2});
 }
 
-TEST_CASE("batch norm stays a node, also with the outputs of training", "[io][onnx]") {
+TEST_CASE("batch norm stays a node, also with the outputs of training, which is said", "[io][onnx]") {
+  const CaughtWarnings warnings;
   Source s({2, 3, 3});
   const auto y =
       s.node("BatchNormalization",
@@ -234,6 +238,55 @@ TEST_CASE("batch norm stays a node, also with the outputs of training", "[io][on
   CHECK(bn.momentum == 0.01f);
   CHECK(values(m, "bn.gamma") == Floats{0, 1});
   CHECK(m.buffer("bn.variance")[1] == 8.0f);
+  REQUIRE(warnings.all().size() == 1);
+  CHECK_THAT(warnings.all()[0], ContainsSubstring("exported in training mode: BatchNormalization0 normalize"));
+}
+
+TEST_CASE("a dropout that the file leaves on is said, one that is off is not", "[io][onnx]") {
+  for (const bool on : {true, false}) {
+    const CaughtWarnings warnings;
+    Source s({4});
+    const auto ratio = s.constant("ratio", {}, Floats{0.25f});
+    const Model m = s.load(s.node("Dropout", {"x", ratio, s.constant("training", {}, std::vector<std::uint8_t>{on})}));
+    CHECK(graph::as<graph::op::Dropout>(m.graph().node(1).op)->rate == 0.25f);
+    CHECK(warnings.all().size() == (on ? 1u : 0u));
+    CHECK(warnings.mention("Dropout0") == on);
+  }
+}
+
+TEST_CASE("a trained constant of several layers is refused by name, or untied with a warning", "[io][onnx]") {
+  // A Gemm and a MatMul of the transposed matrix behind an Identity: tied weights as exporters write them.
+  const auto tied = [] {
+    Source s({3});
+    const auto w = s.ramp("embedding.weight", {3, 3}), b = s.constant("b", {3}, Floats{1, 2, 3});
+    auto y = s.node("Gemm", {"x", w, b}, {attribute("transB", std::int64_t{1})});
+    y = s.node("Add", {s.node("MatMul", {y, s.node("Transpose", {s.node("Identity", {w})})}), b});
+    return std::pair(s, y);
+  };
+  auto [s, y] = tied();
+  const std::string text = s.refusal(y);
+  CHECK_THAT(text, ContainsSubstring("constant 'embedding.weight' is shared by embedding, embedding_1"));
+  CHECK_THAT(text, ContainsSubstring("constant 'b' is shared by embedding, embedding_1"));
+  CHECK_THAT(text, ContainsSubstring(".shared = SharedConstants::untie"));
+  const CaughtWarnings warnings;
+  const Model m = import_onnx(s.model, "made.onnx", {.shared = SharedConstants::untie});
+  CHECK(m.parameters().size() == 4);
+  REQUIRE(warnings.all().size() == 1);
+  CHECK_THAT(warnings.all()[0], ContainsSubstring("constant 'embedding.weight' is shared by embedding, embedding_1"));
+}
+
+TEST_CASE("copies, and biases and statistics of one repeated number, are no tied weights", "[io][onnx]") {
+  // Exporters store equal constants once: two fresh layers have one zero bias and one batch norm's constants.
+  const CaughtWarnings warnings;
+  Source s({2, 3, 3});
+  const auto zero = s.constant("zero", {2}, Floats{0, 0}), one = s.constant("one", {2}, Floats{1, 1});
+  std::string y = "x";
+  for (const char* name : {"a.weight", "b.weight"}) {
+    y = s.node("Conv", {y, s.ramp(name, {2, 2, 1, 1}), zero});
+    y = s.node("BatchNormalization", {y, one, zero, zero, one});
+  }
+  CHECK(s.load(y).parameters().size() == 8);
+  CHECK(warnings.all().empty());
 }
 
 TEST_CASE("activations, pools and reductions", "[io][onnx]") {

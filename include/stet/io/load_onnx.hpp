@@ -73,7 +73,8 @@ namespace detail {
 // Reads a whole graph; problems are collected and thrown together.
 class GraphReader {
  public:
-  GraphReader(const ModelInfo& model, const std::string& name) : model_(model), name_(name), importer_(model) {}
+  GraphReader(const ModelInfo& model, const std::string& name, const LoadOptions& options)
+      : model_(model), name_(name), options_(options), importer_(model) {}
 
   Model run() {
     const std::vector<bool> needed = needed_nodes();
@@ -91,12 +92,26 @@ class GraphReader {
       if (!unknown_.contains(v.name)) attempt("output '" + v.name + "'", [&] { write_output(v.name); });
     }
     require(problems_.empty(), Errc::unsupported, "load_onnx: {}: not understood:{}", name_, problems_);
+    importer_.uses.settle(importer_.graph, options_, "load_onnx: " + name_);
+    warn_of_training();
     Model model(std::move(importer_.graph), Rng(0));
     for (const Assignment& a : importer_.assignments) assign(model, a);
     return model;
   }
 
  private:
+  // The model does as the file while it is trained; while it is evaluated it does as every model of stet.
+  void warn_of_training() const {
+    if (importer_.training.empty()) return;
+    std::string names;
+    for (const std::string& n : importer_.training) names += (names.empty() ? "" : ", ") + n;
+    warn(
+        "load_onnx: {}: the file was exported in training mode: {} normalize by each batch's statistics or drop values. The "
+        "model does so in training only; evaluated, it uses running statistics and drops nothing (model.eval() before the "
+        "export gives a file that computes the same)",
+        name_, names);
+  }
+
   template <class F>
   bool attempt(const std::string& what, F&& f) {
     try {
@@ -214,6 +229,7 @@ class GraphReader {
 
   const ModelInfo& model_;
   const std::string& name_;
+  const LoadOptions options_;
   Importer importer_;
   std::set<std::string> unknown_;  // values that could not be read; who needs them is not a problem of its own
   std::string problems_;
@@ -224,10 +240,10 @@ class GraphReader {
 }  // namespace onnx
 
 /// Makes a model of what a .onnx file says; `name` is what errors call it. See load_onnx.
-STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name);
+STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const LoadOptions& options = {});
 #if STET_DEFINE_DEPLOYMENT
-STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name) {
-  return onnx::detail::GraphReader(model, name).run();
+STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const LoadOptions& options) {
+  return onnx::detail::GraphReader(model, name, options).run();
 }
 #endif
 
@@ -237,10 +253,10 @@ STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& na
 /// their weight (conv1 for conv1.weight), else that of the ONNX node; characters that a name may not have become _.
 /// Shapes:    the first dimension of every input is the batch; outputs of rank 4 are [N,H,W,C]
 /// Errors:    Errc::io, Errc::format as decode; Errc::unsupported listing every input, node and output that is not
-///            understood, with operator and attribute
-inline Model load_onnx(const std::string& path) {
+///            understood, with operator and attribute, or every constant that several layers train (LoadOptions)
+inline Model load_onnx(const std::string& path, const LoadOptions& options = {}) {
   const std::vector<std::uint8_t> bytes = read_file(path);
-  return import_onnx(onnx::decode(bytes, path), path);
+  return import_onnx(onnx::decode(bytes, path), path, options);
 }
 
 }  // namespace stet

@@ -69,13 +69,19 @@ inline void import_leaky_relu(Importer& g, Attributes& a) {
 }
 inline void import_dropout(Importer& g, Attributes& a) {
   a.ignore("seed");
-  a.ignore("is_test");
+  bool trains = g.opset() > 0 && g.opset() < 7 && a.integer("is_test", 0) == 0;
   float rate = a.real("ratio", 0.5f);
   if (g.has_input(1)) {
     const Constant& c = g.reals(1, "ratio");
     require(c.size() == 1, Errc::unsupported, "ratio must be one number");
     rate = c.reals[0];
   }
+  if (g.has_input(2)) {
+    const Constant& c = g.integers(2, "training_mode");
+    require(c.size() == 1, Errc::unsupported, "training_mode must be one value");
+    trains = trains || c.integers[0] != 0;
+  }
+  if (trains) g.training.push_back(g.node->name.empty() ? g.node->outputs[0] : g.node->name);
   detail::add_unary(g, graph::op::Dropout{rate});
 }
 

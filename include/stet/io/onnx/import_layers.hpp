@@ -56,7 +56,7 @@ inline std::vector<float> weights_last(const Constant& w, bool depthwise) {
 
 // Matrix [units,depth] for a linear layer that reads `x`; columns follow the order in which x has its elements.
 inline void add_linear(Importer& g, const Arrangement& x, const Constant& weight, std::vector<float> matrix,
-                       std::int64_t units, std::vector<float> bias, const std::string& output) {
+                       std::int64_t units, Bias bias, const std::string& output) {
   const std::int64_t depth = x.dims.back();
   const int from = x.reordered() ? x.node : g.arranger().arrange(x, natural_order(x.dims.size()));
   if (x.reordered()) {
@@ -68,23 +68,23 @@ inline void add_linear(Importer& g, const Arrangement& x, const Constant& weight
     }
     matrix = std::move(moved);
   }
-  const int id = g.add(graph::op::Linear{static_cast<int>(units), !bias.empty()}, {from}, weight.name);
-  g.assign(id, graph::Role::weight, std::move(matrix));
-  if (!bias.empty()) g.assign(id, graph::Role::bias, std::move(bias));
+  const int id = g.add(graph::op::Linear{static_cast<int>(units), !bias.values.empty()}, {from}, weight.name);
+  g.assign(id, graph::Role::weight, std::move(matrix), weight.name);
+  if (!bias.values.empty()) g.assign(id, graph::Role::bias, std::move(bias.values), bias.source);
   std::vector<std::int64_t> dims = x.dims;
   dims.back() = units;
   g.give(output, Arranger::make(id, dims, natural_order(dims.size())));
 }
 
 // A bias of one number for all, or one per unit.
-inline std::vector<float> spread(const Constant& c, std::int64_t units, float factor) {
+inline Bias spread(const Constant& c, std::int64_t units, float factor) {
   const std::vector<std::int64_t> dims = c.trimmed();
   const bool one = c.size() == 1;
   require(one || (dims.size() == 1 && dims[0] == units), Errc::unsupported, "bias has {} numbers for {} outputs",
           c.size(), units);
   std::vector<float> v(static_cast<std::size_t>(units));
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = factor * c.reals[one ? 0 : i];
-  return v;
+  return {std::move(v), c.name};
 }
 
 }  // namespace detail
@@ -108,23 +108,24 @@ inline void import_conv(Importer& g, Attributes& a) {
           "attribute group is {} for {} channels and a weight [{},{},{},{}]", groups, image[2], w.dims[0], w.dims[1],
           w.dims[2], w.dims[3]);
   std::string output = g.node->outputs[0];
-  std::vector<float> bias;
+  Bias bias;
   if (g.has_input(2)) {
-    bias = g.reals(2, "bias").reals;
-    require(static_cast<std::int64_t>(bias.size()) == filters, Errc::unsupported, "bias has {} numbers for {} filters",
-            bias.size(), filters);
+    const Constant& c = g.reals(2, "bias");
+    require(static_cast<std::int64_t>(c.size()) == filters, Errc::unsupported, "bias has {} numbers for {} filters",
+            c.size(), filters);
+    bias = {c.reals, c.name};
   } else {
     bias = g.bias_behind(filters, 2, output);
   }
-  const bool depthwise = groups == image[2] && groups > 1;
+  const bool depthwise = groups == image[2] && groups > 1, biased = !bias.values.empty();
   const graph::Operator op =
       depthwise ? graph::Operator(graph::op::DepthwiseConv2D{kernel, stride, padding, dilation,
-                                                             static_cast<int>(filters / groups), !bias.empty()})
+                                                             static_cast<int>(filters / groups), biased})
                 : graph::Operator(graph::op::Conv2D{static_cast<int>(filters), kernel, stride, padding, dilation,
-                                                    static_cast<int>(groups), !bias.empty()});
+                                                    static_cast<int>(groups), biased});
   const int id = g.add(op, {from}, w.name);
-  g.assign(id, graph::Role::weight, detail::weights_last(w, depthwise));
-  if (!bias.empty()) g.assign(id, graph::Role::bias, std::move(bias));
+  g.assign(id, graph::Role::weight, detail::weights_last(w, depthwise), w.name);
+  if (biased) g.assign(id, graph::Role::bias, std::move(bias.values), bias.source);
   const Shape& y = g.graph.node(id).shape;
   g.give(output, Arranger::make(id, {y[2], y[0], y[1]}, usual_order(3)));
 }
@@ -145,7 +146,7 @@ inline void import_gemm(Importer& g, Attributes& a) {
     for (float& v : matrix) v *= alpha;
   }
   std::string output = g.node->outputs[0];
-  std::vector<float> bias =
+  Bias bias =
       g.has_input(2) ? detail::spread(g.reals(2, "C"), units, beta) : g.bias_behind(units, 0, output);
   detail::add_linear(g, x, w, std::move(matrix), units, std::move(bias), output);
 }
@@ -166,14 +167,19 @@ inline void import_matmul(Importer& g, Attributes&) {
   require(!x.dims.empty() && w.dims.size() == 2 && w.dims[0] == x.dims.back() && w.dims[1] >= 1 && w.dims[1] <= 1 << 30,
           Errc::unsupported, "a constant factor must be a matrix with as many rows as the input's last dimension");
   std::string output = g.node->outputs[0];
-  std::vector<float> bias = g.bias_behind(w.dims[1], 0, output);
+  Bias bias = g.bias_behind(w.dims[1], 0, output);
   detail::add_linear(g, x, w, transposed(w, {1, 0}).reals, w.dims[1], std::move(bias), output);
 }
 
 inline void import_batch_norm(Importer& g, Attributes& a) {
   const Arrangement& x = g.value(0);
   require(!x.dims.empty(), Errc::unsupported, "input has no channels");
-  a.ignore("training_mode");  // running statistics are its inputs in either mode
+  // Running statistics are its inputs in either mode; before opset 14 more outputs than one say that it trains, before
+  // opset 7 is_test.
+  bool trains = a.integer("training_mode", 0) != 0;
+  if (g.opset() > 0 && g.opset() < 7) trains = a.integer("is_test", 0) == 0;
+  for (std::size_t i = 1; i < g.node->outputs.size(); ++i) trains = trains || !g.node->outputs[i].empty();
+  if (trains) g.training.push_back(g.node->name.empty() ? g.node->outputs[0] : g.node->name);
   a.ignore("consumed_inputs");
   a.expect("spatial", 1);
   // To six decimals, because 1 - 0.9f is not 0.1f.
@@ -195,7 +201,7 @@ inline void import_batch_norm(Importer& g, Attributes& a) {
   }
   const int id = g.add(op, {from}, g.reals(1, "scale").name);
   const graph::Role roles[] = {graph::Role::gamma, graph::Role::beta, graph::Role::mean, graph::Role::variance};
-  for (std::size_t i = 0; i < 4; ++i) g.assign(id, roles[i], std::move(numbers[i]));
+  for (std::size_t i = 0; i < 4; ++i) g.assign(id, roles[i], std::move(numbers[i]), g.constant(i + 1, "input").name);
   if (x.reordered()) {
     Arrangement y = x;
     y.node = id;

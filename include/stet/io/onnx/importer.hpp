@@ -6,6 +6,7 @@
 #include <stet/io/onnx/attributes.hpp>
 #include <stet/io/onnx/constant.hpp>
 #include <stet/io/onnx/schema.hpp>
+#include <stet/io/shared_constants.hpp>
 
 #include <cstdint>
 #include <map>
@@ -21,6 +22,12 @@ struct Assignment {
   int node;
   graph::Role role;
   std::vector<float> values;
+};
+
+/// Bias of a layer and the initializer that it comes from; no values: none.
+struct Bias {
+  std::vector<float> values{};
+  std::string source{};
 };
 
 /// The graph under construction and the values that exist.
@@ -41,6 +48,8 @@ class Importer {
   std::map<std::string, Constant> constants{};
   std::map<std::string, Arrangement> values{};
   std::vector<Assignment> assignments{};
+  ConstantUses uses{};
+  std::vector<std::string> training{};  ///< nodes that the file runs as in training
   std::set<std::size_t> done{};    ///< nodes that another one has taken in
   const NodeInfo* node = nullptr;  ///< the one that is read
 
@@ -104,7 +113,11 @@ class Importer {
     require(made_ <= most_made, Errc::unsupported, "computes more than {} elements of constants", most_made);
     constants[node->outputs[0]] = std::move(c);
   }
-  void assign(int id, graph::Role role, std::vector<float> v) { assignments.push_back({id, role, std::move(v)}); }
+  /// Gives a parameter or buffer of a node the values of an initializer, or what was made of them.
+  void assign(int id, graph::Role role, std::vector<float> v, const std::string& source) {
+    uses.add(source, id, role, v);
+    assignments.push_back({id, role, std::move(v)});
+  }
 
   /// The only node that reads a value, null if there are several or the value is an output. Its index is for `done`.
   [[nodiscard]] const NodeInfo* only_reader(const std::string& name, std::size_t& index) const {
@@ -132,7 +145,7 @@ class Importer {
   }
   /// The bias that an Add behind this node adds, one per channel, as a Linear or convolution without bias can take in.
   /// `channel` counts from the back among the dimensions of the constant. Empty if there is none.
-  std::vector<float> bias_behind(std::int64_t channels, std::size_t channel_from_back, std::string& output) {
+  Bias bias_behind(std::int64_t channels, std::size_t channel_from_back, std::string& output) {
     std::size_t index = 0;
     const NodeInfo* add = only_reader(node->outputs[0], index);
     if (add == nullptr || add->op_type != "Add" || !add->domain.empty() || add->inputs.size() != 2) return {};
@@ -146,7 +159,7 @@ class Importer {
     if (c.dims.size() <= channel_from_back || add->outputs.empty()) return {};
     done.insert(index);
     output = add->outputs[0];
-    return c.reals;
+    return {c.reals, c.name};
   }
 
  private:

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,7 +63,12 @@ class Decoder {
       require(t.shape_signature.empty() || t.shape_signature.size() == t.shape.size(), Errc::format,
               "{}: {} has {} dimensions and a signature of {}", name_, who, t.shape.size(), t.shape_signature.size());
       if (const auto q = table.table(4)) t.quantization = quantization(*q, t, who);
-      t.data = buffer(table.number<std::uint32_t>(2, 0), who);
+      const auto index = table.number<std::uint32_t>(2, 0);
+      t.data = buffer(index, who);
+      if (!t.data.empty()) {
+        const auto [owner, own] = owner_of_buffer_.emplace(index, static_cast<std::int32_t>(info_.tensors.size()));
+        if (!own) t.same_buffer = owner->second;
+      }
       const std::int64_t elements = count(t.shape, who);
       const std::int64_t wanted = data_size(t.type, elements);
       require(t.data.empty() || wanted < 0 || static_cast<std::int64_t>(t.data.size()) == wanted, Errc::format,
@@ -205,6 +211,7 @@ class Decoder {
   flatbuffer::Reader reader_;
   std::string name_;
   std::vector<Table> buffers_;
+  std::map<std::uint32_t, std::int32_t> owner_of_buffer_;
   ModelInfo info_;
 };
 

@@ -22,9 +22,14 @@ using flatbuffer::Placed;
 class Encoder {
  public:
   explicit Encoder(const ModelInfo& info) : info_(info) {
-    // Buffer 0 is empty and belongs to all activations; every constant has its own.
+    // Buffer 0 is empty and belongs to all activations; every constant has its own, unless it shares an earlier one.
     std::uint32_t buffers = 1;
-    for (const TensorInfo& t : info.tensors) buffer_of_.push_back(t.data.empty() ? 0 : buffers++);
+    for (std::size_t i = 0; i < info.tensors.size(); ++i) {
+      const TensorInfo& t = info.tensors[i];
+      const auto other = static_cast<std::size_t>(t.same_buffer);  // -1 is beyond all
+      const bool shared = other < i && info.tensors[other].data == t.data;
+      buffer_of_.push_back(t.data.empty() ? 0 : shared ? buffer_of_[other] : buffers++);
+    }
     metadata_buffer_ = buffers;
     for (const OperatorInfo& o : info.operators) {
       const Code code{o.code, o.version, o.custom_code};
@@ -192,8 +197,9 @@ class Encoder {
       if (!data.empty()) writer_.vector(at.at(0), data, 16);
     };
     buffer(places[0], {});
+    std::uint32_t next = 1;  // buffers are numbered as they come
     for (std::size_t i = 0; i < info_.tensors.size(); ++i) {
-      if (buffer_of_[i] != 0) buffer(places[buffer_of_[i]], info_.tensors[i].data);
+      if (buffer_of_[i] == next) buffer(places[next++], info_.tensors[i].data);
     }
     if (!version) return;
     std::vector<std::uint8_t> text(info_.min_runtime_version.begin(), info_.min_runtime_version.end());

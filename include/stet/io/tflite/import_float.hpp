@@ -16,7 +16,7 @@ class FloatImporter : FloatLayers {
  public:
   using FloatLayers::FloatLayers;
 
-  Model run() {
+  Model run(const LoadOptions& options) {
     begin();
     for (const OperatorInfo& op : model_.operators) {
       const Site site(model_, op, known_, batch_);
@@ -32,9 +32,10 @@ class FloatImporter : FloatLayers {
     end();
     problems_.require_none(where_);
     try {
-      return graph_.finished();
+      return graph_.finished(options, where_);
     } catch (const Error& e) {
-      throw Error(e.code(), where_ + ": " + e.what());
+      const std::string text = e.what();
+      throw Error(e.code(), text.starts_with(where_) ? text : where_ + ": " + text);
     }
   }
 
@@ -233,16 +234,16 @@ class FloatImporter : FloatLayers {
     s.require(s.output().type == TensorType::float32 && s.output().shape == s.input(0).shape, Errc::format,
               "output has type {} and shape {}, must be float32 with the shape of the constant",
               type_name(s.output().type), shape_of(s.output()));
-    graph_.set_constant(s.output_index(), dequantize_constant(s));
+    graph_.set_constant(s.output_index(), s.index(0), dequantize_constant(s));
   }
 };
 
 /// Makes a Model of a description.
 /// Errors:    as load_tflite; `where` begins the message
-STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where);
+STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const LoadOptions& options = {});
 #if STET_DEFINE_DEPLOYMENT
-STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where) {
-  return FloatImporter(model, where).run();
+STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const LoadOptions& options) {
+  return FloatImporter(model, where).run(options);
 }
 #endif
 

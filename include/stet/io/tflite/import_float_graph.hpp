@@ -3,6 +3,7 @@
 
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/io/shared_constants.hpp>
 #include <stet/io/tflite/import_attributes.hpp>
 #include <stet/io/tflite/import_constants.hpp>
 
@@ -51,7 +52,11 @@ class FloatGraph {
   [[nodiscard]] bool is_constant(std::int32_t tensor) const {
     return !model_.tensors[static_cast<std::size_t>(tensor)].data.empty() || constants_.count(tensor) > 0;
   }
-  void set_constant(std::int32_t tensor, Tensor<float> value) { constants_.insert_or_assign(tensor, std::move(value)); }
+  /// Gives a tensor the value that was made of the constant `from`.
+  void set_constant(std::int32_t tensor, std::int32_t from, Tensor<float> value) {
+    constants_.insert_or_assign(tensor, std::move(value));
+    source_.insert_or_assign(tensor, from);
+  }
   /// A float constant.
   /// Errors:    Errc::unsupported if it is computed or of another type; Errc::range if it has NaN or infinite elements
   [[nodiscard]] Tensor<float> constant(const Site& site, std::size_t i) const {
@@ -95,6 +100,8 @@ class FloatGraph {
     const bool plain = activation == Activation::none;
     const std::string name = plain ? output_name(site, kind) : names_.layer(site.input(1), site.output().name, kind);
     const int node = add(std::move(op), {input}, name);
+    uses_.add(source(site.index(1)), node, graph::Role::weight, weights.span());
+    if (!bias.empty()) uses_.add(source(site.index(2)), node, graph::Role::bias, bias.span());
     layers_[node] = {std::move(weights), std::move(bias), axis};
     if (plain) open_[site.output_index()] = node;
     end(site, node, activation);
@@ -163,7 +170,9 @@ class FloatGraph {
   void output(int node) { graph_.output(node); }
 
   /// The model with its constants.
-  [[nodiscard]] Model finished() {
+  /// Errors:    Errc::unsupported if layers share some and the options refuse that
+  [[nodiscard]] Model finished(const LoadOptions& options, const std::string& where) {
+    uses_.settle(graph_, options, where);
     Model model(std::move(graph_), Rng(0));
     for (auto& [node, layer] : layers_) {
       put(model.find_parameter(node, graph::Role::weight), std::move(layer.weights));
@@ -177,6 +186,14 @@ class FloatGraph {
     Tensor<float> weights, bias;  ///< the bias is empty if there is none
     int axis = 0;                 ///< of the weights: which dimension is the output channel
   };
+
+  // Name of the constant in the file that a tensor's bytes are.
+  [[nodiscard]] std::string source(std::int32_t tensor) const {
+    if (const auto found = source_.find(tensor); found != source_.end()) tensor = found->second;
+    const TensorInfo& info = model_.tensors[static_cast<std::size_t>(tensor)];
+    if (info.same_buffer >= 0) tensor = info.same_buffer;
+    return fmt::format("{} (tensor {})", model_.tensors[static_cast<std::size_t>(tensor)].name, tensor);
+  }
 
   static void put(Parameter* to, Tensor<float> value) {
     require(to != nullptr && to->value.shape() == value.shape(), Errc::shape,
@@ -236,6 +253,8 @@ class FloatGraph {
   Graph graph_;
   std::vector<int> node_of_;
   std::map<std::int32_t, Tensor<float>> constants_;
+  std::map<std::int32_t, std::int32_t> source_;  // of constants_
+  ConstantUses uses_;
   std::map<int, Layer> layers_;
   std::map<std::int32_t, int> open_;  // tensors that are a layer's affine result, and the layer
   Names names_;

@@ -108,6 +108,7 @@ struct TensorInfo {
   TensorType type = TensorType::float32;
   Quantization quantization{};
   std::vector<std::uint8_t> data{};  ///< little endian, row-major; empty for activations
+  std::int32_t same_buffer = -1;     ///< an earlier tensor whose bytes in the file these are; -1: its own
   bool is_variable = false;
   friend bool operator==(const TensorInfo&, const TensorInfo&) = default;
 };
