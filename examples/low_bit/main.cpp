@@ -124,6 +124,7 @@ int run(const Options& given) {
       calibrate(qat, calibration);
       FitOptions f = fit_options(o, folder, seed, name, o.qat_epochs, o.qat_lr);
       if (!o.no_distill) f.loss = Distillation(fp32);
+      f.identity = fmt::format("{}, dampening {}", o.no_distill ? "labels alone" : "taught by FP32", o.dampen);
       std::optional<OscillationFreezing> freezing;
       if (o.freeze_oscillations) {
         f.on_step = std::ref(freezing.emplace(qat));

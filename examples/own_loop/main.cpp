@@ -4,6 +4,7 @@
 #include "own_loop.hpp"
 
 #include "../common/run_program.hpp"
+#include "../common/say.hpp"
 
 namespace {
 
@@ -21,17 +22,17 @@ int body() {
   train(model, data, 4, 1e-3);  // as long in float, for comparison
 
   const CheckReport report = check(qat);
-  fmt::print("{}", report.text());
+  example::say("{}", report.text());
   const IntegerModel integers = convert(qat);
   const CodeComparison codes = compare_codes(qat, integers, test);
   const double real = mean_distance(model, test), trained = mean_distance(qat, test);
   const double deployed = mean_distance(Engine(integers), test);
-  fmt::print("mean distance: float {:.4f}, int8 without training {:.4f}, trained {:.4f}, in the engine {:.4f}\n", real, ptq,
-             trained, deployed);
-  fmt::print("{} of {} codes differ\n", codes.different, codes.compared);
+  example::say("mean distance: float {:.4f}, int8 without training {:.4f}, trained {:.4f}, in the engine {:.4f}\n", real,
+               ptq, trained, deployed);
+  example::say("{} of {} codes differ\n", codes.different, codes.compared);
   const bool good = codes.different == 0 && deployed < 0.15 && deployed < 1.15 * real &&
                     report.count(Severity::warning) == 0 && report.ok();
-  if (!good) fmt::print("FAILED: no code may differ, nothing be warned of, and integers be as good as floats\n");
+  if (!good) example::say("FAILED: no code may differ, nothing be warned of, and integers be as good as floats\n");
   return good ? 0 : 1;
 }
 

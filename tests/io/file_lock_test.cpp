@@ -3,7 +3,7 @@
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
-#include "support/processes.hpp"
+#include "support/forked.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -4,7 +4,7 @@
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
-#include "support/processes.hpp"
+#include "support/forked.hpp"
 
 #include <functional>
 #include <string>
