@@ -2,6 +2,8 @@
 // What makes a run of fit what it is, as lines of text: a checkpoint is continued by the same run and by no other.
 
 #include <stet/core/description.hpp>
+#include <stet/core/hash.hpp>
+#include <stet/core/warning.hpp>
 #include <stet/train/checkpoint.hpp>
 #include <stet/train/fit_options.hpp>
 #include <stet/train/identity.hpp>
