@@ -14,7 +14,7 @@ fail() {
   exit 1
 }
 
-# start NAME FILE COMMAND...: runs it in the background ($pid) until it has written the file anew.
+# start FILE COMMAND...: runs it in the background ($pid) until it has written the file anew.
 start() {
   file=$1
   shift
@@ -66,7 +66,7 @@ two_runs() {
   mkdir "$folder.old"
   cp "$folder"/*.checkpoint "$folder.old"
   start "$folder/$first" "$@" --lr 5e-3 --out "$folder"
-  cp "$work/log" "$work/log.run"
+  kill -STOP $pid  # it holds the folder, however fast it is
   refused "in use by another run (process $pid)" "$@" --lr 5e-3 --out "$folder" --resume
   end
   [ ! -e "$folder/results.json" ] || fail "results of the first run are still there"
