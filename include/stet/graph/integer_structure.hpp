@@ -4,6 +4,7 @@
 #include <stet/core/entry.hpp>
 #include <stet/graph/integer_model.hpp>
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -18,6 +19,13 @@ struct IntegerFault {
   std::string where, what;
 };
 
+/// One line per fault: "\n  where: what".
+inline std::string fault_lines(const std::vector<IntegerFault>& faults) {
+  std::string all;
+  for (const IntegerFault& f : faults) all += "\n  " + f.where + ": " + f.what;
+  return all;
+}
+
 /// All faults of a model's structure, and whether its nodes can be looked at one by one nevertheless: then every value
 /// has one scale and zero point, and every node's inputs and output exist.
 struct IntegerStructure {
@@ -30,18 +38,14 @@ struct IntegerStructure {
     }
     return false;
   }
-  /// One line per fault: "\n  where: what".
-  [[nodiscard]] std::string text() const {
-    std::string all;
-    for (const IntegerFault& f : faults) all += "\n  " + f.where + ": " + f.what;
-    return all;
-  }
+  [[nodiscard]] std::string text() const { return fault_lines(faults); }
 };
 
 /// Looks for: values with other than one scale and zero point, codes beyond int8, no elements or no room for a batch;
 /// nodes that read what is not made before them, write what exists or has another number of inputs; more or fewer than
-/// one Quantize; outputs that nothing makes; layers whose weights, scales, biases and outputs do not belong together;
-/// operators that move codes between different scales. What a target refuses is not looked at.
+/// one Quantize; outputs that nothing makes; layers whose weights, scales, biases and outputs do not belong together, or
+/// whose scales are not positive and finite; operators that move codes between different scales. What a target refuses is
+/// not looked at.
 STET_ENTRY IntegerStructure check_structure(const IntegerModel& model);
 
 #if STET_DEFINE_DEPLOYMENT
@@ -138,6 +142,11 @@ class IntegerStructureCheck {
     if (o.bias.size() != w[axis] || (scales != 1 && scales != w[axis]) || y.rank() == 0 || y.back() != w[axis]) {
       add(Errc::shape, n.name,
           fmt::format("has {} outputs, {} bias codes, {} weight scales and makes {}", w[axis], o.bias.size(), scales, y));
+    }
+    for (std::size_t c = 0; c < o.weight_scale.size(); ++c) {
+      const float s = o.weight_scale[c];
+      if (s > 0.0f && std::isfinite(s)) continue;
+      return add(Errc::range, n.name, fmt::format("weight scale {} is {}, must be positive and finite", c, s));
     }
   }
   static bool moves_codes(const IntegerNode& n) {

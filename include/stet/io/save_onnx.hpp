@@ -2,6 +2,7 @@
 // save_onnx: .onnx files of float and integer models.
 
 #include <stet/core/entry.hpp>
+#include <stet/graph/finite.hpp>
 #include <stet/graph/fold_batch_norm.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/onnx/check_integer.hpp>
@@ -22,6 +23,7 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOp
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options) {
   const std::int64_t opset = options.format == OnnxFormat::int16x8 ? 21 : 17;
   onnx::check_float(model.graph());
+  check_finite("save_onnx", model);
   if (!options.fold_batch_norm) return onnx::finish(onnx::FloatWriter(model, options).run(), opset);
   const FoldedBatchNorm folded = fold_batch_norm_with_map(model);
   OnnxOptions of_folded = options;
@@ -46,10 +48,10 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const
 
 /// Writes a float model: opset 17, IR 8, float32; or, as int16x8, opset 21, IR 10, QuantizeLinear and DequantizeLinear
 /// around every operator. Values and nodes have the names of the graph's nodes, constants those of the model's
-/// parameters. Dropout is left out. The bytes are read back and compared before the file takes its name.
+/// parameters; an output that is an input is called "<input>_output". Dropout is left out. The bytes are read back and compared before the file takes its name.
 /// Shapes:    images [N,C,H,W] or, with OnnxLayout::nhwc, [N,H,W,C]; other values as in the graph
-/// Errors:    Errc::unsupported listing all nodes that cannot be written; Errc::state and Errc::range if ranges are
-///            missing or not finite; Errc::io; the old file stays
+/// Errors:    Errc::unsupported listing all nodes that cannot be written; Errc::range listing tensors that are not finite;
+///            Errc::state and Errc::range if ranges are missing or not finite; Errc::io; the old file stays
 inline void save_onnx(const std::string& path, const Model& model, const OnnxOptions& options = {}) {
   write_file_atomically(path, onnx_bytes(model, options));
 }

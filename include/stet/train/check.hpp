@@ -1,7 +1,9 @@
 #pragma once
 // check: before training, what of a network runs as integers on the target, what does not, and what mends it.
 
+#include <stet/graph/finite.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/train/check_formats.hpp>
 #include <stet/train/check_report.hpp>
 #include <stet/train/check_scales.hpp>
 #include <stet/train/check_stages.hpp>
@@ -43,6 +45,9 @@ class StructureCheck {
     of_node_.push_back(std::move(whole));
     return std::move(of_node_);
   }
+  /// Whether there are integers at all, and how they are planned.
+  [[nodiscard]] bool deploys() const { return planning_.problems.empty() && !recipe_.simulated(); }
+  [[nodiscard]] const UnitPlan& plan() const { return planning_.plan; }
 
  private:
   const graph::Node& node(int id) const { return graph_.nodes()[static_cast<std::size_t>(id)]; }
@@ -170,22 +175,43 @@ inline CheckReport make_report(const Target& target, std::vector<std::vector<Che
 
 }  // namespace detail
 
-/// Says for every node of a network how the recipe's target runs it, or why not and what mends it. Changes nothing and
-/// needs no data; what depends on scales is found by check(QatModel) after calibration.
-/// prepare throws exactly if this finds an error: both ask find_units.
+/// Says for every node of a network how the recipe's target runs it, or why not and what mends it, and which files cannot
+/// hold it. Changes nothing and needs no data; what depends on scales is found by check(QatModel) after calibration.
+/// prepare throws exactly if this finds an error: both ask find_units. save_tflite, save_onnx and save_c_weights refuse
+/// exactly what is found here, or later depends on scales: all ask format_faults.
 inline CheckReport check(const Graph& graph, const Recipe& recipe) {
-  return detail::make_report(recipe.target, detail::StructureCheck(graph, recipe).run());
+  detail::StructureCheck structure(graph, recipe);
+  auto of_node = structure.run();
+  if (structure.deploys()) {
+    const IntegerModel shapes = detail::shapes_of(graph, structure.plan(), recipe.target);
+    detail::add_format_findings(graph, shapes, FormatQuestion::shapes, of_node);
+  }
+  return detail::make_report(recipe.target, std::move(of_node));
 }
 inline CheckReport check(const Model& model, const Recipe& recipe) { return check(model.graph(), recipe); }
 
-/// The same with what the calibrated scales and folded parameters add: multipliers and ratios of scales out of the
-/// target's limits, dead activations and channels, biases that are too coarse or cut, bounds on a tie; and phases that
-/// training missed.
+/// The same with what the calibrated scales and folded parameters add: multipliers and ratios of scales out of the limits
+/// of the target or of a file's runtimes, dead activations and channels, biases that are too coarse or cut, bounds on a
+/// tie; tensors that are not finite; and phases that training missed.
 inline CheckReport check(const QatModel& qat) {
-  auto of_node = detail::StructureCheck(qat.graph(), qat.recipe()).run();
+  detail::StructureCheck structure(qat.graph(), qat.recipe());
+  auto of_node = structure.run();
   detail::ScaleCheck(qat, of_node).run();
+  for (NonFinite& n : non_finite(qat.model())) {
+    const graph::Node& node = qat.graph().nodes()[static_cast<std::size_t>(n.node)];
+    of_node[static_cast<std::size_t>(n.node)].push_back({node.name, std::string(graph::kind(node.op)), Severity::error,
+                                                         std::move(n.what), "training has diverged: a lower learning rate"});
+  }
   for (detail::StageFinding& f : detail::stage_findings(qat)) {
     of_node.back().push_back({"", "", Severity::warning, std::move(f.what), std::move(f.remedy)});
+  }
+  CheckReport report = detail::make_report(qat.recipe().target, of_node);
+  if (!structure.deploys()) return report;
+  if (report.ok()) {
+    detail::add_format_findings(qat.graph(), lower(qat), FormatQuestion::all, of_node);
+  } else {  // no scales, or some that no target takes
+    const IntegerModel shapes = detail::shapes_of(qat.graph(), structure.plan(), qat.recipe().target);
+    detail::add_format_findings(qat.graph(), shapes, FormatQuestion::shapes, of_node);
   }
   return detail::make_report(qat.recipe().target, std::move(of_node));
 }

@@ -2,8 +2,10 @@
 // CheckReport: what the preflight found, node by node, as plain data and as a table.
 
 #include <stet/graph/print.hpp>
+#include <stet/io/integer_formats.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,7 @@ struct CheckEntry {
   Severity severity = Severity::integer;
   std::string what{};    ///< how the node runs, or what is wrong
   std::string remedy{};  ///< the change that mends it; empty if nothing needs mending
+  std::optional<IntegerFormat> refused{};  ///< the file that cannot hold the node, if that is the finding
 };
 
 /// Findings in the order of the graph's nodes; of one node the severest first.
@@ -51,6 +54,11 @@ struct CheckReport {
   }
   /// Whether nothing stands in the way of training and running on the target.
   [[nodiscard]] bool ok() const { return count(Severity::error) == 0; }
+
+  /// Whether the integers can be written as this format, as far as is known now.
+  [[nodiscard]] bool writes(IntegerFormat format) const {
+    return ok() && std::none_of(entries.begin(), entries.end(), [=](const CheckEntry& e) { return e.refused == format; });
+  }
 
   /// Warnings as sentences: node, what, remedy.
   [[nodiscard]] std::vector<std::string> warnings() const {

@@ -1,6 +1,7 @@
 #pragma once
 // lower(): what a unit becomes on the target. evaluate, the frozen training forward and convert all call it.
 
+#include <stet/core/parallel.hpp>
 #include <stet/graph/integer_model.hpp>
 #include <stet/integer/layer.hpp>
 #include <stet/qat/fold.hpp>
@@ -83,26 +84,28 @@ inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit) {
   return fold_unit(qat, unit, qat.params_of(unit.inputs[0]));
 }
 
-/// The integer operator of a unit.
-/// Errors:    as fold_unit
-inline IntegerOperator lower(const QatModel& qat, const Unit& unit) {
+namespace detail {
+
+// The integer operator of a unit; `fold` makes the weights of one that has some.
+inline IntegerOperator lower_with(const Graph& graph, const Unit& unit, FunctionRef<FoldedWeights()> fold) {
   namespace op = graph::op;
-  const graph::Operator& o = qat.graph().nodes()[static_cast<std::size_t>(unit.node)].op;
+  const graph::Node& node = graph.nodes()[static_cast<std::size_t>(unit.node)];
+  const graph::Operator& o = node.op;
   switch (unit.kind) {
     case UnitKind::quantize: return integer_op::Quantize{};
     case UnitKind::conv2d: {
       const auto& a = *graph::as<op::Conv2D>(o);
-      FoldedWeights f = fold_unit(qat, unit).folded;
+      FoldedWeights f = fold();
       return integer_op::Conv2D{a.stride, a.dilation, a.padding, a.groups, f.codes, f.scale, f.bias, unit.activation};
     }
     case UnitKind::depthwise_conv2d: {
       const auto& a = *graph::as<op::DepthwiseConv2D>(o);
-      FoldedWeights f = fold_unit(qat, unit).folded;
+      FoldedWeights f = fold();
       return integer_op::DepthwiseConv2D{a.stride, a.dilation, a.padding,    a.multiplier,
                                          f.codes,  f.scale,    f.bias, unit.activation};
     }
     case UnitKind::linear: {
-      FoldedWeights f = fold_unit(qat, unit).folded;
+      FoldedWeights f = fold();
       return integer_op::Linear{f.codes, f.scale, f.bias, unit.activation};
     }
     case UnitKind::add: return integer_op::Add{unit.activation};
@@ -128,7 +131,46 @@ inline IntegerOperator lower(const QatModel& qat, const Unit& unit) {
     case UnitKind::reshape: return integer_op::Reshape{};
     case UnitKind::dropout: break;  // nothing is deployed
   }
-  fail(Errc::unsupported, "lower: {} has no integer operator", qat.node_name(unit.node));
+  fail(Errc::unsupported, "lower: {} has no integer operator", node.name);
+}
+
+// Units as an integer model, with operators and parameters of values from functions of a unit.
+inline IntegerModel assemble(const Graph& graph, const std::vector<Unit>& units, const Target& target,
+                             FunctionRef<IntegerOperator(const Unit&)> lower, FunctionRef<QParams(const Unit&)> params) {
+  IntegerModel model;
+  model.target = target;
+  std::vector<int> value_of(graph.nodes().size(), -1);
+  for (const Unit& unit : units) {
+    const auto output = static_cast<std::size_t>(unit.output);
+    if (unit.kind == UnitKind::dropout) {  // the identity after training
+      value_of[output] = value_of[static_cast<std::size_t>(unit.inputs[0])];
+      continue;
+    }
+    const auto value = static_cast<int>(model.values.size());
+    IntegerNode node{graph.nodes()[static_cast<std::size_t>(unit.node)].name, lower(unit), {}, value};
+    for (const int in : unit.inputs) node.inputs.push_back(value_of[static_cast<std::size_t>(in)]);
+    value_of[output] = value;
+    model.values.push_back({graph.nodes()[output].name, graph.nodes()[output].shape, params(unit)});
+    model.nodes.push_back(std::move(node));
+  }
+  for (const int out : graph.outputs()) model.outputs.push_back(value_of[static_cast<std::size_t>(out)]);
+  return model;
+}
+
+}  // namespace detail
+
+/// The integer operator of a unit.
+/// Errors:    as fold_unit
+inline IntegerOperator lower(const QatModel& qat, const Unit& unit) {
+  return detail::lower_with(qat.graph(), unit, [&] { return fold_unit(qat, unit).folded; });
+}
+
+/// All units of a calibrated model as integers.
+/// Errors:    as fold_unit
+inline IntegerModel lower(const QatModel& qat) {
+  return detail::assemble(
+      qat.graph(), qat.units(), qat.recipe().target, [&](const Unit& unit) { return lower(qat, unit); },
+      [&](const Unit& unit) { return qat.params(unit); });
 }
 
 }  // namespace stet

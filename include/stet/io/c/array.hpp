@@ -59,8 +59,12 @@ inline std::string_view resolver_function(tflite::Builtin code) {
       return "AddSqueeze";
     case B::log_softmax:
       return "AddLogSoftmax";
+    case B::maximum:
+      return "AddMaximum";
     case B::minimum:
       return "AddMinimum";
+    case B::padv2:
+      return "AddPadV2";
     case B::sum:
       return "AddSum";
     case B::leaky_relu:

@@ -1,7 +1,6 @@
 #pragma once
 // WeightsWriter: an IntegerModel as tables of C, in the conventions of CMSIS-NN.
 
-#include <stet/graph/integer_structure.hpp>
 #include <stet/integer/elementwise_parameters.hpp>
 #include <stet/integer/layer.hpp>
 #include <stet/integer/lookup.hpp>
@@ -9,6 +8,7 @@
 #include <stet/integer/reduction.hpp>
 #include <stet/io/c/text.hpp>
 #include <stet/io/c/types.hpp>
+#include <stet/io/integer_formats.hpp>
 
 #include <array>
 #include <cstdint>
@@ -29,9 +29,7 @@ class WeightsWriter {
   /// The source text.
   /// Errors:    Errc::unsupported listing all nodes that cannot be written
   std::string run() {
-    problems_ = check_structure(model_).text();
-    check_shapes();
-    if (model_.outputs.size() != 1) problem("the model", "has {} outputs; a table names one", model_.outputs.size());
+    problems_ = check_structure(model_).text() + fault_lines(format_faults(IntegerFormat::c, model_));
     const bool sound = problems_.empty();
     for (std::size_t i = 0; sound && i < model_.nodes.size(); ++i) write_node(i);
     require(problems_.empty(), Errc::unsupported, "save_c_weights: this model cannot be written:{}", problems_);
@@ -50,18 +48,6 @@ class WeightsWriter {
     return {p.scale[0], p.zero_point[0], activation, p.grid};
   }
 
-  template <class... Args>
-  void problem(const std::string& name, fmt::format_string<Args...> text, Args&&... args) {
-    problems_ += "\n  " + name + ": " + fmt::format(text, std::forward<Args>(args)...);
-  }
-  void check_shapes() {
-    for (const IntegerValue& v : model_.values) {
-      if (v.shape.rank() < 1 || v.shape.rank() > 3 || v.shape.elements() >= std::int64_t{1} << 31) {
-        problem(v.name, "shape {} is not one to three dimensions of fewer than 2^31 elements", v.shape);
-      }
-    }
-  }
-
   void write_node(std::size_t i) {
     node_ = &model_.nodes[i];
     id_ = fmt::format("{}_{}_{}", symbol_, i, identifier(node_->name));
@@ -69,7 +55,7 @@ class WeightsWriter {
     try {
       std::visit([this](const auto& op) { write(op); }, node_->op);
     } catch (const Error& e) {
-      problem(node_->name, "{}", e.what());
+      problems_ += "\n  " + node_->name + ": " + e.what();
       return;
     }
     const std::string inputs = node_->inputs.empty() ? "0" : array("int32_t", "inputs", node_->inputs);

@@ -1,8 +1,8 @@
 #pragma once
 // check_integer: what an IntegerModel must be before a byte of it is written.
 
-#include <stet/graph/integer_structure.hpp>
 #include <stet/io/int4.hpp>
+#include <stet/io/integer_formats.hpp>
 #include <stet/io/onnx/options.hpp>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace stet::onnx {
 /// Checks that a model can be written as ONNX.
 /// Errors:    Errc::unsupported listing every node that cannot
 inline void check_integer(const IntegerModel& model, const OnnxIntegerOptions& options) {
-  std::string problems = check_structure(model).text();
+  std::string problems = check_structure(model).text() + fault_lines(format_faults(IntegerFormat::onnx, model));
   const auto packed = [](const IntegerNode& node) {
     const auto small = [](const auto* layer) { return layer != nullptr && fits_int4(layer->weights.span()); };
     return small(std::get_if<integer_op::Conv2D>(&node.op)) || small(std::get_if<integer_op::Linear>(&node.op)) ||

@@ -314,17 +314,22 @@ class FloatWriter {
     return true;
   }
 
-  // An output has its node's name, and a value of its own.
+  // An output has its node's name, and a value of its own; an input keeps its name for itself.
   void finish(int id) {
     const Layout layout = outer_layout(id);
+    const std::string& node = graph_.node(id).name;
     std::string name = out_.get(id, layout);
+    std::string wanted = node;
     bool shared = false;
-    for (const ValueInfo& v : out_.model.inputs) shared = shared || v.name == name;
+    for (const ValueInfo& v : out_.model.inputs) {
+      shared = shared || v.name == name;
+      while (v.name == node && graph_.find(wanted) >= 0) wanted += "_output";
+    }
     for (const ValueInfo& v : out_.model.outputs) shared = shared || v.name == name;
-    if (shared) name = out_.node("Identity", graph_.node(id).name, {name}, graph_.node(id).name);
-    out_.rename(name, graph_.node(id).name);
-    out_.model.outputs.push_back({graph_.node(id).name, DataType::float32, true,
-                                  GraphWriter::dims_of(graph_.node(id).shape, layout, options_.batch)});
+    if (shared) name = out_.node("Identity", wanted, {name}, wanted);
+    out_.rename(name, wanted);
+    out_.model.outputs.push_back(
+        {wanted, DataType::float32, true, GraphWriter::dims_of(graph_.node(id).shape, layout, options_.batch)});
   }
 
   const Model& model_;

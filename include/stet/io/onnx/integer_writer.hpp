@@ -300,11 +300,20 @@ class IntegerWriter {
     return true;
   }
 
+  // Whether a value has this name, which its output then needs.
+  [[nodiscard]] bool taken(const std::string& name) const {
+    for (const IntegerValue& x : model_.values) {
+      if (x.name == name) return true;
+    }
+    return false;
+  }
+
   void finish(int v) {
     const IntegerValue& x = value(v);
     const Layout layout = outer_layout(v);
     const std::string codes = out_.get(v, layout);
-    const std::string wanted = options_.output_codes ? x.name + "_quantized" : x.name + "_output";
+    std::string wanted = x.name + (options_.output_codes ? "_quantized" : "_output");
+    while (taken(wanted)) wanted += "_output";
     std::string name;
     if (options_.output_codes) {
       out_.rename(codes, wanted);

@@ -2,6 +2,7 @@
 // A float Model as a .tflite description, in any of the formats.
 
 #include <stet/core/entry.hpp>
+#include <stet/graph/finite.hpp>
 #include <stet/io/tflite/float_constants.hpp>
 
 #include <cmath>
@@ -302,6 +303,7 @@ class FloatExporter {
 STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options = {});
 #if STET_DEFINE_DEPLOYMENT
 STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options) {
+  check_finite("save_tflite", model);
   return detail::FloatExporter(model, options).run();
 }
 #endif

@@ -1,0 +1,214 @@
+// Every operator with its variants x file format x target: check, asked before training, knows what the writers do.
+
+#include <stet/engine/engine.hpp>
+#include <stet/io/load_tflite.hpp>
+#include <stet/io/onnx/decode.hpp>
+#include <stet/io/save_c.hpp>
+#include <stet/io/save_onnx.hpp>
+#include <stet/io/save_tflite.hpp>
+#include <stet/passes/calibrate.hpp>
+#include <stet/passes/convert.hpp>
+#include <stet/passes/prepare.hpp>
+#include <stet/train/check.hpp>
+
+#include "io/temporary_directory.hpp"
+#include "support/catch.hpp"
+#include "support/networks.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+using namespace stet;
+using namespace stet_test;
+using Catch::Matchers::ContainsSubstring;
+using graph::Value;
+
+namespace {
+
+// An operator under test on an image [8,6,4]; what it makes is named "it".
+struct Variant {
+  std::string name;
+  std::function<Value(const Value&)> make;
+};
+
+std::vector<Padding> paddings() {
+  return {Padding::same(), Padding::valid(), Padding::of(1), Padding::of(0, 1, 0, 1), Padding::of(1, 0, 2, 1)};
+}
+std::string text(const Padding& p) { return graph::op::str(p); }
+
+std::vector<Variant> variants() {
+  std::vector<Variant> all;
+  const auto add = [&](std::string name, std::function<Value(const Value&)> make) {
+    all.push_back({std::move(name), std::move(make)});
+  };
+  for (const Padding& p : paddings()) {
+    for (const int stride : {1, 2, 4}) {
+      const std::string how = fmt::format(" {} stride {}", text(p), stride);
+      add("conv2d" + how, [=](const Value& x) {
+        return conv2d(x, {.filters = 4, .kernel = 3, .stride = stride, .padding = p});
+      });
+      add("depthwise_conv2d" + how, [=](const Value& x) {
+        return depthwise_conv2d(x, {.kernel = 3, .stride = stride, .padding = p, .multiplier = 2});
+      });
+      add("max_pool" + how, [=](const Value& x) { return max_pool(x, {.size = 3, .stride = stride, .padding = p}); });
+      for (const bool count : {false, true}) {
+        add("average_pool" + how + (count ? " counting" : ""), [=](const Value& x) {
+          return average_pool(x, {.size = 3, .stride = stride, .padding = p, .count_padding = count});
+        });
+      }
+    }
+    add("dilated conv2d " + text(p), [=](const Value& x) {
+      return conv2d(x, {.filters = 4, .kernel = {3, 2}, .padding = p, .dilation = 2, .groups = 2, .bias = false});
+    });
+  }
+  add("whole average_pool", [](const Value& x) { return average_pool(x, {.size = {8, 6}}); });
+  add("whole max_pool", [](const Value& x) { return max_pool(x, {.size = {8, 6}}); });
+  add("linear", [](const Value& x) { return linear(flatten(x), {.units = 3}); });
+  add("linear on an image", [](const Value& x) { return linear(x, {.units = 3}); });
+  add("matmul", [](const Value& x) {
+    return matmul(reshape(x, {12, 16}), reshape(x, {16, 12}));
+  });
+  add("batch_norm", [](const Value& x) { return batch_norm(conv2d(x, {.filters = 3})); });
+  add("batch_norm alone", [](const Value& x) { return batch_norm(x); });
+  add("add", [](const Value& x) { return x + relu(conv2d(x, {.filters = 4})); });
+  add("broadcasting add", [](const Value& x) { return x + conv2d(x, {.filters = 1}); });
+  add("sub", [](const Value& x) { return x - relu(conv2d(x, {.filters = 4})); });
+  add("mul", [](const Value& x) { return x * sigmoid(conv2d(x, {.filters = 4})); });
+  add("relu", [](const Value& x) { return relu(x); });
+  add("relu6", [](const Value& x) { return relu6(x); });
+  add("leaky_relu", [](const Value& x) { return leaky_relu(x); });
+  add("steep leaky_relu", [](const Value& x) { return leaky_relu(x, {.alpha = 300.0f}); });
+  add("sigmoid", [](const Value& x) { return sigmoid(x); });
+  add("tanh", [](const Value& x) { return tanh(x); });
+  add("hard_swish", [](const Value& x) { return hard_swish(x); });
+  add("global_average_pool", [](const Value& x) { return global_average_pool(x); });
+  for (int axis = 0; axis < 3; ++axis) {
+    add(fmt::format("concat {}", axis), [=](const Value& x) { return concat({x, relu(x), x}, axis); });
+  }
+  add("concat of one", [](const Value& x) { return concat({x}); });
+  add("pad", [](const Value& x) { return pad(x, {.top = 1, .left = 3}); });
+  for (const Shape& shape : {Shape{192}, Shape{8, 24}, Shape{4, 12, 4}, Shape{2, 4, 6, 4}, Shape{2, 2, 2, 6, 4}}) {
+    add("reshape to " + shape.str(), [=](const Value& x) { return reshape(x, shape); });
+  }
+  add("transpose", [](const Value& x) { return transpose(x, {2, 0, 1}); });
+  add("transpose of four", [](const Value& x) { return transpose(reshape(x, {2, 4, 6, 4}), {0, 3, 2, 1}); });
+  add("flatten", [](const Value& x) { return flatten(x); });
+  add("softmax", [](const Value& x) { return softmax(x); });
+  add("log_softmax", [](const Value& x) { return log_softmax(x); });
+  add("dropout", [](const Value& x) { return dropout(x, {}); });
+  add("mean", [](const Value& x) { return mean(x, {0, 1}); });
+  add("mean that keeps", [](const Value& x) { return mean(x, {0, 1}, true); });
+  add("mean of channels", [](const Value& x) { return mean(x, {2}); });
+  add("sum", [](const Value& x) { return sum(x, {0, 1}); });
+  return all;
+}
+
+Recipe on(const Target& target, int bits) {
+  Recipe recipe = recipes::int8();
+  recipe.target = target;
+  recipe.activation_bits = bits;
+  return recipe;
+}
+
+// The refusal of a writer, empty if it wrote.
+std::string refusal(IntegerFormat format, const IntegerModel& model, const TemporaryDirectory& dir) {
+  try {
+    if (format == IntegerFormat::tflite) {
+      const std::vector<std::uint8_t> bytes = tflite_bytes(model);
+      save_tflite(dir.path("it.tflite"), model);
+      (void)load_tflite_integer(dir.path("it.tflite"), model.target);
+      save_c_array(dir.path("array.c"), "net", bytes);
+    } else if (format == IntegerFormat::onnx) {
+      CHECK_FALSE(onnx::decode(onnx_bytes(model), "written").nodes.empty());
+    } else {
+      save_c_weights(dir.path("weights.c"), model);
+    }
+  } catch (const Error& e) {
+    CHECK(e.code() == Errc::unsupported);
+    return e.what();
+  }
+  return {};
+}
+
+// Asks check before training, then everybody else; the number of refusals of files.
+int agree(const Model& model, const Recipe& recipe, const Dataset& data, const TemporaryDirectory& dir) {
+  const CheckReport before = check(model, recipe);
+  INFO(before.text());
+  if (!before.ok()) {
+    CHECK_THROWS_AS(prepare(model, recipe), Error);
+    return 0;
+  }
+  QatModel qat = prepare(model, recipe);
+  calibrate(qat, data);
+  const CheckReport after = check(qat);
+  REQUIRE(after.ok());
+  const IntegerModel integers = convert(qat);
+  CHECK_NOTHROW(infer(Engine(integers), data.batch(0, 2).x));
+  int refused = 0;
+  for (const IntegerFormat format : integer_formats) {
+    INFO(name(format));
+    const std::string words = refusal(format, integers, dir);
+    INFO(words);
+    CHECK(before.writes(format) == words.empty());
+    CHECK(after.writes(format) == words.empty());
+    for (const CheckEntry& e : before.entries) {
+      if (e.refused != format) continue;
+      ++refused;
+      // "cannot be written as FORMAT: WHAT; OTHERS can": the writer says WHAT.
+      const std::string start = fmt::format("cannot be written as {}: ", name(format));
+      REQUIRE(e.what.starts_with(start));
+      const std::size_t end = e.what.ends_with(" can") ? e.what.rfind("; ") : e.what.size();
+      CHECK_THAT(words, ContainsSubstring(e.what.substr(start.size(), end - start.size())));
+      const bool own = (format == IntegerFormat::onnx) == (recipe.target == targets::onnxruntime) && format != IntegerFormat::c;
+      CHECK(e.severity == (own ? Severity::warning : Severity::note));
+    }
+  }
+  return refused;
+}
+
+}  // namespace
+
+TEST_CASE("check says before training which files can hold a model, operator by operator", "[slow]") {
+  const TemporaryDirectory dir;
+  const Dataset data = random_dataset({8, 6, 4}, 12, 3, 1);
+  int refused = 0;
+  for (const Variant& v : variants()) {
+    for (const bool at_the_end : {false, true}) {
+      Graph g;
+      const Value made = v.make(relu(conv2d(g.input({8, 6, 4}), {.filters = 4})));
+      g.output(at_the_end ? made : linear(flatten(made), {.units = 3}));
+      const Model model(std::move(g), Rng(1));
+      for (const Target& target : targets::all) {
+        INFO(v.name << (at_the_end ? " as output, " : ", ") << target.name);
+        refused += agree(model, on(target, 8), data, dir);
+      }
+    }
+  }
+  CHECK(refused > 50);
+}
+
+TEST_CASE("a padded average pool is known to be no .tflite before training") {
+  Graph g;
+  auto x = average_pool(g.input({8, 8, 2}), {.size = 3, .stride = 1, .padding = Padding::of(1, 1, 1, 0)}).named("pool");
+  g.output(linear(flatten(x), {.units = 2}));
+  const CheckReport report = check(g, recipes::int8());
+  CHECK(report.ok());
+  CHECK_FALSE(report.writes(IntegerFormat::tflite));
+  CHECK(report.writes(IntegerFormat::onnx));
+  CHECK(report.writes(IntegerFormat::c));
+  CHECK_THAT(report.text(), ContainsSubstring("cannot be written as .tflite: AVERAGE_POOL_2D leaves out the padding"));
+  CHECK_THAT(report.text(), ContainsSubstring("; .onnx and C can"));
+}
+
+TEST_CASE("a model without operators is quantized and written") {
+  const TemporaryDirectory dir;
+  const Dataset data = random_dataset({8, 6, 4}, 12, 3, 1);
+  for (const bool dropped : {false, true}) {
+    Graph g;
+    const Value x = g.input({8, 6, 4});
+    g.output(dropped ? dropout(x, {}) : x);
+    const Model model(std::move(g), Rng(1));
+    for (const Target& target : targets::all) CHECK(agree(model, on(target, 8), data, dir) == 0);
+  }
+}
