@@ -50,8 +50,8 @@ STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o) {
   const std::int64_t total = steps_per_epoch(data.size(), batches_of(o)) * o.epochs;
-  std::string callbacks = o.on_gradients ? "on_gradients" : "none for gradients";
-  for (const CallbackState& s : o.state) callbacks += ", state of " + s.name();
+  std::string callbacks = o.on_gradients ? "on_gradients" : "";
+  for (const CallbackState& s : o.state) callbacks += (callbacks.empty() ? "state of " : ", state of ") + s.name();
   std::string text;
   const auto line = [&](std::string_view key, const auto& value) { text += fmt::format("{} {}\n", key, value); };
   line("optimizer", o.optimizer.describe() + "; three updates at rate 1 give " + three_updates(o.optimizer));
@@ -64,7 +64,7 @@ STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o) {
   line("clip_norm", o.clip_norm);
   line("early_stop", fmt::format("after {} epochs, min_delta {}", o.early_stop.patience, o.early_stop.min_delta));
   line("loss", o.loss ? "of its own" : "softmax cross-entropy");
-  line("callbacks", callbacks);
+  line("callbacks", callbacks.empty() ? "none" : callbacks);
   line("on_step", o.on_step ? "set" : "not set");
   line("identity", o.identity.empty() ? "none" : o.identity);
   line("data", describe_data(data));
