@@ -29,7 +29,9 @@ class WeightsWriter {
   /// The source text.
   /// Errors:    Errc::unsupported listing all nodes that cannot be written
   std::string run() {
-    problems_ = check_structure(model_).text() + fault_lines(format_faults(IntegerFormat::c, model_));
+    // The numbers are asked for by the writing itself, of the same functions.
+    problems_ = check_structure(model_).text() +
+                fault_lines(format_faults(IntegerFormat::c, model_, FormatQuestion::shapes));
     const bool sound = problems_.empty();
     for (std::size_t i = 0; sound && i < model_.nodes.size(); ++i) write_node(i);
     require(problems_.empty(), Errc::unsupported, "save_c_weights: this model cannot be written:{}", problems_);
