@@ -88,7 +88,9 @@ TEST_CASE("after calibrate forward quantizes at once, and before it is an error"
   }
   CHECK(raw.phases().float_steps == 0);
 
+  CHECK_FALSE(raw.quantizing());
   QatModel qat = prepared();
+  CHECK(qat.quantizing());
   const QParams out = qat.quantizer("logits").params();
   const Tensor<float> y = forward(tape, qat, x).value();
   CHECK(qat.quantizing());

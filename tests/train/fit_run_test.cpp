@@ -326,4 +326,11 @@ TEST_CASE("a loop of one's own resumes with QatSteps in its checkpoint", "[bits]
     train(qat, steps, optimizer, 20);
     CHECK(state_of(qat) == state_of(whole));
   }
+  QatModel qat = prepared(recipes::w4a4_lsq());
+  QatSteps longer(qat, 30);
+  CheckpointReader reader(dir.path("own"));
+  reader.fields("training/", longer);
+  reader.ignore("");
+  reader.finish();
+  CHECK_THROWS_WITH(longer.next(), ContainsSubstring("QatSteps: the checkpoint is of a loop of 20 steps, this one has 30"));
 }

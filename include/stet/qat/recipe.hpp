@@ -14,7 +14,7 @@
 
 namespace stet {
 
-/// When the phases of QAT begin, as fractions of the whole run (0 = from the start, above 1 = never).
+/// When the phases of QAT begin, as fractions of the whole run (0 = from the start, above 1 = never, of which convert warns).
 struct QatSchedule {
   double quantize_at = 0.0;           ///< fake quantization starts; before it the float network trains and is observed
   double freeze_ranges_at = 0.5;      ///< observers stop: scales and zero points no longer move

@@ -89,7 +89,9 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int cl
   require(std::isfinite(value), Errc::range,
           "fit: the loss is {} at {}; lower the learning rate, warm it up or set clip_norm", value, where);
   tape.backward(loss);
-  return {value, count_correct(logits.value(), batch.labels, classes)};
+  // Labels of a regression are no classes.
+  const bool labelled = !o.loss || classes > 1;
+  return {value, labelled ? count_correct(logits.value(), batch.labels, classes) : std::numeric_limits<double>::quiet_NaN()};
 }
 
 inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const FitOptions& o,

@@ -95,8 +95,10 @@ class QatModel {
 
   /// Where training stands, and how many steps of it there were.
   [[nodiscard]] const QatPhases& phases() const { return phases_; }
-  /// Whether training steps quantize (they do not before QatSchedule::quantize_at).
-  [[nodiscard]] bool quantizing() const { return phases_.quantizing; }
+  /// Whether training steps quantize: from QatSchedule::quantize_at on, which may be as soon as there are ranges.
+  [[nodiscard]] bool quantizing() const {
+    return phases_.quantizing || (recipe_.schedule.quantize_at <= 0 && calibrated());
+  }
   /// Whether training steps run the folded, deployed arithmetic; dropout is off then.
   [[nodiscard]] bool batch_norm_frozen() const { return phases_.batch_norm_frozen; }
   /// Whether a step at this part of a run, 0 to 1, normalizes with the statistics of its batch.
