@@ -11,11 +11,13 @@
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
+#include "support/warnings.hpp"
 
 #include <limits>
 
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
+using stet_test::CaughtWarnings;
 using stet_test::TemporaryDirectory;
 
 namespace {
@@ -96,6 +98,7 @@ TEST_CASE("a saved model is restored with the same bits", "[train]") {
 
 TEST_CASE("loading into another structure lists what does not fit and changes nothing", "[train]") {
   const TemporaryDirectory dir;
+  const CaughtWarnings warnings;
   Model a = small_model(1);
   const std::string weight = a.parameters()[0].name;
   save_checkpoint(dir.path("m"), a);
@@ -124,6 +127,7 @@ TEST_CASE("loading into another structure lists what does not fit and changes no
 
 TEST_CASE("a long list of problems is cut", "[train]") {
   const TemporaryDirectory dir;
+  const CaughtWarnings warnings;
   SafetensorsFile file;
   for (int i = 0; i < 20; ++i) file.add(fmt::format("x{}", i), Tensor<float>({1}, {1}));
   file.save(dir.path("m"));

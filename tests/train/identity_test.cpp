@@ -188,7 +188,7 @@ TEST_CASE("a model's identity is its graph and its recipe, and the first differe
   const Identity four = identity(QatModel(model, recipes::w4a4_lsq())), two = identity(QatModel(model, recipes::w2a2_lsq()));
   REQUIRE(four.size() == 2);
   CHECK(four[0] == two[0]);
-  CHECK(first_difference(four[1].second, two[1].second) == "recipe: w4a4_lsq, wanted recipe: w2a2_lsq (and 3 lines more)");
+  CHECK(first_difference(four[1].second, two[1].second) == "name: w4a4_lsq, wanted name: w2a2_lsq (and 3 lines more)");
   CHECK(first_difference(four[1].second, four[1].second).empty());
   CHECK(first_difference("a\n", "a\nb\n") == "nothing, wanted b");
 }

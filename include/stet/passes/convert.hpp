@@ -5,6 +5,7 @@
 #include <stet/graph/finite.hpp>
 #include <stet/graph/integer_model.hpp>
 #include <stet/train/check_stages.hpp>
+#include <stet/train/checkpoint_fields.hpp>
 #include <stet/train/lower.hpp>
 
 namespace stet {
@@ -12,7 +13,8 @@ namespace stet {
 /// Makes the integer model that the recipe's target executes: the same operators, codes and scales with which
 /// evaluate(qat) computes. Warns of phases that training since prepare() missed; check(qat) lists them too.
 /// Errors:    Errc::state naming the first activation without a range; Errc::unsupported if the recipe simulates a
-///            scheme; Errc::range listing tensors that are not finite, and as fold()
+///            scheme; Errc::range listing tensors that are not finite, naming a variance or quantizer that cannot be, and
+///            as fold()
 STET_ENTRY IntegerModel convert(const QatModel& qat);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY IntegerModel convert(const QatModel& qat) {
@@ -27,6 +29,9 @@ STET_ENTRY IntegerModel convert(const QatModel& qat) {
          (weights ? *recipe.simulated_weights : *recipe.simulated_activations).name());
   }
   check_finite("convert", qat.model());
+  const std::string fault = detail::find_fault(qat);
+  require(fault.empty(), Errc::range,
+          "convert: {}; training has diverged: go back to a checkpoint, or lower the learning rate", fault);
   for (const detail::StageFinding& f : detail::stage_findings(qat)) warn("convert: {}; {}", f.what, f.remedy);
   return lower(qat);
 }

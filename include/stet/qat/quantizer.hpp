@@ -105,6 +105,23 @@ class Quantizer {
     return QParams::per_tensor(by_log ? scale_of_log(log_scale_.value[0]) : scale_, zero_point_, grid_);
   }
 
+  /// What is wrong with the state, as a foreign or damaged file may leave it; empty if nothing is.
+  [[nodiscard]] std::string fault() const {
+    if (state_ < QuantizerState::observing || state_ > QuantizerState::frozen) {
+      return fmt::format("quantizer of {}: state is {}, must be 0 to 2", name_, static_cast<int>(state_));
+    }
+    if (!calibrated_) {
+      if (state_ == QuantizerState::observing) return {};
+      return fmt::format("quantizer of {}: makes codes without a range", name_);
+    }
+    try {
+      check(("quantizer of " + name_).c_str(), QParams::per_tensor(scale_, zero_point_, grid_), Shape{});
+      return {};
+    } catch (const Error& e) {
+      return e.what();
+    }
+  }
+
   /// Visits the state by name, for checkpoints. The grid is not part of it: it comes from the recipe.
   template <class F>
   void fields(F&& f) {

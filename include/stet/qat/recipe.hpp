@@ -78,7 +78,7 @@ inline std::string Recipe::describe() const {
       *this;
   const auto& [quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_] = schedule_;
   const auto text_of = [](const auto& optional) { return optional ? optional->describe() : "none"; };
-  std::string text = fmt::format("recipe: {}\nweights: {}\nlinear weights: {}\nactivations: {} bits\nends: {}\n", name_,
+  std::string text = fmt::format("name: {}\nweights: {}\nlinear weights: {}\nactivations: {} bits\nends: {}\n", name_,
                                  stet::describe(weights_), stet::describe(linear_weights_), activation_bits_,
                                  end_bits_ ? fmt::format("{} bits", *end_bits_) : "as the others");
   text += fmt::format("learned scales: {}\nweight estimator: {}\nsimulated weights: {}\nsimulated activations: {}\n",

@@ -7,6 +7,7 @@
 #include <stet/train/check_report.hpp>
 #include <stet/train/check_scales.hpp>
 #include <stet/train/check_stages.hpp>
+#include <stet/train/checkpoint_fields.hpp>
 #include <stet/train/plan_units.hpp>
 
 #include <algorithm>
@@ -201,6 +202,10 @@ inline CheckReport check(const QatModel& qat) {
     const graph::Node& node = qat.graph().nodes()[static_cast<std::size_t>(n.node)];
     of_node[static_cast<std::size_t>(n.node)].push_back({node.name, std::string(graph::kind(node.op)), Severity::error,
                                                          std::move(n.what), "training has diverged: a lower learning rate"});
+  }
+  if (std::string fault = detail::find_fault(qat); !fault.empty() && non_finite(qat.model()).empty()) {
+    of_node.back().push_back({"", "", Severity::error, std::move(fault),
+                              "go back to a checkpoint from before training diverged, with a lower learning rate"});
   }
   for (detail::StageFinding& f : detail::stage_findings(qat)) {
     of_node.back().push_back({"", "", Severity::warning, std::move(f.what), std::move(f.remedy)});

@@ -1,10 +1,13 @@
 #pragma once
 // Checkpoints: the state of models, optimizers and runs as named fields of one safetensors file.
 
+#include <stet/core/description.hpp>
+#include <stet/core/warning.hpp>
 #include <stet/io/safetensors.hpp>
+#include <stet/train/checkpoint_fields.hpp>
 #include <stet/train/identity.hpp>
 
-#include <array>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -19,73 +22,7 @@ namespace stet {
 
 namespace detail {
 
-template <class T>
-struct IsTensor : std::false_type {};
-template <class T>
-struct IsTensor<Tensor<T>> : std::true_type {};
-template <class T>
-struct IsVector : std::false_type {};
-template <class T>
-struct IsVector<std::vector<T>> : std::true_type {};
-template <class T>
-struct IsArray : std::false_type {};
-template <class T, std::size_t N>
-struct IsArray<std::array<T, N>> : std::true_type {};
-
-template <class T>
-inline constexpr bool is_number = std::is_arithmetic_v<T> || std::is_enum_v<T>;
-
-// Number type that the file holds for a field of type T.
-template <class T>
-auto stored_number() {
-  if constexpr (std::is_enum_v<T>) {
-    return std::int64_t{};
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return std::uint8_t{};
-  } else {
-    return T{};
-  }
-}
-
-// The elements of a field as the file holds them: a tensor as it is, numbers as a scalar, lists as one dimension.
-template <class T>
-auto stored_tensor(const T& value) {
-  if constexpr (IsTensor<T>::value) {
-    return value;
-  } else if constexpr (is_number<T>) {
-    using S = decltype(stored_number<T>());
-    return Tensor<S>(Shape{}, {static_cast<S>(value)});
-  } else {
-    static_assert(IsVector<T>::value || IsArray<T>::value,
-                  "stet: a checkpoint field is a Tensor, a number, an enumeration, or a vector or array of numbers");
-    using S = typename T::value_type;
-    return Tensor<S>(Shape{static_cast<std::int64_t>(value.size())}, std::span<const S>(value));
-  }
-}
-template <class T>
-void restore_field(T& value, const typename std::remove_cvref_t<decltype(stored_tensor(value))>& stored) {
-  if constexpr (IsTensor<T>::value) {
-    value = stored;
-  } else if constexpr (is_number<T>) {
-    value = static_cast<T>(stored[0]);
-  } else if constexpr (IsVector<T>::value) {
-    value.assign(stored.span().begin(), stored.span().end());
-  } else {
-    std::copy_n(stored.data(), value.size(), value.begin());
-  }
-}
-
-// Calls f(name, field) for everything that makes up a model: parameters and buffers under their own names; of a model
-// with quantizers also these, under "quantizer/".
-template <class M, class F>
-void checkpoint_fields(M& model, F&& f) {
-  if constexpr (requires { model.model(); }) {
-    model.model().fields(f);
-    model.fields([&](std::string_view name, auto& field) { f("quantizer/" + std::string(name), field); });
-  } else {
-    model.fields(f);
-  }
-}
+inline constexpr std::string_view checkpoint_format = "stet checkpoint 2";  // 1 had no checksum and no identity
 
 // Joins what went wrong, at most twelve items.
 inline std::string join_some(const std::vector<std::string>& items) {
@@ -100,13 +37,19 @@ inline std::string join_some(const std::vector<std::string>& items) {
 /// Fields whose name begins with this belong to the run (optimizer, epoch, ...), not to the model.
 inline constexpr std::string_view training_prefix = "training/";
 
-/// Collects named fields and writes them as one file. A field is a Tensor, a number, bool or enumeration, or a vector
-/// or std::array of numbers; all are stored exactly.
+/// Collects named fields and writes them as one file with a checksum. A field is a Tensor, a number, bool or enumeration, or
+/// a vector or std::array of numbers; all are stored exactly.
 class CheckpointWriter {
  public:
-  /// Errors:    Errc::state if the name is taken
+  CheckpointWriter() {
+    file_.seal();
+    note("format", std::string(detail::checkpoint_format));
+  }
+  /// Errors:    Errc::state if the name is taken; Errc::range if a Tensor<float> has NaN or infinities: a checkpoint is to
+  ///            return to, so nobody wants one in place of the last that was good
   template <class T>
   void field(std::string_view name, const T& value) {
+    if constexpr (std::same_as<T, Tensor<float>>) usable(detail::non_finite_text(name, value.span()));
     file_.add(std::string(name), detail::stored_tensor(value));
   }
   /// All that object.fields(f) names, each name behind the prefix.
@@ -115,9 +58,12 @@ class CheckpointWriter {
     object.fields(
         [&](std::string_view name, const auto& value) { field(std::string(prefix) + std::string(name), value); });
   }
-  /// A model as save_checkpoint writes it.
+  /// A model as save_checkpoint writes it, with its identity.
+  /// Errors:    Errc::range if a value is NaN or infinite, a variance negative, or a quantizer's state impossible
   template <class M>
   void model(const M& model) {
+    usable(detail::find_fault(model));
+    for (const auto& [key, text] : identity(model)) note(key, text);
     M copy = model;  // shares all tensors; fields() is for changing them too
     detail::checkpoint_fields(copy, [&](std::string_view name, const auto& value) { field(name, value); });
   }
@@ -128,6 +74,13 @@ class CheckpointWriter {
   void save(const std::string& path) const { file_.save(path); }
 
  private:
+  static void usable(const std::string& fault) {
+    require(fault.empty(), Errc::range,
+            "checkpoint: {}; training has diverged, so nothing is written: go on from the last checkpoint with a lower "
+            "learning rate",
+            fault);
+  }
+
   SafetensorsFile file_;
 };
 
@@ -135,8 +88,14 @@ class CheckpointWriter {
 /// anything does not fit; so name all fields first, keep them where they are, then call finish().
 class CheckpointReader {
  public:
-  /// Errors:    Errc::io if the file cannot be read; Errc::format if it is not a safetensors file
-  explicit CheckpointReader(const std::string& path) : path_(path), file_(SafetensorsFile::load(path)) {}
+  /// Warns of a file without a checksum, as other programs and earlier versions write them.
+  /// Errors:    Errc::io if the file cannot be read; Errc::format if it is not a safetensors file, or is damaged
+  explicit CheckpointReader(const std::string& path) : path_(path), file_(SafetensorsFile::load(path)) {
+    const std::string* format = note("format");
+    require(file_.sealed() || format == nullptr || *format != detail::checkpoint_format, Errc::format,
+            "checkpoint {}: its checksum is missing; the file is damaged, or another program has rewritten it", path_);
+    if (!file_.sealed()) warn("checkpoint {}: has no checksum, so damage would not be noticed; save it again", path_);
+  }
   CheckpointReader(const CheckpointReader&) = delete;
   CheckpointReader& operator=(const CheckpointReader&) = delete;
 
@@ -156,6 +115,15 @@ class CheckpointReader {
     constexpr Dtype type = detail::DtypeOf<typename Stored::value_type>::value;
     const Shape shape = wanted_shape(value);
     const bool fits = detail::IsVector<T>::value ? e->shape.rank() == 1 : e->shape == shape;
+    if constexpr (std::same_as<T, Tensor<float>>) {
+      if (e->dtype == type) unusable(detail::non_finite_text(name, file_.get<float>(name).span()));
+    } else if constexpr (std::same_as<T, bool>) {
+      if (e->dtype == type && fits && e->bytes[0] > 1)
+        unusable(fmt::format("{}: is {}, must be 0 or 1", name, e->bytes[0]));
+    } else if constexpr (std::is_enum_v<T>) {
+      const std::int64_t number = e->dtype == type && fits ? file_.get<std::int64_t>(name)[0] : 0;
+      if (static_cast<std::int64_t>(static_cast<T>(number)) != number) unusable(fmt::format("{}: is {}", name, number));
+    }
     if (e->dtype != type || !fits) {
       different_.push_back(fmt::format("{} ({} {}, wanted {} {})", name, stet::name(e->dtype), e->shape,
                                        stet::name(type), detail::IsVector<T>::value ? "[any]" : shape.str()));
@@ -169,18 +137,33 @@ class CheckpointReader {
   void fields(std::string_view prefix, Object& object) {
     object.fields([&](std::string_view name, auto& value) { field(std::string(prefix) + std::string(name), value); });
   }
-  /// Wants a model as save_checkpoint writes it.
+  /// Wants a model as save_checkpoint writes it, of this model's identity. Warns of a file that has none.
   template <class M>
   void model(M& model) {
+    for (const auto& [key, text] : identity(model)) {
+      unknown_ = unknown_ || note(key) == nullptr;
+      if (note(key) != nullptr && *note(key) != text)
+        other_.push_back(fmt::format("{}: {}", key, first_difference(*note(key), text)));
+    }
     detail::checkpoint_fields(model, [&](std::string_view name, auto& value) { field(name, value); });
+    // What the fields mean together is asked of a copy, because nothing may be changed if it is wrong.
+    checks_.push_back([this, copy = model]() mutable {
+      detail::checkpoint_fields(copy, [&](std::string_view name, auto& value) {
+        using Stored = std::remove_cvref_t<decltype(detail::stored_tensor(value))>;
+        detail::restore_field(value, file_.get<typename Stored::value_type>(name));
+      });
+      return detail::find_fault(copy);
+    });
   }
+  /// Takes a model of another identity as long as all names and shapes fit, with a warning that says what differs.
+  void allow_differences() { allow_differences_ = true; }
   /// The text under a key, or null.
   [[nodiscard]] const std::string* note(std::string_view key) const { return file_.find_metadata(key); }
   /// Wants the text under a key to be this.
   void expect(std::string_view key, std::string_view text) {
     const std::string* found = note(key);
     if (found == nullptr || *found != text) {
-      different_.push_back(fmt::format("{} ({}, wanted {})", key, found == nullptr ? "none" : *found, text));
+      different_.push_back(fmt::format("{} ({})", key, first_difference(found == nullptr ? "none" : *found, text)));
     }
   }
   /// Leaves fields alone whose name begins so.
@@ -188,7 +171,9 @@ class CheckpointReader {
 
   /// Assigns all fields that were named.
   /// Errors:    Errc::state listing the fields that are missing, differ in type or shape, or are in the file without
-  ///            having been asked for; nothing is changed then
+  ///            having been asked for, and where graph and recipe differ; Errc::range if a value cannot be used: NaN or
+  ///            infinite in a Tensor<float>, a negative variance, a quantizer's scale, zero point or state that cannot be;
+  ///            nothing is changed then
   void finish() {
     std::vector<std::string> unexpected;
     for (const auto& e : file_.entries()) {
@@ -203,8 +188,17 @@ class CheckpointReader {
     list("missing", missing_);
     list("different", different_);
     list("unexpected", unexpected);
-    require(problems.empty(), Errc::state, "checkpoint {}: was saved from something else than what it is loaded into{}",
-            path_, problems);
+    const bool only_other = problems.empty();
+    if (!allow_differences_) list("another model", other_);
+    require(problems.empty(), Errc::state,
+            "checkpoint {}: was saved from something else than what it is loaded into{}{}", path_, problems,
+            only_other ? "; allow_differences takes it nevertheless, because all names and shapes fit" : "");
+    for (const auto& check : checks_) unusable(check());
+    require(unusable_.empty(), Errc::range, "checkpoint {}: holds values that nothing can compute with: {}", path_,
+            detail::join_some(unusable_));
+    if (unknown_)
+      warn("checkpoint {}: does not say of which graph or recipe it is, so that is not checked; save it again", path_);
+    if (!other_.empty()) warn("checkpoint {}: is of another model: {}", path_, detail::join_some(other_));
     for (const auto& assign : assign_) assign();
   }
 
@@ -220,29 +214,41 @@ class CheckpointReader {
     }
   }
 
+  void unusable(std::string fault) {
+    if (!fault.empty()) unusable_.push_back(std::move(fault));
+  }
+
   std::string path_;
   SafetensorsFile file_;
-  std::vector<std::string> used_, ignored_, missing_, different_;
+  std::vector<std::string> used_, ignored_, missing_, different_, other_, unusable_;
   std::vector<std::function<void()>> assign_;
+  std::vector<std::function<std::string()>> checks_;
+  bool allow_differences_ = false, unknown_ = false;
 };
 
 /// Writes parameters and buffers of a model (of a QatModel also its quantizers) as a safetensors file, one tensor per
-/// name; a crash leaves the old content or the new one.
-/// Errors:    Errc::io if it cannot be written
+/// name, with the model's identity and a checksum as metadata; a crash leaves the old content or the new one.
+/// Errors:    Errc::io if it cannot be written; Errc::range as CheckpointWriter::model, and the old file stays
 template <class M>
 void save_checkpoint(const std::string& path, const M& model) {
   CheckpointWriter writer;
   writer.model(model);
-  writer.note("format", "stet checkpoint 1");
   writer.save(path);
 }
 
-/// Reads a model of the same structure back, from save_checkpoint or from a checkpoint of fit.
-/// Errors:    Errc::io, Errc::format if the file cannot be read; Errc::state listing what is missing, unexpected or of
-///            another shape (the model is as it was then)
+struct LoadOptions {
+  /// Whether a checkpoint of another graph, recipe or target is taken as long as all names and shapes fit, with a warning.
+  bool allow_differences = false;
+};
+
+/// Reads a model of the same identity back, from save_checkpoint or from a checkpoint of fit. Warns of a file without
+/// checksum or identity.
+/// Errors:    Errc::io, Errc::format if the file cannot be read or is damaged; Errc::state, Errc::range as
+///            CheckpointReader::finish (the model is as it was then)
 template <class M>
-void load_checkpoint(const std::string& path, M& model) {
+void load_checkpoint(const std::string& path, M& model, const LoadOptions& options = {}) {
   CheckpointReader reader(path);
+  if (options.allow_differences) reader.allow_differences();
   reader.model(model);
   reader.ignore(training_prefix);
   reader.finish();

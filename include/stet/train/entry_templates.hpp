@@ -22,8 +22,8 @@ STET_ENTRY_TEMPLATE Evaluation evaluate<Model>(const Model&, const Dataset&, con
 STET_ENTRY_TEMPLATE Evaluation evaluate<QatModel>(const QatModel&, const Dataset&, const EvaluateOptions&);
 STET_ENTRY_TEMPLATE void save_checkpoint<Model>(const std::string&, const Model&);
 STET_ENTRY_TEMPLATE void save_checkpoint<QatModel>(const std::string&, const QatModel&);
-STET_ENTRY_TEMPLATE void load_checkpoint<Model>(const std::string&, Model&);
-STET_ENTRY_TEMPLATE void load_checkpoint<QatModel>(const std::string&, QatModel&);
+STET_ENTRY_TEMPLATE void load_checkpoint<Model>(const std::string&, Model&, const LoadOptions&);
+STET_ENTRY_TEMPLATE void load_checkpoint<QatModel>(const std::string&, QatModel&, const LoadOptions&);
 
 }  // namespace stet
 

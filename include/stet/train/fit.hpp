@@ -53,12 +53,21 @@ struct FitStage {
   FunctionRef<void(double)> advance;
   FunctionRef<Evaluation(const Dataset&)> evaluate;
   FunctionRef<void()> save;
+  FunctionRef<std::string()> statistics_fault;  // of running means and variances, after every step
+  FunctionRef<std::string()> fault;             // of everything, after every epoch
 };
 
 inline double fit_clock() {
   timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+inline void require_finite(const std::string& fault, std::string_view where) {
+  require(fault.empty(), Errc::range,
+          "fit: {} in {}; a checkpoint of the epoch before is as it was: lower the learning rate, warm it up or set "
+          "clip_norm",
+          fault, where);
 }
 
 // Not a number where the output is not one number per class.
@@ -108,13 +117,15 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     stage.advance(static_cast<double>(step) / static_cast<double>(total));
     Rng rng = Rng(o.seed).split(0x5354u).split(static_cast<std::uint64_t>(step));
     clear_gradients(parameters);
-    const BatchResult result =
-        learn_batch(stage, *batch, data.classes(), o, rng, fmt::format("step {} of epoch {}", i + 1, epoch + 1));
+    const std::string where = fmt::format("step {} of epoch {}", i + 1, epoch + 1);
+    const BatchResult result = learn_batch(stage, *batch, data.classes(), o, rng, where);
+    require_finite(stage.statistics_fault(), where);
     const double factor = o.schedule.at(step, total);
     StepReport report{epoch, step, total, result.loss, factor * o.optimizer.lr(), 0.0};
     if (o.on_gradients) o.on_gradients(report);
     if (o.clip_norm > 0) report.gradient_norm = clip_gradients(parameters, o.clip_norm);
     optimizer.step(parameters, factor);
+    require_finite(optimizer.fault(), where);
     loss += result.loss * static_cast<double>(batch->size());
     correct += result.correct;
     seen += batch->size();
@@ -123,6 +134,8 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
                     correct / static_cast<double>(seen));
   }
   clear_gradients(parameters);
+  // What callbacks changed, too.
+  require_finite(stage.fault(), fmt::format("the last steps of epoch {}", epoch + 1));
   EpochReport report;
   report.epoch = epoch;
   report.loss = loss / static_cast<double>(seen);
@@ -201,7 +214,8 @@ STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const Para
 ///
 /// Every call is a run of its own, unless options.run or a resumed checkpoint goes on with one: a quantized model goes
 /// through its schedule over this run's epochs, and what an earlier run froze moves again (QatModel::begin_run).
-/// Errors:    Errc::range if an option is impossible, a label has no logit, or the loss becomes infinite or not a number;
+/// Errors:    Errc::range if an option is impossible, a label has no logit, or the loss, a parameter, a buffer of the
+///            optimizer or a running mean or variance becomes infinite or not a number (named with step and epoch);
 ///            Errc::shape if images do not fit the model; Errc::state if options contradict each other or a run or
 ///            checkpoint is another; those of the model's forward. All but the loss are found before anything is changed
 template <Trainable M>
@@ -245,7 +259,10 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
   };
   const auto validate = [&](const Dataset& validation) { return evaluate(model, validation); };
   const auto save = [&] { detail::save_run(options, description + start, model, run.optimizer(), run.state()); };
-  FitReport report = detail::run_fit({step, advance, validate, save}, data, options, parameters, run);
+  const auto statistics_fault = [&] { return detail::find_statistics_fault(model); };
+  const auto fault = [&] { return detail::find_fault(model); };
+  FitReport report =
+      detail::run_fit({step, advance, validate, save, statistics_fault, fault}, data, options, parameters, run);
   if constexpr (requires { training_warnings(model); }) report.warnings = training_warnings(model);
   return report;
 }

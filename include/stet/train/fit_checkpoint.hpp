@@ -55,9 +55,7 @@ void save_run(const FitOptions& options, const std::string& run, M& model, Optim
   writer.fields(std::string(training_prefix), state);
   writer.fields(std::string(training_prefix) + "optimizer/", optimizer);
   for (const CallbackState& callback : options.state) callback.save(writer);
-  writer.note("format", "stet checkpoint 1");
   writer.note("run", run);
-  for (const auto& [part, text] : identity(model)) writer.note(part, text);
   writer.save(options.checkpoint);
 }
 

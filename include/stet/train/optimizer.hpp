@@ -2,6 +2,7 @@
 // Optimizers: a rule is a small value type that updates one block of one tensor; OptimizerState runs it over a model.
 
 #include <stet/core/description.hpp>
+#include <stet/core/finite.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/parameter.hpp>
 
@@ -154,15 +155,38 @@ class OptimizerState {
       for (std::size_t s = 0; s < per; ++s) w.slots[s] = slots_[p * per + s].edit();
     }
     parallel(static_cast<std::int64_t>(blocks_.size()), [&](std::int64_t i) {
-      const BlockOf& b = blocks_[static_cast<std::size_t>(i)];
+      BlockOf& b = blocks_[static_cast<std::size_t>(i)];
       const Work& w = work_[b.parameter];
+      b.finite = b.finite_slots = true;
       if (!w.active) return;
       const auto first = static_cast<std::size_t>(b.first), size = static_cast<std::size_t>(b.size);
       std::array<std::span<float>, max_optimizer_slots> slots;
       for (std::size_t s = 0; s < per; ++s) slots[s] = w.slots[s].subspan(first, size);
-      rule_.update(w.step, w.value.subspan(first, size), w.gradient.subspan(first, size),
+      const std::span<float> value = w.value.subspan(first, size);
+      rule_.update(w.step, value, w.gradient.subspan(first, size),
                    std::span<const std::span<float>>(slots.data(), per));
+      // Here, where the block lies in the first-level cache, this costs next to nothing.
+      b.finite = all_finite(value);
+      for (std::size_t s = 0; s < per; ++s) b.finite_slots = b.finite_slots && all_finite(slots[s]);
     });
+  }
+
+  /// Says which parameter, or which buffer of the rule for it, the last step made NaN or infinite; the first, and how many
+  /// others. Empty if none.
+  [[nodiscard]] std::string fault() const {
+    std::string text;
+    std::size_t last = names_.size(), others = 0;
+    for (const BlockOf& b : blocks_) {
+      if ((b.finite && b.finite_slots) || b.parameter == last) continue;
+      last = b.parameter;
+      if (!text.empty()) {
+        ++others;
+      } else {
+        text = b.finite ? fmt::format("the buffers of {} for {}", rule_.name(), names_[last]) : names_[last];
+        text += " became NaN or infinite";
+      }
+    }
+    return others == 0 ? text : text + fmt::format(" (and {} parameters more)", others);
   }
 
   /// Names and references of the whole state: f("count", Tensor<int64>), f("<slot>.<parameter>", Tensor<float>).
@@ -180,6 +204,7 @@ class OptimizerState {
   struct BlockOf {
     std::size_t parameter;
     std::int64_t first, size;
+    bool finite = true, finite_slots = true;  // after the last step
   };
   struct Work {
     bool active = false;
