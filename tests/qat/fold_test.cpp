@@ -8,6 +8,8 @@
 #include "../support/catch.hpp"
 
 #include <cmath>
+#include <limits>
+#include <string>
 #include <vector>
 
 using namespace stet;
@@ -188,4 +190,75 @@ TEST_CASE("fold refuses what no target can run, naming layer and channel") {
   }
   const std::vector<float> broken{std::nanf("")};
   CHECK_THROWS_AS(fold("head", codes, 0, true, broken, nullptr, {1.0f, 0, Grid::int8(), 1.0f}), Error);
+}
+
+TEST_CASE("scales, zero points and statistics that cannot be are refused: no loop without end, no overflow") {
+  Rng rng(3);
+  const Layer good = random_layer(rng, 4, 6);
+  constexpr float inf = std::numeric_limits<float>::infinity(), none = std::numeric_limits<float>::quiet_NaN();
+  constexpr std::int32_t top = std::numeric_limits<std::int32_t>::max(),
+                         bottom = std::numeric_limits<std::int32_t>::min();
+  for (const bool per_channel : {true, false}) {
+    const WeightCodes weights = quantize_weights(good.w, 0, {8, per_channel});
+    const auto refused = [&](const Layer& layer, const WeightCodes& w) {
+      const NormView norm = layer.norm();
+      try {
+        (void)fold("layer", w, 0, per_channel, layer.bias, &norm, layer.at);
+      } catch (const Error& e) {
+        return e.code() == Errc::range && std::string(e.what()).find("layer") != std::string::npos;
+      }
+      return false;
+    };
+    CHECK_FALSE(refused(good, weights));
+    for (const float scale : {-3.4e38f, -1.0f, -0.0f, 0.0f, 1e-40f, inf, -inf, none}) {
+      INFO(scale);
+      Layer layer = good;
+      layer.at.output_scale = scale;
+      CHECK(refused(layer, weights));
+      layer = good;
+      layer.at.input_scale = scale;
+      CHECK(refused(layer, weights));
+      if (scale == 1e-40f) continue;  // a weight scale may be that small: its channel is dead
+      WeightCodes w = weights;
+      w.scale[0] = scale;
+      CHECK(refused(good, w));
+    }
+    for (const std::int32_t zero : {top, bottom, -129, 128}) {
+      Layer layer = good;
+      layer.at.input_zero_point = zero;
+      CHECK(refused(layer, weights));
+    }
+    for (const float value : {inf, -inf, none}) {
+      for (std::vector<float> Layer::*const field :
+           {&Layer::gamma, &Layer::beta, &Layer::mean, &Layer::variance, &Layer::bias}) {
+        Layer layer = good;
+        (layer.*field)[2] = value;
+        CHECK(refused(layer, weights));
+      }
+    }
+    Layer layer = good;
+    layer.variance[1] = -1e-3f;
+    CHECK(refused(layer, weights));
+    // A dead channel whose fine step underflows.
+    layer = good;
+    layer.at.input_scale = 3e38f;
+    layer.at.output_scale = 1e-38f;
+    CHECK(refused(layer, {Tensor<std::int8_t>::zeros(good.w.shape()), weights.scale}));
+  }
+}
+
+TEST_CASE("weights that are not finite have no codes, whoever gives the scale") {
+  for (const int bits : {1, 2, 4, 8}) {
+    for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+      Tensor<float> w = Tensor<float>::filled({2, 3}, 0.5f);
+      w.edit()[4] = value;
+      CHECK_THROWS_AS(quantize_weights(w, 0, {bits, true}), Error);
+      CHECK_THROWS_AS(quantize_weights(w, 0, {bits, true}, {}, std::vector<float>{0.1f, 0.1f}), Error);
+    }
+    const Tensor<float> w = Tensor<float>::filled({2, 3}, 0.5f);
+    CHECK_NOTHROW(quantize_weights(w, 0, {bits, true}, {}, std::vector<float>{0.1f, 0.1f}));
+    for (const float scale : {0.0f, -1.0f, std::numeric_limits<float>::infinity()}) {
+      CHECK_THROWS_AS(quantize_weights(w, 0, {bits, true}, {}, std::vector<float>{0.1f, scale}), Error);
+    }
+  }
 }

@@ -64,12 +64,15 @@ inline void quantize_input(InputRule rule, std::span<const float> x, float scale
 /// Makes reals of codes.
 /// Formula:   x = s * (q - z) in float
 /// Shapes:    codes and x of one size
-/// Errors:    Errc::shape if the sizes differ
+/// Errors:    Errc::shape if the sizes differ; Errc::range if the scale is not positive and finite or the zero point
+///            lies outside int8
 /// Source:    LiteRT kernels/internal/reference/dequantize.h
 inline void dequantize_output(std::span<const std::int8_t> codes, float scale, std::int32_t zero_point,
                               std::span<float> x) {
   require(x.size() == codes.size(), Errc::shape, "dequantize_output: {} codes, but memory for {} reals", codes.size(),
           x.size());
+  require(std::isfinite(scale) && scale > 0.0f && zero_point >= -128 && zero_point <= 127, Errc::range,
+          "dequantize_output: scale {} must be positive and finite, zero point {} within int8", scale, zero_point);
   parallel_chunks(static_cast<std::int64_t>(x.size()), 1, [&](Chunk chunk) {
     const std::int8_t* __restrict from = codes.data() + chunk.first;
     float* __restrict to = x.data() + chunk.first;

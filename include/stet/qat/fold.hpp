@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,21 @@ struct NormView {
   /// k = gamma / sqrt(variance + eps), in double.
   [[nodiscard]] double factor(std::size_t c) const {
     return static_cast<double>(gamma[c]) / std::sqrt(static_cast<double>(variance[c]) + static_cast<double>(eps));
+  }
+  /// Errors:    Errc::range if a variance is negative or anything is not finite; the message names layer and channel
+  void check(std::string_view layer) const {
+    for (std::size_t c = 0; c < gamma.size(); ++c) {
+      require(
+          std::isfinite(variance[c]) && variance[c] >= 0.0f, Errc::range,
+          "{}: variance of channel {} is {}, must be finite and not negative; training has diverged, or the buffer was "
+          "overwritten",
+          layer, c, variance[c]);
+      require(
+          std::isfinite(gamma[c]) && std::isfinite(beta[c]) && std::isfinite(mean[c]), Errc::range,
+          "{}: gamma {}, beta {} and mean {} of channel {} must be finite; training has diverged, lower the learning "
+          "rate",
+          layer, gamma[c], beta[c], mean[c], c);
+    }
   }
 };
 
@@ -46,6 +62,18 @@ struct FoldedWeights {
 
 namespace detail {
 
+// What stands below divides by these scales, and doubles scales until sums fit: with others it would not end.
+inline void check_scales(std::string_view layer, const WeightCodes& weights, const LayerScales& at) {
+  const std::string name(layer);
+  stet::check((name + ": input").c_str(), QParams::per_tensor(at.input_scale, at.input_zero_point, at.input_grid),
+              Shape{});
+  stet::check((name + ": output").c_str(), QParams::per_tensor(at.output_scale, 0), Shape{});
+  for (std::size_t k = 0; k < weights.scale.size(); ++k) {
+    require(std::isfinite(weights.scale[k]) && weights.scale[k] > 0.0f, Errc::range,
+            "{}: weight scale {} is {}, must be positive and finite", layer, k, weights.scale[k]);
+  }
+}
+
 // Largest magnitude that an accumulator without bias can reach, per output channel.
 inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, const ChannelOf& channel,
                                               const LayerScales& at) {
@@ -66,12 +94,15 @@ inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, 
 /// limited to 2^14 output steps; codes are halved until accumulator and bias fit 32 bits.
 /// Shapes:    bias and norm spans empty or [C]
 /// Rounding:  half to even, in double
-/// Errors:    Errc::range if m reaches 256 (the message names layer and channel) or a parameter is not finite
+/// Errors:    Errc::range if m reaches 256 (the message names layer and channel), a parameter is not finite, a variance
+///            negative, a scale not positive and finite, or the zero point not in the grid
 /// Source:    docs/math.md, equations 37 to 43
 inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, int axis, bool per_channel,
                           std::span<const float> bias, const NormView* norm, const LayerScales& at) {
   const ChannelOf channel = channel_of(weights.codes.shape(), axis);
   const auto channels = static_cast<std::size_t>(channel.channels);
+  detail::check_scales(layer, weights, at);
+  if (norm != nullptr) norm->check(layer);
   FoldedWeights folded{weights.codes, weights.scale, Tensor<std::int32_t>(Shape{channel.channels})};
   std::vector<double> real_bias(channels, 0.0);
   std::vector<bool> negative(channels, false);
@@ -137,6 +168,8 @@ inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, in
               "small for its weights (calibrate on more data, or raise batch norm's eps)",
               layer, c, m);
       const double step = static_cast<double>(at.input_scale) * static_cast<double>(folded.scale[scale_index(c)]);
+      require(step > 0.0, Errc::range, "{}: output scale {} is too small beside the input scale {}", layer,
+              at.output_scale, at.input_scale);
       const double code = round_half_even(real_bias[c] / step);
       const double shift = std::ldexp(1.0, std::max(integer::quantize_multiplier(m).shift, 0));
       if ((bound[c] + std::fabs(code)) * shift < 2147483647.0) {

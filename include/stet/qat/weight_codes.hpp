@@ -1,6 +1,7 @@
 #pragma once
 // Weight codes: how the weights of a layer become integers, once per step.
 
+#include <stet/core/finite.hpp>
 #include <stet/core/rounding.hpp>
 #include <stet/core/tensor.hpp>
 #include <stet/integer/kernel/packed.hpp>
@@ -132,6 +133,13 @@ inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const Weig
   }
   const Granularity granularity = weight_granularity(scheme, axis);
   const int top = scheme.bits == 1 ? 1 : Grid::narrow(scheme.bits).hi;
+  if (!scale.empty()) {  // else the range is asked for, which refuses what is not finite
+    if (!all_finite(scaled.span())) detail::require_finite("quantize_weights", scan_range(scaled.span()));
+    stet::check(
+        "quantize_weights",
+        QParams{Grid{-top, top}, granularity, {scale.begin(), scale.end()}, std::vector<std::int32_t>(scale.size(), 0)},
+        w.shape());
+  }
   WeightCodes result;
   if (scheme.bits == 1) {
     result = detail::binary_codes(scaled, scale.empty() ? detail::binary_scales(scaled, granularity)

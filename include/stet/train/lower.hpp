@@ -62,6 +62,7 @@ inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit, const QParam
     norm = {model.parameter(bn + ".gamma").value.span(), model.parameter(bn + ".beta").value.span(),
             model.buffer(bn + ".mean").span(), model.buffer(bn + ".variance").span(),
             graph::as<graph::op::BatchNorm>(qat.graph().nodes()[static_cast<std::size_t>(unit.batch_norm)].op)->eps};
+    norm.check(name);
     for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
       layer.k.push_back(norm.factor(c));
       layer.mean.push_back(static_cast<double>(norm.mean[c]) - (bias.empty() ? 0.0 : static_cast<double>(bias[c])));
