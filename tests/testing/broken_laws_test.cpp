@@ -186,7 +186,7 @@ TEST_CASE("wrong estimators are caught, with a small counterexample") {
 
 TEST_CASE("parameters are shrunk to the simplest that break a law") {
   const auto make = [](int bits, const Granularity& g) { return BreaksAtFewBits(bits, g); };
-  const LawReport report = for_all_schemes(make, whole_numbers("bits", 8, 2), granularities());
+  const LawReport report = for_all_schemes(make, {}, whole_numbers("bits", 8, 2), granularities());
   CHECK(caught(report, "a code means scale * (code - zero_point)").parameters ==
         "bits = 4, granularity = per_channel(0)");
   CHECK(report.str().find("  parameters: bits = 4, granularity = per_channel(0)\n") != std::string::npos);
@@ -201,7 +201,7 @@ TEST_CASE("real parameters are shrunk to few digits, and exceptions are reported
   const LawReport report = for_all_parameters(property, {}, real_numbers("constant", 1.0f, 0.3f));
   CHECK(caught(report, "larger than a half").parameters == "constant = 0.3");
 
-  const LawReport thrown = for_all_schemes([](int bits) { return IntN(bits); }, whole_numbers("bits", 8, 9));
+  const LawReport thrown = for_all_schemes([](int bits) { return IntN(bits); }, {}, whole_numbers("bits", 8, 9));
   const Broken exception = caught(thrown, "no exception");
   CHECK(exception.parameters == "bits = 9");
   CHECK(exception.got.find("9 bits do not fit") != std::string::npos);
@@ -233,7 +233,7 @@ TEST_CASE("many combinations are drawn, few are all tried, the same ones each ti
 }
 
 TEST_CASE("a report that checked nothing is not ok") {
-  const LawReport nothing = check_scheme_laws(Int8PerTensor{}, {.rounds = 0});
+  const LawReport nothing = check_scheme_laws(Int8PerTensor{}, {}, {.rounds = 0});
   CHECK(!nothing.ok());
   CHECK(nothing.str().find("nothing was checked") != std::string::npos);
 }

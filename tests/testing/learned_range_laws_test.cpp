@@ -17,15 +17,15 @@ using stet_test::normal;
 namespace {
 
 template <class Range, class Options>
-void check_laws(const Options& options, const Shape& shape) {
+void check_laws(const Options& options, const Shape& shape, const LearnedRangePromises& promises = {}) {
   Range range(options, shape), other(options, shape);
   range.initialize(normal(shape, 1));
   other.initialize(normal(shape, 2));
-  const LawReport report = check_learned_range_laws(range, other);
+  const LawReport report = check_learned_range_laws(range, other, promises);
   INFO(report.str());
   CHECK(report.ok());
   if (options.granularity == Granularity::per_tensor()) {
-    const LawReport erased = check_learned_range_laws(AnyLearnedRange(range), AnyLearnedRange(other), {.rounds = 5});
+    const LawReport erased = check_learned_range_laws(AnyLearnedRange(range), AnyLearnedRange(other), {}, {.rounds = 5});
     INFO(erased.str());
     CHECK(erased.ok());
   }
@@ -41,6 +41,7 @@ bool names_law(const LawReport& report, const std::string& law) {
 }  // namespace
 
 TEST_CASE("shipped learned ranges obey the laws") {
+  const LearnedRangePromises plain{.gradient_factor = 1.0};
   for (const Granularity& g : {Granularity::per_tensor(), Granularity::per_channel(0), Granularity::per_group(4)}) {
     const Shape shape{6, 32};
     for (const bool log_scale : {true, false}) {
@@ -48,18 +49,20 @@ TEST_CASE("shipped learned ranges obey the laws") {
                                         GradientScale::scale_and_steps}) {
         check_laws<LsqRange>(
             LsqOptions{.grid = Grid::narrow(3), .granularity = g, .log_scale = log_scale, .gradient_scale = scale},
-            shape);
+            shape, scale == GradientScale::none ? plain : LearnedRangePromises{});
       }
       check_laws<LsqPlusRange>(LsqPlusOptions{.granularity = g, .log_scale = log_scale}, shape);
+      check_laws<LsqPlusRange>(
+          LsqPlusOptions{.granularity = g, .log_scale = log_scale, .gradient_scale = GradientScale::none}, shape, plain);
     }
     check_laws<TqtRange>(TqtOptions{.granularity = g}, shape);
     check_laws<TqtRange>(TqtOptions{.grid = Grid::activation(4), .granularity = g, .zero_point = -128}, shape);
     for (const bool rounding : {true, false}) {
-      check_laws<MinMaxRange>(MinMaxRangeOptions{.granularity = g, .rounding_term = rounding}, shape);
+      check_laws<MinMaxRange>(MinMaxRangeOptions{.granularity = g, .rounding_term = rounding}, shape, plain);
       check_laws<MinMaxRange>(MinMaxRangeOptions{.grid = Grid::unsigned_bits(2), .granularity = g}, shape);
     }
   }
-  const LawReport pact = check_learned_range_laws(PactRange(), PactRange({.alpha = 2.0f}));
+  const LawReport pact = check_learned_range_laws(PactRange(), PactRange({.alpha = 2.0f}), plain);
   INFO(pact.str());
   CHECK(pact.ok());
   const LawReport fixed = check_learned_range_laws(FixedRange{QParams::per_tensor(0.1f, 3)}, FixedRange{});

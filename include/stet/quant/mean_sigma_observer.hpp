@@ -62,6 +62,7 @@ class MeanSigmaObserver {
   [[nodiscard]] std::vector<Range> ranges() const {
     require(!empty(), Errc::state, "{}: nothing was observed{}; run calibration data through it first", name,
             count_.empty() ? "" : " for some channels");
+    check_state();
     std::vector<Range> result(count_.size());
     for (std::size_t i = 0; i < result.size(); ++i) {
       const double reach = k_ * sigma(i);
@@ -84,6 +85,7 @@ class MeanSigmaObserver {
   /// Errors:    Errc::state if the granularities differ; Errc::shape if the numbers of scales do
   void merge(const MeanSigmaObserver& other) {
     require(granularity_ == other.granularity_, Errc::state, "{}: merge needs the same granularity", name);
+    other.check_state();
     if (!other.count_.empty()) {
       start(other.count_.size());
       for (std::size_t i = 0; i < count_.size(); ++i) {
@@ -111,7 +113,14 @@ class MeanSigmaObserver {
     Range range;
   };
 
+  void check_state() const {
+    const std::size_t n = count_.size();
+    require(mean_.size() == n && squares_.size() == n && lo_.size() == n && hi_.size() == n, Errc::state,
+            "{}: {} means, {} squares and {} ranges do not belong to {} scales; was the state loaded from another?", name,
+            mean_.size(), squares_.size(), lo_.size(), n);
+  }
   void start(std::size_t scales) {
+    check_state();
     if (count_.empty()) {
       count_.assign(scales, 0);
       mean_.assign(scales, 0.0);

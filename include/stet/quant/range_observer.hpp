@@ -48,7 +48,7 @@ class RangeObserver {
 
   /// Whether some scale has no range yet.
   [[nodiscard]] bool empty() const {
-    for (std::size_t i = 0; i < lo_.size(); ++i) {
+    for (std::size_t i = 0; i < lo_.size() && i < hi_.size(); ++i) {
       if (lo_[i] > hi_[i]) return true;
     }
     return lo_.empty();
@@ -56,6 +56,7 @@ class RangeObserver {
   /// One range per scale.
   /// Errors:    Errc::state if empty
   [[nodiscard]] std::vector<Range> ranges() const {
+    check_state();
     require(!empty(), Errc::state, "{}: nothing was observed{}; run calibration data through it first", Self::name,
             lo_.empty() ? "" : " for some channels");
     std::vector<Range> result(lo_.size());
@@ -83,6 +84,7 @@ class RangeObserver {
   /// Errors:    Errc::state if the granularities differ; Errc::shape if the numbers of ranges do
   void merge(const Self& other) {
     require(granularity_ == other.granularity_, Errc::state, "{}: merge needs the same granularity", Self::name);
+    other.check_state();
     if (!other.lo_.empty()) {
       start(other.lo_.size());
       for (std::size_t i = 0; i < lo_.size(); ++i) {
@@ -119,7 +121,12 @@ class RangeObserver {
     lo_[i] = range.lo;
     hi_[i] = range.hi;
   }
+  void check_state() const {
+    require(hi_.size() == lo_.size(), Errc::state, "{}: {} lower ends and {} upper ends; was the state loaded from another?",
+            Self::name, lo_.size(), hi_.size());
+  }
   void start(std::size_t count) {
+    check_state();
     if (lo_.empty()) {
       lo_.assign(count, RangeScan{}.range.lo);
       hi_.assign(count, RangeScan{}.range.hi);

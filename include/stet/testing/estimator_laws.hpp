@@ -15,6 +15,13 @@
 
 namespace stet::testing {
 
+/// What an estimator promises beyond the common laws. The quantizer climbs one step per step, so that is what a gradient
+/// that stands for its derivative does too, on average.
+struct EstimatorPromises {
+  std::optional<double> inside = 1.0;  ///< mean over one step inside the range of the gradient that comes of 1
+  std::optional<double> outside{};     ///< the same far beyond either end, where nothing or all may pass
+};
+
 /// What a law of estimators is tried on: values and the parameters they are quantized with, one scale or one per row.
 struct EstimatorCase {
   Shape shape{};
@@ -104,7 +111,56 @@ inline std::string describe(const EstimatorCase& c) {
                      text_of(c.params.granularity));
 }
 
-inline std::vector<Law<EstimatorCase>> estimator_laws(const ErasedEstimator& estimator) {
+// Slope by slope: what pull gives for dy, divided by it, equals that of the surrogate.
+inline std::optional<Fault> wrong_slope(const ErasedEstimator& estimator, const EstimatorCase& c, float dy) {
+  const Tensor<float> dx = estimator.pull(c, dy);
+  const ScaleMap map = scale_map(c.params.granularity, c.shape);
+  for (std::int64_t i = 0; i < dx.size() && i < c.shape.elements(); ++i) {
+    const auto k = static_cast<std::size_t>(map.index(i));
+    const double at = c.x[static_cast<std::size_t>(i)];
+    const double h = 1e-4 * static_cast<double>(c.params.scale[k]);
+    const double below = estimator.surrogate(at - h, c.params, k);
+    const double middle = estimator.surrogate(at, c.params, k);
+    const double above = estimator.surrogate(at + h, c.params, k);
+    if (std::abs(above - 2 * middle + below) > 1e-3 * h) continue;  // a kink
+    const double slope = (above - below) / (2 * h) * static_cast<double>(dy);
+    if (std::abs(slope - static_cast<double>(dx[i])) < 1e-3 * std::abs(static_cast<double>(dy))) continue;
+    return Fault{fmt::format("dx[{}] for dy = {} at x[{}] = {}", i, dy, i, c.x[static_cast<std::size_t>(i)]),
+                 fmt::format("{:.6g}, {}the slope of surrogate()", slope, dy == 1 ? "" : fmt::format("{} times ", dy)),
+                 fmt::format("{:.6g}", dx[i])};
+  }
+  return std::nullopt;
+}
+
+// Mean of the gradient over the step around a code, with the case's scales on the grid of int8.
+inline std::optional<Fault> wrong_mean(const ErasedEstimator& estimator, const EstimatorCase& c, double code,
+                                       double mean) {
+  constexpr std::int64_t points = 256;
+  const auto scales = static_cast<std::int64_t>(c.params.scale.size());
+  EstimatorCase row{{scales, points}, c.params, {}};
+  row.params.grid = Grid::int8();
+  std::fill(row.params.zero_point.begin(), row.params.zero_point.end(), 0);
+  for (std::int64_t i = 0; i < scales * points; ++i) {
+    const double t = code - 0.5 + (static_cast<double>(i % points) + 0.5) / static_cast<double>(points);
+    row.x.push_back(static_cast<float>(t * static_cast<double>(c.params.scale[static_cast<std::size_t>(i / points)])));
+  }
+  for (const float dy : {1.0f, -2.0f}) {
+    const Tensor<float> dx = estimator.pull(row, dy);
+    for (std::int64_t k = 0; k < scales && dx.size() == scales * points; ++k) {
+      double sum = 0;
+      for (std::int64_t i = 0; i < points; ++i) sum += static_cast<double>(dx[k * points + i]);
+      const double got = sum / static_cast<double>(points), expected = mean * static_cast<double>(dy);
+      if (std::abs(got - expected) <= 0.02) continue;
+      return Fault{fmt::format("dy = {} over the step of code {}, scale {}, grid -128..127, instead", dy, code,
+                               c.params.scale[static_cast<std::size_t>(k)]),
+                   fmt::format("{:.6g} on average", expected), fmt::format("{:.6g}", got)};
+    }
+  }
+  return std::nullopt;
+}
+
+inline std::vector<Law<EstimatorCase>> estimator_laws(const ErasedEstimator& estimator,
+                                                      const EstimatorPromises& promises) {
   std::vector<Law<EstimatorCase>> laws;
   laws.push_back({"the shape is kept", [&estimator](const EstimatorCase& c) -> std::optional<Fault> {
                     const Shape got = estimator.pull(c, 0.0f).shape();
@@ -120,25 +176,24 @@ inline std::vector<Law<EstimatorCase>> estimator_laws(const ErasedEstimator& est
                     return std::nullopt;
                   }});
   if (estimator.surrogate) {
-    laws.push_back(
-        {"the surrogate's finite difference equals pull", [&estimator](const EstimatorCase& c) -> std::optional<Fault> {
-           const Tensor<float> dx = estimator.pull(c, 1.0f);
-           const ScaleMap map = scale_map(c.params.granularity, c.shape);
-           for (std::int64_t i = 0; i < dx.size() && i < c.shape.elements(); ++i) {
-             const auto k = static_cast<std::size_t>(map.index(i));
-             const double at = c.x[static_cast<std::size_t>(i)];
-             const double h = 1e-4 * static_cast<double>(c.params.scale[k]);
-             const double below = estimator.surrogate(at - h, c.params, k);
-             const double middle = estimator.surrogate(at, c.params, k);
-             const double above = estimator.surrogate(at + h, c.params, k);
-             if (std::abs(above - 2 * middle + below) > 1e-3 * h) continue;  // a kink
-             const double slope = (above - below) / (2 * h);
-             if (std::abs(slope - static_cast<double>(dx[i])) < 1e-3) continue;
-             return Fault{fmt::format("dx[{}] for dy = 1 at x[{}] = {}", i, i, c.x[static_cast<std::size_t>(i)]),
-                          fmt::format("{:.6g}, the slope of surrogate()", slope), fmt::format("{:.6g}", dx[i])};
-           }
-           return std::nullopt;
-         }});
+    laws.push_back({"the surrogate's finite difference equals pull",
+                    [&estimator](const EstimatorCase& c) { return wrong_slope(estimator, c, 1.0f); }});
+    laws.push_back({"a negative gradient is carried as a positive one",
+                    [&estimator](const EstimatorCase& c) { return wrong_slope(estimator, c, -2.0f); }});
+  }
+  if (promises.inside) {
+    laws.push_back({"inside the range the gradient has the promised mean",
+                    [&estimator, mean = *promises.inside](const EstimatorCase& c) {
+                      const double code = std::floor(std::abs(static_cast<double>(c.x[0])) * 8);
+                      return wrong_mean(estimator, c, std::min(code, 64.0), mean);
+                    }});
+  }
+  if (promises.outside) {
+    laws.push_back({"beyond the range the gradient has the promised mean",
+                    [&estimator, mean = *promises.outside](const EstimatorCase& c) {
+                      std::optional<Fault> fault = wrong_mean(estimator, c, 200.0, mean);
+                      return fault ? fault : wrong_mean(estimator, c, -200.0, mean);
+                    }});
   }
   return laws;
 }
@@ -146,13 +201,15 @@ inline std::vector<Law<EstimatorCase>> estimator_laws(const ErasedEstimator& est
 }  // namespace detail
 
 /// Checks an estimator.
-/// Laws:  the gradient has the input's shape; a zero gradient gives zero; with a surrogate(x, p, scale index), pull of
-///        ones equals its central difference wherever it is smooth
+/// Laws:  the gradient has the input's shape; a zero gradient gives zero; with a surrogate(x, p, scale index), pull
+///        equals its central difference times dy, of either sign, wherever it is smooth; over one step, in and beyond
+///        the range, the gradient has the promised mean
 template <class E>
-LawReport check_estimator_laws(const E& estimator, const LawOptions& options = {}) {
+LawReport check_estimator_laws(const E& estimator, const EstimatorPromises& promises = {},
+                               const LawOptions& options = {}) {
   if constexpr (check_estimator<E>()) {
     const detail::ErasedEstimator erased = detail::erase_estimator(estimator);
-    return check_laws(detail::estimator_laws(erased),
+    return check_laws(detail::estimator_laws(erased, promises),
                       Cases<EstimatorCase>{detail::draw_estimator_case, detail::shrink_estimator_case,
                                            [](const EstimatorCase& c) { return detail::describe(c); }},
                       options);

@@ -7,7 +7,6 @@
 #include <stet/testing/observer_laws.hpp>
 #include <stet/testing/scheme_laws.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdlib>
 #include <initializer_list>
@@ -65,10 +64,6 @@ struct ParameterOptions {
 
 namespace detail {
 
-inline std::string text_of(ClipMask mask) {
-  constexpr std::array<const char*, 3> names{"rounded_inclusive", "raw_inclusive", "raw_exclusive"};
-  return names[static_cast<std::size_t>(mask)];
-}
 inline std::string text_of(bool value) { return value ? "true" : "false"; }
 
 template <class T>
@@ -118,7 +113,7 @@ std::vector<T> simpler_values(const ParameterValues<T>& p, const T& value) {
 /// that throws breaks the law "no exception".
 ///
 ///   for_all_parameters(
-///       [](int bits, const Granularity& g, const LawOptions& o) { return check_scheme_laws(IntN(bits, g), o); },
+///       [](int bits, const Granularity& g, const LawOptions& o) { return check_scheme_laws(IntN(bits, g), {}, o); },
 ///       {}, whole_numbers("bits", 8, 2), granularities());
 template <class Property, class... T>
 LawReport for_all_parameters(const Property& property, const ParameterOptions& options,
@@ -194,12 +189,12 @@ LawReport for_all_parameters(const Property& property, const ParameterOptions& o
 }
 
 /// The laws of every scheme that make(values...) makes: one line per type.
-///   for_all_schemes([](int bits, const Granularity& g) { return IntN(bits, g); },
+///   for_all_schemes([](int bits, const Granularity& g) { return IntN(bits, g); }, {},
 ///                   whole_numbers("bits", 8, 2), granularities());
 template <class Make, class... T>
-LawReport for_all_schemes(const Make& make, const ParameterValues<T>&... parameters) {
+LawReport for_all_schemes(const Make& make, const SchemePromises& promises, const ParameterValues<T>&... parameters) {
   return for_all_parameters(
-      [&](const T&... v, const LawOptions& options) { return check_scheme_laws(make(v...), options); }, {},
+      [&](const T&... v, const LawOptions& options) { return check_scheme_laws(make(v...), promises, options); }, {},
       parameters...);
 }
 /// The laws of every observer that make(values...) makes.
@@ -212,9 +207,10 @@ LawReport for_all_observers(const Make& make, const ObserverPromises& promises,
 }
 /// The laws of every estimator that make(values...) makes.
 template <class Make, class... T>
-LawReport for_all_estimators(const Make& make, const ParameterValues<T>&... parameters) {
+LawReport for_all_estimators(const Make& make, const EstimatorPromises& promises,
+                             const ParameterValues<T>&... parameters) {
   return for_all_parameters(
-      [&](const T&... v, const LawOptions& options) { return check_estimator_laws(make(v...), options); }, {},
+      [&](const T&... v, const LawOptions& options) { return check_estimator_laws(make(v...), promises, options); }, {},
       parameters...);
 }
 

@@ -5,15 +5,22 @@
 #include <stet/qat/learned_range.hpp>
 #include <stet/testing/law_report.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
 namespace stet::testing {
+
+/// What a learned range promises beyond the common laws.
+struct LearnedRangePromises {
+  std::optional<double> gradient_factor{};  ///< pull is the derivative of the scales by the parameters times this
+};
 
 namespace detail {
 
@@ -64,6 +71,39 @@ void carry_fields(R& from, R& to) {
   });
 }
 
+// Parameter i of a range, counted through all its parameters.
+template <class R>
+float& parameter_at(R& range, std::size_t i) {
+  for (Parameter* p : range.parameters()) {
+    const auto size = static_cast<std::size_t>(p->value.size());
+    if (i < size) return p->value.edit()[i];
+    i -= size;
+  }
+  fail(Errc::range, "learned range: no parameter {} more", i);
+}
+
+// The derivatives of one scale by every parameter: central differences, or, where a parameter moves it in leaps only,
+// over a step of 2.
+template <class R>
+std::vector<double> scale_slopes(const R& given, std::size_t parameters, std::size_t k) {
+  std::vector<double> slopes(parameters);
+  bool flat = true;
+  for (const double size : {0x1p-8, 1.0}) {
+    for (std::size_t i = 0; flat && i < parameters; ++i) {
+      R below = given, above = given;
+      float& lower = parameter_at(below, i);
+      float& upper = parameter_at(above, i);
+      const float h = static_cast<float>(size) * std::max(1.0f, std::abs(lower));
+      lower -= h;
+      upper += h;
+      const double width = static_cast<double>(upper) - static_cast<double>(lower);
+      slopes[i] = (static_cast<double>(above.qparams().scale[k]) - static_cast<double>(below.qparams().scale[k])) / width;
+    }
+    for (const double s : slopes) flat = flat && s == 0;
+  }
+  return slopes;
+}
+
 template <class F>
 std::string error_of(F f) {
   try {
@@ -81,9 +121,11 @@ std::string error_of(F f) {
 /// Laws:  qparams() is usable for any parameter values, tiny, huge, infinite and of either sign; a parameter that is
 ///        NaN is Errc::range; clamp_parameters() changes no qparams() and is a projection; pull of zeros gives zeros of the
 ///        parameters' shapes, pull adds and is linear; gradients that are NaN or infinite, or of another number, are
-///        errors that change nothing; a step against any gradient leaves a usable range; fields() carry the state
+///        errors that change nothing; a step against any gradient leaves a usable range; fields() carry the state;
+///        the gradient of a scale has the sign of its derivative by each parameter and, if promised, its size
 template <class R>
-LawReport check_learned_range_laws(const R& given, const R& other, const LawOptions& options = {}) {
+LawReport check_learned_range_laws(const R& given, const R& other, const LearnedRangePromises& promises = {},
+                                   const LawOptions& options = {}) {
   static_cast<void>(check_learned_range<R>());
   LawReport report;
   Rng rng(options.seed);
@@ -109,6 +151,31 @@ LawReport check_learned_range_laws(const R& given, const R& other, const LawOpti
   bool all_zero = shapes_fit(silent);
   for (const float v : gradients(silent)) all_zero = all_zero && v == 0.0f;
   report.check(all_zero, "zero gradients give zeros of the parameters' shapes", "zeros", "zeros", "something else");
+
+  // A gradient of one scale alone goes where the parameters move that scale.
+  const std::size_t parameters = gradients(silent).size();
+  for (std::size_t k = 0; parameters > 0 && k < scales; ++k) {
+    std::vector<double> ds(scales);
+    ds[k] = 1.0;
+    R pulled = given;
+    pulled.pull(ds, zeros);
+    const std::vector<float> got = gradients(pulled);
+    const std::vector<double> slopes = detail::scale_slopes(given, parameters, k);
+    bool alike = got.size() == parameters, equal = alike;
+    for (std::size_t i = 0; alike && i < parameters; ++i) {
+      const double g = static_cast<double>(got[i]);
+      alike = (g > 0) == (slopes[i] > 0) && (g < 0) == (slopes[i] < 0);
+      const double expected = promises.gradient_factor.value_or(1.0) * slopes[i];
+      equal = equal && std::abs(g - expected) <= 0.01 * std::abs(expected);
+    }
+    const std::vector<float> slopes_text(slopes.begin(), slopes.end());
+    report.check(alike, "the gradient of a scale has the sign of its derivative by each parameter",
+                 fmt::format("a gradient of 1 for scale {}", k), text(slopes_text), text(got));
+    if (!promises.gradient_factor) continue;
+    report.check(equal, "the gradient of a scale is the promised factor times its derivative",
+                 fmt::format("a gradient of 1 for scale {}", k),
+                 fmt::format("{} times {}", *promises.gradient_factor, text(slopes_text)), text(got));
+  }
 
   for (int round = 0; round < options.rounds; ++round) {
     R range = given;

@@ -1,18 +1,16 @@
 #pragma once
-// Laws of Observer.
+// Laws of Observer, and what an observer promises beyond them.
 
-#include <stet/quant/observer.hpp>
-#include <stet/testing/property.hpp>
+#include <stet/testing/observer_cases.hpp>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
-#include <tuple>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -22,118 +20,13 @@ namespace stet::testing {
 struct ObserverPromises {
   bool order_free = false;  ///< batches in any order, or merged from parts, give the same ranges
   bool within = true;       ///< ranges lie within all values seen; false where the grid decides how far they reach
-};
-
-/// What a law of observers is tried on: batches of values of one shape, in the order in which they are seen.
-struct ObserverCase {
-  Shape shape{};
-  std::vector<std::vector<float>> batches{};
+  bool exact = true;  ///< one batch, seen once or again, gives its smallest and largest value; only where ranges suffice
+  bool proportional = true;         ///< values twice as large give ranges twice as large
+  double share = 0;                 ///< at least this part of the values of one batch lies in its ranges
+  std::optional<double> follows{};  ///< a second batch moves the range by this part of the way to its own
 };
 
 namespace detail {
-
-// The ranges that an observer answers with, or the error.
-inline std::string answer(const AnyObserver& o) {
-  try {
-    std::string out;
-    const std::vector<Range> ranges = o.ranges();
-    for (std::size_t i = 0; i < ranges.size(); ++i) {
-      out += fmt::format("{}{}..{}", i > 0 ? ", " : "", ranges[i].lo, ranges[i].hi);
-    }
-    return out;
-  } catch (const Error& e) {
-    return std::string("error ") + name(e.code());
-  }
-}
-
-inline void see(AnyObserver& o, const std::vector<float>& batch, const Shape& shape) {
-  o.observe(std::span<const float>(batch), shape);
-}
-
-inline AnyObserver after(const AnyObserver& fresh, const ObserverCase& c) {
-  AnyObserver o = fresh;
-  for (const auto& batch : c.batches) see(o, batch, c.shape);
-  return o;
-}
-
-// Moves the state of one observer into another through fields(), as a checkpoint does.
-inline void carry(AnyObserver& from, AnyObserver& to) {
-  std::tuple<std::vector<std::int64_t>, std::vector<std::vector<float>>, std::vector<std::vector<double>>,
-             std::vector<std::vector<std::int64_t>>>
-      kept;
-  from.fields([&]<class T>(std::string_view, T& field) { std::get<std::vector<T>>(kept).push_back(field); });
-  std::size_t numbers = 0, floats = 0, doubles = 0, integers = 0;
-  const auto next = [](const auto& list, std::size_t& at) { return at < list.size() ? list[at++] : list.at(at); };
-  to.fields([&]<class T>(std::string_view, T& field) {
-    std::size_t& at = std::is_same_v<T, std::int64_t>          ? numbers
-                      : std::is_same_v<T, std::vector<float>>  ? floats
-                      : std::is_same_v<T, std::vector<double>> ? doubles
-                                                               : integers;
-    field = next(std::get<std::vector<T>>(kept), at);
-  });
-}
-
-// How many numbers the state consists of.
-inline std::size_t state_size(AnyObserver o) {
-  std::size_t size = 0;
-  o.fields([&]<class T>(std::string_view, T& field) {
-    if constexpr (std::is_same_v<T, std::int64_t>) {
-      ++size;
-    } else {
-      size += field.size();
-    }
-  });
-  return size;
-}
-
-inline ObserverCase draw_observer_case(const Granularity& g, Rng& rng, int round) {
-  ObserverCase c{shape_of_round(shapes_for(g), round), {}};
-  const std::uint64_t count = 1 + rng.below(4);
-  for (std::uint64_t b = 0; b < count; ++b) {
-    c.batches.push_back(random_values(rng, c.shape.elements(), static_cast<int>(rng.below(6))));
-  }
-  return c;
-}
-
-// Fewer batches, fewer elements, simpler values.
-inline void shrink_observer_case(const Granularity& g, ObserverCase& c, const Breaks<ObserverCase>& breaks) {
-  for (std::size_t b = 0; b < c.batches.size() && c.batches.size() > 1; ++b) {
-    const ObserverCase one{c.shape, {c.batches[b]}};
-    if (breaks(one)) c = one;
-  }
-  for (std::size_t b = 0; b < c.batches.size() && c.batches.size() > 1;) {
-    ObserverCase fewer = c;
-    fewer.batches.erase(fewer.batches.begin() + static_cast<std::ptrdiff_t>(b));
-    if (breaks(fewer)) {
-      c = fewer;
-    } else {
-      ++b;
-    }
-  }
-  for (const Shape& shape : shapes_for(g)) {
-    bool found = false;
-    for (std::int64_t first = 0; !found && first + shape.elements() < c.shape.elements(); ++first) {
-      ObserverCase part{shape, {}};
-      for (const auto& batch : c.batches) part.batches.push_back(window(batch, first, shape.elements()));
-      found = breaks(part);
-      if (found) c = std::move(part);
-    }
-    if (found) break;
-  }
-  for (std::size_t b = 0; b < c.batches.size(); ++b) {
-    c.batches[b] = shrink(c.batches[b], [&](const std::vector<float>& x) {
-      ObserverCase simpler = c;
-      simpler.batches[b] = x;
-      return breaks(simpler);
-    });
-  }
-}
-
-inline std::string describe(const ObserverCase& c) {
-  std::string out = fmt::format("{} batch{} {}:", c.batches.size(), c.batches.size() == 1 ? "" : "es", c.shape);
-  for (const auto& batch : c.batches) out += fmt::format(" {}", testing::text(batch));
-  return out;
-}
 
 // A law that two observers made of a case answer the same.
 inline Law<ObserverCase> same_answer(std::string name, std::function<AnyObserver(const ObserverCase&)> got,
@@ -160,6 +53,96 @@ inline std::optional<Fault> wrong_ranges(const AnyObserver& fresh, const Observe
     const bool ordered = got[k].finite() && got[k].lo <= got[k].hi;
     if (ordered && (!within || (lo <= got[k].lo && got[k].hi <= hi))) continue;
     return Fault{fmt::format("range {}", k), within ? fmt::format("within {}..{}", all[k].lo, all[k].hi) : "finite and ordered",
+                 fmt::format("{}..{}", got[k].lo, got[k].hi)};
+  }
+  return std::nullopt;
+}
+
+// Whether ranges are the same up to float rounding; an error is the same as an error.
+inline bool close(const AnyObserver& a, const AnyObserver& b) {
+  if (a.empty() || b.empty()) return a.empty() == b.empty();
+  const std::vector<Range> x = a.ranges(), y = b.ranges();
+  bool same = x.size() == y.size();
+  for (std::size_t k = 0; same && k < x.size(); ++k) {
+    const double slack = 0x1p-18 * static_cast<double>(std::max(x[k].absmax(), y[k].absmax()));
+    same = std::abs(static_cast<double>(x[k].lo) - static_cast<double>(y[k].lo)) <= slack &&
+           std::abs(static_cast<double>(x[k].hi) - static_cast<double>(y[k].hi)) <= slack;
+  }
+  return same;
+}
+
+inline std::optional<Fault> one_sided_merge(const AnyObserver& fresh, const ObserverCase& c) {
+  if (c.batches.size() < 2) return std::nullopt;
+  const AnyObserver first = after(fresh, {c.shape, {c.batches[0]}});
+  const AnyObserver rest = after(fresh, {c.shape, {c.batches.begin() + 1, c.batches.end()}});
+  AnyObserver ab = first, ba = rest;
+  ab.merge(rest);
+  ba.merge(first);
+  if (close(ab, ba)) return std::nullopt;
+  return Fault{"the first batch merged with the rest", "the same as the rest merged with the first, " + answer(ba), answer(ab)};
+}
+
+inline std::optional<Fault> inexact(const AnyObserver& fresh, const ObserverCase& c) {
+  AnyObserver o = fresh;
+  for (const char* times : {"once", "twice"}) {
+    see(o, c.batches[0], c.shape);
+    AnyObserver ranges = MinMaxObserver(fresh.granularity());
+    see(ranges, c.batches[0], c.shape);
+    if (answer(o) == answer(ranges)) continue;
+    return Fault{fmt::format("the first batch {}", times), answer(ranges), answer(o)};
+  }
+  return std::nullopt;
+}
+
+inline std::optional<Fault> disproportionate(const AnyObserver& fresh, ObserverCase c) {
+  float largest = 0;
+  for (const auto& batch : c.batches) {
+    for (const float v : batch) largest = std::max(largest, std::abs(v));
+  }
+  if (largest < 0x1p-10f) return std::nullopt;  // the smallest scale decides
+  const std::vector<Range> once = after(fresh, c).ranges();
+  for (auto& batch : c.batches) {
+    for (float& v : batch) v *= 2;
+  }
+  const std::vector<Range> twice = after(fresh, c).ranges();
+  for (std::size_t k = 0; k < once.size(); ++k) {
+    const Range expected{2 * once[k].lo, 2 * once[k].hi};
+    if (expected == twice.at(k)) continue;
+    return Fault{fmt::format("range {} of twice the values", k), fmt::format("{}..{}", expected.lo, expected.hi),
+                 fmt::format("{}..{}", twice[k].lo, twice[k].hi)};
+  }
+  return std::nullopt;
+}
+
+// A margin of a sixteenth of the width, half a step of 3 bits: values that close to an end are rounded to it rather than lost.
+inline std::optional<Fault> too_narrow(const AnyObserver& fresh, const ObserverCase& c, double share) {
+  const std::vector<float>& batch = c.batches[0];
+  const std::vector<Range> ranges = after(fresh, {c.shape, {batch}}).ranges();
+  const ScaleMap map = scale_map(fresh.granularity(), c.shape);
+  std::int64_t inside = 0;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const Range& r = ranges.at(static_cast<std::size_t>(map.index(static_cast<std::int64_t>(i))));
+    const float margin = (r.hi - r.lo) / 16;
+    if (r.lo - margin <= batch[i] && batch[i] <= r.hi + margin) ++inside;
+  }
+  if (static_cast<double>(inside) >= share * static_cast<double>(batch.size())) return std::nullopt;
+  return Fault{"the first batch", fmt::format("{} of its values inside the ranges", share),
+               fmt::format("{} of {}, range 0 is {}..{}", inside, batch.size(), ranges[0].lo, ranges[0].hi)};
+}
+
+inline std::optional<Fault> wrong_step(const AnyObserver& fresh, const ObserverCase& c, double follows) {
+  if (c.batches.size() < 2) return std::nullopt;
+  const std::vector<Range> from = after(fresh, {c.shape, {c.batches[0]}}).ranges();
+  const std::vector<Range> to = after(fresh, {c.shape, {c.batches[1]}}).ranges();
+  const std::vector<Range> got = after(fresh, {c.shape, {c.batches[0], c.batches[1]}}).ranges();
+  for (std::size_t k = 0; k < got.size(); ++k) {
+    const auto on_the_way = [&](float a, float b) {
+      return static_cast<double>(a) + follows * (static_cast<double>(b) - static_cast<double>(a));
+    };
+    const double lo = on_the_way(from[k].lo, to[k].lo), hi = on_the_way(from[k].hi, to[k].hi);
+    const double slack = 0x1p-20 * static_cast<double>(std::max(from[k].absmax(), to[k].absmax()));
+    if (std::abs(static_cast<double>(got[k].lo) - lo) <= slack && std::abs(static_cast<double>(got[k].hi) - hi) <= slack) continue;
+    return Fault{fmt::format("range {} after the first two batches", k), fmt::format("{:.9g}..{:.9g}", lo, hi),
                  fmt::format("{}..{}", got[k].lo, got[k].hi)};
   }
   return std::nullopt;
@@ -259,6 +242,15 @@ inline std::vector<Law<ObserverCase>> observer_laws(const AnyObserver& fresh, co
         return o;
       },
       seen));
+  laws.push_back({"merging takes from both sides alike", [&fresh](const ObserverCase& c) { return one_sided_merge(fresh, c); }});
+  laws.push_back({"merging adds what was not finite", [=](const ObserverCase& c) -> std::optional<Fault> {
+                    AnyObserver both = with_nan(c);
+                    const std::int64_t expected = 2 * both.non_finite();
+                    both.merge(with_nan(c));
+                    if (both.non_finite() == expected) return std::nullopt;
+                    return Fault{"two with NaN and infinities after the values", fmt::format("non_finite() is {}", expected),
+                                 fmt::format("{}", both.non_finite())};
+                  }});
   laws.push_back(same_answer("fields() carry the state", carried, seen));
   laws.push_back(same_answer(
       "fields() carry the whole state: the next batch is taken alike",
@@ -272,6 +264,21 @@ inline std::vector<Law<ObserverCase>> observer_laws(const AnyObserver& fresh, co
   laws.push_back(same_answer(
       "after reset() it is as good as new", [=](const ObserverCase& c) { return once_more(after_reset(c), c); },
       [=, &fresh](const ObserverCase& c) { return once_more(fresh, c); }));
+  if (promises.exact && !fresh.needs_values()) {
+    laws.push_back({"one batch, seen once or again, gives its range", [&fresh](const ObserverCase& c) { return inexact(fresh, c); }});
+  }
+  if (promises.proportional) {
+    laws.push_back({"values twice as large give ranges twice as large",
+                    [&fresh](const ObserverCase& c) { return disproportionate(fresh, c); }});
+  }
+  if (promises.share > 0) {
+    laws.push_back({"the promised share of one batch lies in its ranges",
+                    [&fresh, share = promises.share](const ObserverCase& c) { return too_narrow(fresh, c, share); }});
+  }
+  if (promises.follows) {
+    laws.push_back({"a second batch moves the range as promised",
+                    [&fresh, follows = *promises.follows](const ObserverCase& c) { return wrong_step(fresh, c, follows); }});
+  }
   if (promises.order_free) {
     laws.push_back(same_answer(
         "the order of batches does not matter",
@@ -301,9 +308,10 @@ inline std::vector<Law<ObserverCase>> observer_laws(const AnyObserver& fresh, co
 /// Checks an observer, given one that has seen nothing.
 /// Laws:  empty is reported as Errc::state, never guessed; ranges are finite and ordered and, if promised, lie within all
 ///        values seen, up to float rounding; NaN and infinities are counted and change nothing; observing ranges equals
-///        observing values, or is refused where the observer needs values; merging an empty one changes nothing; fields()
-///        carry the whole state, which does not grow with the batches; reset() forgets; if promised, order does not
-///        matter and parts merge
+///        observing values, or is refused where the observer needs values; merging an empty one changes nothing, and
+///        either side counts alike; fields() carry the whole state, which does not grow with the batches; reset()
+///        forgets. If promised: one batch gives its range, or a share of its values lies inside; ranges grow with the
+///        values; a second batch moves the range so far; order does not matter and parts merge
 template <class O>
 LawReport check_observer_laws(const O& fresh, const ObserverPromises& promises = {}, const LawOptions& options = {}) {
   if constexpr (check_observer<O>()) {
