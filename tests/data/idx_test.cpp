@@ -103,7 +103,7 @@ TEST_CASE("a missing data set says how to get it", "[data]") {
   CHECK_THROWS_WITH(load_fashion_mnist(dir.str()), ContainsSubstring("20 images need labels [20], got [19]"));
 }
 
-#if defined(STET_HAS_ZLIB) && STET_HAS_ZLIB
+#if STET_HAS_ZLIB
 
 namespace {
 std::string gzip(const TemporaryDirectory& dir, const std::string& name, const std::string& bytes) {

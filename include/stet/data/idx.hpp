@@ -13,7 +13,17 @@
 
 #include <sys/stat.h>
 
-#if defined(STET_HAS_ZLIB) && STET_HAS_ZLIB
+// zlib unpacks gzipped files. It is used where its header is found; link it then (-lz), or say STET_NO_ZLIB. The CMake
+// targets say STET_HAS_ZLIB, 1 or 0, by what they link.
+#if !defined(STET_HAS_ZLIB)
+#if !defined(STET_NO_ZLIB) && __has_include(<zlib.h>)
+#define STET_HAS_ZLIB 1
+#else
+#define STET_HAS_ZLIB 0
+#endif
+#endif
+
+#if STET_HAS_ZLIB
 #include <zlib.h>
 #endif
 
@@ -46,7 +56,7 @@ class IdxSource {
 
   // Reads up to n bytes; fewer mean the end of the data.
   std::size_t read(std::uint8_t* to, std::size_t n) {
-#if defined(STET_HAS_ZLIB) && STET_HAS_ZLIB
+#if STET_HAS_ZLIB
     if (gzip_ != nullptr) {
       std::size_t done = 0;
       while (done < n) {
@@ -76,7 +86,7 @@ class IdxSource {
 
  private:
   void open_gzip() {
-#if defined(STET_HAS_ZLIB) && STET_HAS_ZLIB
+#if STET_HAS_ZLIB
     Descriptor same(::dup(fileno(file_.get())));
     require(same.valid() && ::lseek(same.get(), 0, SEEK_SET) == 0, Errc::io, "IDX file {}: cannot open: {}", path_,
             std::strerror(errno));
@@ -87,8 +97,8 @@ class IdxSource {
     limit_ *= 1032;
 #else
     fail(Errc::unsupported,
-         "IDX file {}: gzipped, but this program was built without zlib; unpack it with gunzip, or build with zlib "
-         "(STET_HAS_ZLIB=1)",
+         "IDX file {}: gzipped, but this program was built without zlib; unpack it with gunzip, or build with zlib's "
+         "header on the include path, without STET_NO_ZLIB and STET_HAS_ZLIB=0, and with -lz",
          path_);
 #endif
   }
@@ -98,7 +108,7 @@ class IdxSource {
   };
   std::string path_;
   std::unique_ptr<std::FILE, CloseFile> file_;
-#if defined(STET_HAS_ZLIB) && STET_HAS_ZLIB
+#if STET_HAS_ZLIB
   struct CloseGzip {
     void operator()(gzFile file) const { gzclose(file); }
   };
