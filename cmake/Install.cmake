@@ -1,5 +1,4 @@
 # Installs the headers, the target stet::stet and a package configuration that finds the library's own dependencies.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(STET_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/stet)

@@ -31,6 +31,8 @@ TEST_CASE("numbers keep their value", "[io]") {
   CHECK_THROWS_WITH(Json(std::numeric_limits<double>::infinity()), ContainsSubstring("inf is not a JSON number"));
   CHECK_THROWS_AS(Json(std::numeric_limits<double>::quiet_NaN()), Error);
   CHECK_THROWS_WITH(parse_json("1e999").as_double(), ContainsSubstring("does not fit a double"));
+  CHECK_THROWS_WITH(parse_json("1e-999").as_double(), ContainsSubstring("does not fit a double"));
+  CHECK(parse_json("0e999").as_double() == 0.0);
 }
 
 TEST_CASE("strings survive escapes and UTF-8", "[io]") {

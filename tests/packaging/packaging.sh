@@ -13,17 +13,22 @@ if [ "$mode" = installed ]; then
     echo "something else than headers, CMake files and the licence was installed"
     exit 1
   fi
-  # The compiled part is installed on request, beside the headers.
+  # The compiled part is installed on request, beside the headers, which may lie in a folder of their own.
   rm -rf "$work/prefix"
-  "$cmake" "$@" -S "$source" -B "$work/stet" -DSTET_INSTALL_COMPILED=ON
+  "$cmake" "$@" -S "$source" -B "$work/stet" -DSTET_INSTALL_COMPILED=ON -DCMAKE_INSTALL_INCLUDEDIR=include/stet-0.1
   "$cmake" --build "$work/stet" -j 2
   "$cmake" --install "$work/stet" --prefix "$work/prefix"
   # Moved once: an installation must not remember where it was made.
   mv "$work/prefix" "$work/moved"
-  "$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$work/moved"
+  [ -e "$work/moved/include/stet-0.1/stet/stet.hpp" ] || { echo "the headers are not where they were asked for"; exit 1; }
+  set -- "$@" -DCMAKE_PREFIX_PATH="$work/moved"
 else
-  "$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer" -DSTET_SOURCE_DIR="$source"
+  set -- "$@" -DSTET_SOURCE_DIR="$source"
 fi
+"$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer"
+# A project that has fmt::fmt already needs no installed one.
+"$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer_fmt" -DCONSUMER_DEFINES_FMT=ON \
+  -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON
 # Each way of getting stet builds one way of using it: sources header-only, an installation with its compiled part.
 program=consumer
 [ "$mode" != installed ] || program=consumer_compiled

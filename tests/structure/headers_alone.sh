@@ -1,8 +1,9 @@
 #!/bin/sh
-# usage: headers_alone.sh COMPILER INCLUDE_DIR TEST_DIR rooms|tested|inner|together
+# usage: headers_alone.sh COMPILER INCLUDE_DIR TEST_DIR rooms|tested|inner|together|cxx17
 # inner: the headers in folders of a room; of those that lie in a room itself, tested: the ones that a test includes before
 # anything else, which is the same proof; rooms: the others.
-# together: all of them in one unit, where two of one name would meet.
+# together: all of them in one unit, where two of one name would meet, and with the warnings that users may have on.
+# cxx17: every header, as the first one, is refused with the one error of core/requirements.hpp where C++20 is missing.
 # Otherwise compiles every header by itself (as the first include of an otherwise empty unit, twice, so that a missing guard shows)
 # with the project's own warnings. Prints the headers that fail and a count.
 set -eu
@@ -23,7 +24,21 @@ END
 
 if [ "$which" = together ]; then
   (cd "$include" && find stet -name '*.hpp' | sort | sed 's/.*/#include <&>/') > "$work/all.cpp"
-  "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wconversion -Werror "-I$include" -DSTET_HAS_ZLIB=1 "$work/all.cpp"
+  "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror \
+    "-I$include" "$work/all.cpp"
+  exit
+fi
+if [ "$which" = cxx17 ]; then
+  (cd "$include" && find stet -name '*.hpp' ! -name version.hpp | sort) > "$work/headers"
+  while read -r header; do
+    if echo "#include <$header>" | "$compiler" -std=c++17 -x c++ -fsyntax-only "-I$include" - > "$work/log" 2>&1 ||
+       ! grep -q 'error: .*stet needs C++20' "$work/log" || [ "$(grep -c 'error:' "$work/log")" -gt 2 ]; then
+      echo "$header in C++17, 2 errors wanted (core/requirements.hpp):"
+      head -n 5 "$work/log"
+      exit 1
+    fi
+  done < "$work/headers"
+  echo "all $(wc -l < "$work/headers") headers refuse C++17"
   exit
 fi
 find "$tests" -name '*_test.cpp' -exec grep -m 1 -h '^#include' {} + | sed -n 's/^#include <\(stet\/.*\)>$/\1/p' |

@@ -1,6 +1,8 @@
 #pragma once
 // Descriptions: what a value with options is, as text that people read and checkpoints compare.
 
+#include <stet/core/requirements.hpp>
+
 #include <algorithm>
 #include <concepts>
 #include <string>

@@ -1,6 +1,8 @@
 #pragma once
 // File descriptors that close themselves, and opening that neither waits nor takes the place of a standard stream.
 
+#include <stet/core/requirements.hpp>
+
 #include <cerrno>
 #include <cstdint>
 #include <cstring>

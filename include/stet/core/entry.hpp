@@ -7,6 +7,8 @@
 // STET_DEFINE_ENTRIES for those of training, #if STET_DEFINE_DEPLOYMENT for those of the engine and of files. The library
 // has one unit for each, which say so in STET_COMPILED_LIBRARY.
 
+#include <stet/core/requirements.hpp>
+
 #define STET_LIBRARY_OF_TRAINING 1
 #define STET_LIBRARY_OF_DEPLOYMENT 2
 

@@ -9,10 +9,6 @@
 #include <string>
 #include <utility>
 
-#if defined(__FAST_MATH__)
-#error "stet: -ffast-math changes deployed codes; compile this unit without it (see docs/design.md, Exact bits)"
-#endif
-
 namespace stet {
 
 /// Kind of mistake that an Error reports.

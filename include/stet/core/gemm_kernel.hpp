@@ -81,7 +81,7 @@ void product_tile(const T* const* row, const Depth& depth, const T* b, std::int6
   using V = typename VectorOf<T>::type;
   constexpr std::int64_t width = vector_width<T>;
   const auto last = static_cast<std::size_t>(columns - (Vectors - 1) * width) * sizeof(T);
-  V sum[Rows][Vectors];
+  V sum[static_cast<std::size_t>(Rows)][static_cast<std::size_t>(Vectors)];
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
@@ -99,12 +99,12 @@ void product_tile(const T* const* row, const Depth& depth, const T* b, std::int6
     }
   }
   for (std::int64_t s = 0; s < depth.segment_count; ++s) {
-    const T* a[Rows];
+    const T* a[static_cast<std::size_t>(Rows)];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) a[r] = row[r] + depth.segments[s];
     std::int64_t offset = 0;
     for (std::int64_t k = 0; k < depth.length; ++k) {
-      V right[Vectors];
+      V right[static_cast<std::size_t>(Vectors)];
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) std::memcpy(&right[v], b + v * width, vector_bytes);
 #pragma GCC unroll 8
@@ -137,7 +137,7 @@ std::int64_t product_rows(std::int64_t i, std::int64_t rows, const Row& row, con
                           std::int64_t b_stride, T* c, std::int64_t c_stride, const Start<T>& start,
                           std::int64_t columns) {
   for (; i + Rows <= rows; i += Rows) {
-    const T* pointers[Rows];
+    const T* pointers[static_cast<std::size_t>(Rows)];
     for (int r = 0; r < Rows; ++r) pointers[r] = row(i + r);
     const Start<T> from{start.data == nullptr ? nullptr : start.data + i * start.stride, start.stride};
     if (columns > vector_width<T>) {

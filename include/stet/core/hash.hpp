@@ -1,6 +1,8 @@
 #pragma once
 // Hash64: a fingerprint of bytes, to find changed files and to tell runs apart. No protection against intent.
 
+#include <stet/core/requirements.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>

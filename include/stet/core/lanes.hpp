@@ -2,6 +2,8 @@
 // Element loops that vectorize at -O2 too: the inner loop has a constant trip count, which the compilers' cautious
 // cost model accepts.
 
+#include <stet/core/requirements.hpp>
+
 #include <array>
 #include <cstdint>
 

@@ -2,6 +2,8 @@
 // OneOf: a value of one of several types. What std::variant does, at a fraction of its compile time: with 29 operators
 // the tables behind a std::variant's copy, move and destruction cost 1 to 2 s in every unit that builds a graph.
 
+#include <stet/core/requirements.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <cstring>

@@ -1,6 +1,8 @@
 #pragma once
 // Text for people, on a stream that may be closed or full: what cannot be shown ends nothing.
 
+#include <stet/core/requirements.hpp>
+
 #include <cstdio>
 #include <string_view>
 

@@ -1,6 +1,8 @@
 #pragma once
 // Parallel loops: chunks are cut by the caller from the shape alone, so results never depend on the thread count.
 
+#include <stet/core/requirements.hpp>
+
 #include <atomic>
 #include <cstdint>
 #include <exception>

@@ -1,6 +1,8 @@
 #pragma once
 // Memory pool: freed blocks are kept by size class and handed out again, because fresh pages cost more than arithmetic.
 
+#include <stet/core/requirements.hpp>
+
 #include <array>
 #include <atomic>
 #include <bit>

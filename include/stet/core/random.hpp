@@ -2,6 +2,8 @@
 // Random numbers: one small generator with an explicit seed and a state that a checkpoint can hold. The standard
 // distributions are not used because their results differ between standard libraries.
 
+#include <stet/core/requirements.hpp>
+
 #include <array>
 #include <bit>
 #include <cmath>

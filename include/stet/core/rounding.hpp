@@ -1,12 +1,10 @@
 #pragma once
 // Named roundings, and products that no compiler may contract with what follows.
 
+#include <stet/core/requirements.hpp>
+
 #include <cmath>
 #include <cstdint>
-
-#if defined(__FAST_MATH__)
-#error "stet: -ffast-math changes deployed codes; compile this unit without it (see docs/design.md, Exact bits)"
-#endif
 
 namespace stet {
 

@@ -1,6 +1,8 @@
 #pragma once
 // Weights of 4 bits, two per byte, as .tflite and .onnx files hold them.
 
+#include <stet/core/requirements.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <span>

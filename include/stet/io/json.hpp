@@ -6,12 +6,32 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <locale.h>
+
 namespace stet {
+
+namespace detail {
+
+/// Reads a JSON number; false if it is too large or too small for a double.
+inline bool parse_double(const std::string& text, double& value) {
+#if defined(__cpp_lib_to_chars)
+  return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc();
+#else
+  // Floating from_chars is not in every standard library (libc++ 19 lacks it), and strtod follows the program's locale.
+  static const locale_t classic = newlocale(LC_ALL_MASK, "C", nullptr);
+  value = strtod_l(text.c_str(), nullptr, classic);
+  const bool zero = text.find_first_of("123456789") >= text.find_first_of("eE");  // no digit before the exponent
+  return std::isfinite(value) && (value != 0.0 || zero);
+#endif
+}
+
+}  // namespace detail
 
 /// One JSON value. Objects keep the order of their members; numbers keep their text, so 64-bit integers stay exact.
 class Json {
@@ -103,8 +123,7 @@ class Json {
   [[nodiscard]] double as_double() const {
     require(kind_ == Kind::number, Errc::format, "Json: a number was expected");
     double value = 0;
-    const auto result = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-    require(result.ec == std::errc(), Errc::range, "Json: {} does not fit a double", text_);
+    require(detail::parse_double(text_, value), Errc::range, "Json: {} does not fit a double", text_);
     return value;
   }
   /// Errors:    Errc::format unless it is written as a whole number from 0 to 2^64-1 (no sign, point or exponent)

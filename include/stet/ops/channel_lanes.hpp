@@ -1,6 +1,8 @@
 #pragma once
 // Loops over channels in blocks of 16: images have 16, 32, 48, ... channels more often than multiples of 32.
 
+#include <stet/core/requirements.hpp>
+
 #include <cstdint>
 
 namespace stet::detail {

@@ -86,7 +86,7 @@ void depthwise_line(const WindowLine<T>& line, std::int64_t pixels, std::int64_t
 template <class V, int Taps, class T>
 void depthwise_line_weight(const WindowLine<T>& line, std::int64_t first, std::int64_t pixels, std::int64_t channels,
                            const T* dy, T* sums) {
-  V sum[Taps];
+  V sum[static_cast<std::size_t>(Taps)];
   for (int t = 0; t < Taps; ++t) sum[t] = load<V>(sums + (first + t) * channels);
   for (std::int64_t x = 0; x < pixels; ++x) {
     const V gradient = load<V>(dy + x * channels);

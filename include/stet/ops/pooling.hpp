@@ -56,8 +56,8 @@ inline TapRange tap_range(const WindowAxis& a, std::int64_t out) {
 template <int Count, class T>
 void max_taps(const Window& w, const TapRange& ys, const TapRange& xs, const T* image, std::int64_t channels,
               T* __restrict y, std::uint8_t* __restrict tap) {
-  T best[Count];
-  std::int32_t winner[Count];
+  T best[static_cast<std::size_t>(Count)];
+  std::int32_t winner[static_cast<std::size_t>(Count)];
   const auto at = [&](std::int64_t ky, std::int64_t kx) {
     return image + ((ys.origin + ky) * w.w.in + xs.origin + kx) * channels;
   };

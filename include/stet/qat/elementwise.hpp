@@ -92,11 +92,11 @@ inline Var<QTensor> add(const Var<QTensor>& a, const Var<QTensor>& b, const inte
   const bool trains = detail::any_wanted(a, b) || log_scale.wanted();
   Tensor<std::uint32_t> pass(Shape{trains ? bit_words(y.codes.size()) : 0});
   integer::add(a.value().codes, b.value().codes, p, y.codes.edit(), pass.edit().data());
-  struct Kept {  // what the gradient of the scale needs
+  struct Codes {  // what the gradient of the scale needs
     QTensor a, b, y;
   };
-  std::optional<Kept> kept;
-  if (log_scale.wanted()) kept = Kept{a.value(), b.value(), y};
+  std::optional<Codes> kept;
+  if (log_scale.wanted()) kept = Codes{a.value(), b.value(), y};
   return record(std::move(y), std::tie(a, b, log_scale),
                 [pass, subtract = p.subtract, kept = std::move(kept)](const Tensor<float>& dy, const auto& da,
                                                                       const auto& db, const auto& dlog) {

@@ -1,6 +1,8 @@
 #pragma once
 // Clip mask: where quantization lets the gradient pass.
 
+#include <stet/core/requirements.hpp>
+
 namespace stet {
 
 /// Which elements count as inside the range, so that their gradient passes.

@@ -1,6 +1,8 @@
 #pragma once
 // Reports of the laws: which law, which parameters and input break it, what was expected and what came. Framework-free.
 
+#include <stet/core/requirements.hpp>
+
 #include <fmt/core.h>
 
 #include <cstddef>

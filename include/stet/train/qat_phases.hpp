@@ -1,6 +1,8 @@
 #pragma once
 // QatPhases: which phases of its schedule a quantized model is in, who froze it, and how long it was trained in them.
 
+#include <stet/core/requirements.hpp>
+
 #include <cstdint>
 
 namespace stet {

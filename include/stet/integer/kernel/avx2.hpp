@@ -1,6 +1,8 @@
 #pragma once
 // Int8 product with AVX2: operands and weights widened to int16, whose pair sums (vpmaddwd) are exact in int32.
 
+#include <stet/integer/kernel/isa.hpp>
+
 #if defined(__AVX2__)
 
 #include <stet/integer/kernel/packed.hpp>
@@ -25,15 +27,15 @@ inline __m256i broadcast(const std::uint8_t* x) {
 template <int R>
 inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, const std::int32_t* start,
                  std::int32_t* acc, std::int64_t stride, std::int64_t columns) {
-  __m256i sum[R][4];
+  __m256i sum[static_cast<std::size_t>(R)][4];
   for (auto& row_sums : sum) {
     for (auto& s : row_sums) s = _mm256_setzero_si256();
   }
   for (std::int64_t s = 0; s < a.segments; ++s) {
-    const std::uint8_t* x[R];
+    const std::uint8_t* x[static_cast<std::size_t>(R)];
     for (int r = 0; r < R; ++r) x[r] = a.rows[row + r] + a.offsets[s];
     for (std::int64_t g = 0; g < a.groups; ++g, w += panel_outputs * group_taps) {
-      __m256i operand[R];
+      __m256i operand[static_cast<std::size_t>(R)];
       for (int r = 0; r < R; ++r) operand[r] = broadcast(x[r] + g * group_taps);
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {

@@ -28,18 +28,18 @@ template <int R, int P>
 [[gnu::noinline]] inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, std::int64_t panel_bytes,
                                    const std::int32_t* start, std::int32_t* acc, std::int64_t stride,
                                    std::int64_t columns) {
-  __m512i sum[R][P];
+  __m512i sum[static_cast<std::size_t>(R)][static_cast<std::size_t>(P)];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) sum[r][p] = _mm512_loadu_si512(start + p * panel_outputs);
   }
   for (std::int64_t s = 0; s < a.segments; ++s) {
-    const std::uint8_t* x[R];
+    const std::uint8_t* x[static_cast<std::size_t>(R)];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) x[r] = a.rows[row + r] + a.offsets[s];
     for (std::int64_t g = 0; g < a.groups; ++g, w += panel_outputs * group_taps) {
-      __m512i v[P];
+      __m512i v[static_cast<std::size_t>(P)];
 #pragma GCC unroll 4
       for (int p = 0; p < P; ++p) v[p] = _mm512_loadu_si512(w + p * panel_bytes);
 #pragma GCC unroll 16

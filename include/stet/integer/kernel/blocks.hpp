@@ -113,6 +113,14 @@ namespace implementation::avx512vnni {
 // Without optimization some are macros that pass the mask on as a signed 16-bit number, so it is no literal.
 inline constexpr __mmask16 all_lanes = 0xffff;
 
+/// To the nearest integer, half to even. In a function of its own because of that macro.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+inline __m512i nearest_even(__m512 v) {
+  return _mm512_maskz_cvt_roundps_epi32(all_lanes, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+#pragma GCC diagnostic pop
+
 /// See portable::biased.
 inline void biased(const std::int32_t* acc, const std::int32_t* bias, Block32& sum) {
   for (int j = 0; j < block_elements; j += 16) {
@@ -127,8 +135,7 @@ inline void float_half_even(const Block32& x, const float* scale, float below, f
     __m512 v = _mm512_maskz_cvtepi32_ps(all_lanes, _mm512_load_si512(x.value + j));
     v = _mm512_mul_ps(v, _mm512_loadu_ps(scale + j));
     v = _mm512_maskz_min_ps(all_lanes, _mm512_maskz_max_ps(all_lanes, v, low), high);
-    _mm512_store_si512(y.value + j,
-                       _mm512_maskz_cvt_roundps_epi32(all_lanes, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm512_store_si512(y.value + j, nearest_even(v));
   }
 }
 

@@ -126,7 +126,7 @@ inline void fused_sum(const std::int8_t* a, float k, const std::int8_t* b, float
     _mm512_store_si512(positive.value + j, _mm512_maskz_set1_epi32(positives, 1));
     f = _mm512_maskz_max_ps(all_lanes, f, _mm512_set1_ps(-1024.0f));
     f = _mm512_maskz_min_ps(all_lanes, f, _mm512_set1_ps(1024.0f));
-    const __m512i code = _mm512_maskz_cvt_roundps_epi32(all_lanes, f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512i code = nearest_even(f);
     _mm512_store_si512(y.value + j, _mm512_sub_epi32(code, zero_point));
   }
 }

@@ -1,6 +1,8 @@
 #pragma once
 // Int8 product with SSE2, which every x86-64 has: operands and weights widened to int16, exact pair sums (pmaddwd).
 
+#include <stet/integer/kernel/isa.hpp>
+
 #if defined(__SSE2__)
 
 #include <stet/integer/kernel/packed.hpp>
@@ -25,15 +27,15 @@ inline __m128i broadcast(const std::uint8_t* x) {
 template <int R>
 inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, const std::int32_t* start,
                  std::int32_t* acc, std::int64_t stride, std::int64_t columns) {
-  __m128i sum[R][4];
+  __m128i sum[static_cast<std::size_t>(R)][4];
   for (auto& row_sums : sum) {
     for (auto& s : row_sums) s = _mm_setzero_si128();
   }
   for (std::int64_t s = 0; s < a.segments; ++s) {
-    const std::uint8_t* x[R];
+    const std::uint8_t* x[static_cast<std::size_t>(R)];
     for (int r = 0; r < R; ++r) x[r] = a.rows[row + r] + a.offsets[s];
     for (std::int64_t g = 0; g < a.groups; ++g, w += panel_outputs * group_taps) {
-      __m128i operand[R];
+      __m128i operand[static_cast<std::size_t>(R)];
       for (int r = 0; r < R; ++r) operand[r] = broadcast(x[r] + g * group_taps);
 #pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) {

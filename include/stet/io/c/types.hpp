@@ -2,6 +2,8 @@
 // The C declarations at the head of a weights file: CMSIS-NN's parameter types, and the tables that tie them together.
 // Source:    ARM-software/CMSIS-NN, Include/arm_nn_types.h (names and order of fields)
 
+#include <stet/core/requirements.hpp>
+
 #include <string_view>
 
 namespace stet::c {

@@ -2,6 +2,8 @@
 // The part of the ONNX schema that stet reads and writes, as plain data: what a .onnx file says, without its bytes.
 // Source:    onnx.proto3 of ONNX; the numbers are those of its enumerations.
 
+#include <stet/core/requirements.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -1,6 +1,8 @@
 #pragma once
 // Protobuf wire format, written: tagged fields, and messages inside of messages.
 
+#include <stet/core/requirements.hpp>
+
 #include <bit>
 #include <cstdint>
 #include <cstring>

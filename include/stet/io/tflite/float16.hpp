@@ -1,6 +1,8 @@
 #pragma once
 // float16: the nearest half-precision number, as bits, and back.
 
+#include <stet/core/requirements.hpp>
+
 #include <bit>
 #include <cmath>
 #include <cstdint>

@@ -2,6 +2,8 @@
 // The part of the TFLite schema that stet reads and writes, as plain data: what a .tflite file says, without its bytes.
 // Source:    schema.fbs of LiteRT; the numbers are those of its enumerations.
 
+#include <stet/core/requirements.hpp>
+
 #include <cstdint>
 #include <string>
 #include <vector>

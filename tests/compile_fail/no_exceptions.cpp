@@ -1,0 +1,7 @@
+// What stet needs of the compiler's options is one readable error, whichever header is the first.
+// flags: -fno-exceptions
+// expect: without -fno-exceptions
+// at most 2 errors: the message, and the file at which the compiler stops
+#include <stet/engine/engine.hpp>
+
+int main() {}
