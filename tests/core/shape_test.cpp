@@ -48,4 +48,5 @@ TEST_CASE("impossible shapes are refused") {
   CHECK_THROWS_AS((Shape{1, 1, 1, 1, 1, 1, 1}), Error);
   CHECK_THROWS_AS((Shape{1 << 30, 1 << 30}), Error);
   CHECK_THROWS_AS((Shape{std::int64_t{1} << 62, 4}), Error);
+  CHECK_THROWS_AS((Shape{1 << 30, 2}.with(1, 1 << 30)), Error);
 }

@@ -77,3 +77,11 @@ TEST_CASE("numbers that make no window are refused by name") {
   CHECK_THROWS_WITH(make_window("max_pool", 2, 8, 3, 1, 1, Padding::valid()),
                     ContainsSubstring("max_pool: window of 3 does not fit into input of 2"));
 }
+
+TEST_CASE("a window or padding that reaches far beyond its input is refused, one of a small dilated kernel is not") {
+  using Catch::Matchers::ContainsSubstring;
+  CHECK(make_window("conv2d", 4, 33, 3, 1, 32, Padding::same()).w.out == 33);
+  CHECK_THROWS_WITH(make_window("conv2d", 8, 8, 3, 1, 1 << 30, Padding::same()),
+                    ContainsSubstring("conv2d: a window of 2147483649 with padding 0 and 0 over an input of 8; at most 80"));
+  CHECK_THROWS_WITH(make_window("pool", 8, 8, 3, 1 << 20, 1, Padding::of(1 << 20)), ContainsSubstring("rest is padding"));
+}

@@ -10,6 +10,9 @@
 #include <stet/io/onnx/encode.hpp>
 #include <stet/io/safetensors.hpp>
 #include <stet/io/tflite/encode.hpp>
+#include <stet/train/plan_units.hpp>
+
+#include "mutate.hpp"
 
 #include <cstdint>
 #include <cstdio>
@@ -62,6 +65,11 @@ class MemoryFile {
   int fd_;
 };
 
+/// Tied weights are loaded too: what is behind the refusal shall be reached.
+inline constexpr stet::LoadOptions untie{.shared = stet::SharedConstants::untie};
+/// Cuts what was read into units, as prepare and check do first.
+inline void plan(const stet::Model& model) { (void)stet::find_units(model.graph(), stet::recipes::int8()); }
+
 inline void read_tflite(Bytes bytes) {
   refused_or([&] {
     const stet::tflite::ModelInfo info = stet::tflite::decode(bytes, "fuzz");
@@ -71,14 +79,14 @@ inline void read_tflite(Bytes bytes) {
       must(stet::tflite::encode(stet::tflite::decode(again, "fuzz")) == again,
            "a .tflite file that does not read back");
     });
-    refused_or([&] { (void)stet::tflite::import_model(info, "fuzz"); });
+    refused_or([&] { plan(stet::tflite::import_model(info, "fuzz", untie)); });
     refused_or([&] {
       const stet::IntegerModel model =
           stet::tflite::import_integer_model(info, stet::targets::tflite_reference, "fuzz");
       std::int64_t elements = 0;
       for (const auto& v : model.values) elements = std::max(elements, v.shape.elements());
-      if (elements > 4096 || model.values.size() > 64) return;
       const stet::Engine engine(model);
+      if (elements > 4096 || model.values.size() > 64) return;
       (void)engine.run(stet::Tensor<float>(engine.input_shape().batched(1)));
     });
   });
@@ -91,7 +99,7 @@ inline void read_onnx(Bytes bytes) {
       const auto again = stet::onnx::encode(info);
       must(stet::onnx::encode(stet::onnx::decode(again, "fuzz")) == again, "an .onnx file that does not read back");
     });
-    refused_or([&] { (void)stet::import_onnx(info, "fuzz"); });
+    refused_or([&] { plan(stet::import_onnx(info, "fuzz", untie)); });
   });
 }
 
@@ -117,12 +125,13 @@ inline void read_idx(Bytes bytes) {
 struct Reader {
   std::string_view name;
   void (*read)(Bytes);
+  std::vector<std::uint8_t> (*change)(Bytes, std::uint64_t seed);  ///< null: bytes are changed only
 };
 /// By the names of the corpus directories.
-inline constexpr Reader readers[] = {{"tflite", read_tflite},
-                                     {"onnx", read_onnx},
-                                     {"safetensors", read_safetensors},
-                                     {"npy", read_npy},
-                                     {"idx", read_idx}};
+inline constexpr Reader readers[] = {{"tflite", read_tflite, changed_tflite},
+                                     {"onnx", read_onnx, changed_onnx},
+                                     {"safetensors", read_safetensors, nullptr},
+                                     {"npy", read_npy, nullptr},
+                                     {"idx", read_idx, nullptr}};
 
 }  // namespace stet_test

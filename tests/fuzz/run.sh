@@ -32,8 +32,9 @@ executions=0 failed=0
 for reader in tflite onnx safetensors npy idx; do
   mkdir -p "$build/corpus/$reader"
   log=$build/$reader.log
-  # A file of a few kilobytes that makes a reader take half a gigabyte, or ten seconds, is a fault too.
-  if STET_READER=$reader "$build/fuzzer" -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=512 -max_len=32768 \
+  # A file of at most 32 KB that makes a reader take more than its fixed part of 64 MB (and what the sanitizers add), or
+  # ten times its second, is a fault too (docs/design.md, Files of other runtimes).
+  if STET_READER=$reader "$build/fuzzer" -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=32768 \
     -print_final_stats=1 -artifact_prefix="$build/$reader-" "$build/corpus/$reader" "$here/corpus/$reader" \
     > "$log" 2>&1; then
     verdict="no fault"

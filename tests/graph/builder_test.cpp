@@ -103,3 +103,26 @@ TEST_CASE("ids that do not exist are refused") {
   CHECK_THROWS_WITH(g.output(-1), ContainsSubstring("node -1 does not exist"));
   CHECK_THROWS_AS(concat(std::span<const graph::Value>{}), Error);
 }
+
+TEST_CASE("a graph knows names, readers and outputs while it grows, is renamed, copied and moved") {
+  Graph g;
+  const auto x = g.input({4}).named("x");
+  const auto a = relu(x).named("a"), b = add(a, a).named("b"), c = add(a, x);
+  g.output(b);
+  CHECK(g.consumers(a.id()) == std::vector<int>{b.id(), c.id()});  // who reads it twice is named once
+  CHECK(g.consumers(b.id()).empty());
+  c.named("c");
+  a.named("first");
+  CHECK(g.find("a") == -1);
+  CHECK(g.find("first") == a.id());
+  CHECK(g.find("add_2") == -1);
+  Graph copy = g;
+  copy.output(c.id());
+  CHECK(copy.is_output(c.id()));
+  CHECK_FALSE(g.is_output(c.id()));
+  CHECK(relu(copy.value(x.id())).name() == "relu_2");
+  CHECK(copy.consumers(x.id()).size() == 3);
+  CHECK(g.consumers(x.id()).size() == 2);
+  const Graph moved = std::move(copy);
+  CHECK(moved.find("first") == a.id());
+}

@@ -45,10 +45,11 @@ class Shape {
     return total;
   }
   /// The same shape with one dimension exchanged.
+  /// Errors:    Errc::shape as the constructor
   [[nodiscard]] Shape with(int axis, std::int64_t size) const {
     Shape s = *this;
     s.dims_[static_cast<std::size_t>(axis)] = size;
-    return s;
+    return Shape(s.dims());
   }
   /// The shape with a batch dimension put in front.
   [[nodiscard]] Shape batched(std::int64_t batch) const {

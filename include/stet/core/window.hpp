@@ -46,8 +46,8 @@ struct Window {
 };
 
 /// Resolves one axis.
-/// Errors:    Errc::range if kernel, stride or dilation is below 1 or a padding is negative;
-///            Errc::shape if the window does not fit into the padded input
+/// Errors:    Errc::range if kernel, stride or dilation is below 1, a padding is negative, or window or padding reach so
+///            far beyond the input that the lines around it would dwarf it; Errc::shape if the window does not fit into the padded input
 inline WindowAxis window_axis(const char* op, std::int64_t in, int kernel, int stride, int dilation, Padding::Kind kind,
                               int before, int after) {
   require(kernel >= 1 && stride >= 1 && dilation >= 1, Errc::range,
@@ -55,6 +55,10 @@ inline WindowAxis window_axis(const char* op, std::int64_t in, int kernel, int s
   require(before >= 0 && after >= 0, Errc::range, "{}: padding {} and {} must not be negative", op, before, after);
   WindowAxis axis{in, 0, kernel, stride, dilation, before};
   const std::int64_t reach = std::int64_t{kernel - 1} * dilation + 1;
+  require(reach <= 2 * in + 64 && std::int64_t{before} + after <= 4 * in + 128, Errc::range,
+          "{}: a window of {} with padding {} and {} over an input of {}; at most {} (twice the input and 64) and {} (four "
+          "times and 128) are computed, because the rest is padding",
+          op, reach, before, after, in, 2 * in + 64, 4 * in + 128);
   if (kind == Padding::Kind::same) {
     axis.out = (in + stride - 1) / stride;
     const std::int64_t total = (axis.out - 1) * stride + reach - in;

@@ -4,6 +4,7 @@
 #include <stet/core/descriptor.hpp>
 #include <stet/data/dataset.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -50,9 +51,10 @@ class IdxSource {
   IdxSource(const IdxSource&) = delete;
   IdxSource& operator=(const IdxSource&) = delete;
 
-  // No more bytes than this can come out: deflate packs at most 1032 to one.
+  // No more bytes than this come out. Deflate packs up to 1032 to one, which no images need: a larger file is unpacked
+  // only as far as 16 to one.
   [[nodiscard]] std::uint64_t limit() const { return limit_; }
-  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] bool packed() const { return file_ == nullptr; }
 
   // Reads up to n bytes; fewer mean the end of the data.
   std::size_t read(std::uint8_t* to, std::size_t n) {
@@ -94,7 +96,7 @@ class IdxSource {
     require(gzip_ != nullptr, Errc::io, "IDX file {}: cannot open: {}", path_, std::strerror(errno));
     static_cast<void>(same.release());  // gzclose closes it
     file_.reset();
-    limit_ *= 1032;
+    limit_ = std::min(1032 * limit_, 16 * limit_ + (std::uint64_t{48} << 20));
 #else
     fail(Errc::unsupported,
          "IDX file {}: gzipped, but this program was built without zlib; unpack it with gunzip, or build with zlib's "
@@ -144,8 +146,11 @@ STET_ENTRY Tensor<std::uint8_t> load_idx(const std::string& path) {
     require(source.read(b.data(), 4) == 4, Errc::format, "IDX file {}: ends within its header", path);
     const std::uint64_t dim = std::uint64_t{b[0]} << 24 | std::uint64_t{b[1]} << 16 | std::uint64_t{b[2]} << 8 | b[3];
     require(dim > 0, Errc::format, "IDX file {}: dimension {} is 0", path, d);
-    require(dim <= source.limit() / total, Errc::format, "IDX file {}: the dimensions need more bytes than it can hold",
-            path);
+    // Labels become four bytes each.
+    const std::uint64_t limit = rank == 1 && source.packed() ? source.limit() / 4 : source.limit();
+    require(dim <= limit / total, Errc::format,
+            "IDX file {}: the dimensions need more bytes than {}", path,
+            source.packed() ? "are unpacked from one of this size; unpack it with gunzip if it is right" : "it can hold");
     total *= dim;
     dims[static_cast<std::size_t>(d)] = static_cast<std::int64_t>(dim);
   }

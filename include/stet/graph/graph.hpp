@@ -3,6 +3,7 @@
 
 #include <stet/graph/match.hpp>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,12 +29,13 @@ struct State {
   std::vector<Node> nodes;
   std::vector<int> outputs;
   std::vector<std::pair<std::string, int>> counters;  // default names given so far, per kind
+  std::map<std::string, int, std::less<>> ids;        // of nodes by name
+  std::vector<std::vector<int>> readers;              // per node, who reads its value, ascending
+  std::vector<bool> is_output;                        // per node
 
   [[nodiscard]] int position(std::string_view name) const {
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-      if (nodes[i].name == name) return static_cast<int>(i);
-    }
-    return -1;
+    const auto found = ids.find(name);
+    return found == ids.end() ? -1 : found->second;
   }
   void check_name(const std::string& name) const {
     bool good = !name.empty();
@@ -70,6 +72,8 @@ class Value {
   Value named(std::string name) const {
     if (name != node().name) {
       state_->check_name(name);
+      state_->ids.erase(node().name);
+      state_->ids.emplace(name, id_);
       state_->nodes[static_cast<std::size_t>(id_)].name = std::move(name);
     }
     return *this;
@@ -118,11 +122,9 @@ class Graph {
     output(value.id());
   }
   void output(int id) {
-    check_id(id);
-    for (const int o : state().outputs) {
-      require(o != id, Errc::state, "graph: '{}' is an output already", node(id).name);
-    }
+    require(!is_output(id), Errc::state, "graph: '{}' is an output already", node(id).name);
     state().outputs.push_back(id);
+    state().is_output[static_cast<std::size_t>(id)] = true;
   }
 
   /// Exchanges the operator of a node for one with the same output shape.
@@ -156,21 +158,13 @@ class Graph {
   }
   [[nodiscard]] const std::vector<int>& outputs() const { return state().outputs; }
   [[nodiscard]] bool is_output(int id) const {
-    for (const int o : outputs()) {
-      if (o == id) return true;
-    }
-    return false;
+    check_id(id);
+    return state().is_output[static_cast<std::size_t>(id)];
   }
   /// Ids of the nodes that read a value, ascending; a node that reads it twice is named once.
-  [[nodiscard]] std::vector<int> consumers(int id) const {
+  [[nodiscard]] const std::vector<int>& consumers(int id) const {
     check_id(id);
-    std::vector<int> ids;
-    for (int i = id + 1; i < size(); ++i) {
-      for (const int from : node(i).inputs) {
-        if (from == id && (ids.empty() || ids.back() != i)) ids.push_back(i);
-      }
-    }
-    return ids;
+    return state().readers[static_cast<std::size_t>(id)];
   }
   /// Id of the node of this name, -1 if there is none.
   [[nodiscard]] int find(std::string_view name) const { return state().position(name); }
@@ -225,8 +219,16 @@ STET_ENTRY Value Graph::insert(detail::State& state, Operator op, std::vector<in
     shapes.push_back(state.nodes[static_cast<std::size_t>(from)].shape);
   }
   const Shape shape = checked_infer(op, shapes, name);
+  const auto id = static_cast<int>(state.nodes.size());
+  for (const int from : inputs) {
+    std::vector<int>& readers = state.readers[static_cast<std::size_t>(from)];
+    if (readers.empty() || readers.back() != id) readers.push_back(id);
+  }
+  state.readers.emplace_back();
+  state.is_output.push_back(false);
+  state.ids.emplace(name, id);
   state.nodes.push_back({std::move(name), std::move(op), std::move(inputs), shape});
-  return Value(&state, static_cast<int>(state.nodes.size()) - 1);
+  return Value(&state, id);
 }
 #endif
 

@@ -6,6 +6,7 @@
 #include <stet/graph/initialize.hpp>
 #include <stet/graph/validate.hpp>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,8 +55,8 @@ class Model {
   }
   /// Parameter of a node by its role, null if there is none.
   [[nodiscard]] Parameter* find_parameter(int node, graph::Role role) {
-    for (NamedParameter& p : parameters_) {
-      if (p.node == node && p.role == role) return &p.parameter;
+    for (auto p = first_of(parameters_, node); p != parameters_.end() && p->node == node; ++p) {
+      if (p->role == role) return &p->parameter;
     }
     return nullptr;
   }
@@ -68,8 +69,8 @@ class Model {
   }
   /// Buffer of a node by its role, null if there is none.
   [[nodiscard]] Tensor<float>* find_buffer(int node, graph::Role role) {
-    for (NamedBuffer& b : buffers_) {
-      if (b.node == node && b.role == role) return &b.value;
+    for (auto b = first_of(buffers_, node); b != buffers_.end() && b->node == node; ++b) {
+      if (b->role == role) return &b->value;
     }
     return nullptr;
   }
@@ -89,27 +90,38 @@ class Model {
   }
 
  private:
-  template <class P, class Self>
-  static P* lookup(Self& self, std::string_view name) {
-    for (auto& p : self.parameters_) {
-      if (p.name == name) return &p.parameter;
+  // Entries are in node order.
+  template <class Entries>
+  static auto first_of(Entries& entries, int node) -> decltype(entries.begin()) {
+    return std::lower_bound(entries.begin(), entries.end(), node, [](const auto& e, int n) { return e.node < n; });
+  }
+  // The entry of a name (the graph of a model that was moved from says so), which is "<node>.<suffix>" (both may have dots); null if there is none.
+  template <class Entries>
+  static auto find_entry(const Graph& graph, Entries& entries, std::string_view name) -> decltype(&entries[0]) {
+    for (auto dot = name.rfind('.'); dot != std::string_view::npos && dot > 0; dot = name.rfind('.', dot - 1)) {
+      const int node = graph.find(name.substr(0, dot));
+      for (auto e = first_of(entries, node); node >= 0 && e != entries.end() && e->node == node; ++e) {
+        if (e->name == name) return &*e;
+      }
     }
     return nullptr;
   }
   template <class P, class Self>
+  static P* lookup(Self& self, std::string_view name) {
+    const auto entry = find_entry(self.graph_, self.parameters_, name);
+    return entry == nullptr ? nullptr : &entry->parameter;
+  }
+  template <class P, class Self>
   static P& at(Self& self, std::string_view name) {
     P* parameter = lookup<P>(self, name);
-    if (parameter == nullptr) (void)self.graph_.size();  // an error of its own if the model was moved from
     require(parameter != nullptr, Errc::range, "model: no parameter named '{}'", name);
     return *parameter;
   }
   template <class B, class Self>
   static B& buffer_at(Self& self, std::string_view name) {
-    for (auto& b : self.buffers_) {
-      if (b.name == name) return b.value;
-    }
-    (void)self.graph_.size();
-    fail(Errc::range, "model: no buffer named '{}'", name);
+    const auto entry = find_entry(self.graph_, self.buffers_, name);
+    require(entry != nullptr, Errc::range, "model: no buffer named '{}'", name);
+    return entry->value;
   }
 
   Graph graph_;

@@ -37,7 +37,7 @@ class ConvolutionWeights {
     const std::int64_t line = kernel_width() * group_inputs();
     // Windows are read line by line where lines are contiguous, else tap by tap; both need whole groups of taps.
     by_line_ = groups == 1;
-    by_tap_ = groups > 1 || group_inputs() % kernel::group_taps == 0;
+    by_tap_ = groups > 1 || group_inputs() % kernel::group_taps == 0 || kernel_width() == 1;
     for (std::int64_t g = 0; g < groups; ++g) {
       const std::int8_t* w = codes.data() + g * per_group * kernel_height() * line;
       if (by_line_) lines_.emplace_back(w, per_group, kernel_height(), line);
@@ -47,6 +47,19 @@ class ConvolutionWeights {
       magnitudes_.insert(magnitudes_.end(), packed.magnitudes().begin(), packed.magnitudes().end());
     }
     groups_ = groups;
+  }
+
+  /// About how many bytes packing takes: panels and groups of taps are filled up, 64 times the codes where each group has
+  /// one output and one input.
+  static std::int64_t packed_bytes(const Shape& codes, std::int64_t groups) {
+    constexpr std::int64_t object = 1024;  // of a group, beside its codes
+    const std::int64_t rows = codes.rank() == 2 ? 1 : codes[1], columns = codes.rank() == 2 ? 1 : codes[2];
+    const auto filled = [](std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; };
+    const std::int64_t outputs = groups * filled((codes[0] + groups - 1) / groups, kernel::panel_outputs);
+    const bool twice = groups == 1 && columns > 1 && codes.back() % kernel::group_taps != 0;
+    const std::int64_t lines = rows * filled(columns * codes.back(), kernel::group_taps);
+    const std::int64_t taps = rows * columns * filled(codes.back(), kernel::group_taps);
+    return outputs * ((groups == 1 ? lines : 0) + (groups > 1 || twice ? taps : 0)) + groups * object;
   }
 
   [[nodiscard]] const Shape& shape() const { return shape_; }

@@ -11,10 +11,15 @@
 
 namespace stet {
 
-/// What a JSON text may at most contain. The reader calls itself for nested values, and keeps about 100 bytes a value.
+/// What a JSON text may at most contain. The reader calls itself for nested values, and keeps about 100 bytes a value, up
+/// to three times as much while lists grow.
 struct JsonLimits {
   int depth = 32;
-  std::int64_t values = std::int64_t{1} << 23;
+  std::int64_t values = 0;  ///< 0: 2^17, or one per 16 bytes of text if that is more
+
+  [[nodiscard]] std::int64_t values_of(std::size_t bytes) const {
+    return values > 0 ? values : std::max(std::int64_t{1} << 17, static_cast<std::int64_t>(bytes / 16));
+  }
 };
 
 namespace detail {
@@ -22,7 +27,7 @@ namespace detail {
 class JsonReader {
  public:
   JsonReader(std::string_view text, const JsonLimits& limits)
-      : text_(text), depth_left_(limits.depth), values_left_(limits.values) {}
+      : text_(text), depth_left_(limits.depth), values_left_(limits.values_of(text.size())) {}
 
   Json document() {
     space();
@@ -53,7 +58,7 @@ class JsonReader {
   }
 
   Json read() {
-    check(values_left_-- > 0, "too many values");
+    check(values_left_-- > 0, "too many values (JsonLimits::values)");
     const char c = peek();
     if (c == '{') return object();
     if (c == '[') return array();

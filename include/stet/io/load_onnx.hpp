@@ -74,9 +74,13 @@ namespace detail {
 class GraphReader {
  public:
   GraphReader(const ModelInfo& model, const std::string& name, const LoadOptions& options)
-      : model_(model), name_(name), options_(options), importer_(model) {}
+      : model_(model), name_(name), options_(options), importer_(model, "load_onnx: " + name) {}
 
   Model run() {
+    require(model_.nodes.size() <= most_operators && model_.inputs.size() <= most_operators &&
+                model_.outputs.size() <= most_operators,
+            Errc::unsupported, "load_onnx: {}: {} nodes, {} inputs and {} outputs; at most {} of each are read", name_,
+            model_.nodes.size(), model_.inputs.size(), model_.outputs.size(), most_operators);
     const std::vector<bool> needed = needed_nodes();
     for (const ValueInfo& v : model_.inputs) {
       if (!importer_.constants.contains(v.name)) attempt("input '" + v.name + "'", [&] { read_input(v); });
@@ -85,7 +89,7 @@ class GraphReader {
     for (const bool constants : {true, false}) {
       for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
         const bool wanted = needed[i] && (model_.nodes[i].op_type == "Constant") == constants;
-        if (wanted && !importer_.done.contains(i)) read_node(model_.nodes[i]);
+        if (wanted && problem_count_ < most_problems && !importer_.done.contains(i)) read_node(model_.nodes[i]);
       }
     }
     for (const ValueInfo& v : model_.outputs) {
@@ -118,9 +122,13 @@ class GraphReader {
       f();
       return true;
     } catch (const Error& e) {
-      problems_ += "\n  " + what + ": " + e.what();
+      if (importer_.budget.spent()) throw;
+      problem(what + ": " + e.what());
       return false;
     }
+  }
+  void problem(const std::string& text) {
+    if (++problem_count_ <= most_problems) problems_ += "\n  " + text;
   }
 
   // Nodes that an output depends on.
@@ -138,6 +146,7 @@ class GraphReader {
   }
 
   void read_input(const ValueInfo& v) {
+    require(!importer_.values.contains(v.name), Errc::unsupported, "there is another input of this name");
     unknown_.insert(v.name);
     require(v.type == DataType::float32, Errc::unsupported, "data type {}; only float32 is understood",
             static_cast<int>(v.type));
@@ -174,7 +183,7 @@ class GraphReader {
     for (const std::string& in : node.inputs) {
       if (in.empty() || importer_.values.contains(in) || importer_.constants.contains(in)) continue;
       readable = false;
-      if (!unknown_.contains(in)) problems_ += "\n  " + what + ": no node before it makes its input '" + in + "'";
+      if (!unknown_.contains(in)) problem(what + ": no node before it makes its input '" + in + "'");
     }
     if (readable) {
       readable = attempt(what, [&] {
@@ -214,17 +223,14 @@ class GraphReader {
   }
 
   static void assign(Model& model, const Assignment& a) {
-    const auto fill = [&](const std::string& name, Tensor<float>& t) {
+    const auto fill = [&](Tensor<float>& t) {
       require(t.size() == static_cast<std::int64_t>(a.values.size()), Errc::shape,
-              "load_onnx: {} has {} values, wants {}", name, a.values.size(), t.size());
+              "load_onnx: {} has {} values, wants {}", model.graph().node(a.node).name, a.values.size(), t.size());
       std::copy(a.values.begin(), a.values.end(), t.edit().begin());
     };
-    for (NamedParameter& p : model.parameters()) {
-      if (p.node == a.node && p.role == a.role) fill(p.name, p.parameter.value);
-    }
-    for (NamedBuffer& b : model.buffers()) {
-      if (b.node == a.node && b.role == a.role) fill(b.name, b.value);
-    }
+    Tensor<float>* buffer = model.find_buffer(a.node, a.role);
+    Parameter* parameter = model.find_parameter(a.node, a.role);
+    if (buffer != nullptr || parameter != nullptr) fill(buffer != nullptr ? *buffer : parameter->value);
   }
 
   const ModelInfo& model_;
@@ -232,7 +238,9 @@ class GraphReader {
   const LoadOptions options_;
   Importer importer_;
   std::set<std::string> unknown_;  // values that could not be read; who needs them is not a problem of its own
-  std::string problems_;
+  static constexpr int most_problems = 100;
+  std::string problems_;  // the first of them
+  int problem_count_ = 0;
 };
 
 }  // namespace detail
@@ -253,7 +261,7 @@ STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& na
 /// their weight (conv1 for conv1.weight), else that of the ONNX node; characters that a name may not have become _.
 /// Shapes:    the first dimension of every input is the batch; outputs of rank 4 are [N,H,W,C]
 /// Errors:    Errc::io, Errc::format as decode; Errc::unsupported listing every input, node and output that is not
-///            understood, with operator and attribute, or every constant that several layers train (LoadOptions)
+///            understood (the first 100 of them), with operator and attribute, or every constant that several layers train (LoadOptions)
 inline Model load_onnx(const std::string& path, const LoadOptions& options = {}) {
   const std::vector<std::uint8_t> bytes = read_file(path);
   return import_onnx(onnx::decode(bytes, path), path, options);

@@ -32,7 +32,8 @@ namespace detail {
 class UnitPlanner {
  public:
   UnitPlanner(const Graph& graph, const Recipe& recipe)
-      : graph_(graph), recipe_(recipe), group_(graph.nodes().size()), taken_(graph.nodes().size(), false) {
+      : graph_(graph), recipe_(recipe), group_(graph.nodes().size()), taken_(graph.nodes().size(), false),
+        dropped_(graph.nodes().size(), false) {
     std::iota(group_.begin(), group_.end(), 0);
   }
 
@@ -65,15 +66,14 @@ class UnitPlanner {
 
   // The only consumer of a value, or -1 if it has several or is an output of the graph.
   int sole_consumer(int id) const {
-    for (const int out : graph_.outputs()) {
-      if (out == id) return -1;
-    }
-    const std::vector<int> consumers = graph_.consumers(id);
+    const std::vector<int>& consumers = graph_.consumers(id);
+    if (graph_.is_output(id)) return -1;
     return consumers.size() == 1 ? consumers[0] : -1;
   }
 
-  int find(int id) const {
-    while (group_[static_cast<std::size_t>(id)] != id) id = group_[static_cast<std::size_t>(id)];
+  int find(int id) {
+    const auto parent = [this](int i) -> int& { return group_[static_cast<std::size_t>(i)]; };
+    while (parent(id) != id) id = parent(id) = parent(parent(id));
     return id;
   }
   void join(int a, int b) { group_[static_cast<std::size_t>(find(a))] = find(b); }
@@ -122,21 +122,14 @@ class UnitPlanner {
     fuse_activation(unit);
   }
 
-  // Whether a value comes from dropout without a new scale in between.
-  bool dropped(int id) const {
-    for (const Unit& unit : plan_.units) {
-      if (unit.output != id || !unit.shares_scale) continue;
-      if (unit.kind == UnitKind::dropout) return true;
-      for (const int in : unit.inputs) {
-        if (dropped(in)) return true;
-      }
-    }
-    return false;
-  }
-
   void share(Unit& unit) {
     unit.shares_scale = true;
-    for (const int in : unit.inputs) join(in, unit.output);
+    bool dropped = unit.kind == UnitKind::dropout;
+    for (const int in : unit.inputs) {
+      join(in, unit.output);
+      dropped = dropped || dropped_[static_cast<std::size_t>(in)];
+    }
+    dropped_[static_cast<std::size_t>(unit.output)] = dropped;
   }
 
   void visit(int id) {
@@ -184,7 +177,7 @@ class UnitPlanner {
     } else if (graph::is<op::Concat>(o)) {
       unit.kind = UnitKind::concat;
       for (const int in : unit.inputs) {
-        if (dropped(in)) {
+        if (dropped_[static_cast<std::size_t>(in)]) {
           problem(id, fmt::format("input {} passes dropout, which changes its scale in training", node(in).name),
                   "move the dropout behind the concat");
         }
@@ -340,6 +333,7 @@ class UnitPlanner {
   std::vector<const RecipeOverride*> overridden_;  // per quantizer
   std::vector<int> group_;                         // union-find over node ids
   std::vector<bool> taken_;
+  std::vector<bool> dropped_;  // per node: comes from dropout without a new scale in between
   std::vector<UnitProblem> problems_;
   UnitPlan plan_;
   int inputs_ = 0;

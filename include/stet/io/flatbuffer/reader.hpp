@@ -2,6 +2,7 @@
 // FlatBuffer reader: every offset, length and alignment is checked before it is followed.
 
 #include <stet/core/error.hpp>
+#include <stet/io/budget.hpp>
 
 #include <cstdint>
 #include <cstring>
@@ -17,12 +18,12 @@ namespace stet::flatbuffer {
 class Table;
 
 /// The bytes of a file, and how much may still be read from them. Offsets of a hostile file may lead to the same bytes
-/// again and again; what is read in total is limited to a multiple of the file.
+/// again and again; what is made of them in total is limited by a budget.
 class Reader {
  public:
   /// Errors:    Errc::format if the file is too short or long, or has another identifier
   Reader(std::span<const std::uint8_t> bytes, std::string_view identifier, std::string name)
-      : bytes_(bytes), name_(std::move(name)), budget_(16 * bytes.size() + 4096) {
+      : bytes_(bytes), name_(std::move(name)), budget_(name_, bytes.size(), 8) {
     require(bytes.size() >= 8, Errc::format, "{}: {} bytes are too few for a FlatBuffer", name_, bytes.size());
     require(bytes.size() < std::size_t{1} << 31, Errc::format, "{}: {} bytes are too many for a FlatBuffer", name_,
             bytes.size());
@@ -62,17 +63,13 @@ class Reader {
     require(count <= bytes_.size() / element, Errc::format, "{}: the vector at byte {} claims {} elements", name_,
             position, count);
     check(position + 4, count * element, element, "a vector");
-    charge(count * element);
+    budget_.take(count * element + 32);
     return position + 4;
-  }
-  void charge(std::size_t bytes) {
-    require(bytes <= budget_, Errc::format, "{}: its offsets lead to the same bytes too often", name_);
-    budget_ -= bytes;
   }
 
   std::span<const std::uint8_t> bytes_;
   std::string name_;
-  std::size_t budget_;
+  Budget budget_;
 };
 
 /// One table of a file. Fields that are absent have their default.
@@ -92,7 +89,6 @@ class Table {
     size_ = reader.at<std::uint16_t>(vtable_ + 2);
     require(size_ >= 4, Errc::format, "{}: the table at byte {} claims {} bytes", reader.name(), position, size_);
     reader.check(position, size_, 4, "a table");
-    reader.charge(4);
   }
 
   /// Whether a field is present.
@@ -145,6 +141,8 @@ class Table {
     if (place == 0) return list;
     std::size_t count = 0;
     const std::size_t first = reader_->vector(reader_->follow(place), 4, count);
+    // What becomes of a table takes some hundred bytes, wherever its four bytes of offset lead.
+    reader_->budget_.take(count * 384);
     list.reserve(count);
     for (std::size_t i = 0; i < count; ++i) list.emplace_back(*reader_, reader_->follow(first + 4 * i));
     return list;

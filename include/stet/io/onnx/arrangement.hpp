@@ -5,7 +5,9 @@
 #include <stet/graph/graph.hpp>
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -53,14 +55,13 @@ class Arranger {
     const Arrangement a = ordered(value);
     std::vector<std::int64_t> wanted;
     for (const int d : order) wanted.push_back(a.dims[at(d)]);
-    for (const Made& m : made_) {
-      if (m.from == a.node && m.axis == a.axis && m.order == order && m.dims == a.dims) return m.node;
-    }
+    const Made key{a.node, a.axis, a.dims, order};
+    if (const auto found = made_.find(key); found != made_.end()) return found->second;
     const std::vector<int> now = cores(a), then = cores(a, order);
     int node = a.node;
     if (now != then) node = transpose(a, order);
     if (graph_.node(node).shape != Shape(wanted)) node = add(graph::op::Reshape{Shape(wanted)}, node, a.name);
-    made_.push_back({a.node, a.axis, a.dims, order, node});
+    made_.emplace(key, node);
     return node;
   }
 
@@ -99,18 +100,18 @@ class Arranger {
       if (!good) c = '_';
     }
     std::string name = clean;
-    for (int i = 1; !clean.empty() && graph_.find(name) >= 0; ++i) name = fmt::format("{}_{}", clean, i);
+    if (clean.empty() || graph_.find(name) < 0) return name;
+    int& number = numbers_[clean];  // all below it are taken
+    do {
+      name = fmt::format("{}_{}", clean, ++number);
+    } while (graph_.find(name) >= 0);
+    --number;  // the caller may not take it
     return name;
   }
 
  private:
-  struct Made {
-    int from;
-    std::vector<int> axis;
-    std::vector<std::int64_t> dims;
-    std::vector<int> order;
-    int node;
-  };
+  // What was made already: node, axis and dims of a value, and the order.
+  using Made = std::tuple<int, std::vector<int>, std::vector<std::int64_t>, std::vector<int>>;
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
   int add(graph::Operator op, int input, const std::string& name) {
@@ -156,7 +157,8 @@ class Arranger {
   }
 
   Graph& graph_;
-  std::vector<Made> made_;
+  std::map<Made, int> made_;
+  mutable std::map<std::string, int> numbers_;
 };
 
 }  // namespace stet::onnx

@@ -48,9 +48,17 @@ std::vector<U> convert_elements(const std::vector<std::uint8_t>& data) {
 
 }  // namespace detail
 
-/// Numbers of a tensor: float32 is real; int64, int32, int8, uint8 and bool are whole; others are not known.
+/// Most whole numbers of a constant that are understood: they are shapes, axes and the like.
+inline constexpr std::size_t most_integers = 65536;
+
+/// Numbers of a tensor: float32 is real; int64, int32, int8, uint8 and bool are whole, if they are few; others are not
+/// known.
 inline Constant make_constant(const TensorInfo& t) {
   Constant c{.name = t.name, .dims = t.dims};
+  if (t.type != DataType::float32 && t.data.size() > most_integers * 8) {
+    c.known = false;
+    return c;
+  }
   switch (t.type) {
     case DataType::float32:
       c.real = true;

@@ -2,6 +2,7 @@
 // decode: from the bytes of a .onnx file to its plain description. The bytes may be anything.
 
 #include <stet/core/entry.hpp>
+#include <stet/io/budget.hpp>
 #include <stet/io/onnx/schema.hpp>
 #include <stet/io/protobuf/reader.hpp>
 
@@ -20,7 +21,7 @@ using protobuf::Reader;
 
 class Decoder {
  public:
-  explicit Decoder(const std::string& name) : name_(name) {}
+  Decoder(const std::string& name, std::size_t size) : name_(name), budget_(name, size, 6) {}
 
   ModelInfo model(std::span<const std::uint8_t> bytes) {
     ModelInfo m;
@@ -41,10 +42,10 @@ class Decoder {
           graph(r.message(f), m);
           break;
         case 8:
-          m.opsets.push_back(opset(count(r.message(f))));
+          m.opsets.push_back(opset(count<OpsetInfo>(r.message(f))));
           break;
         case 14:
-          m.metadata.push_back(entry(count(r.message(f))));
+          m.metadata.push_back(entry(count<std::pair<std::string, std::string>>(r.message(f))));
           break;
         default:
           break;
@@ -60,10 +61,10 @@ class Decoder {
     Field field;
     while (r.next(field)) f(r, field);
   }
-  // A message costs two bytes in the file and a hundred or more in memory, so their number is limited.
-  Reader count(const Reader& r) {
-    require(++messages_ <= most_messages, Errc::format, "{}: more than {} nodes, tensors, attributes and values", name_,
-            most_messages);
+  // A message costs two bytes in the file and a hundred or more in memory: twice as many while its list grows.
+  template <class Info>
+  const Reader& count(const Reader& r) {
+    budget_.take(2 * sizeof(Info));
     return r;
   }
 
@@ -71,22 +72,22 @@ class Decoder {
     each(reader, [&](const Reader& r, const Field& f) {
       switch (f.number) {
         case 1:
-          m.nodes.push_back(node(count(r.message(f))));
+          m.nodes.push_back(node(count<NodeInfo>(r.message(f))));
           break;
         case 2:
           m.graph_name = r.text(f);
           break;
         case 5:
-          m.initializers.push_back(tensor(count(r.message(f))));
+          m.initializers.push_back(tensor(count<TensorInfo>(r.message(f))));
           break;
         case 11:
-          m.inputs.push_back(value(count(r.message(f))));
+          m.inputs.push_back(value(count<ValueInfo>(r.message(f))));
           break;
         case 12:
-          m.outputs.push_back(value(count(r.message(f))));
+          m.outputs.push_back(value(count<ValueInfo>(r.message(f))));
           break;
         case 13:
-          m.values.push_back(value(count(r.message(f))));
+          m.values.push_back(value(count<ValueInfo>(r.message(f))));
           break;
         case 15:
           fail(Errc::unsupported, "{}: sparse initializers are not read; store them as dense tensors", name_);
@@ -112,7 +113,7 @@ class Decoder {
           n.op_type = r.text(f);
           break;
         case 5:
-          n.attributes.push_back(attribute(count(r.message(f))));
+          n.attributes.push_back(attribute(count<AttributeInfo>(r.message(f))));
           break;
         case 7:
           n.domain = r.text(f);
@@ -124,7 +125,7 @@ class Decoder {
     return n;
   }
   std::string name(const Reader& r, const Field& f) {
-    count(r);
+    budget_.take(3 * sizeof(std::string));  // it is kept in tables of names too
     return r.text(f);
   }
   AttributeInfo attribute(const Reader& reader) {
@@ -176,7 +177,7 @@ class Decoder {
           if (h.number != 2) return;
           v.has_shape = true;
           each(t.message(h), [&](const Reader& shape, const Field& d) {
-            if (d.number == 1) v.dims.push_back(dimension(count(shape.message(d))));
+            if (d.number == 1) v.dims.push_back(dimension(count<DimensionInfo>(shape.message(d))));
           });
         });
       });
@@ -312,9 +313,8 @@ class Decoder {
             "{}: tensor '{}' has {} bytes of data, its shape and type need {}", name_, t.name, t.data.size(), wanted);
   }
 
-  static constexpr std::int64_t most_messages = 1 << 22;
   const std::string& name_;
-  std::int64_t messages_ = 0;
+  Budget budget_;
 };
 
 }  // namespace detail
@@ -326,7 +326,7 @@ class Decoder {
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name);
 #if STET_DEFINE_DEPLOYMENT
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name) {
-  return detail::Decoder(name).model(bytes);
+  return detail::Decoder(name, bytes.size()).model(bytes);
 }
 #endif
 

@@ -141,13 +141,13 @@ inline void import_gemm(Importer& g, Attributes& a) {
   const std::int64_t units = turned ? w.dims[0] : w.dims[1];
   require((turned ? w.dims[1] : w.dims[0]) == x.dims[0] && units >= 1 && units <= 1 << 30, Errc::unsupported,
           "matrix [{},{}] does not fit an input of {}", w.dims[0], w.dims[1], x.dims[0]);
+  std::string output = g.node->outputs[0];
+  Bias bias =
+      g.has_input(2) ? detail::spread(g.reals(2, "C"), units, beta) : g.bias_behind(units, 0, output);
   std::vector<float> matrix = turned ? w.reals : transposed(w, {1, 0}).reals;
   if (alpha != 1.0f) {
     for (float& v : matrix) v *= alpha;
   }
-  std::string output = g.node->outputs[0];
-  Bias bias =
-      g.has_input(2) ? detail::spread(g.reals(2, "C"), units, beta) : g.bias_behind(units, 0, output);
   detail::add_linear(g, x, w, std::move(matrix), units, std::move(bias), output);
 }
 

@@ -67,8 +67,7 @@ template <class Op>
 void add_reduction(Importer& g, Attributes& a) {
   const Arrangement& x = g.value(0);
   const std::size_t rank = x.dims.size();
-  std::vector<std::int64_t> named = a.integers("axes");
-  if (g.has_input(1)) named = g.integers(1, "axes").integers;
+  const std::vector<std::int64_t> named = g.axes(a);
   a.expect("noop_with_empty_axes", 0);
   const bool keep = a.integer("keepdims", 1) != 0;
   require(!named.empty(), Errc::unsupported, "axes are missing: a reduction over the batch is not understood");

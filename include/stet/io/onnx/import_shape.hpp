@@ -65,30 +65,23 @@ inline void reshape_to(Importer& g, const Dims& dims) {
 }
 
 inline void reshape_constant(Importer& g, Dims dims) {
-  Constant c = g.constant(0, "input");
+  const Constant& from = g.constant(0, "input");
   const auto unknown = std::find(dims.begin(), dims.end(), -1);
   Dims fixed = dims;
   std::erase(fixed, -1);
-  if (unknown != dims.end()) *unknown = static_cast<std::int64_t>(c.size()) / product(fixed);
+  if (unknown != dims.end()) *unknown = static_cast<std::int64_t>(from.size()) / product(fixed);
   for (const std::int64_t d : dims) require(d >= 0, Errc::unsupported, "a constant cannot have the dimension {}", d);
-  require(c.known && (dims.empty() ? 1 : product(dims)) == static_cast<std::int64_t>(c.size()), Errc::unsupported,
-          "a constant of {} elements does not fit the shape", c.size());
+  require(from.known && (dims.empty() ? 1 : product(dims)) == static_cast<std::int64_t>(from.size()), Errc::unsupported,
+          "a constant of {} elements does not fit the shape", from.size());
+  Constant c = from;
   c.dims = std::move(dims);
   g.give(std::move(c));
-}
-
-// Axes from an attribute, or from an input since opset 13.
-inline Dims read_axes(Importer& g, Attributes& a) {
-  Dims axes = a.integers("axes");
-  if (g.has_input(1)) axes = g.integers(1, "axes").integers;
-  return axes;
 }
 
 }  // namespace detail
 
 inline void import_reshape(Importer& g, Attributes& a) {
-  const Constant& shape = g.integers(1, "shape");
-  detail::Dims dims = shape.integers;
+  detail::Dims dims = g.few_integers(1, "shape");
   require(a.integer("allowzero", 0) == 0 || std::find(dims.begin(), dims.end(), 0) == dims.end(), Errc::unsupported,
           "attribute allowzero: values without elements are not understood");
   if (g.is_constant(0)) return detail::reshape_constant(g, dims);
@@ -154,7 +147,7 @@ inline void import_transpose(Importer& g, Attributes& a) {
 }
 
 inline void import_squeeze(Importer& g, Attributes& a) {
-  const detail::Dims axes = detail::read_axes(g, a);
+  const detail::Dims axes = g.axes(a);
   const bool fixed = g.is_constant(0);
   detail::Dims dims = fixed ? g.constant(0, "input").dims : g.value(0).dims;
   if (!fixed) dims.insert(dims.begin(), 0);
@@ -172,7 +165,7 @@ inline void import_squeeze(Importer& g, Attributes& a) {
 }
 
 inline void import_unsqueeze(Importer& g, Attributes& a) {
-  const detail::Dims axes = detail::read_axes(g, a);
+  const detail::Dims axes = g.axes(a);
   const bool fixed = g.is_constant(0);
   detail::Dims dims = fixed ? g.constant(0, "input").dims : g.value(0).dims;
   if (!fixed) dims.insert(dims.begin(), 0);
@@ -199,7 +192,8 @@ inline void import_concat(Importer& g, Attributes& a) {
     Constant joint{.dims = {0}};
     for (std::size_t i = 0; i < count; ++i) {
       const Constant& c = g.integers(i, "input");
-      require(c.dims.size() == 1, Errc::unsupported, "constants are joined only where they are shapes");
+      require(c.dims.size() == 1 && joint.size() + c.size() <= most_integers, Errc::unsupported,
+              "constants are joined only where they are shapes");
       joint.integers.insert(joint.integers.end(), c.integers.begin(), c.integers.end());
     }
     joint.dims[0] = static_cast<std::int64_t>(joint.integers.size());
@@ -225,7 +219,7 @@ inline void import_pad(Importer& g, Attributes& a) {
   require(mode == "constant", Errc::unsupported, "attribute mode is {}, only constant is understood", mode);
   detail::Dims pads = a.integers("pads");
   float value = a.real("value", 0.0f);
-  if (g.has_input(1)) pads = g.integers(1, "pads").integers;
+  if (g.has_input(1)) pads = g.few_integers(1, "pads");
   if (g.has_input(2)) {
     const Constant& c = g.reals(2, "constant_value");
     require(c.size() == 1, Errc::unsupported, "constant_value must be one number");
@@ -291,14 +285,15 @@ inline void import_gather(Importer& g, Attributes& a) {
   const Constant &data = g.integers(0, "data"), &which = g.integers(1, "indices");
   require(data.dims.size() == 1 && which.dims.size() <= 1, Errc::unsupported, "only elements of a shape are gathered");
   Constant c{.dims = which.dims};
+  g.take(which);
   for (const std::int64_t i : which.integers) c.integers.push_back(data.integers[axis_of(i, data.integers.size())]);
   g.give(std::move(c));
 }
 inline void import_constant_of_shape(Importer& g, Attributes& a) {
-  const Constant& shape = g.integers(0, "input");
+  const std::vector<std::int64_t> shape = g.few_integers(0, "input");
   Constant value{.dims = {1}, .real = true, .reals = {0.0f}};
   if (const TensorInfo* t = a.tensor("value")) value = make_constant(*t);
-  Constant c{.dims = shape.integers, .real = value.real};
+  Constant c{.dims = shape, .real = value.real};
   const std::int64_t size = c.dims.empty() ? 1 : detail::product(c.dims);
   require(value.known && value.size() == 1 && size <= 65536, Errc::unsupported,
           "{} elements; only small shapes are made", size);

@@ -2,6 +2,7 @@
 // Importer: what is known of an ONNX graph while it becomes a stet graph, for the functions that read one operator each.
 
 #include <stet/graph/graph.hpp>
+#include <stet/io/budget.hpp>
 #include <stet/io/onnx/arrangement.hpp>
 #include <stet/io/onnx/attributes.hpp>
 #include <stet/io/onnx/constant.hpp>
@@ -33,7 +34,8 @@ struct Bias {
 /// The graph under construction and the values that exist.
 class Importer {
  public:
-  explicit Importer(const ModelInfo& model) : model_(model), arranger_(graph) {
+  Importer(const ModelInfo& model, const std::string& name)
+      : budget(name, content(model), 4, std::size_t{4} << 20), model_(model), arranger_(graph) {
     for (const OpsetInfo& o : model.opsets) {
       if (o.domain.empty() || o.domain == "ai.onnx") opset_ = o.version;
     }
@@ -44,6 +46,8 @@ class Importer {
     for (const TensorInfo& t : model.initializers) constants[t.name] = make_constant(t);
   }
 
+  /// What constants and parameters may take that are made of the file's.
+  Budget budget;
   Graph graph{};
   std::map<std::string, Constant> constants{};
   std::map<std::string, Arrangement> values{};
@@ -93,6 +97,20 @@ class Importer {
     return c;
   }
 
+  /// The same, a list such as a shape or axes, of which there are few.
+  [[nodiscard]] std::vector<std::int64_t> few_integers(std::size_t i, const char* what) const {
+    const std::vector<std::int64_t>& list = integers(i, what).integers;
+    require(list.size() <= most_dimensions, Errc::unsupported, "{} ('{}') has {} numbers", what, input_name(i),
+            list.size());
+    return list;
+  }
+  /// Axes from an attribute, or from the second input since opset 13.
+  [[nodiscard]] std::vector<std::int64_t> axes(Attributes& a) const {
+    const std::vector<std::int64_t> list = has_input(1) ? few_integers(1, "axes") : a.integers("axes");
+    require(list.size() <= most_dimensions, Errc::unsupported, "attribute axes has {} numbers", list.size());
+    return list;
+  }
+
   /// Name for a stet node: of its weight if that is called <name>.weight, else of the ONNX node, else of its output.
   [[nodiscard]] std::string name_for(const std::string& weight = {}) const {
     constexpr std::string_view suffix = ".weight";
@@ -105,16 +123,23 @@ class Importer {
   int add(graph::Operator op, std::vector<int> inputs, const std::string& weight = {}) {
     return graph.add(std::move(op), std::move(inputs), name_for(weight)).id();
   }
-  void give(const std::string& output, Arrangement a) { values[output] = std::move(a); }
+  /// Errors:    Errc::unsupported if a value has very many dimensions
+  void give(const std::string& output, Arrangement a) {
+    require(a.dims.size() <= most_dimensions, Errc::unsupported, "makes {} dimensions", a.dims.size());
+    values[output] = std::move(a);
+  }
   void give(Arrangement a) { give(node->outputs[0], std::move(a)); }
-  /// Errors:    Errc::unsupported if all constants that were computed have more elements than a model needs
+  /// Errors:    Errc::unsupported if a constant has very many dimensions; the budget's
   void give(Constant c) {
-    made_ += c.size();
-    require(made_ <= most_made, Errc::unsupported, "computes more than {} elements of constants", most_made);
+    require(c.dims.size() <= most_dimensions, Errc::unsupported, "makes {} dimensions", c.dims.size());
+    take(c);
     constants[node->outputs[0]] = std::move(c);
   }
+  /// Counts a constant as large as this one, before it is made.
+  void take(const Constant& c) { budget.take(c.real ? c.reals.size() * sizeof(float) : c.integers.size() * sizeof(std::int64_t)); }
   /// Gives a parameter or buffer of a node the values of an initializer, or what was made of them.
   void assign(int id, graph::Role role, std::vector<float> v, const std::string& source) {
+    budget.take(v.size() * sizeof(float));
     uses.add(source, id, role, v);
     assignments.push_back({id, role, std::move(v)});
   }
@@ -163,11 +188,19 @@ class Importer {
   }
 
  private:
-  static constexpr std::size_t most_made = std::size_t{1} << 28;
+  static constexpr std::size_t most_dimensions = 64;
+
+  static std::size_t content(const ModelInfo& model) {
+    std::size_t bytes = 0;
+    for (const TensorInfo& t : model.initializers) bytes += t.data.size();
+    for (const NodeInfo& n : model.nodes) {
+      for (const AttributeInfo& a : n.attributes) bytes += a.tensor ? a.tensor->data.size() : 0;
+    }
+    return bytes;
+  }
 
   const ModelInfo& model_;
   Arranger arranger_;
-  std::size_t made_ = 0;
   std::int64_t opset_ = 0;
   std::int64_t batch_ = -1;
   std::map<std::string, std::vector<std::size_t>> readers_;

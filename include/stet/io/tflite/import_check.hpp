@@ -3,6 +3,7 @@
 
 #include <stet/core/error.hpp>
 #include <stet/core/shape.hpp>
+#include <stet/io/budget.hpp>
 #include <stet/io/tflite/operator_name.hpp>
 #include <stet/io/tflite/options.hpp>
 
@@ -108,11 +109,28 @@ inline void check_tensor(const TensorInfo& tensor, const std::string& where, Pro
 
 }  // namespace detail
 
-/// Text that names a tensor in messages.
+/// Text that names a tensor in messages; of a long name the beginning.
 inline std::string tensor_name(const ModelInfo& model, std::int32_t index) {
   if (index < 0 || static_cast<std::size_t>(index) >= model.tensors.size()) return fmt::format("tensor {}", index);
   const std::string& name = model.tensors[static_cast<std::size_t>(index)].name;
-  return name.empty() ? fmt::format("tensor {}", index) : name;
+  return name.empty() ? fmt::format("tensor {}", index) : name.substr(0, 200);
+}
+
+/// Bytes of all constants of a file.
+inline std::size_t constant_bytes(const ModelInfo& model) {
+  std::size_t bytes = 0;
+  for (const TensorInfo& t : model.tensors) bytes += t.data.size();
+  return bytes;
+}
+
+/// What the constants of layers may take that are made of a file's: eight times as much, which int8 constants behind
+/// DEQUANTIZE need.
+inline Budget constant_budget(const ModelInfo& model, const std::string& where) {
+  return Budget(where, constant_bytes(model), 8, std::size_t{4} << 20);
+}
+/// What weights may take when the engine packs them: sixteen times as much, which a layer of one output needs.
+inline Budget packed_budget(const ModelInfo& model, const std::string& where) {
+  return Budget(where, constant_bytes(model), 16, std::size_t{32} << 20);
 }
 
 /// Checks that a description can be walked: every index exists, every value is made once and before it is read,
@@ -121,6 +139,8 @@ inline std::string tensor_name(const ModelInfo& model, std::int32_t index) {
 inline Readers check_structure(const ModelInfo& model, const std::string& where) {
   Problems problems;
   const auto count = model.tensors.size();
+  require(model.operators.size() <= most_operators, Errc::unsupported, "{}: {} operators; at most {} are read", where,
+          model.operators.size(), most_operators);
   const auto known = [&](std::int32_t i) { return i >= 0 && static_cast<std::size_t>(i) < count; };
   for (std::size_t i = 0; i < count; ++i) {
     detail::check_tensor(model.tensors[i], tensor_name(model, static_cast<std::int32_t>(i)), problems);

@@ -23,6 +23,7 @@ class FloatImporter : FloatLayers {
       try {
         import(site);
       } catch (const Error& e) {
+        if (graph_.budget_spent()) throw;
         const std::string text = e.what();
         problems_.add(e.code(), text.starts_with(site.where()) ? text : site.where() + ": " + text);
         graph_.stand_in(site);

@@ -22,10 +22,12 @@ class FloatGraph {
  public:
   using Activation = integer::Activation;
 
-  FloatGraph(const ModelInfo& model, Readers readers)
-      : model_(model), readers_(std::move(readers)), node_of_(model.tensors.size(), -1) {}
+  FloatGraph(const ModelInfo& model, Readers readers, const std::string& where)
+      : budget_(constant_budget(model, where)), model_(model), readers_(std::move(readers)), node_of_(model.tensors.size(), -1) {}
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
+  /// Whether the file asked for more memory than its content justifies.
+  [[nodiscard]] bool budget_spent() const { return budget_.spent(); }
   [[nodiscard]] bool has_node(std::int32_t tensor) const { return node_of_[static_cast<std::size_t>(tensor)] >= 0; }
   [[nodiscard]] int node_of(std::int32_t tensor) const { return node_of_[static_cast<std::size_t>(tensor)]; }
   /// Whether only one operator reads a tensor, and it is no output.
@@ -54,10 +56,11 @@ class FloatGraph {
   }
   /// Gives a tensor the value that was made of the constant `from`.
   void set_constant(std::int32_t tensor, std::int32_t from, Tensor<float> value) {
+    take(value);
     constants_.insert_or_assign(tensor, std::move(value));
     source_.insert_or_assign(tensor, from);
   }
-  /// A float constant.
+  /// A float constant. It is read once, however many operators use it.
   /// Errors:    Errc::unsupported if it is computed or of another type; Errc::range if it has NaN or infinite elements
   [[nodiscard]] Tensor<float> constant(const Site& site, std::size_t i) const {
     const std::int32_t t = site.index(i);
@@ -68,6 +71,7 @@ class FloatGraph {
                  info.name, type_name(info.type));
     Tensor<float> values = read_constant<float>(site, info, TensorType::float32);
     require_finite(site, info, values);
+    constants_.emplace(t, values);
     return values;
   }
 
@@ -102,6 +106,8 @@ class FloatGraph {
     const int node = add(std::move(op), {input}, name);
     uses_.add(source(site.index(1)), node, graph::Role::weight, weights.span());
     if (!bias.empty()) uses_.add(source(site.index(2)), node, graph::Role::bias, bias.span());
+    take(weights);
+    take(bias);
     layers_[node] = {std::move(weights), std::move(bias), axis};
     if (plain) open_[site.output_index()] = node;
     end(site, node, activation);
@@ -122,6 +128,7 @@ class FloatGraph {
       if (activation == Activation::none) open_[site.output_index()] = node;
       return end(site, from, activation);
     }
+    budget_.take(2 * sizeof(float) * static_cast<std::size_t>(channels));
     std::vector<float> w, b;
     for (std::int64_t c = 0; c < channels; ++c) {
       w.push_back(factor.size() == 1 ? factor[0] : factor[static_cast<std::size_t>(c)]);
@@ -195,6 +202,8 @@ class FloatGraph {
     return fmt::format("{} (tensor {})", model_.tensors[static_cast<std::size_t>(tensor)].name, tensor);
   }
 
+  void take(const Tensor<float>& values) { budget_.take(values.span().size_bytes()); }
+
   static void put(Parameter* to, Tensor<float> value) {
     require(to != nullptr && to->value.shape() == value.shape(), Errc::shape,
             "load_tflite: a constant of shape {} fits no parameter", value.shape());
@@ -248,11 +257,12 @@ class FloatGraph {
     }
   }
 
+  Budget budget_;
   const ModelInfo& model_;
   Readers readers_;
   Graph graph_;
   std::vector<int> node_of_;
-  std::map<std::int32_t, Tensor<float>> constants_;
+  mutable std::map<std::int32_t, Tensor<float>> constants_;
   std::map<std::int32_t, std::int32_t> source_;  // of constants_
   ConstantUses uses_;
   std::map<int, Layer> layers_;

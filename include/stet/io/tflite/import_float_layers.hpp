@@ -17,7 +17,7 @@ namespace stet::tflite {
 class FloatLayers {
  public:
   FloatLayers(const ModelInfo& model, const std::string& where)
-      : model_(model), where_(where), graph_(model, check_structure(model, where)) {}
+      : model_(model), where_(where), graph_(model, check_structure(model, where), where) {}
 
  protected:
   WindowSource source(const Site& s) const {

@@ -25,6 +25,7 @@ class IntegerImporter : IntegerLayers {
       try {
         import(site);
       } catch (const Error& e) {
+        if (graph_.budget_spent()) throw;
         const std::string text = e.what();
         problems_.add(e.code(), text.starts_with(site.where()) ? text : site.where() + ": " + text);
         stand_in(site);

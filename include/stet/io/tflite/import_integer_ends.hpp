@@ -12,7 +12,7 @@ namespace stet::tflite {
 class IntegerEnds {
  public:
   IntegerEnds(const ModelInfo& model, const Target& target, const std::string& where)
-      : model_(model), where_(where), graph_(model, target, check_structure(model, where)) {}
+      : model_(model), where_(where), graph_(model, target, check_structure(model, where), where) {}
 
  protected:
   void add_input() {

@@ -3,6 +3,7 @@
 
 #include <stet/graph/integer_model.hpp>
 #include <stet/graph/match.hpp>
+#include <stet/integer/convolution.hpp>
 #include <stet/integer/elementwise.hpp>
 #include <stet/integer/layer.hpp>
 #include <stet/io/int4.hpp>
@@ -31,11 +32,13 @@ class IntegerGraph {
  public:
   using Activation = integer::Activation;
 
-  IntegerGraph(const ModelInfo& model, const Target& target, Readers readers)
-      : model_(model), readers_(std::move(readers)), value_of_(model.tensors.size(), -1) {
+  IntegerGraph(const ModelInfo& model, const Target& target, Readers readers, const std::string& where)
+      : budget_(constant_budget(model, where)), packed_(packed_budget(model, where)), model_(model), readers_(std::move(readers)), value_of_(model.tensors.size(), -1) {
     made_.target = target;
   }
 
+  /// Whether the file asked for more memory than its content justifies.
+  [[nodiscard]] bool budget_spent() const { return budget_.spent() || packed_.spent(); }
   [[nodiscard]] const Target& target() const { return made_.target; }
   [[nodiscard]] bool has_value(std::int32_t tensor) const { return value_of_[static_cast<std::size_t>(tensor)] >= 0; }
   [[nodiscard]] int value_of(std::int32_t tensor) const { return value_of_[static_cast<std::size_t>(tensor)]; }
@@ -144,10 +147,15 @@ class IntegerGraph {
   /// Errors:    Errc::format, Errc::range or Errc::unsupported if types, zero points or scales are not those of an int8
   ///            layer, or the target cannot run its multipliers
   [[nodiscard]] LayerConstants constants(const Site& site, int input, int axis, integer::LayerKind kind,
-                                         bool bias_required) const {
+                                         bool bias_required) {
     const TensorInfo& w = site.input(1);
+    budget_.take(2 * w.data.size() + (site.has(2) ? site.input(2).data.size() : 0));
     LayerConstants c;
     c.weights = weight_codes(site, w, made_.target);
+    if (kind != integer::LayerKind::depthwise) {
+      const std::int64_t groups = kind == integer::LayerKind::linear ? 1 : value(input).shape.back() / c.weights.shape().back();
+      packed_.take(static_cast<std::size_t>(integer::ConvolutionWeights::packed_bytes(c.weights.shape(), groups)));
+    }
     const std::int64_t channels = c.weights.shape()[axis];
     const Quantization& q = w.quantization;
     site.require(!q.scale.empty(), Errc::format, "weights {} have no scale", w.name);
@@ -219,6 +227,7 @@ class IntegerGraph {
     }
   }
 
+  Budget budget_, packed_;  // packed_: of the weights as the engine will pack them
   const ModelInfo& model_;
   Readers readers_;
   std::vector<int> value_of_;
