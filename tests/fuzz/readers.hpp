@@ -66,7 +66,7 @@ class MemoryFile {
 };
 
 /// Tied weights are loaded too: what is behind the refusal shall be reached.
-inline constexpr stet::LoadOptions untie{.shared = stet::SharedConstants::untie};
+inline constexpr stet::ImportOptions untie{.shared = stet::SharedConstants::untie};
 /// Cuts what was read into units, as prepare and check do first.
 inline void plan(const stet::Model& model) { (void)stet::find_units(model.graph(), stet::recipes::int8()); }
 

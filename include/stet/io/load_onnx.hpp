@@ -73,7 +73,7 @@ namespace detail {
 // Reads a whole graph; problems are collected and thrown together.
 class GraphReader {
  public:
-  GraphReader(const ModelInfo& model, const std::string& name, const LoadOptions& options)
+  GraphReader(const ModelInfo& model, const std::string& name, const ImportOptions& options)
       : model_(model), name_(name), options_(options), importer_(model, "load_onnx: " + name) {}
 
   Model run() {
@@ -235,7 +235,7 @@ class GraphReader {
 
   const ModelInfo& model_;
   const std::string& name_;
-  const LoadOptions options_;
+  const ImportOptions options_;
   Importer importer_;
   std::set<std::string> unknown_;  // values that could not be read; who needs them is not a problem of its own
   static constexpr int most_problems = 100;
@@ -248,9 +248,9 @@ class GraphReader {
 }  // namespace onnx
 
 /// Makes a model of what a .onnx file says; `name` is what errors call it. See load_onnx.
-STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const LoadOptions& options = {});
+STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const ImportOptions& options = {});
 #if STET_DEFINE_DEPLOYMENT
-STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const LoadOptions& options) {
+STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const ImportOptions& options) {
   return onnx::detail::GraphReader(model, name, options).run();
 }
 #endif
@@ -261,8 +261,8 @@ STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& na
 /// their weight (conv1 for conv1.weight), else that of the ONNX node; characters that a name may not have become _.
 /// Shapes:    the first dimension of every input is the batch; outputs of rank 4 are [N,H,W,C]
 /// Errors:    Errc::io, Errc::format as decode; Errc::unsupported listing every input, node and output that is not
-///            understood (the first 100 of them), with operator and attribute, or every constant that several layers train (LoadOptions)
-inline Model load_onnx(const std::string& path, const LoadOptions& options = {}) {
+///            understood (the first 100 of them), with operator and attribute, or every constant that several layers train (ImportOptions)
+inline Model load_onnx(const std::string& path, const ImportOptions& options = {}) {
   const std::vector<std::uint8_t> bytes = read_file(path);
   return import_onnx(onnx::decode(bytes, path), path, options);
 }

@@ -16,9 +16,9 @@ namespace stet {
 /// image is a GlobalAveragePool. Node names are the tensors' names, made valid.
 /// Errors:    Errc::io if the file cannot be read; Errc::format if its parts do not fit together; Errc::shape,
 ///            Errc::range or Errc::unsupported listing every tensor, operator and attribute that is not understood (the
-///            code is that of the first), or every constant that several layers train (LoadOptions)
+///            code is that of the first), or every constant that several layers train (ImportOptions)
 /// Source:    LiteRT schema.fbs, kernels/
-inline Model load_tflite(const std::string& path, const LoadOptions& options = {}) {
+inline Model load_tflite(const std::string& path, const ImportOptions& options = {}) {
   return tflite::import_model(tflite::decode(read_file(path), path), "load_tflite: " + path, options);
 }
 

@@ -22,7 +22,7 @@ enum class SharedConstants {
 };
 
 /// Options of load_onnx and load_tflite.
-struct LoadOptions {
+struct ImportOptions {
   SharedConstants shared = SharedConstants::refuse;
 };
 
@@ -53,7 +53,7 @@ class ConstantUses {
 
   /// Does what the options say.
   /// Errors:    Errc::unsupported listing all shared constants if they are to be refused
-  void settle(const Graph& graph, const LoadOptions& options, const std::string& where) const {
+  void settle(const Graph& graph, const ImportOptions& options, const std::string& where) const {
     const std::string text = shared(graph);
     if (text.empty()) return;
     require(options.shared == SharedConstants::untie, Errc::unsupported,

@@ -16,7 +16,7 @@ class FloatImporter : FloatLayers {
  public:
   using FloatLayers::FloatLayers;
 
-  Model run(const LoadOptions& options) {
+  Model run(const ImportOptions& options) {
     begin();
     for (const OperatorInfo& op : model_.operators) {
       const Site site(model_, op, known_, batch_);
@@ -241,9 +241,9 @@ class FloatImporter : FloatLayers {
 
 /// Makes a Model of a description.
 /// Errors:    as load_tflite; `where` begins the message
-STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const LoadOptions& options = {});
+STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const ImportOptions& options = {});
 #if STET_DEFINE_DEPLOYMENT
-STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const LoadOptions& options) {
+STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const ImportOptions& options) {
   return FloatImporter(model, where).run(options);
 }
 #endif

@@ -178,7 +178,7 @@ class FloatGraph {
 
   /// The model with its constants.
   /// Errors:    Errc::unsupported if layers share some and the options refuse that
-  [[nodiscard]] Model finished(const LoadOptions& options, const std::string& where) {
+  [[nodiscard]] Model finished(const ImportOptions& options, const std::string& where) {
     uses_.settle(graph_, options, where);
     Model model(std::move(graph_), Rng(0));
     for (auto& [node, layer] : layers_) {
