@@ -19,7 +19,7 @@ std::int64_t measure(const char* name, const Model& fp32, const DatasetSplit& da
     recipe.schedule.freeze_ranges_at = 2.0;
     recipe.schedule.freeze_batch_norm_at = frozen ? 0.5 : 2.0;
     QatModel qat = prepare(fp32, recipe);
-    calibrate(qat, data.train.first(1024));
+    calibrate(qat, data.train);
     fit(qat, data.train, {.epochs = 1, .optimizer = Adam{.lr = 1e-4}, .progress = ProgressMode::quiet});
     Tensor<std::int8_t> outputs;
     const example::BitExact b = example::compare(qat, convert(qat), data.test, outputs);

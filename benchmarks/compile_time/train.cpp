@@ -19,7 +19,7 @@ int main() {
   fit(model, data.train, {.epochs = 8, .optimizer = Adam{.lr = 1e-3f}, .schedule = Cosine{}});
   save_checkpoint("fp32.safetensors", model);
   QatModel qat = prepare(model, recipes::int8());
-  calibrate(qat, data.train.first(1024));
+  calibrate(qat, data.train);
   fit(qat, data.train, {.epochs = 2, .optimizer = Adam{.lr = 1e-4f}, .schedule = Cosine{}});
   const IntegerModel deployed = convert(qat);
   return deployed.nodes.empty();

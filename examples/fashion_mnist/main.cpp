@@ -95,14 +95,13 @@ int run(const Options& given) {
 
   Recipe recipe = o.per_tensor ? recipes::int8_per_tensor() : recipes::int8();
   recipe.target = targets::by_name(o.target);
-  const Dataset calibration = data.train.first(std::min<std::int64_t>(1024, data.train.size()));
-  const IntegerModel ptq = quantize(fp32, recipe, calibration);
+  const IntegerModel ptq = quantize(fp32, recipe, data.train);
   save_integers(folder.file("ptq_int8.safetensors"), ptq);
   report.rows.push_back(
       row("ptq_int8", evaluate(Engine(ptq), data.test), file_size(folder.file("ptq_int8.safetensors")), 0));
 
   QatModel qat = prepare(fp32, recipe);
-  calibrate(qat, calibration);
+  calibrate(qat, data.train);
   const FitReport tuned =
       fit(qat, data.train, fit_options(o, "qat", o.qat_epochs, o.qat_lr, folder.file("qat.checkpoint")));
   save_checkpoint(folder.file("qat.safetensors"), qat);
@@ -117,7 +116,7 @@ int run(const Options& given) {
   Tensor<std::int8_t> outputs;
   report.bit_exact = compare(qat, deployed, data.test, outputs);
   save_npy(folder.file("int8_outputs.npy"), outputs);
-  const ActivationRanges ranges = observe_ranges(fp32, calibration);
+  const ActivationRanges ranges = observe_ranges(fp32, data.train);
   report.runtimes = export_models(folder, {fp32, ranges, ptq, deployed}, data.test);
   save(report, folder.file("results.json"));
   folder.finish();

@@ -38,7 +38,7 @@ int run(const Options& o) {
                          {"qat.checkpoint", "qat.safetensors", "int8.safetensors", "qat_int8.tflite", "qat_int8.onnx"},
                          o.begin);  // and what cannot be written, here
   const Evaluation loaded = evaluate(model, data.test);
-  calibrate(qat, data.train.first(std::min(o.calibration, data.train.size())));
+  calibrate(qat, data.train, {.images = o.calibration});
   const Evaluation quantized = evaluate(qat, data.test);
   FitOptions options{.epochs = o.epochs, .optimizer = Adam{.lr = o.lr}, .schedule = Cosine{}};
   options.batch = o.batch;

@@ -26,7 +26,7 @@ Options read_options(int argc, char** argv) {
   app.add_option("--epochs", o.epochs, "epochs of QAT")->check(CLI::PositiveNumber)->capture_default_str();
   add_rate(app, "--lr", o.lr, "QAT");
   add_batch(app, o.batch);
-  app.add_option("--calibration", o.calibration, "training images that are shown for calibration")
+  app.add_option("--calibration", o.calibration, "training images that are drawn for calibration")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_images(app, o.images);

@@ -102,7 +102,6 @@ int run(const Options& given) {
     data.test = data.test.first(2000);
   }
   if (o.images > 0) data.train = data.train.first(o.images);
-  const Dataset calibration = data.train.first(1024);
   const RunFolder folder(o.out, "low_bit", o.values, own_files(o), o.begin);
   say("{} on {}: {} training and {} test images, {} epochs FP32, then {} epochs each\n", o.network, data.train.name(),
       data.train.size(), data.test.size(), o.epochs, o.qat_epochs);
@@ -121,7 +120,7 @@ int run(const Options& given) {
       recipe.schedule.freeze_batch_norm_at = o.freeze_batch_norm_at;
       recipe.weight_estimator = estimator_of(o.estimator);
       QatModel qat = prepare(fp32, recipe);
-      calibrate(qat, calibration);
+      calibrate(qat, data.train);
       FitOptions f = fit_options(o, folder, seed, name, o.qat_epochs, o.qat_lr);
       if (!o.no_distill) f.loss = Distillation(fp32);
       f.identity = fmt::format("{}, dampening {}", o.no_distill ? "labels alone" : "taught by FP32", o.dampen);

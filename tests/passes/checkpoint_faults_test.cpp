@@ -110,8 +110,8 @@ TEST_CASE("a checkpoint of another recipe or graph is refused, with the first di
              ContainsSubstring("wanted weight estimator: ewgs(0.1)"));
   CHECK_THAT(changed([](Recipe& r) { r.schedule.freeze_ranges_at = 0.5; }),
              ContainsSubstring("schedule: quantize at 0, freeze ranges at 0.75"));
-  CHECK_THAT(changed([](Recipe& r) { r.observer = MseObserver(Granularity::per_tensor(), Grid::int8(), false, 1024); }),
-             ContainsSubstring("2048 bins, wanted observer: MseObserver per tensor, 1024 bins"));
+  CHECK_THAT(changed([](Recipe& r) { r.calibration_observer = MseObserver(Granularity::per_tensor(), Grid::int8(), false, 1024); }),
+             ContainsSubstring("2048 bins, wanted calibration observer: MseObserver per tensor, 1024 bins"));
   CHECK_THAT(changed([](Recipe& r) { r.weights.range = WeightRange::absmax; }), ContainsSubstring("largest magnitude"));
   CHECK_THAT(changed([](Recipe& r) {
                r.overrides = {{"conv", WeightScheme{8, true, WeightRange::mse}, {}}};

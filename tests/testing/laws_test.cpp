@@ -7,6 +7,7 @@
 #include <stet/quant/entropy_observer.hpp>
 #include <stet/quant/histogram_observer.hpp>
 #include <stet/quant/mean_sigma_observer.hpp>
+#include <stet/quant/median_observer.hpp>
 #include <stet/quant/mse_observer.hpp>
 #include <stet/quant/percentile_observer.hpp>
 #include <stet/quant/stochastic_rounding.hpp>
@@ -63,6 +64,8 @@ TEST_CASE("shipped observers obey the laws") {
                                {.follows = static_cast<double>(c)}, share));
   }
   check_ok(for_all_observers([](const Granularity& g) { return LastBatchObserver(g); }, {.follows = 1.0}, share));
+  check_ok(for_all_observers([](const Granularity& g) { return MedianObserver<>(MinMaxObserver(g)); },
+                             {.order_free = true, .bounded = false}, share));
   check_ok(for_all_observers([](const Granularity& g) { return AnyObserver(MinMaxObserver(g)); }, {.order_free = true},
                              share));
 }
@@ -81,6 +84,8 @@ TEST_CASE("shipped observers of values obey the laws") {
     check_ok(check_observer_laws(PercentileObserver(g, 90.0, 64), {.order_free = true, .share = 0.75}, few));
     check_ok(check_observer_laws(HistogramObserver(g, grid, 64), {.share = 0.9}, few));
     check_ok(check_observer_laws(MeanSigmaObserver(g, 1.0), {.share = 0.5}, few));
+    check_ok(check_observer_laws(MedianObserver(PercentileObserver(g, 90.0, 64)),
+                                 {.order_free = true, .share = 0.75, .bounded = false}, few));
   }
 }
 

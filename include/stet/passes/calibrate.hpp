@@ -1,41 +1,76 @@
 #pragma once
 // calibrate: ranges of a prepared model from data, without training.
 
+#include <stet/core/warning.hpp>
+#include <stet/data/batches.hpp>
 #include <stet/data/dataset.hpp>
+#include <stet/train/check_calibration.hpp>
 #include <stet/train/forward.hpp>
 #include <stet/train/qat_model.hpp>
 
-#include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace stet {
 
 /// How calibrate goes through its data.
 struct CalibrateOptions {
-  std::int64_t batch = 128;
+  std::int64_t batch = 128;    ///< at most; batches have one size, lest a small last one weighs like the others
+  std::int64_t images = 1024;  ///< drawn at random from all, whatever their order; 0: all
+  std::uint64_t seed = 1;      ///< of the drawing
 };
 
-/// Shows images to the float model, in order, and lets the quantizers see every activation. Batch norm uses its running
-/// statistics, which do not move; nothing is quantized. Ranges that were fixed by hand stay.
-/// Errors:    Errc::state if the data are empty or all ranges are frozen already; Errc::range if an activation is not finite
+namespace detail {
+
+// The sample of a data set that a pass looks at.
+inline Batches sample_of(const char* op, const Dataset& data, const CalibrateOptions& o) {
+  require(data.size() > 0, Errc::state, "{}: the data set is empty", op);
+  require(o.batch > 0, Errc::range, "{}: batch must be positive, got {}", op, o.batch);
+  require(o.images >= 0, Errc::range, "{}: images must not be negative, got {}; 0 is all", op, o.images);
+  return {data.size(), {.size = o.batch, .seed = o.seed, .images = o.images, .even = true}, 0};
+}
+
+}  // namespace detail
+
+/// Shows a sample of the images to the float model and lets the quantizers see every activation. Batch norm uses its
+/// running statistics, which do not move; nothing is quantized. All images weigh alike: their order in the data set does
+/// not matter but for which are drawn. Ranges that were fixed by hand or are frozen stay, and so do learned scales once a
+/// training step has moved them. A second call takes the place of the first: to use more data, give them to one call.
+/// Warns if the images are of one class only, if batches disagree, and if it replaces what an earlier call found.
+/// Errors:    Errc::state if the data are empty or all ranges are frozen already; Errc::range if an option is impossible
+///            or an activation is not finite; nothing is changed then
 STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options) {
-  require(data.size() > 0, Errc::state, "calibrate: the data set is empty");
-  require(options.batch > 0, Errc::range, "calibrate: batch must be positive, got {}", options.batch);
+  const Batches batches = detail::sample_of("calibrate", data, options);
   const std::vector<const Unit*> unit_of = detail::units_by_output(qat);
-  bool follows = false;
-  for (const Quantizer& q : qat.quantizers()) follows = follows || q.follows();
-  require(follows, Errc::state, "calibrate: all ranges are frozen; calibrate before training");
-  for (std::int64_t first = 0; first < data.size(); first += options.batch) {
-    const Batch batch = data.batch(first, std::min(first + options.batch, data.size()));
+  std::vector<CalibratedRange> found;
+  bool any = false, again = false;
+  for (const Quantizer& q : qat.quantizers()) {
+    found.push_back(q.calibration().fresh());
+    any = any || q.calibrates();
+    again = again || (q.calibrates() && q.freshly_calibrated());
+  }
+  require(any, Errc::state, "calibrate: all ranges are frozen; calibrate before training");
+  CalibrationData seen{batches.images(), std::vector<std::int64_t>(static_cast<std::size_t>(data.classes()))};
+  for (std::int64_t i = 0; i < batches.size(); ++i) {
+    const Batch batch = data.batch(batches[i]);
+    for (const std::int32_t label : batch.labels.span()) ++seen.of_class[static_cast<std::size_t>(label)];
     (void)infer(qat.model(), batch.x, {.observe = [&](int node, const Tensor<float>& value) {
                   const Unit* unit = unit_of[static_cast<std::size_t>(node)];
                   if (unit == nullptr) return;
                   const Range range = detail::range_of("calibrate", qat.node_name(node), value.span());
-                  qat.quantizer(unit->quantizer).observe(value.span(), range);
+                  found[static_cast<std::size_t>(unit->quantizer)].observe(value.span(), range);
                 }});
-    for (Quantizer& q : qat.quantizers()) q.end_step();
+    for (CalibratedRange& f : found) f.end_batch();
+  }
+  for (std::size_t i = 0; i < found.size(); ++i) qat.quantizers()[i].calibrate(std::move(found[i]));
+  qat.set_calibration_data(std::move(seen));
+  if (again) {
+    warn("calibrate: takes the place of an earlier call, whose images count no more; to use both, give them to one call");
+  }
+  for (const CheckEntry& e : detail::calibration_findings(qat)) {
+    warn("calibrate: {}{}{}; {}", e.node, e.node.empty() ? "" : ": ", e.what, e.remedy);
   }
 }
 #endif

@@ -6,21 +6,21 @@
 #include <stet/passes/calibrate.hpp>
 #include <stet/train/forward.hpp>
 
-#include <algorithm>
-
 namespace stet {
 
-/// Runs a float model in evaluation and keeps the smallest and largest value that every node made.
-/// Errors:    Errc::state if the data are empty; Errc::range if a value is not finite, naming the node
-STET_ENTRY ActivationRanges observe_ranges(const Model& model, const Dataset& data, const CalibrateOptions& options = {});
+/// Runs a float model in evaluation and keeps the smallest and largest value that every node made; on all images unless
+/// the options name a sample.
+/// Errors:    Errc::state if the data are empty; Errc::range if an option is impossible or a value is not finite, naming
+///            the node
+STET_ENTRY ActivationRanges observe_ranges(const Model& model, const Dataset& data,
+                                           const CalibrateOptions& options = {.images = 0});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY ActivationRanges observe_ranges(const Model& model, const Dataset& data, const CalibrateOptions& options) {
-  require(data.size() > 0, Errc::state, "observe_ranges: the data set is empty");
-  require(options.batch > 0, Errc::range, "observe_ranges: batch must be positive, got {}", options.batch);
+  const Batches batches = detail::sample_of("observe_ranges", data, options);
   ActivationRanges ranges;
   ranges.of_node.assign(model.graph().nodes().size(), RangeScan{}.range);
-  for (std::int64_t first = 0; first < data.size(); first += options.batch) {
-    const Batch batch = data.batch(first, std::min(first + options.batch, data.size()));
+  for (std::int64_t i = 0; i < batches.size(); ++i) {
+    const Batch batch = data.batch(batches[i]);
     (void)infer(model, batch.x, {.observe = [&](int node, const Tensor<float>& value) {
                   Range& range = ranges.of_node[static_cast<std::size_t>(node)];
                   range = unite(range, detail::range_of("observe_ranges", model.graph().node(node).name, value.span()));

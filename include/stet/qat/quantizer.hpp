@@ -2,6 +2,7 @@
 // Quantizer: the range of one activation (or scale group) on its way from observation to frozen scale and zero point.
 
 #include <stet/core/parameter.hpp>
+#include <stet/qat/calibrated_range.hpp>
 #include <stet/qat/weight_scale.hpp>
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/observer.hpp>
@@ -10,6 +11,7 @@
 #include <cmath>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace stet {
@@ -22,26 +24,51 @@ enum class QuantizerState {
 };
 
 /// Range, scale and zero point of one activation.
-/// The parameters used in step t come from ranges up to step t-1: observe() collects all members of a scale group
-/// during a step, end_step() hands their union to the observer once. An observer of values sees them during calibration
-/// only. A learned scale starts at what calibration found and is then a parameter that the optimizer moves.
+/// calibrate() gives it the range that its calibration observer chose. In training the range follows from there, as the
+/// training observer says: the parameters used in step t come from ranges up to step t-1, observe() collects all members
+/// of a scale group during a step, end_step() hands their union to the observer once. A learned scale starts at what
+/// calibration found and is then a parameter that the optimizer moves.
 /// Errors:    Errc::state if parameters are asked for before anything was observed
 class Quantizer {
  public:
-  Quantizer(std::string name, Grid grid, AnyObserver observer)
-      : name_(std::move(name)), grid_(grid), observer_(std::move(observer)) {
-    observer_.set_grid(grid_, false);
+  /// Errors:    Errc::state if the training observer needs values: a step has ranges only
+  Quantizer(std::string name, Grid grid, AnyObserver training, AnyObserver calibration = MedianObserver<>{})
+      : name_(std::move(name)), grid_(grid), observer_(std::move(training)), calibration_(std::move(calibration)) {
+    require(!observer_.needs_values(), Errc::state,
+            "quantizer of {}: its training observer needs values, which training steps do not give; take one of ranges "
+            "there, and this one for calibration",
+            name_);
+    calibration_.set_grid(grid_);
   }
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const Grid& grid() const { return grid_; }
   [[nodiscard]] QuantizerState state() const { return state_; }
   [[nodiscard]] bool calibrated() const { return calibrated_; }
-  /// Whether a range would be used if it were observed now.
+  /// Whether a range would be used if a step observed it now.
   [[nodiscard]] bool follows() const {
-    return state_ == QuantizerState::observing ||
-           (state_ == QuantizerState::training && !learned_ && !observer_.needs_values());
+    return state_ == QuantizerState::observing || (state_ == QuantizerState::training && !learned_);
   }
+  /// Whether calibration would be used: not once the range is frozen, or training has moved a learned scale.
+  [[nodiscard]] bool calibrates() const {
+    return state_ == QuantizerState::observing || (state_ == QuantizerState::training && !(learned_ && stepped_));
+  }
+  /// What calibration found, or nothing yet.
+  [[nodiscard]] const CalibratedRange& calibration() const { return calibration_; }
+  /// Takes what calibration found, in place of anything before it.
+  void calibrate(CalibratedRange found) {
+    if (!calibrates()) return;
+    calibration_ = std::move(found);
+    calibration_.choose();
+    observer_.reset();
+    observer_.observe(calibration_.start());
+    has_pending_ = false;
+    stepped_ = false;
+    by_data_ = true;
+    follow();
+  }
+  /// Whether calibrate() gave the range and no training step has moved it since.
+  [[nodiscard]] bool freshly_calibrated() const { return by_data_ && !stepped_; }
   /// Makes the scale a trained parameter from start() to freeze(); the zero point stays as calibrated.
   void learn() { learned_ = true; }
   [[nodiscard]] bool learned() const { return learned_; }
@@ -55,22 +82,26 @@ class Quantizer {
     pending_ = has_pending_ ? Range{std::min(pending_.lo, range.lo), std::max(pending_.hi, range.hi)} : range;
     has_pending_ = true;
   }
-  /// The same from values; an observer that needs them takes them as they are.
+  /// The same with the values, which the float network has: without calibrate(), an observer that needs them chooses from
+  /// them.
   void observe(std::span<const float> values, const Range& range) {
-    if (!follows()) return;
-    if (observer_.needs_values()) {
-      observer_.observe(values);
-      has_pending_ = true;
-    } else {
-      observe(range);
+    if (state_ == QuantizerState::observing && !by_data_ && calibration_.needs_values()) {
+      calibration_.observe(values, range);
     }
+    observe(range);
   }
   /// Takes what the step observed into the running range and renews scale and zero point.
   void end_step() {
+    if (state_ == QuantizerState::training) stepped_ = true;
     if (!has_pending_) return;
     has_pending_ = false;
-    if (!observer_.needs_values()) observer_.observe(pending_);
-    set(choose_qparams(observer_.ranges()[0], grid_));
+    stepped_ = true;
+    observer_.observe(pending_);
+    if (state_ == QuantizerState::observing && !by_data_ && calibration_.needs_values()) {
+      calibration_.end_batch();
+      calibration_.choose();
+    }
+    follow();
   }
   /// Starts making codes.
   /// Errors:    Errc::state without an observed range
@@ -131,7 +162,10 @@ class Quantizer {
     f("fixed", fixed_);
     f("calibrated", calibrated_);
     if (learned_) f("log_scale", log_scale_.value);
+    f("stepped", stepped_);
+    f("by_data", by_data_);
     observer_.fields(f);
+    calibration_.fields([&](std::string_view name, auto& field) { f("calibration." + std::string(name), field); });
   }
 
  private:
@@ -140,6 +174,7 @@ class Quantizer {
     fixed_ = true;
     state_ = QuantizerState::frozen;
   }
+  void follow() { set(choose_qparams(calibration_.follow(observer_.ranges()[0]), grid_)); }
   void set(const QParams& params) {
     scale_ = params.scale[0];
     zero_point_ = params.zero_point[0];
@@ -153,6 +188,7 @@ class Quantizer {
   std::string name_;
   Grid grid_;
   AnyObserver observer_;
+  CalibratedRange calibration_;
   // Not QParams: those would hold a second grid, which a checkpoint would have to keep equal to this one.
   float scale_ = 1.0f;
   std::int32_t zero_point_ = 0;
@@ -162,6 +198,8 @@ class Quantizer {
   bool has_pending_ = false;
   bool calibrated_ = false;
   bool fixed_ = false;
+  bool by_data_ = false;  // calibrate() gave the range
+  bool stepped_ = false;  // a training step came after it
   QuantizerState state_ = QuantizerState::observing;
 };
 

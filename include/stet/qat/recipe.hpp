@@ -48,7 +48,10 @@ struct Recipe {
   /// Weights are rounded with the scheme's own granularity; activations with parameters for the observed range, or for the
   /// values at hand where the scheme needs those.
   std::optional<AnyScheme> simulated_weights{}, simulated_activations{};
-  AnyObserver observer = MovingAverageObserver{}; ///< prototype: how activation ranges follow the data
+  /// Prototypes of observers of activations: one chooses the range from calibration data, the other says how the range then
+  /// follows the batches of training. The latter sees ranges only.
+  AnyObserver calibration_observer = MedianObserver<MseObserver>{};
+  AnyObserver training_observer = MovingAverageObserver{};
   QatSchedule schedule{};
   Target target = targets::litert_default;
   std::vector<RecipeOverride> overrides{};
@@ -74,8 +77,8 @@ inline std::string describe(const WeightScheme& w) {
 inline std::string Recipe::describe() const {
   // All fields by name: a new one does not compile before it is here too.
   const auto& [name_, weights_, linear_weights_, activation_bits_, end_bits_, learn_scales_, scale_lr_factor_,
-               weight_estimator_, simulated_weights_, simulated_activations_, observer_, schedule_, target_, overrides_] =
-      *this;
+               weight_estimator_, simulated_weights_, simulated_activations_, calibration_observer_,
+               training_observer_, schedule_, target_, overrides_] = *this;
   const auto& [quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_] = schedule_;
   const auto text_of = [](const auto& optional) { return optional ? optional->describe() : "none"; };
   std::string text = fmt::format("name: {}\nweights: {}\nlinear weights: {}\nactivations: {} bits\nends: {}\n", name_,
@@ -84,9 +87,10 @@ inline std::string Recipe::describe() const {
   text += fmt::format("learned scales: {}\nweight estimator: {}\nsimulated weights: {}\nsimulated activations: {}\n",
                       learn_scales_ ? fmt::format("at {} of the learning rate", scale_lr_factor_) : "none",
                       text_of(weight_estimator_), text_of(simulated_weights_), text_of(simulated_activations_));
-  text += fmt::format("observer: {}\nschedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\ntarget: {}\n",
-                      observer_.describe(), quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_,
-                      stet::describe(target_));
+  text += fmt::format("calibration observer: {}\ntraining observer: {}\n", calibration_observer_.describe(),
+                      training_observer_.describe());
+  text += fmt::format("schedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\ntarget: {}\n", quantize_at_,
+                      freeze_ranges_at_, freeze_batch_norm_at_, stet::describe(target_));
   for (const RecipeOverride& o : overrides_) {
     const auto& [node, node_weights, node_bits] = o;
     text += fmt::format("override of {}: weights {}, activations {}\n", node,
@@ -99,7 +103,7 @@ inline std::string Recipe::describe() const {
 /// Ready recipes; the name spells what they do.
 namespace recipes {
 
-/// 8-bit activations with moving-average ranges, symmetric narrow 8-bit weights per channel (linear layers per tensor).
+/// 8-bit activations, symmetric narrow 8-bit weights per channel (linear layers per tensor).
 inline Recipe int8() { return {}; }
 
 /// The same with one weight scale per layer.
@@ -120,7 +124,6 @@ inline Recipe learned(const char* name, int weight_bits, int activation_bits) {
   r.activation_bits = activation_bits;
   r.end_bits = 8;
   r.learn_scales = true;
-  r.observer = MseObserver{};
   r.schedule = {.quantize_at = 0.0, .freeze_ranges_at = 0.75, .freeze_batch_norm_at = 0.9};
   return r;
 }

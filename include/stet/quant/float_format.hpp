@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include <fmt/core.h>
+
 namespace stet {
 
 /// What the largest codes of a format stand for.

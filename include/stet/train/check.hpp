@@ -3,6 +3,7 @@
 
 #include <stet/graph/finite.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/train/check_calibration.hpp>
 #include <stet/train/check_formats.hpp>
 #include <stet/train/check_report.hpp>
 #include <stet/train/check_scales.hpp>
@@ -193,7 +194,8 @@ inline CheckReport check(const Model& model, const Recipe& recipe) { return chec
 
 /// The same with what the calibrated scales and folded parameters add: multipliers and ratios of scales out of the limits
 /// of the target or of a file's runtimes, dead activations and channels, biases that are too coarse or cut, bounds on a
-/// tie; tensors that are not finite; and phases that training missed.
+/// tie; tensors that are not finite; phases that training missed; and what is wrong with the calibration data: few images,
+/// one class, batches that disagree.
 inline CheckReport check(const QatModel& qat) {
   detail::StructureCheck structure(qat.graph(), qat.recipe());
   auto of_node = structure.run();
@@ -209,6 +211,9 @@ inline CheckReport check(const QatModel& qat) {
   }
   for (detail::StageFinding& f : detail::stage_findings(qat)) {
     of_node.back().push_back({"", "", Severity::warning, std::move(f.what), std::move(f.remedy)});
+  }
+  for (const auto& findings : {detail::few_calibration_data(qat), detail::calibration_findings(qat)}) {
+    of_node.back().insert(of_node.back().end(), findings.begin(), findings.end());
   }
   CheckReport report = detail::make_report(qat.recipe().target, of_node);
   if (!structure.deploys()) return report;

@@ -46,6 +46,10 @@ class UnitPlanner {
       problems_.push_back({.what = "the recipe learns scales, but its schemes are simulated in float",
                            .remedy = "learn_scales = false, or integer weights and activations"});
     }
+    if (recipe_.training_observer.needs_values()) {
+      problems_.push_back({.what = "the recipe's training_observer needs values, a training step gives ranges of batches",
+                           .remedy = "name it calibration_observer; schedule.freeze_ranges_at = 0 keeps what it finds"});
+    }
     if (graph_.outputs().size() != 1) {
       problems_.push_back(
           {.what = fmt::format("the graph has {} outputs; quantized models have one", graph_.outputs().size()),

@@ -7,6 +7,7 @@
 #include <stet/train/plan_units.hpp>
 #include <stet/train/qat_phases.hpp>
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,6 +27,12 @@ inline Range range_of(const char* op, const std::string& value, std::span<const 
 }
 
 }  // namespace detail
+
+/// Which images gave a model its ranges.
+struct CalibrationData {
+  std::int64_t images = 0;
+  std::vector<std::int64_t> of_class{};  ///< how many of them are of each class
+};
 
 /// Model + quantizers + which value has which. Made by prepare(); a copy is independent.
 class QatModel {
@@ -78,6 +85,9 @@ class QatModel {
     return unit.learns_weight_scale && phases_.quantizing && !phases_.ranges_frozen;
   }
 
+  /// What the last calibrate() went through.
+  [[nodiscard]] const CalibrationData& calibration_data() const { return calibration_data_; }
+  void set_calibration_data(CalibrationData data) { calibration_data_ = std::move(data); }
   [[nodiscard]] bool calibrated() const {
     require_whole();
     for (const Quantizer& q : quantizers_) {
@@ -165,6 +175,8 @@ class QatModel {
   template <class F>
   void fields(F&& f) {
     phases_.fields(f);
+    f("calibration_images", calibration_data_.images);
+    f("calibration_labels", calibration_data_.of_class);
     for (const Unit& unit : plan_.units) {
       if (detail::keeps_weight_scale(unit)) f(node_name(unit.node) + ".weight_log_scale", weight_log_scale(unit).value);
     }
@@ -191,6 +203,7 @@ class QatModel {
   UnitPlan plan_;
   std::vector<Quantizer> quantizers_;
   std::vector<Parameter> weight_scales_;  // per node, empty tensors where nothing is kept
+  CalibrationData calibration_data_{};
   QatPhases phases_;
 };
 
@@ -203,7 +216,8 @@ STET_ENTRY QatModel::QatModel(Model model, Recipe recipe)
     if (name.empty()) name = node_name(unit.output);
   }
   for (std::size_t i = 0; i < names.size(); ++i) {
-    quantizers_.emplace_back(names[i], Grid::activation(plan_.quantizer_bits[i]), recipe_.observer);
+    quantizers_.emplace_back(names[i], Grid::activation(plan_.quantizer_bits[i]), recipe_.training_observer,
+                             recipe_.calibration_observer);
     if (const auto* fixed = plan_.fixed_output[i]) quantizers_.back().fix(fixed->scale, fixed->zero_point);
     if (plan_.quantizer_learns[i]) quantizers_.back().learn();
   }

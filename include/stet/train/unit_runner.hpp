@@ -53,7 +53,7 @@ class UnitRunner {
         if (--readers[static_cast<std::size_t>(in)] == 0) values_[static_cast<std::size_t>(in)].reset();
       }
     }
-    if (trained_ != nullptr) {
+    if (trained_ != nullptr && !momentum_) {
       for (Quantizer& q : trained_->quantizers()) q.end_step();
     }
     return *values_[static_cast<std::size_t>(graph.outputs()[0])];
