@@ -7,6 +7,12 @@
 #include "support/catch.hpp"
 #include "support/networks.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <variant>
+#include <vector>
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -244,4 +250,55 @@ TEST_CASE("a layer of more weights than int32 adds up at full codes trains, conv
   const Tensor<float> images = random_images({1, 2, 33200}, 4, 9);
   const QTensor run = engine.run(images), evaluated = infer_codes(qat, images, [](int, const QTensor&) {});
   CHECK(std::equal(run.codes.span().begin(), run.codes.span().end(), evaluated.codes.span().begin()));
+}
+
+TEST_CASE("codes of per-tensor weights do not jump when batch norm freezes") {
+  int differing = 0;  // cases in which k in float, not in double, would make another code
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    Graph g;
+    g.output(batch_norm(linear(g.input({64}), {.units = 2, .bias = false}).named("layer")).named("norm"));
+    QatModel qat = prepare(Model(std::move(g), Rng(seed)), recipes::int8());
+    Rng rng(seed);
+    Parameter& w = qat.model().parameter("layer.weight");
+    Parameter& gamma = qat.model().parameter("norm.gamma");
+    Tensor<float>& mean = qat.model().buffer("norm.mean");
+    Tensor<float>& variance = qat.model().buffer("norm.variance");
+    for (float& v : gamma.value.edit()) v = static_cast<float>(0.5 + rng.uniform());
+    for (float& v : variance.edit()) v = static_cast<float>(0.5 + rng.uniform());
+    // Weights of the second channel between two codes each, where the last bit of k decides.
+    const NormView view{gamma.value.span(), gamma.value.span(), mean.span(), variance.span()};
+    w.value.edit()[0] = 1.0f;
+    for (std::size_t i = 1; i < 128; ++i) {
+      const double steps = i < 64 ? 5.0 : static_cast<double>(i) - 63.5;
+      w.value.edit()[i] = static_cast<float>(steps * view.factor(0) / 127.0 / view.factor(i / 64));
+    }
+    calibrate(qat, Dataset(random_images({64}, 32, seed), Tensor<std::int32_t>::zeros(Shape{32}), 2, "normal"));
+    const IntegerModel deployed = convert(qat);
+    const Tensor<std::int8_t>& frozen = std::get<integer_op::Linear>(deployed.nodes.back().op).weights;
+    std::vector<float> in_float;
+    for (std::int64_t c = 0; c < 2; ++c) in_float.push_back(gamma.value[c] / std::sqrt(variance[c] + 1e-5f));
+    const Tensor<std::int8_t> other = quantize_weights(w.value, 0, {8, false}, in_float).codes;
+    if (same_bits(frozen, other)) continue;
+    ++differing;
+
+    // The gradient of the input is a multiple of a channel's codes: they can be read from the live layer.
+    const bool second = !std::equal(frozen.data() + 64, frozen.data() + 128, other.data() + 64);
+    const std::int8_t* codes = frozen.data() + (second ? 64 : 0);
+    QTensor x{Tensor<std::int8_t>(Shape{4, 64}), QParams::per_tensor(0.02f, 0)};
+    for (std::int8_t& code : x.codes.edit()) code = static_cast<std::int8_t>(rng.below(128));
+    Tape tape;
+    const Var<QTensor> in = tape.variable(x);
+    const LiveNorm norm{tape.parameter(gamma), tape.parameter(qat.model().parameter("norm.beta")), &mean, &variance};
+    const Var<QTensor> y = live_layer(Product::linear(), in, tape.parameter(w), {8, false}, norm, {0.05f, 0, -128, 127, false},
+                                      QParams::per_tensor(0.05f, 0), nullptr);
+    Tensor<float> dy = Tensor<float>::zeros({4, 2});
+    dy.edit()[second ? 1 : 0] = 1.0f;
+    tape.backward(y, dy);
+    const Tensor<float> dx = tape.gradient(in);
+    const auto top = std::max_element(codes, codes + 64, [](int a, int b) { return std::abs(a) < std::abs(b); }) - codes;
+    for (std::int64_t i = 0; i < 64; ++i) {
+      CHECK(dx[i] / dx[top] * static_cast<float>(codes[top]) == Approx(static_cast<float>(codes[i])).margin(0.01));
+    }
+  }
+  CHECK(differing > 2);
 }

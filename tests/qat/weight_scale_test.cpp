@@ -59,7 +59,7 @@ TEST_CASE("one bit is the sign times the mean magnitude, of which nothing is bet
   const std::vector<std::int8_t> codes(q.codes.span().begin(), q.codes.span().end());
   CHECK(codes == std::vector<std::int8_t>{64, -64, 64, -64, 64, 64, 64, 64});
   CHECK(q.scale[0] == 2.5f / 64);
-  CHECK(q.scale[1] == 1.0f / 64);
+  CHECK(q.scale[1] == 0x1p-23f / 64);
   for (const float s : {2.0f, 2.4f, 2.6f, 3.0f}) {
     CHECK(squared_error(w, q, 0) < squared_error(w, quantize_weights(w, 0, {1, true}, {}, std::vector<float>{s, 1.0f}), 0));
   }
@@ -108,13 +108,16 @@ TEST_CASE("the gradient of the scale is the closed form of LSQ, and the derivati
 
 TEST_CASE("a scale stays a scale, whatever its logarithm became") {
   const float inf = std::numeric_limits<float>::infinity();
-  for (const float log : {-inf, -1e30f, -61.0f, 0.0f, 61.0f, 1e30f, inf, std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float log : {-1e30f, -61.0f, 0.0f, 61.0f, 1e30f}) {
     const float s = scale_of_log(log);
     CHECK(s > 0.0f);
     CHECK(std::isfinite(s));
     CHECK(std::isfinite(1.0f / s));
   }
   CHECK(scale_of_log(0.0f) == 1.0f);
+  for (const float log : {-inf, inf, std::numeric_limits<float>::quiet_NaN()}) {
+    CHECK_THROWS_WITH(scale_of_log(log, "conv"), ContainsSubstring("conv: the logarithm of a learned scale is"));
+  }
   Tape tape;
   CHECK_THROWS_WITH(through_weight_codes(tape.constant(normal({3, 4}, 1)), tape.constant(Tensor<float>::zeros(Shape{2})), 0, {4, true}),
                     ContainsSubstring("need 3 learned scales, got 2"));

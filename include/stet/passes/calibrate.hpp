@@ -7,6 +7,7 @@
 #include <stet/train/check_calibration.hpp>
 #include <stet/train/forward.hpp>
 #include <stet/train/qat_model.hpp>
+#include <stet/train/scale_limits.hpp>
 
 #include <utility>
 #include <vector>
@@ -37,6 +38,7 @@ inline Batches sample_of(const char* op, const Dataset& data, const CalibrateOpt
 /// not matter but for which are drawn. Ranges that were fixed by hand or are frozen stay, and so do learned scales once a
 /// training step has moved them. A second call takes the place of the first: to use more data, give them to one call.
 /// Warns if the images are of one class only, if batches disagree, and if it replaces what an earlier call found.
+/// Values that were zero on all data, or too small for a code, get the range [0, 1] for the time being, with a warning.
 /// Errors:    Errc::state if the data are empty or all ranges are frozen already; Errc::range if an option is impossible
 ///            or an activation is not finite; nothing is changed then
 STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options = {});
@@ -72,6 +74,8 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
   for (const CheckEntry& e : detail::calibration_findings(qat)) {
     warn("calibrate: {}{}{}; {}", e.node, e.node.empty() ? "" : ": ", e.what, e.remedy);
   }
+  detail::widen_outputs(qat, true);
+  detail::warn_of_zeros(qat);
 }
 #endif
 

@@ -2,6 +2,7 @@
 // CalibratedRange: what calibration found about one activation, and how its range follows from there in training.
 
 #include <stet/core/rounding.hpp>
+#include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/median_observer.hpp>
 #include <stet/quant/observer.hpp>
 
@@ -52,12 +53,14 @@ class CalibratedRange {
     values_ = {};
     pending_ = RangeScan{}.range;
   }
-  /// Chooses the range from all batches so far. A value that is zero in all but a few has the range of those.
+  /// Chooses the range from all batches so far. A value that is zero in all but a few has the range of those; one below
+  /// every code has its own, for which an observer may have chosen that of the smallest scale.
   /// Errors:    Errc::state if there was none
   void choose() {
     chosen_ = observer_.ranges()[0];
     typical_ = batches_.ranges()[0];
-    if (width(chosen_) == 0) chosen_ = batches_.extremes()[0];
+    const Range all = batches_.extremes()[0];
+    if (width(chosen_) == 0 || negligible(all)) chosen_ = all;
   }
   [[nodiscard]] const Range& chosen() const { return chosen_; }
   /// Median of the ranges of batches.

@@ -42,6 +42,13 @@ struct NormView {
           layer, gamma[c], beta[c], mean[c], c);
     }
   }
+  /// All k as float, by which per-tensor weights are multiplied before they become codes: in training with live
+  /// statistics, frozen, and deployed, so that no code jumps between them.
+  [[nodiscard]] std::vector<float> weight_factors() const {
+    std::vector<float> k;
+    for (std::size_t c = 0; c < gamma.size(); ++c) k.push_back(static_cast<float>(factor(c)));
+    return k;
+  }
 };
 
 /// Where a layer stands: what its input codes and its output codes mean.

@@ -8,6 +8,7 @@
 #include <stet/qat/output_scale.hpp>
 #include <stet/qat/product.hpp>
 #include <stet/qat/qvar.hpp>
+#include <stet/qat/silent_channels.hpp>
 #include <stet/quant/range.hpp>
 
 #include <cmath>
@@ -54,8 +55,9 @@ struct LiveCoefficients {
 /// Units:     `observed` (may be null) receives the real range before activation and clamping
 /// Rounding:  half to even
 /// Gradient:  straight-through: g = dy where the code was not clipped and the activation passes; batch norm's true
-///            gradient; dw and dx of the product with the other's dequantized codes; k is a constant; a trained output
-///            scale: dlog_s = (sum dy*y_q - sum_c(gamma*dgamma + beta*dbeta)) / sqrt(features * steps above zero)
+///            gradient; dw and dx of the product with the other's dequantized codes; k is a constant; per-tensor channels
+///            without a code but 0 as in a frozen layer (132); a trained output scale: dlog_s = (sum dy*y_q -
+///            sum_c(gamma*dgamma + beta*dbeta)) / sqrt(features * steps above zero)
 /// Errors:    Errc::shape if fewer than two values per channel are normalized
 /// Source:    docs/math.md, equations 44 to 49; Krishnamoorthi 2018, arXiv 1806.08342, section 3.2
 inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, const Var<Tensor<float>>& w,
@@ -64,14 +66,15 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
   const auto channels = static_cast<std::size_t>(norm.gamma.value().size());
   const ChannelPattern pattern(static_cast<std::int64_t>(channels));
   std::vector<float> k(channels, 1.0f);
-  if (!scheme.per_channel) {
-    for (std::size_t c = 0; c < channels; ++c) {
-      k[c] = norm.gamma.value().span()[c] / std::sqrt(norm.running_variance->span()[c] + norm.eps);
-    }
-  }
+  const NormView view{norm.gamma.value().span(), norm.beta.value().span(), norm.running_mean->span(),
+                      norm.running_variance->span(), norm.eps};
+  if (!scheme.per_channel) k = view.weight_factors();
   const WeightCodes weights = quantize_weights(w.value(), product.channel_axis(), scheme,
                                                scheme.per_channel ? std::span<const float>() : std::span<const float>(k),
                                                scaling.weights);
+  const detail::SilentChannels silent =
+      scheme.per_channel ? detail::SilentChannels()
+                         : detail::SilentChannels(w.value(), weights, product.channel_axis(), view, norm.bias);
 
   // Accumulators and their statistics.
   const Shape out_shape = product.output_shape(x.shape(), w.shape());
@@ -153,7 +156,7 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
   if (log_scale.wanted()) learned = codes;
   return record(
       std::move(codes), std::tie(x, w, norm.gamma, norm.beta, log_scale),
-      [product, xq = x.value(), weights, scheme, k = std::move(k), co = std::move(co), acc, pass, pattern, n,
+      [product, xq = x.value(), weights, scheme, silent, k = std::move(k), co = std::move(co), acc, pass, pattern, n,
        beta = norm.beta.value(), learned = std::move(learned)](const Tensor<float>& dy, const auto& dx, const auto& dw,
                                                                const auto& dgamma, const auto& dbeta, const auto& dlog) {
         const std::size_t count = co.centre.size();
@@ -172,21 +175,31 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
           dgamma_values[c] = static_cast<float>(k[c] < 0.0f ? -gx : gx);
           dbeta_values[c] = static_cast<float>(sums.gradient[c]);
           passed += co.gamma[c] * gx + static_cast<double>(beta[static_cast<std::int64_t>(c)]) * sums.gradient[c];
+          if (silent[c]) {  // the gradient itself, for D
+            slope[c] = 1.0f;
+            curve[c] = offset[c] = 0.0f;
+          }
         }
         if (dlog.wanted()) dlog.add(detail::log_scale_gradient(dy, *learned, passed));
         const Shape channel_shape{static_cast<std::int64_t>(count)};
-        if (dgamma.wanted()) dgamma.add(Tensor<float>(channel_shape, dgamma_values));
         if (dbeta.wanted()) dbeta.add(Tensor<float>(channel_shape, dbeta_values));
-        if (!dx.wanted() && !dw.wanted()) return;
-        const Tensor<float> steps = accumulator_gradient(dy, pass.span(), acc.span(), co.centre, slope, curve, offset, pattern);
-        if (dx.wanted()) dx.add(product.pull_input(steps, weights.codes, xq.shape()));
-        if (dw.wanted()) {
-          std::vector<float> factor(count);
-          for (std::size_t c = 0; c < count; ++c) {
-            factor[c] = k[c] * xq.params.scale[0] / weights.scale[scheme.per_channel ? c : 0];
+        const bool weights_too = dw.wanted() || (dgamma.wanted() && silent.any());
+        if (dx.wanted() || weights_too) {
+          const Tensor<float> steps =
+              accumulator_gradient(dy, pass.span(), acc.span(), co.centre, slope, curve, offset, pattern);
+          if (dx.wanted()) dx.add(product.pull_input(steps, weights.codes, xq.shape()));
+          if (weights_too) {
+            std::vector<float> factor(count);
+            for (std::size_t c = 0; c < count; ++c) {
+              const float s = xq.params.scale[0];
+              factor[c] = silent[c] ? s : k[c] * s / weights.scale[scheme.per_channel ? c : 0];
+            }
+            Tensor<float> gradient = product.pull_weight(xq, steps, weights.codes.shape(), factor);
+            if (silent.any()) silent.pull(gradient, k, sums.gradient, dgamma_values);
+            if (dw.wanted()) dw.add(std::move(gradient));
           }
-          dw.add(product.pull_weight(xq, steps, weights.codes.shape(), factor));
         }
+        if (dgamma.wanted()) dgamma.add(Tensor<float>(channel_shape, dgamma_values));
       });
 }
 

@@ -23,11 +23,21 @@ enum class QuantizerState {
   frozen      ///< makes codes; nothing moves until it is reopened
 };
 
+/// Where the scale of a quantizer comes from.
+enum class RangeSource {
+  observer,  ///< what the observer saw, or a hand fixed
+  stand_in,  ///< nothing was seen but zeros, or values below every code: [0, 1] stands in for their range
+  last_step  ///< so it was when quantization began; now there are values, and it is the range of the last step's
+};
+
 /// Range, scale and zero point of one activation.
 /// calibrate() gives it the range that its calibration observer chose. In training the range follows from there, as the
 /// training observer says: the parameters used in step t come from ranges up to step t-1, observe() collects all members
 /// of a scale group during a step, end_step() hands their union to the observer once. A learned scale starts at what
 /// calibration found and is then a parameter that the optimizer moves.
+/// Where calibration found no values (a branch whose gamma is 0, a classifier of zeros) there is nothing to start from, and no
+/// small step of a logarithm would ever reach the values that come. Such a scale follows the data, learned or not: it is
+/// that of the last step's range, until freeze().
 /// Errors:    Errc::state if parameters are asked for before anything was observed
 class Quantizer {
  public:
@@ -47,8 +57,9 @@ class Quantizer {
   [[nodiscard]] bool calibrated() const { return calibrated_; }
   /// Whether a range would be used if a step observed it now.
   [[nodiscard]] bool follows() const {
-    return state_ == QuantizerState::observing || (state_ == QuantizerState::training && !learned_);
+    return state_ == QuantizerState::observing || (state_ == QuantizerState::training && (!learned_ || awaits_values()));
   }
+  [[nodiscard]] RangeSource source() const { return source_; }
   /// Whether calibration would be used: not once the range is frozen, or training has moved a learned scale.
   [[nodiscard]] bool calibrates() const {
     return state_ == QuantizerState::observing || (state_ == QuantizerState::training && !(learned_ && stepped_));
@@ -65,6 +76,7 @@ class Quantizer {
     has_pending_ = false;
     stepped_ = false;
     by_data_ = true;
+    smallest_ = QParamsOptions{}.eps;
     follow();
   }
   /// Whether calibrate() gave the range and no training step has moved it since.
@@ -74,7 +86,7 @@ class Quantizer {
   [[nodiscard]] bool learned() const { return learned_; }
   /// Logarithm of the scale, [1]; its gradient is wanted only while learns().
   [[nodiscard]] Parameter& log_scale() { return log_scale_; }
-  [[nodiscard]] bool learns() const { return learned_ && state_ == QuantizerState::training; }
+  [[nodiscard]] bool learns() const { return learned_ && state_ == QuantizerState::training && !awaits_values(); }
 
   /// Widens the range of this step.
   void observe(const Range& range) {
@@ -96,6 +108,14 @@ class Quantizer {
     if (!has_pending_) return;
     has_pending_ = false;
     stepped_ = true;
+    if (state_ == QuantizerState::training && awaits_values()) {
+      if (negligible(pending_)) return;
+      observer_.reset();  // for after reopen(): its zeros would draw the range to 0 again
+      observer_.observe(pending_);
+      set(pending_);
+      source_ = RangeSource::last_step;
+      return;
+    }
     observer_.observe(pending_);
     if (state_ == QuantizerState::observing && !by_data_ && calibration_.needs_values()) {
       calibration_.end_batch();
@@ -103,6 +123,14 @@ class Quantizer {
     }
     follow();
   }
+  /// Makes the scale at least this large, now and when it is renewed; a frozen one stays.
+  void widen(float smallest) {
+    if (state_ == QuantizerState::frozen || params().scale[0] >= smallest) return;
+    smallest_ = smallest;
+    set(QParams::per_tensor(smallest, zero_point_, grid_));
+  }
+  /// Whether the scale is what widen() demanded, not what the values did.
+  [[nodiscard]] bool widened() const { return smallest_ > QParamsOptions{}.eps && params().scale[0] <= smallest_; }
   /// Starts making codes.
   /// Errors:    Errc::state without an observed range
   void start() {
@@ -113,6 +141,7 @@ class Quantizer {
   void freeze() {
     require_range();
     has_pending_ = false;
+    if (source_ == RangeSource::last_step) source_ = RangeSource::observer;
     state_ = QuantizerState::frozen;
   }
   /// Lets what freeze() stopped be observed again; a learned scale keeps its value. What was fixed stays.
@@ -124,16 +153,21 @@ class Quantizer {
   void fix(float scale, std::int32_t zero_point) {
     const QParams params = QParams::per_tensor(scale, zero_point, grid_);
     check(("quantizer of " + name_).c_str(), params, Shape{});
-    hold(params);
+    set(params);
+    source_ = RangeSource::observer;
+    hold();
   }
   /// Fixes the range by hand and for good, for example to [0, 6].
-  void fix(const Range& range) { hold(choose_qparams(range, grid_)); }
+  void fix(const Range& range) {
+    set(range);
+    hold();
+  }
 
   /// Scale and zero point now.
   [[nodiscard]] QParams params() const {
     require_range();
     const bool by_log = learned_ && state_ != QuantizerState::observing;
-    return QParams::per_tensor(by_log ? scale_of_log(log_scale_.value[0]) : scale_, zero_point_, grid_);
+    return QParams::per_tensor(by_log ? scale_of_log(log_scale_.value[0], name_) : scale_, zero_point_, grid_);
   }
 
   /// What is wrong with the state, as a foreign or damaged file may leave it; empty if nothing is.
@@ -161,6 +195,8 @@ class Quantizer {
     f("state", state_);
     f("fixed", fixed_);
     f("calibrated", calibrated_);
+    f("source", source_);
+    f("smallest", smallest_);
     if (learned_) f("log_scale", log_scale_.value);
     f("stepped", stepped_);
     f("by_data", by_data_);
@@ -169,12 +205,17 @@ class Quantizer {
   }
 
  private:
-  void hold(const QParams& params) {
-    set(params);
+  void hold() {
     fixed_ = true;
     state_ = QuantizerState::frozen;
   }
-  void follow() { set(choose_qparams(calibration_.follow(observer_.ranges()[0]), grid_)); }
+  void follow() { set(calibration_.follow(observer_.ranges()[0])); }
+  [[nodiscard]] bool awaits_values() const { return source_ != RangeSource::observer; }
+  void set(const Range& range) {
+    const bool empty = negligible(range);
+    set(choose_qparams(empty ? Range{0.0f, 1.0f} : range, grid_, {.eps = smallest_}));
+    source_ = empty ? RangeSource::stand_in : RangeSource::observer;
+  }
   void set(const QParams& params) {
     scale_ = params.scale[0];
     zero_point_ = params.zero_point[0];
@@ -200,6 +241,8 @@ class Quantizer {
   bool fixed_ = false;
   bool by_data_ = false;  // calibrate() gave the range
   bool stepped_ = false;  // a training step came after it
+  RangeSource source_ = RangeSource::observer;
+  float smallest_ = QParamsOptions{}.eps;  // scale
   QuantizerState state_ = QuantizerState::observing;
 };
 

@@ -69,13 +69,13 @@ inline Granularity weight_granularity(const WeightScheme& scheme, int axis) {
 
 namespace detail {
 
-// Mean magnitude per scale: the scale of binary weights with the least squared error (Rastegari 2016, equation 6); 1 where
-// all are 0.
+// Mean magnitude per scale: the scale of binary weights with the least squared error (Rastegari 2016, equation 6). There is
+// no code for 0, so weights that are all 0 have the smallest scale, as near to 0 as codes come.
 inline std::vector<float> binary_scales(const Tensor<float>& w, const Granularity& granularity) {
   static_cast<void>(min_max(w, granularity));  // refuses what has no mean
   std::vector<float> scale;
   for (const double mean : mean_magnitude(w.span(), w.shape(), granularity)) {
-    scale.push_back(mean > static_cast<double>(FLT_EPSILON) ? static_cast<float>(mean) : 1.0f);
+    scale.push_back(std::max(static_cast<float>(mean), FLT_EPSILON));
   }
   return scale;
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -31,11 +32,15 @@ inline std::vector<float> initial_weight_scale(const Tensor<float>& w, int axis,
   return weight_qparams(mse_range(w, granularity, grid, true), granularity, grid).scale;
 }
 
-/// Real scale of a learned logarithm. Never zero, infinite or negative, whatever the optimizer did.
-/// Formula:   s = exp(clamp(log_s, -60, 60)), NaN counts as the lower end
-inline float scale_of_log(float log_scale) {
-  const float bounded = log_scale > -60.0f ? std::min(log_scale, 60.0f) : -60.0f;
-  return static_cast<float>(std::exp(static_cast<double>(bounded)));
+/// Real scale of a learned logarithm. Never zero, infinite or negative, however far the optimizer moved it.
+/// Formula:   s = exp(clamp(log_s, -60, 60))
+/// Errors:    Errc::range naming `of` if the logarithm is NaN or infinite
+inline float scale_of_log(float log_scale, std::string_view of = "weights") {
+  require(std::isfinite(log_scale), Errc::range,
+          "{}: the logarithm of a learned scale is {}; training has diverged, lower the learning rate or scale_lr_factor, "
+          "or set clip_norm",
+          of, log_scale);
+  return static_cast<float>(std::exp(static_cast<double>(std::clamp(log_scale, -60.0f, 60.0f))));
 }
 
 /// What scale_of_log turns back into scales.

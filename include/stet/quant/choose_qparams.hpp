@@ -28,6 +28,9 @@ struct QParamsOptions {
   std::optional<float> zero_range_scale{};             ///< scale of a range that is {0, 0}, instead of eps
 };
 
+/// Whether a range is so narrow that at the smallest scale all its values have the code of 0: it says nothing about values.
+constexpr bool negligible(const Range& range, float eps = QParamsOptions{}.eps) { return range.absmax() <= eps / 2.0f; }
+
 /// Half of a grid, both ends rounded down: -128..127 -> -64..63, 0..255 -> 0..127, -127..127 -> -64..63.
 constexpr Grid reduced(const Grid& grid) { return {grid.lo >> 1, grid.hi >> 1}; }
 

@@ -20,7 +20,7 @@ namespace stet {
 struct Range {
   float lo = 0, hi = 0;
 
-  [[nodiscard]] float absmax() const { return -lo > hi ? -lo : hi; }
+  [[nodiscard]] constexpr float absmax() const { return -lo > hi ? -lo : hi; }
   [[nodiscard]] bool finite() const { return std::isfinite(lo) && std::isfinite(hi); }
   friend bool operator==(const Range&, const Range&) = default;
 };

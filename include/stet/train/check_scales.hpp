@@ -58,13 +58,21 @@ class ScaleCheck {
     return false;
   }
 
-  // The smallest scale means that calibration saw nothing but zeros.
+  // Values of which there were none, or too small for the smallest scale or for a step of what they are made from.
   void dead(const Unit& unit) {
-    if (unit.shares_scale || qat_.params(unit).scale[0] > FLT_EPSILON) return;
+    const Quantizer& q = qat_.quantizer(unit.quantizer);
+    if (unit.shares_scale) return;
     const std::string& value = node(unit.output).name;
-    add(unit, Severity::warning, fmt::format("{} was zero, or nearly, for all calibration data", value),
-        fmt::format("calibrate on data that reach it, or quantizer(\"{}\").fix({{0, 1}}), or remove the branch",
-                    value));
+    if (q.source() == RangeSource::stand_in || q.params().scale[0] <= FLT_EPSILON) {
+      add(unit, Severity::warning, fmt::format("{} was zero, or nearly, for all calibration data", value),
+          fmt::format("calibrate on data that reach it, scale the inputs to about 1, or quantizer(\"{}\").fix(range), or "
+                      "remove the branch",
+                      value));
+    } else if (q.widened()) {
+      add(unit, Severity::note,
+          fmt::format("{} moved by less than one step of what it is made from: its range was widened to what targets take",
+                      value));
+    }
   }
 
   std::string refusal_remedy(const Unit& unit) const {

@@ -89,7 +89,16 @@ struct BatchResult {
 inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int classes, const FitOptions& o, Rng& rng,
                                std::string_view where) {
   Tape tape;
-  const Var<Tensor<float>> logits = stage.forward(tape, batch.x, {.rng = &rng});
+  // A value that diverged is found in the layer, which does not know the step.
+  const auto located = [&] {
+    try {
+      return stage.forward(tape, batch.x, {.rng = &rng});
+    } catch (const Error& e) {
+      if (e.code() != Errc::range) throw;
+      throw Error(Errc::range, fmt::format("fit: at {}: {}", where, e.what()));
+    }
+  };
+  const Var<Tensor<float>> logits = located();
   const Var<Tensor<float>> loss =
       o.loss ? o.loss(logits, batch)
              : softmax_cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});

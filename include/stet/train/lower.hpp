@@ -9,6 +9,7 @@
 #include <stet/train/qat_model.hpp>
 
 #include <cmath>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,37 +44,44 @@ inline std::span<const float> bias_of(const QatModel& qat, const Unit& unit) {
   return p == nullptr ? std::span<const float>() : p->value.span();
 }
 
+// The batch norm of a unit, if it has one; the model must outlive it.
+inline std::optional<NormView> norm_of(const QatModel& qat, const Unit& unit) {
+  if (unit.batch_norm < 0) return std::nullopt;
+  const Model& model = qat.model();
+  const std::string& bn = qat.node_name(unit.batch_norm);
+  return NormView{model.parameter(bn + ".gamma").value.span(), model.parameter(bn + ".beta").value.span(),
+                  model.buffer(bn + ".mean").span(), model.buffer(bn + ".variance").span(),
+                  graph::as<graph::op::BatchNorm>(qat.graph().node(unit.batch_norm).op)->eps};
+}
+
+// Codes of a unit's weights as they are folded.
+inline WeightCodes weight_codes_of(const QatModel& qat, const Unit& unit, const std::optional<NormView>& norm) {
+  const bool of_product = norm && !unit.weights.per_channel;
+  return quantize_weights(qat.model().parameter(qat.node_name(unit.node) + ".weight").value,
+                          product_of(qat.graph(), unit).channel_axis(), unit.weights,
+                          of_product ? norm->weight_factors() : std::vector<float>(), qat.weight_scale(unit));
+}
+
 }  // namespace detail
 
 /// Folds a unit with weights from the present parameters and running statistics, for input codes that mean `in`.
 /// Errors:    Errc::state if a range is missing; Errc::range as fold()
 inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit, const QParams& in) {
-  const Model& model = qat.model();
-  const std::string& name = qat.node_name(unit.node);
-  const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
-  const Tensor<float>& w = model.parameter(name + ".weight").value;
   const std::span<const float> bias = detail::bias_of(qat, unit);
   FrozenLayer layer;
   layer.per_channel = unit.weights.per_channel;
-  NormView norm;
-  std::vector<float> k;
-  if (unit.batch_norm >= 0) {
-    const std::string& bn = qat.node_name(unit.batch_norm);
-    norm = {model.parameter(bn + ".gamma").value.span(), model.parameter(bn + ".beta").value.span(),
-            model.buffer(bn + ".mean").span(), model.buffer(bn + ".variance").span(),
-            graph::as<graph::op::BatchNorm>(qat.graph().nodes()[static_cast<std::size_t>(unit.batch_norm)].op)->eps};
-    norm.check(name);
-    for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
-      layer.k.push_back(norm.factor(c));
-      layer.mean.push_back(static_cast<double>(norm.mean[c]) - (bias.empty() ? 0.0 : static_cast<double>(bias[c])));
-      layer.inverse_std.push_back(1.0 / std::sqrt(static_cast<double>(norm.variance[c]) + static_cast<double>(norm.eps)));
-      if (!unit.weights.per_channel) k.push_back(static_cast<float>(layer.k.back()));
-    }
+  const std::optional<NormView> norm = detail::norm_of(qat, unit);
+  if (norm) norm->check(qat.node_name(unit.node));
+  for (std::size_t c = 0; norm && c < norm->gamma.size(); ++c) {
+    layer.k.push_back(norm->factor(c));
+    layer.mean.push_back(static_cast<double>(norm->mean[c]) - (bias.empty() ? 0.0 : static_cast<double>(bias[c])));
+    layer.inverse_std.push_back(1.0 / std::sqrt(static_cast<double>(norm->variance[c]) + static_cast<double>(norm->eps)));
   }
-  layer.weights = quantize_weights(w, axis, unit.weights, k, qat.weight_scale(unit));
+  layer.weights = detail::weight_codes_of(qat, unit, norm);
   const QParams out = qat.params(unit);
-  layer.folded = fold(name, layer.weights, axis, unit.weights.per_channel, bias,
-                      unit.batch_norm >= 0 ? &norm : nullptr,
+  layer.folded = fold(qat.node_name(unit.node), layer.weights, product_of(qat.graph(), unit).channel_axis(),
+                      unit.weights.per_channel, bias,
+                      norm ? &*norm : nullptr,
                       {in.scale[0], in.zero_point[0], in.grid, out.scale[0]});
   layer.requantizer = integer::layer_requantizer(qat.recipe().target, layer_kind(unit.kind), in, layer.folded.scale,
                                                  layer.folded.bias.span(), out, unit.activation);

@@ -2,6 +2,7 @@
 // QatModel: a model with quantizers on its activations, on the way from calibration to deployed integers.
 
 #include <stet/graph/model.hpp>
+#include <stet/qat/kept_weight_scale.hpp>
 #include <stet/qat/recipe.hpp>
 #include <stet/quant/range.hpp>
 #include <stet/train/plan_units.hpp>
@@ -73,13 +74,14 @@ class QatModel {
   }
 
   /// Logarithms of the scales of a unit's weights, one per channel or one; empty where they come from the range.
-  [[nodiscard]] Parameter& weight_log_scale(const Unit& unit) { return weight_scales_[static_cast<std::size_t>(unit.node)]; }
+  [[nodiscard]] Parameter& weight_log_scale(const Unit& unit) { return kept_scale(unit).logarithm(); }
   /// The scales themselves.
+  /// Errors:    Errc::range naming the layer if a logarithm is not finite
   [[nodiscard]] std::vector<float> weight_scale(const Unit& unit) const {
-    std::vector<float> scale;
-    for (const float log : weight_scales_[static_cast<std::size_t>(unit.node)].value.span()) scale.push_back(scale_of_log(log));
-    return scale;
+    return weight_scales_[static_cast<std::size_t>(unit.node)].scales(weights_of(unit), node_name(unit.node));
   }
+  /// Lets scales of weights that were zero follow those of now, at the begin of a step.
+  void renew_weight_scale(const Unit& unit) { kept_scale(unit).renew(weights_of(unit)); }
   /// Whether training moves them now: from the start of quantization until ranges are frozen.
   [[nodiscard]] bool learns_weight_scale(const Unit& unit) const {
     return unit.learns_weight_scale && phases_.quantizing && !phases_.ranges_frozen;
@@ -178,7 +180,10 @@ class QatModel {
     f("calibration_images", calibration_data_.images);
     f("calibration_labels", calibration_data_.of_class);
     for (const Unit& unit : plan_.units) {
-      if (detail::keeps_weight_scale(unit)) f(node_name(unit.node) + ".weight_log_scale", weight_log_scale(unit).value);
+      if (!detail::keeps_weight_scale(unit)) continue;
+      kept_scale(unit).fields([&](std::string_view field, auto& value) {
+        f(node_name(unit.node) + "." + std::string(field), value);
+      });
     }
     for (Quantizer& q : quantizers_) {
       q.fields([&](std::string_view field, auto& value) { f(q.name() + "." + std::string(field), value); });
@@ -195,14 +200,21 @@ class QatModel {
   void stop_ranges() {
     require_whole();
     for (Quantizer& q : quantizers_) q.freeze();
+    for (const Unit& unit : plan_.units) {
+      if (detail::keeps_weight_scale(unit)) kept_scale(unit).settle(weights_of(unit));
+    }
     phases_.ranges_frozen = true;
   }
+  [[nodiscard]] const Tensor<float>& weights_of(const Unit& unit) const {
+    return model_.parameter(node_name(unit.node) + ".weight").value;
+  }
+  [[nodiscard]] KeptWeightScale& kept_scale(const Unit& unit) { return weight_scales_[static_cast<std::size_t>(unit.node)]; }
 
   Model model_;
   Recipe recipe_;
   UnitPlan plan_;
   std::vector<Quantizer> quantizers_;
-  std::vector<Parameter> weight_scales_;  // per node, empty tensors where nothing is kept
+  std::vector<KeptWeightScale> weight_scales_;  // per node, empty where nothing is kept
   CalibrationData calibration_data_{};
   QatPhases phases_;
 };
@@ -225,8 +237,7 @@ STET_ENTRY QatModel::QatModel(Model model, Recipe recipe)
   for (const Unit& unit : plan_.units) {
     if (!detail::keeps_weight_scale(unit)) continue;
     const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
-    weight_log_scale(unit).value = logarithms(
-        initial_weight_scale(model_.parameter(node_name(unit.node) + ".weight").value, axis, unit.weights));
+    kept_scale(unit) = KeptWeightScale(weights_of(unit), axis, unit.weights);
   }
 }
 #endif

@@ -10,6 +10,7 @@
 #include <stet/qat/shape.hpp>
 #include <stet/train/lower.hpp>
 #include <stet/train/qat_model.hpp>
+#include <stet/train/scale_limits.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -37,6 +38,7 @@ class UnitRunner {
   void reestimate(float momentum) { momentum_ = momentum; }
 
   Var<QTensor> run(const Tensor<float>& x, const Observe* observe) {
+    if (trained_ != nullptr && !momentum_) widen_outputs(*trained_, false);
     const Graph& graph = qat_.graph();
     std::vector<int> readers(graph.nodes().size(), 0);
     for (const Unit& unit : qat_.units()) {
@@ -96,11 +98,12 @@ class UnitRunner {
     const bool kept = keeps_weight_scale(unit);
     if (trained_ == nullptr || (!kept && !estimator)) return w;
     const int axis = product.channel_axis();
+    if (kept) trained_->renew_weight_scale(unit);
+    const std::vector<float> scale =
+        kept ? qat_.weight_scale(unit) : initial_weight_scale(w.value(), axis, unit.weights);
     if (qat_.learns_weight_scale(unit)) {
       return through_weight_codes(w, tape_.parameter(trained_->weight_log_scale(unit)), axis, unit.weights, estimator);
     }
-    const std::vector<float> scale =
-        kept ? qat_.weight_scale(unit) : initial_weight_scale(w.value(), axis, unit.weights);
     return through_weight_codes(w, tape_.constant(logarithms(scale)), axis, unit.weights, estimator);
   }
   integer::Quantized quantized(const Var<QTensor>& x) const {
