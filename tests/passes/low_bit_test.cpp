@@ -266,6 +266,42 @@ TEST_CASE("re-estimation makes running statistics those of the quantized network
   CHECK_THROWS_WITH(reestimate_batch_norm(raw, images()), ContainsSubstring("has no range yet"));
 }
 
+TEST_CASE("re-estimation weighs batches by their images, and takes them from the whole data set") {
+  const QatModel qat = prepared(recipes::w4a4_lsq());
+  const auto statistics = [&](const Dataset& data, const ReestimateOptions& o) {
+    QatModel copy = qat;
+    reestimate_batch_norm(copy, data, o);
+    const auto mean = copy.model().buffer("batch_norm_1.mean").span();
+    return std::vector<float>(mean.begin(), mean.end());
+  };
+  const auto close = [](const std::vector<float>& a, const std::vector<float>& b, double most) {
+    double distance = 0.0;
+    for (std::size_t i = 0; i < a.size(); ++i) distance = std::max(distance, static_cast<double>(std::abs(a[i] - b[i])));
+    return distance < most;
+  };
+  // The last images are the brightest: in file order they would be a batch of 1, of 2 or of 3, or none at all.
+  for (const std::int64_t count : {33, 34, 35}) {
+    Batch all = images(count).batch(0, count);
+    for (std::int64_t i = 32 * 128; i < all.x.size(); ++i) all.x.edit()[static_cast<std::size_t>(i)] += 5.0f;
+    const Dataset data(all.x, all.labels, 4, "bright at the end");
+    const std::vector<float> at_once = statistics(data, {.batches = 1, .batch = count});
+    for (const std::int64_t batch : {2, 3, 16, 32}) {
+      INFO(count << " images in batches of " << batch);
+      CHECK(close(statistics(data, {.batches = 50, .batch = batch}), at_once, 1e-3));
+    }
+  }
+  // A sample of sorted data is one of all of it.
+  Batch sorted = images(512).batch(0, 512);
+  for (std::int64_t i = 256 * 128; i < sorted.x.size(); ++i) sorted.x.edit()[static_cast<std::size_t>(i)] += 5.0f;
+  const Dataset data(sorted.x, sorted.labels, 4, "sorted");
+  const std::vector<float> all = statistics(data, {.batches = 1, .batch = 512});
+  const std::vector<float> first = statistics(data.slice(0, 256), {.batches = 1, .batch = 256});
+  CHECK_FALSE(close(first, all, 1.0));
+  CHECK(close(statistics(data, {.batches = 8, .batch = 32}), all, 0.5));
+  CHECK(statistics(data, {.batches = 4, .batch = 32}) == statistics(data, {.batches = 4, .batch = 32}));
+  CHECK(statistics(data, {.batches = 4, .batch = 32}) != statistics(data, {.batches = 4, .batch = 32, .seed = 2}));
+}
+
 TEST_CASE("a teacher's loss trains, and contradictory losses are refused") {
   const Model teacher(network(), Rng(3));
   QatModel qat = prepared(recipes::w4a4_lsq());
