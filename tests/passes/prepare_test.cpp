@@ -2,10 +2,15 @@
 
 #include <stet/passes/convert.hpp>
 #include <stet/passes/prepare.hpp>
+#include <stet/train/entry_templates.hpp>
 #include <stet/train/qat_forward.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"
+#include "support/warnings.hpp"
+
+#include <algorithm>
+#include <string>
 
 using namespace stet;
 using namespace stet_test;
@@ -32,6 +37,29 @@ int quantizer_index(const QatModel& qat, std::string_view output) {
 }
 
 }  // namespace
+
+TEST_CASE("prepare says what a fixed scale will clip, once for each value, and so does the report of fit") {
+  Graph g;
+  const auto x = g.input({4, 4, 2}).named("x");
+  const auto a = conv2d(x, {.filters = 2, .kernel = 1}).named("wide");
+  const auto b = leaky_relu(conv2d(x, {.filters = 2, .kernel = 1}).named("other")).named("leaky");
+  const auto c = sigmoid(conv2d(x, {.filters = 2, .kernel = 1}).named("gate_in")).named("gate");
+  g.output(linear(flatten(concat({a, b, c}, 2).named("joint")), {.units = 2}).named("head"));
+  const Model model(std::move(g), Rng(1));
+  CaughtWarnings warnings;
+  QatModel qat = prepare(model, recipes::int8());
+  REQUIRE(warnings.all().size() == 2);
+  CHECK_THAT(warnings.all()[0], ContainsSubstring("prepare: wide shares the scale that the runtime fixes"));
+  CHECK_THAT(warnings.all()[1], ContainsSubstring("prepare: leaky shares the scale that the runtime fixes"));
+  const Dataset data = random_dataset({4, 4, 2}, 32, 2, 3);
+  calibrate(qat, data);
+  const FitReport report = fit(qat, data, {.batch = 16, .progress = ProgressMode::quiet});
+  for (const char* name : {"wide: shares the scale", "leaky: shares the scale"}) {
+    CHECK(std::any_of(report.warnings.begin(), report.warnings.end(),
+                      [&](const std::string& w) { return w.find(name) != std::string::npos; }));
+  }
+  CHECK(warnings.all().size() == 2);
+}
 
 TEST_CASE("prepare lists every node that the target cannot run, with the remedy") {
   Graph g;

@@ -1,6 +1,8 @@
 #pragma once
 // prepare: from a trained float model to a model with quantizers.
 
+#include <stet/core/warning.hpp>
+#include <stet/train/check.hpp>
 #include <stet/train/qat_model.hpp>
 
 #include <string>
@@ -40,12 +42,17 @@ inline void flip_negative_channels(QatModel& qat) {
 
 /// Prepares a copy of a model for quantization-aware training or post-training quantization.
 /// Channels whose batch norm scale is negative are negated with their weights, which changes no value.
+/// Warns of values that the target will clip whatever is calibrated or trained, such as those that a concat makes share the
+/// fixed scale of a sigmoid; check lists all that loses accuracy, and FitReport::warnings repeats it.
 /// Errors:    Errc::unsupported listing every node that the recipe's target cannot run as integers, with the remedy
 STET_ENTRY QatModel prepare(const Model& model, const Recipe& recipe);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY QatModel prepare(const Model& model, const Recipe& recipe) {
   QatModel qat(model, recipe);
   detail::flip_negative_channels(qat);
+  for (const CheckEntry& e : check(model, recipe).entries) {
+    if (e.clips) warn("prepare: {} {}; {}", e.node, e.what, e.remedy);
+  }
   return qat;
 }
 #endif

@@ -85,11 +85,14 @@ class StructureCheck {
     }
     if (bits < 8) narrow(unit, bits);
     const integer::FixedOutput* fixed = planning_.plan.fixed_output[static_cast<std::size_t>(unit.quantizer)];
-    if (fixed != nullptr && !unit.shares_scale && unit.kind != UnitKind::lookup) {
+    const auto table = lookup_of(node(unit.node).op);
+    const bool own = table && integer::fixed_output(table->function) != nullptr;
+    if (fixed != nullptr && !unit.shares_scale && !own) {
       const float low = fixed->scale * static_cast<float>(-128 - fixed->zero_point);
       add(unit.node, Severity::warning,
           fmt::format("shares the scale that the runtime fixes for a sigmoid or tanh: it is cut to [{}, 1)", low),
           "do not concatenate it with one; put the function behind the concat");
+      of_node_[static_cast<std::size_t>(unit.node)].back().clips = true;
     }
     if (target_is(targets::litert_default)) left_over(unit);
   }

@@ -41,6 +41,7 @@ struct CheckEntry {
   std::string what{};    ///< how the node runs, or what is wrong
   std::string remedy{};  ///< the change that mends it; empty if nothing needs mending
   std::optional<IntegerFormat> refused{};  ///< the file that cannot hold the node, if that is the finding
+  bool clips = false;    ///< values are cut whatever the calibration and training: prepare says it too
 };
 
 /// Findings in the order of the graph's nodes; of one node the severest first.
