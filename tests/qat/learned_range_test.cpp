@@ -1,5 +1,7 @@
 // Learned ranges on the tape: gradients against differences, closed forms and TensorFlow; starts; errors.
 #include <stet/core/random.hpp>
+#include <stet/ops/linear.hpp>
+#include <stet/ops/loss.hpp>
 #include <stet/qat/any_estimator.hpp>
 #include <stet/qat/any_learned_range.hpp>
 #include <stet/qat/learned_fake_quantize.hpp>
@@ -300,13 +302,56 @@ TEST_CASE("where a learned range starts") {
     }
   }
   CHECK(shifted_error(plus.qparams()) <= 1.02 * least);
-  // Values that are all 0 have scale 1, as weights do.
-  LsqRange dead;
-  dead.initialize(Tensor<float>::zeros({8}));
-  CHECK(dead.qparams().scale[0] == 1.0f);
-  LsqPlusRange dead_plus;
-  dead_plus.initialize(Tensor<float>::zeros({8}));
-  CHECK(dead_plus.qparams().scale[0] == 1.0f);
+}
+
+TEST_CASE("a learned range that starts on zeros has the scale of normal values, and trains") {
+  const Grid four = Grid::narrow(4);
+  LsqRange lsq({.grid = four, .batched = true}), paper({.grid = four, .start = RangeStart::lsq, .batched = true});
+  LsqPlusRange plus({.grid = Grid::activation(4)});
+  TqtRange tqt({.grid = {-8, 7}});
+  PactRange pact({.grid = Grid::activation(4)});
+  MinMaxRange ends({.grid = Grid::activation(4)});
+  AnyLearnedRange ranges[] = {lsq, paper, plus, tqt, pact, ends};
+  for (AnyLearnedRange& range : ranges) {
+    INFO(range.name());
+    for (const float tiny : {0.0f, 1e-9f}) {
+      range.initialize(Tensor<float>::filled({40, 8}, tiny));
+      const float s = range.qparams().scale[0];
+      CHECK(s > 0.05f);
+      CHECK(s < 1.0f);
+    }
+    // w * x, rounded, shall become x: w starts next to 0 (PACT passes no gradient at 0 itself), where every code is 0.
+    Rng rng(3);
+    Parameter w{Tensor<float>::filled({8, 8}, 1e-6f)};
+    Tensor<float> x({40, 8});
+    for (float& v : x.edit()) v = static_cast<float>(std::abs(rng.normal()));
+    double first = 0.0, last = 0.0;
+    for (int step = 0; step < 150; ++step) {
+      Tape tape;
+      const auto y = fake_quantize(linear(tape.constant(x), tape.parameter(w)), range);
+      const auto loss = mse(y, tape.constant(x));
+      last = static_cast<double>(loss.value()[0]);
+      if (step == 0) first = last;
+      tape.backward(loss);
+      for (std::size_t i = 0; i < 64; ++i) w.value.edit()[i] -= 1.0f * w.gradient[static_cast<std::int64_t>(i)];
+      w.clear_gradient();
+      for (Parameter* p : range.parameters()) p->clear_gradient();
+    }
+    CHECK(last < 0.3 * first);
+  }
+  // One channel of three: as the others.
+  LsqRange channels({.grid = four, .granularity = Granularity::per_channel(0)}, {3, 64});
+  Tensor<float> some({3, 64});
+  Rng rng(5);
+  for (std::size_t i = 0; i < 192; ++i) some.edit()[i] = i / 64 == 1 ? 0.0f : 0.01f * static_cast<float>(rng.normal());
+  channels.initialize(some);
+  const std::vector<float> s = channels.qparams().scale;
+  CHECK(s[1] == Approx(s[0]).epsilon(0.5));
+  // Weights without any others: as many inputs, as small.
+  LsqRange weights({.grid = four});
+  weights.initialize(Tensor<float>::zeros({10, 400}));
+  CHECK(weights.qparams().scale[0] < 0.05f);
+  CHECK(weights.qparams().scale[0] > 0.005f);
 }
 
 TEST_CASE("AnyLearnedRange does what the range inside does, and copies own their parameters") {

@@ -46,15 +46,17 @@ class LsqPlusRange {
   [[nodiscard]] const LsqPlusOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return initialized_; }
 
-  /// Starts from scale and offset of least squared error on values, usually the first batch.
+  /// Starts from scale and offset of least squared error on values, usually the first batch; on zeros as LsqRange.
   /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities; Errc::shape if it has another
   ///            number of scales
   void initialize(const Tensor<float>& x) {
     std::vector<float> scales, offsets;
     const double steps = options_.grid.hi - options_.grid.lo;
-    for (const Range& r : mse_range(x, options_.granularity, options_.grid, false)) {
+    const Tensor<float> values =
+        detail::starting_values(x, options_.granularity, options_.batched ? 1.0 : detail::expected_deviation(x.shape()));
+    for (const Range& r : mse_range(values, options_.granularity, options_.grid, false)) {
       const double width = static_cast<double>(r.hi) - static_cast<double>(r.lo);
-      scales.push_back(width == 0.0 ? 1.0f : static_cast<float>(width / steps));
+      scales.push_back(static_cast<float>(width / steps));
       offsets.push_back(r.lo);
     }
     set(scales, offsets);

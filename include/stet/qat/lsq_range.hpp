@@ -2,6 +2,7 @@
 // LSQ: the scale itself is learned.
 
 #include <stet/qat/learned_range.hpp>
+#include <stet/qat/starting_values.hpp>
 #include <stet/quant/mean_magnitude.hpp>
 #include <stet/quant/mse_range.hpp>
 
@@ -137,17 +138,19 @@ class LsqRange {
   [[nodiscard]] const LsqOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return initialized_; }
 
-  /// Starts from values: weights, or the first batch of an activation.
+  /// Starts from values: weights, or the first batch of an activation. A scale whose values are all 0 starts as on normal
+  /// numbers, of the deviation of the others if there are any, else of 1 (weights: 1/sqrt of the inputs of an output).
   /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities; Errc::shape if it has another
   ///            number of scales
   void initialize(const Tensor<float>& x) {
+    const Tensor<float> values =
+        detail::starting_values(x, options_.granularity, options_.batched ? 1.0 : detail::expected_deviation(x.shape()));
     std::vector<float> scales;
     if (options_.start == RangeStart::mse) {
-      scales = mse_scales(x, options_.granularity, options_.grid, options_.zero_point, options_.limits.smallest);
+      scales = mse_scales(values, options_.granularity, options_.grid, options_.zero_point, options_.limits.smallest);
     } else {
-      static_cast<void>(min_max(x, options_.granularity));  // finite, not empty
-      for (const double mean : mean_magnitude(x.span(), x.shape(), options_.granularity)) {
-        scales.push_back(mean == 0.0 ? 1.0f : static_cast<float>(2.0 * mean / std::sqrt(steps())));
+      for (const double mean : mean_magnitude(values.span(), x.shape(), options_.granularity)) {
+        scales.push_back(static_cast<float>(2.0 * mean / std::sqrt(steps())));
       }
     }
     set(scales);

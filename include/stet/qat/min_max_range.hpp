@@ -40,10 +40,13 @@ class MinMaxRange {
   [[nodiscard]] const MinMaxRangeOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return initialized_; }
 
-  /// Starts from the extreme values.
+  /// Starts from the extreme values. A range whose values are all 0 starts as on normal numbers, of the deviation of the
+  /// others if there are any, else of 1.
   /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities; Errc::shape if it has another
   ///            number of scales
-  void initialize(const Tensor<float>& x) { set(min_max(x, options_.granularity)); }
+  void initialize(const Tensor<float>& x) {
+    set(min_max(detail::starting_values(x, options_.granularity), options_.granularity));
+  }
   /// Starts from given ranges.
   /// Errors:    Errc::shape if there is not one per scale; Errc::range if one is not finite and ordered
   void set(std::span<const Range> ranges) {

@@ -34,9 +34,12 @@ class PactRange {
   [[nodiscard]] const PactOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return true; }
 
-  /// Starts from the largest value.
-  /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities, or no value above 0
-  void initialize(const Tensor<float>& x) { set(min_max(x, Granularity::per_tensor())[0].hi); }
+  /// Starts from the largest value; where none is above 0, or only by less than any code, from the options' alpha.
+  /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities
+  void initialize(const Tensor<float>& x) {
+    const float highest = min_max(x, Granularity::per_tensor())[0].hi;
+    set(highest > 0.0f && !negligible({0.0f, highest}) ? highest : options_.alpha);
+  }
   /// Errors:    Errc::range if alpha is not positive and finite
   void set(float alpha) {
     require(std::isfinite(alpha) && alpha > 0.0f, Errc::range, "PactRange: alpha {} must be positive and finite",

@@ -42,12 +42,14 @@ class TqtRange {
   [[nodiscard]] const TqtOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return initialized_; }
 
-  /// Starts from the power of two of least squared error, in the middle of its interval of log2 t.
+  /// Starts from the power of two of least squared error, in the middle of its interval of log2 t. A scale whose values are
+  /// all 0 starts as on normal numbers, of the deviation of the others if there are any, else of 1.
   /// Errors:    Errc::state if x is empty; Errc::range if it has NaN or infinities; Errc::shape if it has another
   ///            number of scales
   void initialize(const Tensor<float>& x) {
     std::vector<float> thresholds(static_cast<std::size_t>(scale_map(options_.granularity, x.shape()).count));
-    detail::for_each_scale(x.span(), x.shape(), options_.granularity, [&](std::size_t k, std::span<const float> own) {
+    const Tensor<float> values = detail::starting_values(x, options_.granularity);
+    detail::for_each_scale(values.span(), x.shape(), options_.granularity, [&](std::size_t k, std::span<const float> own) {
       const SortedMoments moments(own);
       const float near = detail::mse_scale(moments, options_.grid, options_.zero_point, options_.limits.smallest);
       detail::ZeroPointSearch search(options_.grid, options_.zero_point);
