@@ -266,3 +266,25 @@ TEST_CASE("without calibrate, an observer of values chooses from the float netwo
   CHECK(q.calibration().chosen().hi < q.calibration().typical().hi);
   CHECK(q.params().scale[0] < choose_qparams(q.calibration().typical(), q.grid()).scale[0]);
 }
+
+TEST_CASE("ranges that training cannot bring back are named at its end, where calibration could not know") {
+  const Model model = trained();
+  const Dataset data = levels(256, 2);
+  std::vector<std::int64_t> order(256);
+  std::iota(order.begin(), order.end(), 0);
+  const auto warns = [&](const Dataset& calibration, std::string_view words) {
+    QatModel qat = prepare(model, recipes::int8());
+    calibrate(qat, calibration);
+    FitOptions o;
+    o.epochs = 2;
+    o.batch = 32;
+    o.optimizer = Adam{.lr = 1e-4};
+    o.progress = ProgressMode::quiet;
+    const FitReport report = fit(qat, data, o);
+    return std::any_of(report.warnings.begin(), report.warnings.end(),
+                       [&](const std::string& w) { return w.find(words) != std::string::npos; });
+  };
+  CHECK(warns(arranged(data, order, [](std::int64_t) { return 255.0f; }), "times as far as the values of the last training step"));
+  CHECK(warns(arranged(data, order, [](std::int64_t) { return 0.05f; }), "the values of the last training step reach"));
+  CHECK_FALSE(warns(data, "the last training step"));
+}

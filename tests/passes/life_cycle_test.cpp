@@ -119,7 +119,7 @@ TEST_CASE("nothing that needs ranges runs before calibrate") {
   qat.start_quantizing();
   state_error("dropped needs random numbers in training; set ForwardOptions::rng", [&] { (void)forward(tape, qat, x); });
   qat.freeze_ranges();
-  state_error("calibrate: all ranges are frozen; calibrate before training", [&] { calibrate(qat, images()); });
+  state_error("calibrate: all ranges are frozen; calibrate before training, or call reopen() on the model before", [&] { calibrate(qat, images()); });
 }
 
 TEST_CASE("calibrate moves ranges only, and refuses what has none") {

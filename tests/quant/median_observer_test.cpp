@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string_view>
+#include <type_traits>
 
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
@@ -91,5 +93,20 @@ TEST_CASE("any observer can choose the range of a batch") {
     std::sort(hi.begin(), hi.end());
     CHECK(any.ranges() == std::vector<Range>{{lo[2], hi[2]}});
     CHECK(any.ranges()[0].hi < 5.0f);  // the fifth batch, 40 times as wide, counts as one of five
+  }
+}
+
+TEST_CASE("a damaged state of the median observer is an error, not a crash") {
+  for (const std::int64_t scales : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{2}, std::int64_t{1} << 40,
+                                    std::numeric_limits<std::int64_t>::min()}) {
+    MedianObserver<> o;
+    o.observe(Range{-1, 4});
+    o.fields([&](std::string_view name, auto& field) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, std::int64_t>) {
+        if (name == "scales") field = scales;
+      }
+    });
+    CHECK_THROWS_WITH(o.ranges(), ContainsSubstring("damaged"));
+    CHECK_THROWS_WITH(o.extremes(), ContainsSubstring("damaged"));
   }
 }

@@ -28,6 +28,11 @@ Model network() {
 
 Dataset images(std::int64_t count = 50, std::uint64_t seed = 3) { return random_dataset({6, 6, 1}, count, 3, seed); }
 
+struct StepCounter {
+  std::int64_t n = 0;
+  void fields(auto&& f) { f("n", n); }
+};
+
 FitOptions options(int epochs) {
   return {.epochs = epochs,
           .batch = 16,
@@ -333,4 +338,72 @@ TEST_CASE("a loop of one's own resumes with QatSteps in its checkpoint", "[bits]
   reader.ignore("");
   reader.finish();
   CHECK_THROWS_WITH(longer.next(), ContainsSubstring("QatSteps: the checkpoint is of a loop of 20 steps, this one has 30"));
+}
+
+TEST_CASE("a run in parts goes on with its own model only, before anything is changed") {
+  Model model = network();
+  FitRun run;
+  FitOptions o = options(3);
+  o.stop_after = 1;
+  o.run = &run;
+  (void)fit(model, images(), o);
+  Model other = network();
+  CHECK_THROWS_WITH(fit(other, images(), o), ContainsSubstring("goes on with the model as the last part left it"));
+  QatModel qat = prepared(recipes::int8());
+  CHECK_THROWS_WITH(fit(qat, images(), o), ContainsSubstring("goes on with the model as the last part left it"));
+  CHECK_NOTHROW(fit(model, images(), o));
+}
+
+TEST_CASE("a part of a run has no warnings of phases that are still to come") {
+  QatModel qat = prepared(recipes::int8());
+  FitRun run;
+  FitOptions o = options(2);
+  o.stop_after = 1;
+  o.run = &run;
+  CHECK(fit(qat, images(), o).warnings.empty());
+}
+
+TEST_CASE("learned weight scales start from the weights at the moment when quantization does") {
+  Recipe recipe = recipes::w4a4_lsq();
+  recipe.schedule.quantize_at = 0.5;
+  QatModel qat = prepare(network(), recipe);
+  calibrate(qat, images());
+  for (const Unit& unit : qat.units()) {
+    if (!detail::keeps_weight_scale(unit)) continue;
+    for (float& w : qat.model().parameter(qat.node_name(unit.node) + ".weight").value.edit()) w *= 8.0f;
+  }
+  QatSteps steps(qat, 4);
+  const Batch batch = images().batch(0, 16);
+  Rng rng(1);
+  while (steps.next()) {
+    Tape tape;
+    (void)forward(tape, qat, batch.x, Mode::training, {.rng = &rng});
+  }
+  for (const Unit& unit : qat.units()) {
+    if (!detail::keeps_weight_scale(unit)) continue;
+    INFO(qat.node_name(unit.node));
+    const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
+    const auto wanted =
+        initial_weight_scale(qat.model().parameter(qat.node_name(unit.node) + ".weight").value, axis, unit.weights);
+    const auto got = qat.weight_scale(unit);
+    REQUIRE(got.size() == wanted.size());
+    for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] / wanted[i] - 1) < 1e-5);
+  }
+}
+
+TEST_CASE("a loop of steps that a file says are more than all does not go on for ever") {
+  QatModel qat = prepared(recipes::int8());
+  QatSteps steps(qat, 5);
+  steps.fields([](std::string_view name, std::int64_t& value) {
+    if (name == "begun") value = 9;
+  });
+  CHECK_THROWS_WITH(steps.next(), ContainsSubstring("9 of 5 steps are begun"));
+}
+
+TEST_CASE("two states of one name are refused before training") {
+  StepCounter a, b;
+  Model model = network();
+  FitOptions o = options(1);
+  o.state = {{"count", a}, {"count", b}};
+  CHECK_THROWS_WITH(fit(model, images(), o), ContainsSubstring("names count twice"));
 }

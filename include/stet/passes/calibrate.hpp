@@ -53,7 +53,7 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
     any = any || q.calibrates();
     again = again || (q.calibrates() && q.freshly_calibrated());
   }
-  require(any, Errc::state, "calibrate: all ranges are frozen; calibrate before training");
+  require(any, Errc::state, "calibrate: all ranges are frozen; calibrate before training, or call reopen() on the model before");
   CalibrationData seen{batches.images(), std::vector<std::int64_t>(static_cast<std::size_t>(data.classes()))};
   for (std::int64_t i = 0; i < batches.size(); ++i) {
     const Batch batch = data.batch(batches[i]);

@@ -76,6 +76,7 @@ class Quantizer {
     has_pending_ = false;
     stepped_ = false;
     by_data_ = true;
+    last_ = {};
     smallest_ = QParamsOptions{}.eps;
     follow();
   }
@@ -116,6 +117,7 @@ class Quantizer {
       source_ = RangeSource::last_step;
       return;
     }
+    if (state_ == QuantizerState::training) last_ = pending_;
     observer_.observe(pending_);
     if (state_ == QuantizerState::observing && !by_data_ && calibration_.needs_values()) {
       calibration_.end_batch();
@@ -170,6 +172,17 @@ class Quantizer {
     return QParams::per_tensor(by_log ? scale_of_log(log_scale_.value[0], name_) : scale_, zero_point_, grid_);
   }
 
+  /// How many times further the range in use reaches than the last training step that was observed asked for; below 1 the
+  /// step's values reached further. 1 without such a step, and where the range does not come from steps.
+  [[nodiscard]] double misfit() const {
+    if (fixed_ || awaits_values() || negligible(last_)) return 1.0;
+    const auto width = [](const Range& r) {
+      return static_cast<double>(std::max(r.hi, 0.0f)) - static_cast<double>(std::min(r.lo, 0.0f));
+    };
+    const double wanted = width(calibration_.follow(last_));
+    return wanted > 0 ? static_cast<double>(params().scale[0]) * (grid_.levels() - 1) / wanted : 1.0;
+  }
+
   /// What is wrong with the state, as a foreign or damaged file may leave it; empty if nothing is.
   [[nodiscard]] std::string fault() const {
     if (state_ < QuantizerState::observing || state_ > QuantizerState::frozen) {
@@ -181,6 +194,7 @@ class Quantizer {
     }
     try {
       check(("quantizer of " + name_).c_str(), QParams::per_tensor(scale_, zero_point_, grid_), Shape{});
+      (void)calibration_.disagreement();  // reads what the batches left
       return {};
     } catch (const Error& e) {
       return e.what();
@@ -200,6 +214,8 @@ class Quantizer {
     if (learned_) f("log_scale", log_scale_.value);
     f("stepped", stepped_);
     f("by_data", by_data_);
+    f("last_lo", last_.lo);
+    f("last_hi", last_.hi);
     observer_.fields(f);
     calibration_.fields([&](std::string_view name, auto& field) { f("calibration." + std::string(name), field); });
   }
@@ -236,6 +252,7 @@ class Quantizer {
   Parameter log_scale_{Tensor<float>::zeros(Shape{1})};
   bool learned_ = false;
   Range pending_{};
+  Range last_{};  // of the last training step that was observed
   bool has_pending_ = false;
   bool calibrated_ = false;
   bool fixed_ = false;

@@ -109,6 +109,9 @@ class MedianObserver {
   template <class F>
   [[nodiscard]] std::vector<Range> of_scales(F&& f) const {
     require(!empty(), Errc::state, "{}: nothing was observed; run calibration data through it first", name);
+    require(scales_ >= 1 && lo_.size() == hi_.size() && lo_.size() % static_cast<std::size_t>(scales_) == 0, Errc::state,
+            "{}: its state has {} lower and {} upper ends of {} scales, which is damaged or was loaded in part", name,
+            lo_.size(), hi_.size(), scales_);
     std::vector<Range> result;
     for (std::int64_t k = 0; k < scales_; ++k) {
       std::vector<float> lo, hi;

@@ -215,7 +215,8 @@ inline CheckReport check(const QatModel& qat) {
   for (detail::StageFinding& f : detail::stage_findings(qat)) {
     of_node.back().push_back({"", "", Severity::warning, std::move(f.what), std::move(f.remedy)});
   }
-  for (const auto& findings : {detail::few_calibration_data(qat), detail::calibration_findings(qat)}) {
+  for (const auto& findings :
+       {detail::few_calibration_data(qat), detail::calibration_findings(qat), detail::training_range_findings(qat)}) {
     of_node.back().insert(of_node.back().end(), findings.begin(), findings.end());
   }
   CheckReport report = detail::make_report(qat.recipe().target, of_node);

@@ -48,6 +48,25 @@ inline std::vector<CheckEntry> calibration_findings(const QatModel& qat) {
   return found;
 }
 
+/// Ranges that training could not bring to where its values are, because calibration put them far off, the values grew
+/// until ranges froze, or one batch reached far beyond all others.
+inline std::vector<CheckEntry> training_range_findings(const QatModel& qat) {
+  std::vector<CheckEntry> found;
+  for (const Quantizer& q : qat.quantizers()) {
+    if (!q.calibrated()) continue;
+    const double misfit = q.misfit();
+    if (misfit <= calibration_disagreement && misfit * calibration_disagreement >= 1) continue;
+    const bool wide = misfit > 1;
+    found.push_back({.node = q.name(),
+                     .severity = Severity::warning,
+                     .what = wide ? fmt::format("its range reaches {:.3g} times as far as the values of the last training step", misfit)
+                                  : fmt::format("the values of the last training step reach {:.3g} times as far as its range", 1 / misfit),
+                     .remedy = wide ? "calibrate on data that are scaled as those of training, and look for damaged images"
+                                    : "calibrate again after the values have settled, or train longer before ranges freeze"});
+  }
+  return found;
+}
+
 /// That there were few images.
 inline std::vector<CheckEntry> few_calibration_data(const QatModel& qat) {
   const std::int64_t images = qat.calibration_data().images;

@@ -253,6 +253,11 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     description = detail::describe_run(data, options);
     start = run.begun() ? run.start() : detail::describe_start(model);
   }
+  if (run.begun() && !run.broken() && !run.finished()) {
+    require(run.left() == detail::describe_start(model), Errc::state,
+            "fit: options.run goes on with the model as the last part left it, and this one has other weights or ranges; "
+            "give it the same model, unchanged, or begin a new FitRun");
+  }
   if (detail::enter_run(entered, options, parameters, description, start)) {
     detail::load_run(options, description + start, model, entered.optimizer(), entered.state());
     entered.inside_epoch(false);
@@ -272,7 +277,11 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
   const auto fault = [&] { return detail::find_fault(model); };
   FitReport report =
       detail::run_fit({step, advance, validate, save, statistics_fault, fault}, data, options, parameters, run);
-  if constexpr (requires { training_warnings(model); }) report.warnings = training_warnings(model);
+  if (options.run != nullptr) run.leave(detail::describe_start(model));
+  if constexpr (requires { training_warnings(model); }) {
+    // Of a part, phases that are still to come are no loss.
+    if (run.finished()) report.warnings = training_warnings(model);
+  }
   return report;
 }
 

@@ -35,6 +35,12 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
           data.shape());
   require(!o.loss || o.label_smoothing == 0, Errc::state,
           "fit: label_smoothing {} belongs to softmax cross-entropy, which options.loss replaces", o.label_smoothing);
+  for (std::size_t i = 0; i < o.state.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      require(o.state[k].name() != o.state[i].name(), Errc::state,
+              "fit: options.state names {} twice; give every state a name of its own", o.state[i].name());
+    }
+  }
   require(!o.resume || !o.checkpoint.empty(), Errc::state, "fit: resume needs the name of a checkpoint file");
   require(o.stop_after >= 0, Errc::range, "fit: stop_after is {} epochs, must not be negative", o.stop_after);
   require(o.stop_after == 0 || o.run != nullptr || !o.checkpoint.empty(), Errc::state,

@@ -94,6 +94,7 @@ struct FitOptions {
   ProgressMode progress = ProgressMode::automatic;
   std::function<void(const StepReport&)> on_gradients{};  ///< after backward: may change gradients before the update
   std::function<void(const StepReport&)> on_step{};       ///< after the update: may change parameters
+  /// After the epoch's checkpoint was written: to look, not to change. What it changes, a resumed run lacks.
   std::function<void(const EpochReport&)> on_epoch{};
   std::vector<CallbackState> state{};  ///< of these callbacks, kept in the checkpoint
   std::string checkpoint{};  ///< file that holds the whole state of training after every epoch

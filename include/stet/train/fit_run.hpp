@@ -21,7 +21,7 @@ namespace stet {
 ///   }
 ///
 /// A call of fit with a FitRun that has not begun begins a run of its own, as one without any does. All calls must have
-/// the same options and data, and between them the model must stay as it is.
+/// the same options and data, and between them the model must stay as it is: another one is refused.
 class FitRun {
  public:
   [[nodiscard]] bool begun() const { return optimizer_.has_value(); }
@@ -42,13 +42,16 @@ class FitRun {
   [[nodiscard]] const std::string& description() const { return description_; }
   // The model before its first step, in words.
   [[nodiscard]] const std::string& start() const { return start_; }
+  // The model as the last part left it, in words.
+  [[nodiscard]] const std::string& left() const { return left_; }
+  void leave(std::string model) { left_ = std::move(model); }
   [[nodiscard]] OptimizerState& optimizer() { return *optimizer_; }
   [[nodiscard]] detail::FitState& state() { return state_; }
 
  private:
   std::optional<OptimizerState> optimizer_{};
   detail::FitState state_{};
-  std::string description_{}, start_{};
+  std::string description_{}, start_{}, left_{};
   int epochs_ = 0;
   bool inside_epoch_ = false;
 };

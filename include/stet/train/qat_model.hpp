@@ -64,7 +64,9 @@ class QatModel {
     for (const Unit& unit : plan_.units) {
       if (node_name(unit.output) == node) return quantizer(unit.quantizer);
     }
-    fail(Errc::range, "QatModel: no quantized value is named {}", node);
+    std::string names;
+    for (const Unit& unit : plan_.units) names += (names.empty() ? "" : ", ") + node_name(unit.output);
+    fail(Errc::range, "QatModel: no quantized value is named {}; there are {}", node, names);
   }
   /// Scale and zero point of a unit's output.
   [[nodiscard]] QParams params(const Unit& unit) const { return quantizer(unit.quantizer).params(); }
@@ -125,6 +127,7 @@ class QatModel {
   void start_quantizing() {
     require_whole();
     for (Quantizer& q : quantizers_) q.start();
+    if (!phases_.quantizing && phases_.float_steps > 0) keep_weight_scales();  // the weights have moved since prepare
     phases_.quantizing = true;
   }
   /// Freezes ranges and learned scales, or batch norm, by hand: they stay so over all later runs, until reopen().
@@ -205,6 +208,8 @@ class QatModel {
     }
     phases_.ranges_frozen = true;
   }
+  // Finds the scales that are kept from the weights as they are now.
+  void keep_weight_scales();
   [[nodiscard]] const Tensor<float>& weights_of(const Unit& unit) const {
     return model_.parameter(node_name(unit.node) + ".weight").value;
   }
@@ -234,6 +239,9 @@ STET_ENTRY QatModel::QatModel(Model model, Recipe recipe)
     if (plan_.quantizer_learns[i]) quantizers_.back().learn();
   }
   weight_scales_.resize(model_.graph().nodes().size());
+  keep_weight_scales();
+}
+STET_ENTRY void QatModel::keep_weight_scales() {
   for (const Unit& unit : plan_.units) {
     if (!detail::keeps_weight_scale(unit)) continue;
     const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;

@@ -34,6 +34,8 @@ class QatSteps {
     require(of_checkpoint_ == total_, Errc::state,
             "QatSteps: the checkpoint is of a loop of {} steps, this one has {}; resume with as many steps, or begin a new run",
             of_checkpoint_, total_);
+    require(begun_ >= 0 && begun_ <= total_, Errc::state,
+            "QatSteps: {} of {} steps are begun; the checkpoint is damaged or was edited", begun_, total_);
     if (begun_ == total_) return false;
     qat_->advance(static_cast<double>(begun_) / static_cast<double>(total_), "QatSteps");
     ++begun_;
