@@ -156,8 +156,8 @@ TEST_CASE("fit reports what check warns of at the end of a run") {
   o.run = &run;
   o.stop_after = 1;
   const FitReport half = fit(qat, data, o);
-  REQUIRE(half.warnings.size() == 2);  // neither has been frozen again
-  CHECK(half.warnings == warnings_of_check(qat));
+  CHECK(half.warnings.empty());  // what the run's second half will freeze is no loss yet
+  CHECK(warnings_of_check(qat).size() == 2);  // of the model as it is now, neither has been frozen again
   CHECK(fit(qat, data, o).warnings.empty());
   Model model = network();
   o.run = nullptr;
