@@ -120,7 +120,7 @@ TEST_CASE("with all images, observers that pool them choose the same bits for an
   for (const AnyObserver& observer :
        {AnyObserver(MinMaxObserver{}), AnyObserver(MseObserver{}), AnyObserver(PercentileObserver{})}) {
     std::vector<float> first;
-    for (const std::uint64_t seed : {1, 2, 3}) {
+    for (const std::uint64_t seed : {1u, 2u, 3u}) {
       QatModel qat = prepare(model, with(observer));
       calibrate(qat, arranged(data, shuffled_order(300, seed, 0)), {.images = 0, .seed = seed});
       if (first.empty()) first = scales(qat);
@@ -145,7 +145,7 @@ TEST_CASE("the median of batches moves with their order by no more than the spre
   };
   std::vector<std::vector<std::int64_t>> orders{by_class(data)};
   orders.emplace_back(orders[0].rbegin(), orders[0].rend());
-  for (const std::uint64_t seed : {1, 2, 3}) orders.push_back(shuffled_order(data.size(), seed, 0));
+  for (const std::uint64_t seed : {1u, 2u, 3u}) orders.push_back(shuffled_order(data.size(), seed, 0));
   for (const auto& order : orders) {
     CHECK(range(order).hi >= least);
     CHECK(range(order).hi <= largest);
