@@ -137,6 +137,23 @@ TEST_CASE("gradients of double tensors are double") {
   CHECK(tape.gradient(x)[0] == 6.0);
 }
 
+TEST_CASE("a backward function may hold what cannot be copied, and inputs of several types") {
+  Tape tape;
+  const auto x = tape.variable(Tensor<double>({1}, {3.0}));
+  const auto w = tape.variable(F({1}, {2}));
+  int calls = 0;
+  const auto y = record(F({1}, {6}), std::tie(x, w),
+                        [saved = std::make_unique<double>(3.0), &calls](const F& dy, const auto& dx, const auto& dw) {
+                          ++calls;
+                          dx.add(Tensor<double>({1}, {2.0 * static_cast<double>(dy[0])}));
+                          dw.add(F({1}, {static_cast<float>(*saved) * dy[0]}));
+                        });
+  tape.backward(y);
+  CHECK(calls == 1);
+  CHECK(tape.gradient(x)[0] == 2.0);
+  CHECK(tape.gradient(w)[0] == 3.0f);
+}
+
 TEST_CASE("what operators saved is free during the pass back, and all of it with the tape") {
   auto& pool = MemoryPool::instance();
   const std::size_t before = pool.statistics().live_bytes;

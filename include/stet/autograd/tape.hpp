@@ -4,7 +4,6 @@
 #include <stet/core/parameter.hpp>
 #include <stet/core/tensor.hpp>
 
-#include <functional>
 #include <memory>
 #include <tuple>
 #include <type_traits>
@@ -31,6 +30,22 @@ template <class G>
 struct Slot {
   G value{};
   bool filled = false;
+
+  G take() {
+    filled = false;
+    return std::exchange(value, G());
+  }
+};
+
+// What a tape plays back: an operator, or a parameter that takes its gradient. One virtual call each: std::function would
+// cost every operator code to copy what its closure holds, and forbid closures that cannot be copied.
+class TapeEntry {
+ public:
+  TapeEntry() = default;
+  TapeEntry(const TapeEntry&) = delete;
+  TapeEntry& operator=(const TapeEntry&) = delete;
+  virtual ~TapeEntry() = default;
+  virtual void play() = 0;
 };
 
 template <class T>
@@ -97,6 +112,60 @@ class Sink {
   detail::Slot<G>* slot_;
   Shape shape_;
 };
+template <class T>
+Sink(const Var<T>&) -> Sink<Gradient<T>>;
+
+namespace detail {
+
+// An operator on the tape but for its backward function: the slot of its value and the sinks of its inputs.
+template <class G, class... In>
+class RecordedOperator : public TapeEntry {
+ public:
+  RecordedOperator(Slot<G>* out, const Sink<In>&... sinks) : sinks_(sinks...), out_(out) {}
+  void play() final {
+    if (out_->filled) pull(out_->take());
+  }
+
+ protected:
+  std::tuple<Sink<In>...> sinks_;
+
+ private:
+  virtual void pull(const G& dy) = 0;
+  Slot<G>* out_;
+};
+
+template <class Pull, class G, class... In>
+class Recorded final : public RecordedOperator<G, In...> {
+ public:
+  Recorded(Pull pull, Slot<G>* out, const Sink<In>&... sinks)
+      : RecordedOperator<G, In...>(out, sinks...), pull_(std::move(pull)) {}
+
+ private:
+  void pull(const G& dy) override {
+    std::apply([&](const Sink<In>&... sink) { pull_(dy, sink...); }, this->sinks_);
+  }
+  Pull pull_;
+};
+
+// A parameter on the tape.
+class RecordedParameter final : public TapeEntry {
+ public:
+  RecordedParameter(Slot<Tensor<float>>* slot, Parameter* parameter) : slot_(slot), parameter_(parameter) {}
+  void play() override {
+    if (!slot_->filled) return;
+    if (parameter_->gradient.shape() == parameter_->value.shape()) {
+      accumulate(parameter_->gradient, slot_->take());
+    } else {
+      parameter_->gradient = slot_->take();
+    }
+  }
+
+ private:
+  Slot<Tensor<float>>* slot_;
+  Parameter* parameter_;
+};
+
+}  // namespace detail
 
 /// Records operators in the order they run and plays their gradients back in reverse.
 class Tape {
@@ -118,17 +187,7 @@ class Tape {
   /// A trained tensor; backward adds to parameter.gradient. The parameter must outlive the tape.
   Var<Tensor<float>> parameter(Parameter& parameter) {
     Var<Tensor<float>> v = variable(parameter.value);
-    auto* s = v.slot_;
-    entries_.push_back([s, p = &parameter] {
-      if (!s->filled) return;
-      if (p->gradient.shape() == p->value.shape()) {
-        detail::accumulate(p->gradient, s->value);
-      } else {
-        p->gradient = std::move(s->value);
-      }
-      s->filled = false;
-      s->value = Tensor<float>();
-    });
+    add(new detail::RecordedParameter(v.slot_, &parameter));
     return v;
   }
 
@@ -159,16 +218,18 @@ class Tape {
     require(!played_, Errc::state, "backward: this tape was already played back; record the forward pass again");
     played_ = true;
     if (output.slot_ == nullptr) return;
-    Sink<Gradient<T>>(output).add(std::move(dy));
+    Sink(output).add(std::move(dy));
     for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
-      (*entry)();
-      *entry = nullptr;  // what the closure saved is free for the operators before it
+      (*entry)->play();
+      entry->reset();  // what the closure saved is free for the operators before it
     }
   }
 
  private:
   template <class V, class... Inputs, class Pull>
   friend Var<V> record(V value, const std::tuple<Inputs...>& inputs, Pull pull);
+
+  void add(detail::TapeEntry* entry) { entries_.emplace_back(entry); }
 
   template <class G>
   detail::Slot<G>* slot() {
@@ -178,7 +239,7 @@ class Tape {
     return raw;
   }
 
-  std::vector<std::function<void()>> entries_;
+  std::vector<std::unique_ptr<detail::TapeEntry>> entries_;
   std::vector<std::shared_ptr<void>> slots_;
   bool played_ = false;
 };
@@ -193,18 +254,8 @@ Var<V> record(V value, const std::tuple<Inputs...>& inputs, Pull pull) {
   const bool wanted = std::apply([](const auto&... in) { return (in.wanted() || ...); }, inputs);
   if (!wanted) return Var<V>(tape, std::move(value), nullptr);
   auto* out = tape->template slot<Gradient<V>>();
-  auto sinks = std::apply(
-      [](const auto&... in) {
-        return std::make_tuple(Sink<Gradient<typename std::remove_cvref_t<decltype(in)>::value_type>>(in)...);
-      },
-      inputs);
-  tape->entries_.push_back([out, sinks, pull = std::move(pull)]() mutable {
-    if (!out->filled) return;
-    const Gradient<V> dy = std::move(out->value);
-    out->value = Gradient<V>();
-    out->filled = false;
-    std::apply([&](const auto&... sink) { pull(dy, sink...); }, sinks);
-  });
+  using Entry = detail::Recorded<Pull, Gradient<V>, Gradient<typename std::remove_cvref_t<Inputs>::value_type>...>;
+  tape->add(std::apply([&](const auto&... in) { return new Entry(std::move(pull), out, Sink(in)...); }, inputs));
   return Var<V>(tape, std::move(value), out);
 }
 
