@@ -27,7 +27,7 @@ echo "$*"
 for source in "$root"/benchmarks/compile_time/*.cpp; do
   best_of_three "$(basename "$source")" "$@" -c "$source"
 done
-best_of_three "train.cpp with stet::compiled" "$@" -DSTET_COMPILED -c "$root/benchmarks/compile_time/train.cpp"
+best_of_three "train.cpp with stet::compiled" "$@" -DSTET_SPLIT -c "$root/benchmarks/compile_time/train.cpp"
 for half in training deployment; do
-  best_of_three "the library: $half" "$@" -DSTET_COMPILED -c "$root/src/$half.cpp"
+  best_of_three "the library: $half" "$@" -DSTET_SPLIT -c "$root/src/$half.cpp"
 done

@@ -61,12 +61,12 @@ inline std::string first_difference(std::string_view found, std::string_view wan
     const std::string_view x = i < a.size() ? a[i] : "nothing", y = i < b.size() ? b[i] : "nothing";
     if (x == y) continue;
     if (text.empty()) {
-      text = fmt::format("{}, wanted {}", x, y);
+      text = formatted("{}, wanted {}", x, y);
     } else {
       ++others;
     }
   }
-  return others == 0 ? text : text + fmt::format(" (and {} lines more)", others);
+  return others == 0 ? text : text + formatted(" (and {} lines more)", others);
 }
 
 }  // namespace stet

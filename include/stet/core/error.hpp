@@ -1,13 +1,11 @@
 #pragma once
 // Errors: one exception type, a code per kind of mistake, and a message that names operation, argument, wanted, got.
 
-#include <stet/core/entry.hpp>
+#include <stet/core/text.hpp>
 
-#include <fmt/core.h>
-
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 namespace stet {
 
@@ -24,12 +22,18 @@ enum class Errc {
 /// Name of an error kind, as written in docs/errors.md.
 inline const char* name(Errc code) {
   switch (code) {
-    case Errc::shape: return "shape";
-    case Errc::range: return "range";
-    case Errc::state: return "state";
-    case Errc::unsupported: return "unsupported";
-    case Errc::format: return "format";
-    case Errc::io: return "io";
+    case Errc::shape:
+      return "shape";
+    case Errc::range:
+      return "range";
+    case Errc::state:
+      return "state";
+    case Errc::unsupported:
+      return "unsupported";
+    case Errc::format:
+      return "format";
+    case Errc::io:
+      return "io";
   }
   return "unknown";
 }
@@ -46,21 +50,27 @@ class Error : public std::runtime_error {
 
 namespace detail {
 // Messages are made in one place, out of the way: each call of require would else bring its own formatting.
-[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(Errc code, fmt::string_view format, fmt::format_args args) {
-  throw Error(code, fmt::vformat(format, args));
+[[noreturn, gnu::cold]] STET_ENTRY void throw_error(Errc code, const char* format,
+                                                    std::initializer_list<TextArgument> arguments);
+
+#if STET_DEFINE_ENTRIES
+STET_ENTRY void throw_error(Errc code, const char* format, std::initializer_list<TextArgument> arguments) {
+  throw Error(code, format_text(format, arguments));
 }
+#endif
 }  // namespace detail
 
 /// Throws Error with a formatted message.
 template <class... Args>
-[[noreturn, gnu::cold, gnu::noinline]] void fail(Errc code, fmt::format_string<Args...> format, Args&&... args) {
-  detail::throw_error(code, format, fmt::make_format_args(args...));
+[[noreturn, gnu::always_inline]] inline void fail(Errc code, FormatFor<Args...> format, const Args&... args) {
+  detail::throw_error(code, format.text(), {detail::TextArgument(args)...});
 }
 
 /// Throws unless the condition holds. The message is formatted only then, so arguments cost nothing on the good path.
 template <class... Args>
-void require(bool condition, Errc code, fmt::format_string<Args...> format, Args&&... args) {
-  if (!condition) [[unlikely]] fail(code, format, std::forward<Args>(args)...);
+[[gnu::always_inline]] inline void require(bool condition, Errc code, FormatFor<Args...> format, const Args&... args) {
+  if (!condition) [[unlikely]]
+    detail::throw_error(code, format.text(), {detail::TextArgument(args)...});
 }
 
 }  // namespace stet

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <functional>
+#include <initializer_list>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -24,8 +25,8 @@ inline Warnings& warnings() {
   static Warnings state;
   return state;
 }
-[[gnu::cold, gnu::noinline]] inline void send_warning(fmt::string_view format, fmt::format_args args) {
-  const std::string message = fmt::vformat(format, args);
+[[gnu::cold, gnu::noinline]] inline void send_warning(const char* format, std::initializer_list<TextArgument> arguments) {
+  const std::string message = format_text(format, arguments);
   WarningHandler handler;
   {
     const std::lock_guard lock(warnings().mutex);
@@ -42,8 +43,8 @@ inline Warnings& warnings() {
 /// Says something with a formatted message: "operation: what, and what to do".
 /// Every warning of one cause is said once where it arises, not per step.
 template <class... Args>
-[[gnu::cold, gnu::noinline]] void warn(fmt::format_string<Args...> format, Args&&... args) {
-  detail::send_warning(format, fmt::make_format_args(args...));
+[[gnu::always_inline]] inline void warn(FormatFor<Args...> format, const Args&... args) {
+  detail::send_warning(format.text(), {detail::TextArgument(args)...});
 }
 
 /// Sets who takes warnings, and gives back who did; an empty handler is the default, a line on the standard error stream.

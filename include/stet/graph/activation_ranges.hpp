@@ -25,7 +25,7 @@ inline void check(const char* op, const ActivationRanges& ranges, const Graph& g
   for (std::size_t i = 0; i < ranges.of_node.size(); ++i) {
     const Range& r = ranges.of_node[i];
     if (r.finite() && r.lo <= r.hi) continue;
-    problems += fmt::format("\n  {}: range {}..{}", graph.nodes()[i].name, r.lo, r.hi);
+    problems += formatted("\n  {}: range {}..{}", graph.nodes()[i].name, r.lo, r.hi);
   }
   require(problems.empty(), Errc::range, "{}: ranges must be finite and ascending:{}", op, problems);
 }

@@ -30,7 +30,7 @@ STET_ENTRY std::vector<NonFinite> non_finite(const Model& model) {
   const auto look = [&](const auto& named, const Tensor<float>& value) {
     for (std::int64_t i = 0; i < value.size(); ++i) {
       if (std::isfinite(value[i])) continue;
-      found.push_back({named.node, fmt::format("{}: element {} is {}", named.name, i, value[i])});
+      found.push_back({named.node, formatted("{}: element {} is {}", named.name, i, value[i])});
       return;
     }
   };

@@ -55,7 +55,7 @@ struct State {
     if (counter == nullptr) counter = &counters.emplace_back(std::string(kind), 0);
     std::string name;
     do {
-      name = fmt::format("{}_{}", counter->first, ++counter->second);
+      name = formatted("{}_{}", counter->first, ++counter->second);
     } while (position(name) >= 0);
     return name;
   }

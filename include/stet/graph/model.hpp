@@ -36,7 +36,7 @@ class Model {
  public:
   /// Initialises as graph::initial_value says; every tensor draws from its own stream of the generator.
   /// Errors:    those of validate
-  Model(Graph graph, const Rng& rng);
+  Model(Graph graph, const Rng& rng) : graph_(std::move(graph)) { initialize(rng); }
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] std::vector<NamedParameter>& parameters() { return parameters_; }
@@ -90,6 +90,7 @@ class Model {
   }
 
  private:
+  void initialize(const Rng& rng);
   // Entries are in node order.
   template <class Entries>
   static auto first_of(Entries& entries, int node) -> decltype(entries.begin()) {
@@ -130,7 +131,7 @@ class Model {
 };
 
 #if STET_DEFINE_ENTRIES
-STET_ENTRY Model::Model(Graph graph, const Rng& rng) : graph_(std::move(graph)) {
+STET_ENTRY void Model::initialize(const Rng& rng) {
   graph::validate(graph_);
   std::uint64_t stream = 0;
   for (int id = 0; id < graph_.size(); ++id) {

@@ -81,7 +81,7 @@ STET_ENTRY std::string describe(const Graph& graph) {
     std::string from;
     for (const int in : node.inputs) from += (from.empty() ? "" : " ") + graph.node(in).name;
     const std::string more = attributes(node.op);
-    text += fmt::format("{}: {}{}{} ({}) -> {}\n", node.name, kind(node.op), more.empty() ? "" : " ", more, from,
+    text += formatted("{}: {}{}{} ({}) -> {}\n", node.name, kind(node.op), more.empty() ? "" : " ", more, from,
                         node.shape);
   }
   for (const int out : graph.outputs()) outputs += " " + graph.node(out).name;
@@ -97,11 +97,11 @@ STET_ENTRY std::string dot(const Graph& graph) {
   for (int id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     const std::string more = attributes(node.op);
-    text += fmt::format("  n{} [label=\"{}\\n{}{}{}\\n{}\"{}];\n", id, node.name, kind(node.op), more.empty() ? "" : " ",
+    text += formatted("  n{} [label=\"{}\\n{}{}{}\\n{}\"{}];\n", id, node.name, kind(node.op), more.empty() ? "" : " ",
                         more, node.shape, graph.is_output(id) ? ", peripheries=2" : "");
   }
   for (int id = 0; id < graph.size(); ++id) {
-    for (const int from : graph.node(id).inputs) text += fmt::format("  n{} -> n{};\n", from, id);
+    for (const int from : graph.node(id).inputs) text += formatted("  n{} -> n{};\n", from, id);
   }
   return text + "}\n";
 }

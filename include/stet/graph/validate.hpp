@@ -24,7 +24,7 @@ STET_ENTRY void validate(const Graph& graph) {
   }
   for (int id = 0; !graph.outputs().empty() && id < graph.size(); ++id) {
     if (used[static_cast<std::size_t>(id)]) continue;
-    problem(fmt::format("{}: no output depends on this {}; use its value or leave it out", graph.node(id).name,
+    problem(formatted("{}: no output depends on this {}; use its value or leave it out", graph.node(id).name,
                         kind(graph.node(id).op)));
   }
   require(problems.empty(), Errc::state, "graph: not a valid model:{}", problems);

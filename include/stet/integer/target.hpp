@@ -110,11 +110,11 @@ inline std::string describe(const Target& t) {
                average_pool, average_pool_clamp, max_pool_clamp, max_pool_sparse_clamp, activation_clamp, input, sigmoid,
                tanh, leaky_relu, hard_swish] = t;  // all of them: a new rule does not compile before it is here too
   std::string rules;
-  const auto add_rules = [&](auto... rule) { ((rules += fmt::format(" {}", static_cast<int>(rule))), ...); };
+  const auto add_rules = [&](auto... rule) { ((rules += formatted(" {}", static_cast<int>(rule))), ...); };
   add_rules(convolution, depthwise, linear, weighted_clamp, add, subtract, multiply, mean, average_pool,
             average_pool_clamp, max_pool_clamp, max_pool_sparse_clamp, activation_clamp, input, sigmoid, tanh, leaky_relu,
             hard_swish);
-  return fmt::format("{} ({} {}), rules{}", name, runtime, version, rules);
+  return formatted("{} ({} {}), rules{}", name, runtime, version, rules);
 }
 
 namespace targets {

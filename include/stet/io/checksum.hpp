@@ -24,7 +24,7 @@ inline std::string checksum_digits(std::span<const std::uint8_t> file, std::size
   hash.bytes(file.first(digits))
       .bytes({reinterpret_cast<const std::uint8_t*>(checksum_zeros.data()), checksum_zeros.size()})
       .bytes(file.subspan(digits + checksum_zeros.size()));
-  return fmt::format("{:016x}", hash.value());
+  return formatted("{:016x}", hash.value());
 }
 /// Where the digits begin in a file with this header; npos if there are none.
 inline std::size_t find_checksum(std::string_view header) {

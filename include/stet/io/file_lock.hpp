@@ -29,7 +29,7 @@ class FileLock {
   FileLock(std::string path, std::string_view what) : path_(std::move(path)) {
     while (!taken(what)) {
     }
-    const std::string owner = fmt::format("{}\n", ::getpid());
+    const std::string owner = formatted("{}\n", ::getpid());
     if (::ftruncate(file_.get(), 0) != 0 || ::write(file_.get(), owner.data(), owner.size()) < 0) {
       errno = 0;  // the number is for the message alone
     }

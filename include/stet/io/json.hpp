@@ -48,7 +48,7 @@ class Json {
   /// Errors:    Errc::range if it is infinite or not a number (JSON has no such numbers)
   Json(double value) : kind_(Kind::number) {  // NOLINT
     require(std::isfinite(value), Errc::range, "Json: {} is not a JSON number; write a string or leave it out", value);
-    text_ = fmt::format("{}", value);
+    text_ = formatted("{}", value);
   }
   Json(std::string value) : kind_(Kind::string), text_(std::move(value)) {}  // NOLINT
   Json(std::string_view value) : Json(std::string(value)) {}                 // NOLINT
@@ -196,7 +196,7 @@ inline void write_json_string(std::string& out, std::string_view text) {
     } else if (c == '\r') {
       out += "\\r";
     } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+      out += formatted("\\u{:04x}", static_cast<unsigned>(c));
     } else {
       out.append(text, i, length);
     }

@@ -166,8 +166,8 @@ class NpyHeaderReader {
 
 inline void save_npy(const std::string& path, std::string_view type, const Shape& shape,
                      std::span<const std::uint8_t> data) {
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': (", type);
-  for (int d = 0; d < shape.rank(); ++d) header += fmt::format("{}{}", d == 0 ? "" : ", ", shape[d]);
+  std::string header = formatted("{{'descr': '{}', 'fortran_order': False, 'shape': (", type);
+  for (int d = 0; d < shape.rank(); ++d) header += formatted("{}{}", d == 0 ? "" : ", ", shape[d]);
   header += shape.rank() == 1 ? ",), }" : "), }";
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';

@@ -110,7 +110,7 @@ class TemporaryFile {
   // Errors:    Errc::io if the directory takes no new file
   explicit TemporaryFile(Destination destination) : destination_(std::move(destination)) {
     for (int attempt = 1;; ++attempt) {
-      path_ = fmt::format("{}/{}{:016x}{}", destination_.directory, temporary_stem(destination_), random_word(),
+      path_ = formatted("{}/{}{:016x}{}", destination_.directory, temporary_stem(destination_), random_word(),
                           temporary_suffix);
       // What replaces a file is not open to others before it has the permissions of that file.
       file_ = open_descriptor(path_, O_WRONLY | O_CREAT | O_EXCL, destination_.exists ? 0600 : 0666);

@@ -84,7 +84,7 @@ class AnyScheme {
     std::string describe() const override {
       std::string text = description_of(scheme);
       if constexpr (stet::detail::HasGranularity<S>) text += " " + stet::describe(scheme.granularity());
-      if constexpr (stet::detail::HasGrid<S>) text += fmt::format(", codes {}..{}", scheme.grid().lo, scheme.grid().hi);
+      if constexpr (stet::detail::HasGrid<S>) text += formatted(", codes {}..{}", scheme.grid().lo, scheme.grid().hi);
       return text;
     }
     S scheme;

@@ -23,7 +23,7 @@ class EwgsEstimator {
     require(delta >= 0.0 && delta < 2.0, Errc::range, "EwgsEstimator: delta {} must be in [0, 2)", delta);
   }
   [[nodiscard]] double delta() const { return delta_; }
-  [[nodiscard]] std::string name() const { return fmt::format("ewgs({})", delta_); }
+  [[nodiscard]] std::string name() const { return formatted("ewgs({})", delta_); }
   [[nodiscard]] ClipMask mask() const { return ClipMask::raw_inclusive; }
   [[nodiscard]] Pulled pull(const Tensor<float>& dy, const Kept& kept, const QParams& p) const {
     const auto delta = static_cast<float>(delta_);

@@ -186,11 +186,11 @@ class Quantizer {
   /// What is wrong with the state, as a foreign or damaged file may leave it; empty if nothing is.
   [[nodiscard]] std::string fault() const {
     if (state_ < QuantizerState::observing || state_ > QuantizerState::frozen) {
-      return fmt::format("quantizer of {}: state is {}, must be 0 to 2", name_, static_cast<int>(state_));
+      return formatted("quantizer of {}: state is {}, must be 0 to 2", name_, static_cast<int>(state_));
     }
     if (!calibrated_) {
       if (state_ == QuantizerState::observing) return {};
-      return fmt::format("quantizer of {}: makes codes without a range", name_);
+      return formatted("quantizer of {}: makes codes without a range", name_);
     }
     try {
       check(("quantizer of " + name_).c_str(), QParams::per_tensor(scale_, zero_point_, grid_), Shape{});

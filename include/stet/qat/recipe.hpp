@@ -70,7 +70,7 @@ struct Recipe {
 /// Text of how weights are quantized.
 inline std::string describe(const WeightScheme& w) {
   const auto& [bits, per_channel, range] = w;
-  return fmt::format("{} bits per {}, {}", bits, per_channel ? "channel" : "tensor",
+  return formatted("{} bits per {}, {}", bits, per_channel ? "channel" : "tensor",
                      range == WeightRange::mse ? "least error" : "largest magnitude");
 }
 
@@ -81,21 +81,21 @@ inline std::string Recipe::describe() const {
                training_observer_, schedule_, target_, overrides_] = *this;
   const auto& [quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_] = schedule_;
   const auto text_of = [](const auto& optional) { return optional ? optional->describe() : "none"; };
-  std::string text = fmt::format("name: {}\nweights: {}\nlinear weights: {}\nactivations: {} bits\nends: {}\n", name_,
+  std::string text = formatted("name: {}\nweights: {}\nlinear weights: {}\nactivations: {} bits\nends: {}\n", name_,
                                  stet::describe(weights_), stet::describe(linear_weights_), activation_bits_,
-                                 end_bits_ ? fmt::format("{} bits", *end_bits_) : "as the others");
-  text += fmt::format("learned scales: {}\nweight estimator: {}\nsimulated weights: {}\nsimulated activations: {}\n",
-                      learn_scales_ ? fmt::format("at {} of the learning rate", scale_lr_factor_) : "none",
+                                 end_bits_ ? formatted("{} bits", *end_bits_) : "as the others");
+  text += formatted("learned scales: {}\nweight estimator: {}\nsimulated weights: {}\nsimulated activations: {}\n",
+                      learn_scales_ ? formatted("at {} of the learning rate", scale_lr_factor_) : "none",
                       text_of(weight_estimator_), text_of(simulated_weights_), text_of(simulated_activations_));
-  text += fmt::format("calibration observer: {}\ntraining observer: {}\n", calibration_observer_.describe(),
+  text += formatted("calibration observer: {}\ntraining observer: {}\n", calibration_observer_.describe(),
                       training_observer_.describe());
-  text += fmt::format("schedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\ntarget: {}\n", quantize_at_,
+  text += formatted("schedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\ntarget: {}\n", quantize_at_,
                       freeze_ranges_at_, freeze_batch_norm_at_, stet::describe(target_));
   for (const RecipeOverride& o : overrides_) {
     const auto& [node, node_weights, node_bits] = o;
-    text += fmt::format("override of {}: weights {}, activations {}\n", node,
+    text += formatted("override of {}: weights {}, activations {}\n", node,
                         node_weights ? stet::describe(*node_weights) : "as the others",
-                        node_bits ? fmt::format("{} bits", *node_bits) : "as the others");
+                        node_bits ? formatted("{} bits", *node_bits) : "as the others");
   }
   return text;
 }

@@ -46,7 +46,7 @@ class TanhEstimator {
             temperature);
   }
   [[nodiscard]] double temperature() const { return temperature_; }
-  [[nodiscard]] std::string name() const { return fmt::format("tanh({})", temperature_); }
+  [[nodiscard]] std::string name() const { return formatted("tanh({})", temperature_); }
   [[nodiscard]] ClipMask mask() const { return ClipMask::raw_inclusive; }
   [[nodiscard]] Pulled pull(const Tensor<float>& dy, const Kept& kept, const QParams& p) const {
     return detail::pull_tanh("TanhEstimator", dy, kept, p, temperature_);
@@ -75,7 +75,7 @@ class DsqEstimator {
   }
   [[nodiscard]] double alpha() const { return alpha_; }
   [[nodiscard]] double temperature() const { return std::log(2.0 / alpha_ - 1.0); }
-  [[nodiscard]] std::string name() const { return fmt::format("dsq({})", alpha_); }
+  [[nodiscard]] std::string name() const { return formatted("dsq({})", alpha_); }
   [[nodiscard]] ClipMask mask() const { return ClipMask::raw_inclusive; }
   [[nodiscard]] Pulled pull(const Tensor<float>& dy, const Kept& kept, const QParams& p) const {
     return detail::pull_tanh("DsqEstimator", dy, kept, p, temperature());
@@ -105,7 +105,7 @@ class SigmoidEstimator {
             "SigmoidEstimator: temperature {} must be in [0.5, 100]", temperature);
   }
   [[nodiscard]] double temperature() const { return temperature_; }
-  [[nodiscard]] std::string name() const { return fmt::format("sigmoid({})", temperature_); }
+  [[nodiscard]] std::string name() const { return formatted("sigmoid({})", temperature_); }
   [[nodiscard]] ClipMask mask() const { return ClipMask::raw_inclusive; }
   [[nodiscard]] Pulled pull(const Tensor<float>& dy, const Kept& kept, const QParams& p) const {
     const double k = temperature_;

@@ -70,7 +70,7 @@ class AdditivePowersOfTwo {
 
   [[nodiscard]] int bits() const { return bits_; }
   [[nodiscard]] bool is_signed() const { return signed_; }
-  [[nodiscard]] std::string name() const { return fmt::format("additive powers of two, {} bits", bits_); }
+  [[nodiscard]] std::string name() const { return formatted("additive powers of two, {} bits", bits_); }
   [[nodiscard]] std::string describe() const { return name() + (signed_ ? ", signed" : ", unsigned"); }
   [[nodiscard]] Granularity granularity() const { return sharing_; }
   /// The levels that are not negative, ascending, in units of the scale; code i >= 0 stands for the i-th.

@@ -45,7 +45,7 @@ inline QParams mx_qparams(std::span<const Range> ranges, int element_exponent, i
 /// Source:    OCP Microscaling Formats (MX) 1.0, section 6.3; Rouhani 2023, arXiv 2310.10537
 template <FloatFormat F>
 struct MxFloat : FloatCodes<F> {
-  [[nodiscard]] static std::string name() { return fmt::format("MX e{}m{}", F.exponent_bits, F.mantissa_bits); }
+  [[nodiscard]] static std::string name() { return formatted("MX e{}m{}", F.exponent_bits, F.mantissa_bits); }
   [[nodiscard]] static std::string describe() { return "MX " + F.describe(); }
   [[nodiscard]] Granularity granularity() const { return Granularity::per_group(mx_block); }
   [[nodiscard]] QParams qparams(std::span<const Range> ranges) const {

@@ -44,7 +44,7 @@ struct FloatFormat {
 
   /// Text such as "e4m3, specials 1, saturating".
   [[nodiscard]] std::string describe() const {
-    return fmt::format("e{}m{}, specials {}{}", exponent_bits, mantissa_bits, static_cast<int>(specials),
+    return formatted("e{}m{}, specials {}{}", exponent_bits, mantissa_bits, static_cast<int>(specials),
                        saturating ? ", saturating" : "");
   }
   [[nodiscard]] constexpr int bits() const { return 1 + exponent_bits + mantissa_bits; }

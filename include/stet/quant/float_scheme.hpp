@@ -81,7 +81,7 @@ struct FloatScheme : FloatCodes<F> {
   explicit FloatScheme(const Granularity& granularity) : scaled(true), sharing(granularity) {}
 
   [[nodiscard]] std::string name() const {
-    return fmt::format("float e{}m{}{}", F.exponent_bits, F.mantissa_bits, scaled ? ", scaled" : "");
+    return formatted("float e{}m{}{}", F.exponent_bits, F.mantissa_bits, scaled ? ", scaled" : "");
   }
   [[nodiscard]] std::string describe() const { return "float " + F.describe() + (scaled ? ", scaled" : ""); }
   [[nodiscard]] Granularity granularity() const { return sharing; }

@@ -25,8 +25,8 @@ struct Granularity {
 
 /// Text such as "per channel of axis 0".
 inline std::string describe(const Granularity& g) {
-  if (g.kind == Granularity::Kind::per_channel) return fmt::format("per channel of axis {}", g.axis);
-  if (g.kind == Granularity::Kind::per_group) return fmt::format("per group of {}", g.group);
+  if (g.kind == Granularity::Kind::per_channel) return formatted("per channel of axis {}", g.axis);
+  if (g.kind == Granularity::Kind::per_group) return formatted("per group of {}", g.group);
   return "per tensor";
 }
 

@@ -147,7 +147,7 @@ class HistogramObserver {
   }
   [[nodiscard]] const Granularity& granularity() const { return granularity_; }
   [[nodiscard]] std::string describe() const {
-    return fmt::format("{} {}, {} bins", name, stet::describe(granularity_), bins_);
+    return formatted("{} {}, {} bins", name, stet::describe(granularity_), bins_);
   }
   /// How many values were NaN or infinite.
   [[nodiscard]] std::int64_t non_finite() const { return non_finite_; }

@@ -31,7 +31,7 @@ class MeanSigmaObserver {
   }
   [[nodiscard]] double k() const { return k_; }
   [[nodiscard]] std::string describe() const {
-    return fmt::format("{} {}, k {}", name, stet::describe(granularity_), k_);
+    return formatted("{} {}, k {}", name, stet::describe(granularity_), k_);
   }
 
   /// Takes the values of one batch. Values that are NaN or infinite are counted, and ignored otherwise.

@@ -67,7 +67,7 @@ class MedianObserver {
       return Range{*std::min_element(lo.begin(), lo.end()), *std::max_element(hi.begin(), hi.end())};
     });
   }
-  [[nodiscard]] std::string describe() const { return fmt::format("{} of {}", name, description_of(each_)); }
+  [[nodiscard]] std::string describe() const { return formatted("{} of {}", name, description_of(each_)); }
   [[nodiscard]] const Granularity& granularity() const { return each_.granularity(); }
   /// How many batches count.
   [[nodiscard]] std::int64_t batches() const {

@@ -20,7 +20,7 @@ class MovingAverageObserver : public RangeObserver<MovingAverageObserver> {
   }
   [[nodiscard]] float constant() const { return constant_; }
   [[nodiscard]] std::string describe() const {
-    return fmt::format("{}, constant {}", RangeObserver::describe(), constant_);
+    return formatted("{}, constant {}", RangeObserver::describe(), constant_);
   }
 
  private:

@@ -42,7 +42,7 @@ class PercentileObserver : public ValueObserver<PercentileObserver> {
   }
   [[nodiscard]] double percentile() const { return percentile_; }
   [[nodiscard]] std::string describe() const {
-    return fmt::format("{}, percentile {}", ValueObserver::describe(), percentile_);
+    return formatted("{}, percentile {}", ValueObserver::describe(), percentile_);
   }
 
  private:

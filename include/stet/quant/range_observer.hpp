@@ -66,7 +66,7 @@ class RangeObserver {
   [[nodiscard]] const Granularity& granularity() const { return granularity_; }
   /// Name and options. A Self with options of its own hides it.
   [[nodiscard]] std::string describe() const {
-    return fmt::format("{} {}", Self::name, stet::describe(granularity_));
+    return formatted("{} {}", Self::name, stet::describe(granularity_));
   }
   /// How many batches with a range were observed.
   [[nodiscard]] std::int64_t batches() const { return batches_; }

@@ -200,7 +200,7 @@ struct PowerOfTwoScales : AffineCodes<> {
     static_cast<void>(Grid::narrow(bits));
   }
   [[nodiscard]] std::string describe() const {
-    return fmt::format("scales of powers of two, rule {}", static_cast<int>(rounding));
+    return formatted("scales of powers of two, rule {}", static_cast<int>(rounding));
   }
   [[nodiscard]] Grid grid() const { return Grid::narrow(bits); }
   [[nodiscard]] Granularity granularity() const { return sharing; }

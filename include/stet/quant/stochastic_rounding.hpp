@@ -85,7 +85,7 @@ struct StochasticRounding {
     static_cast<void>(check_affine_scheme<S>());
   }
   [[nodiscard]] std::string describe() const {
-    return fmt::format("stochastic rounding, seed {}{}, of {}", seed, training ? "" : ", off", description_of(scheme));
+    return formatted("stochastic rounding, seed {}{}, of {}", seed, training ? "" : ", off", description_of(scheme));
   }
   [[nodiscard]] Grid grid() const { return scheme.grid(); }
   [[nodiscard]] Granularity granularity() const { return scheme.granularity(); }

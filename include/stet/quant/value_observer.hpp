@@ -47,7 +47,7 @@ class ValueObserver {
   [[nodiscard]] const Granularity& granularity() const { return histogram_.granularity(); }
   /// Name and options, but for the grid, which set_grid says. A Self with options of its own hides it.
   [[nodiscard]] std::string describe() const {
-    return fmt::format("{} {}, {} bins", Self::name, stet::describe(granularity()), histogram_.bins());
+    return formatted("{} {}, {} bins", Self::name, stet::describe(granularity()), histogram_.bins());
   }
   /// How many values were NaN or infinite.
   [[nodiscard]] std::int64_t non_finite() const { return histogram_.non_finite(); }

@@ -106,7 +106,7 @@ inline void shrink_estimator_case(EstimatorCase& c, const Breaks<EstimatorCase>&
 }
 
 inline std::string describe(const EstimatorCase& c) {
-  return fmt::format("x {} = {}, scale {}, zero point {}, grid {}..{}, {}", c.shape, testing::text(c.x),
+  return formatted("x {} = {}, scale {}, zero point {}, grid {}..{}, {}", c.shape, testing::text(c.x),
                      testing::text(c.params.scale), c.params.zero_point[0], c.params.grid.lo, c.params.grid.hi,
                      text_of(c.params.granularity));
 }
@@ -125,9 +125,9 @@ inline std::optional<Fault> wrong_slope(const ErasedEstimator& estimator, const 
     if (std::abs(above - 2 * middle + below) > 1e-3 * h) continue;  // a kink
     const double slope = (above - below) / (2 * h) * static_cast<double>(dy);
     if (std::abs(slope - static_cast<double>(dx[i])) < 1e-3 * std::abs(static_cast<double>(dy))) continue;
-    return Fault{fmt::format("dx[{}] for dy = {} at x[{}] = {}", i, dy, i, c.x[static_cast<std::size_t>(i)]),
-                 fmt::format("{:.6g}, {}the slope of surrogate()", slope, dy == 1 ? "" : fmt::format("{} times ", dy)),
-                 fmt::format("{:.6g}", dx[i])};
+    return Fault{formatted("dx[{}] for dy = {} at x[{}] = {}", i, dy, i, c.x[static_cast<std::size_t>(i)]),
+                 formatted("{:.6g}, {}the slope of surrogate()", slope, dy == 1 ? "" : formatted("{} times ", dy)),
+                 formatted("{:.6g}", dx[i])};
   }
   return std::nullopt;
 }
@@ -151,9 +151,9 @@ inline std::optional<Fault> wrong_mean(const ErasedEstimator& estimator, const E
       for (std::int64_t i = 0; i < points; ++i) sum += static_cast<double>(dx[k * points + i]);
       const double got = sum / static_cast<double>(points), expected = mean * static_cast<double>(dy);
       if (std::abs(got - expected) <= 0.02) continue;
-      return Fault{fmt::format("dy = {} over the step of code {}, scale {}, grid -128..127, instead", dy, code,
+      return Fault{formatted("dy = {} over the step of code {}, scale {}, grid -128..127, instead", dy, code,
                                c.params.scale[static_cast<std::size_t>(k)]),
-                   fmt::format("{:.6g} on average", expected), fmt::format("{:.6g}", got)};
+                   formatted("{:.6g} on average", expected), formatted("{:.6g}", got)};
     }
   }
   return std::nullopt;
@@ -165,13 +165,13 @@ inline std::vector<Law<EstimatorCase>> estimator_laws(const ErasedEstimator& est
   laws.push_back({"the shape is kept", [&estimator](const EstimatorCase& c) -> std::optional<Fault> {
                     const Shape got = estimator.pull(c, 0.0f).shape();
                     if (got == c.shape) return std::nullopt;
-                    return Fault{{}, fmt::format("a gradient {}", c.shape), fmt::format("{}", got)};
+                    return Fault{{}, formatted("a gradient {}", c.shape), formatted("{}", got)};
                   }});
   laws.push_back({"a zero gradient gives zero", [&estimator](const EstimatorCase& c) -> std::optional<Fault> {
                     const Tensor<float> dx = estimator.pull(c, 0.0f);
                     for (std::int64_t i = 0; i < dx.size(); ++i) {
                       if (dx[i] == 0.0f) continue;
-                      return Fault{fmt::format("dx[{}]", i), "0", fmt::format("{}", dx[i])};
+                      return Fault{formatted("dx[{}]", i), "0", formatted("{}", dx[i])};
                     }
                     return std::nullopt;
                   }});

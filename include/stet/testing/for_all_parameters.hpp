@@ -71,11 +71,11 @@ std::string parameter_text(const T& value) {
   if constexpr (requires { text_of(value); } && !std::is_arithmetic_v<T>) {
     return text_of(value);
   } else if constexpr (std::is_enum_v<T>) {
-    return fmt::format("enumerator {}", static_cast<long long>(value));
+    return formatted("enumerator {}", static_cast<long long>(value));
   } else if constexpr (std::is_same_v<T, bool>) {
     return text_of(value);
   } else {
-    return fmt::format("{}", value);
+    return formatted("{}", value);
   }
 }
 
@@ -97,7 +97,7 @@ std::vector<T> simpler_values(const ParameterValues<T>& p, const T& value) {
   }
   if constexpr (std::is_floating_point_v<T>) {
     for (int digits = 1; digits <= 3; ++digits) {
-      const auto v = static_cast<T>(std::strtod(fmt::format("{:.{}g}", value, digits).c_str(), nullptr));
+      const auto v = static_cast<T>(std::strtod(formatted("{:.{}g}", value, digits).c_str(), nullptr));
       const bool inside = (v - p.values.front()) * (v - p.values.back()) <= 0;
       if (v == value) return simpler;
       if (inside) simpler.push_back(v);
@@ -134,7 +134,7 @@ LawReport for_all_parameters(const Property& property, const ParameterOptions& o
   };
   const auto describe = [&]<std::size_t... I>(const Values& values, std::index_sequence<I...>) {
     std::string out;
-    ((out += fmt::format("{}{} = {}", out.empty() ? "" : ", ", std::get<I>(all).name,
+    ((out += formatted("{}{} = {}", out.empty() ? "" : ", ", std::get<I>(all).name,
                          detail::parameter_text(std::get<I>(values)))),
      ...);
     return out;

@@ -97,7 +97,7 @@ GradientReport check_gradient(F f, const Tensor<double> (&inputs)[N], const Grad
     report.largest_error = std::isnan(error) ? error : std::max(report.largest_error, error);
     if (error <= options.tolerance) return;
     if (report.faults++ < options.logged) {
-      report.log += fmt::format("input {} {} element {}: gradient {:.12g}, {} {:.12g}, error {:.3g}\n", input,
+      report.log += formatted("input {} {} element {}: gradient {:.12g}, {} {:.12g}, error {:.3g}\n", input,
                                 x[input].shape(), i, got, with, want, error);
     }
   };
@@ -120,7 +120,7 @@ GradientReport check_gradient(F f, const Tensor<double> (&inputs)[N], const Grad
       compare(input, i, alone[input][i], together[input][i], "with all inputs wanted");
     }
   }
-  report.log += fmt::format("{} of {} comparisons differ, largest error {:.3g}\n", report.faults, report.elements,
+  report.log += formatted("{} of {} comparisons differ, largest error {:.3g}\n", report.faults, report.elements,
                             report.largest_error);
   return report;
 }

@@ -27,12 +27,12 @@ struct LawReport {
   /// The report as text, one paragraph per broken law.
   [[nodiscard]] std::string str() const {
     std::string text =
-        fmt::format("{} checks, {} broken law{}\n", checked, broken.size(), broken.size() == 1 ? "" : "s");
+        formatted("{} checks, {} broken law{}\n", checked, broken.size(), broken.size() == 1 ? "" : "s");
     if (checked == 0) text += "nothing was checked: that is not ok\n";
     for (const Broken& b : broken) {
-      text += fmt::format("law: {}\n", b.law);
-      if (!b.parameters.empty()) text += fmt::format("  parameters: {}\n", b.parameters);
-      text += fmt::format("  input: {}\n  expected: {}\n  got: {}\n", b.input, b.expected, b.got);
+      text += formatted("law: {}\n", b.law);
+      if (!b.parameters.empty()) text += formatted("  parameters: {}\n", b.parameters);
+      text += formatted("  input: {}\n  expected: {}\n  got: {}\n", b.input, b.expected, b.got);
     }
     return text;
   }
@@ -60,8 +60,8 @@ struct LawOptions {
 /// Text of values, at most eight of them, with enough digits to repeat them.
 inline std::string text(const std::vector<float>& values) {
   std::string out = "{";
-  for (std::size_t i = 0; i < values.size() && i < 8; ++i) out += fmt::format("{}{}", i > 0 ? ", " : "", values[i]);
-  return out + (values.size() > 8 ? fmt::format(", ... {} values}}", values.size()) : "}");
+  for (std::size_t i = 0; i < values.size() && i < 8; ++i) out += formatted("{}{}", i > 0 ? ", " : "", values[i]);
+  return out + (values.size() > 8 ? formatted(", ... {} values}}", values.size()) : "}");
 }
 
 }  // namespace stet::testing

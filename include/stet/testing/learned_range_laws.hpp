@@ -25,7 +25,7 @@ struct LearnedRangePromises {
 namespace detail {
 
 inline std::string summary(const QParams& p) {
-  return fmt::format("scale {:.9g}, zero point {}, {} of them", p.scale.empty() ? 0.0f : p.scale[0],
+  return formatted("scale {:.9g}, zero point {}, {} of them", p.scale.empty() ? 0.0f : p.scale[0],
                      p.zero_point.empty() ? 0 : p.zero_point[0], p.scale.size());
 }
 
@@ -170,16 +170,16 @@ LawReport check_learned_range_laws(const R& given, const R& other, const Learned
     }
     const std::vector<float> slopes_text(slopes.begin(), slopes.end());
     report.check(alike, "the gradient of a scale has the sign of its derivative by each parameter",
-                 fmt::format("a gradient of 1 for scale {}", k), text(slopes_text), text(got));
+                 formatted("a gradient of 1 for scale {}", k), text(slopes_text), text(got));
     if (!promises.gradient_factor) continue;
     report.check(equal, "the gradient of a scale is the promised factor times its derivative",
-                 fmt::format("a gradient of 1 for scale {}", k),
-                 fmt::format("{} times {}", *promises.gradient_factor, text(slopes_text)), text(got));
+                 formatted("a gradient of 1 for scale {}", k),
+                 formatted("{} times {}", *promises.gradient_factor, text(slopes_text)), text(got));
   }
 
   for (int round = 0; round < options.rounds; ++round) {
     R range = given;
-    const std::string input = fmt::format("round {}, seed {}", round, options.seed);
+    const std::string input = formatted("round {}, seed {}", round, options.seed);
     // Any value that an optimizer could leave.
     const double extremes[] = {0.0, 1.0, 1e-30, 1e10, 3e38, inf, 1e-45, 40.0};
     for (Parameter* p : range.parameters()) {

@@ -29,7 +29,7 @@ inline std::string answer(const AnyObserver& o) {
     std::string out;
     const std::vector<Range> ranges = o.ranges();
     for (std::size_t i = 0; i < ranges.size(); ++i) {
-      out += fmt::format("{}{}..{}", i > 0 ? ", " : "", ranges[i].lo, ranges[i].hi);
+      out += formatted("{}{}..{}", i > 0 ? ", " : "", ranges[i].lo, ranges[i].hi);
     }
     return out;
   } catch (const Error& e) {
@@ -121,8 +121,8 @@ inline void shrink_observer_case(const Granularity& g, ObserverCase& c, const Br
 }
 
 inline std::string describe(const ObserverCase& c) {
-  std::string out = fmt::format("{} batch{} {}:", c.batches.size(), c.batches.size() == 1 ? "" : "es", c.shape);
-  for (const auto& batch : c.batches) out += fmt::format(" {}", testing::text(batch));
+  std::string out = formatted("{} batch{} {}:", c.batches.size(), c.batches.size() == 1 ? "" : "es", c.shape);
+  for (const auto& batch : c.batches) out += formatted(" {}", testing::text(batch));
   return out;
 }
 

@@ -47,14 +47,14 @@ inline std::optional<Fault> wrong_ranges(const AnyObserver& fresh, const Observe
     for (std::size_t k = 0; k < all.size(); ++k) all[k] = unite(all[k], ranges[k]);
   }
   const std::vector<Range> got = after(fresh, c).ranges();
-  if (got.size() != all.size()) return Fault{{}, fmt::format("{} ranges", all.size()), fmt::format("{}", got.size())};
+  if (got.size() != all.size()) return Fault{{}, formatted("{} ranges", all.size()), formatted("{}", got.size())};
   for (std::size_t k = 0; k < all.size(); ++k) {
     const double slack = 0x1p-22 * static_cast<double>(all[k].absmax());  // an average is rounded
     const double lo = static_cast<double>(all[k].lo) - slack, hi = static_cast<double>(all[k].hi) + slack;
     const bool ordered = got[k].finite() && got[k].lo <= got[k].hi;
     if (ordered && (!within || (lo <= got[k].lo && got[k].hi <= hi))) continue;
-    return Fault{fmt::format("range {}", k), within ? fmt::format("within {}..{}", all[k].lo, all[k].hi) : "finite and ordered",
-                 fmt::format("{}..{}", got[k].lo, got[k].hi)};
+    return Fault{formatted("range {}", k), within ? formatted("within {}..{}", all[k].lo, all[k].hi) : "finite and ordered",
+                 formatted("{}..{}", got[k].lo, got[k].hi)};
   }
   return std::nullopt;
 }
@@ -90,7 +90,7 @@ inline std::optional<Fault> inexact(const AnyObserver& fresh, const ObserverCase
     AnyObserver ranges = MinMaxObserver(fresh.granularity());
     see(ranges, c.batches[0], c.shape);
     if (answer(o) == answer(ranges)) continue;
-    return Fault{fmt::format("the first batch {}", times), answer(ranges), answer(o)};
+    return Fault{formatted("the first batch {}", times), answer(ranges), answer(o)};
   }
   return std::nullopt;
 }
@@ -109,8 +109,8 @@ inline std::optional<Fault> disproportionate(const AnyObserver& fresh, ObserverC
   for (std::size_t k = 0; k < once.size(); ++k) {
     const Range expected{2 * once[k].lo, 2 * once[k].hi};
     if (expected == twice.at(k)) continue;
-    return Fault{fmt::format("range {} of twice the values", k), fmt::format("{}..{}", expected.lo, expected.hi),
-                 fmt::format("{}..{}", twice[k].lo, twice[k].hi)};
+    return Fault{formatted("range {} of twice the values", k), formatted("{}..{}", expected.lo, expected.hi),
+                 formatted("{}..{}", twice[k].lo, twice[k].hi)};
   }
   return std::nullopt;
 }
@@ -127,8 +127,8 @@ inline std::optional<Fault> too_narrow(const AnyObserver& fresh, const ObserverC
     if (r.lo - margin <= batch[i] && batch[i] <= r.hi + margin) ++inside;
   }
   if (static_cast<double>(inside) >= share * static_cast<double>(batch.size())) return std::nullopt;
-  return Fault{"the first batch", fmt::format("{} of its values inside the ranges", share),
-               fmt::format("{} of {}, range 0 is {}..{}", inside, batch.size(), ranges[0].lo, ranges[0].hi)};
+  return Fault{"the first batch", formatted("{} of its values inside the ranges", share),
+               formatted("{} of {}, range 0 is {}..{}", inside, batch.size(), ranges[0].lo, ranges[0].hi)};
 }
 
 inline std::optional<Fault> wrong_step(const AnyObserver& fresh, const ObserverCase& c, double follows) {
@@ -143,8 +143,8 @@ inline std::optional<Fault> wrong_step(const AnyObserver& fresh, const ObserverC
     const double lo = on_the_way(from[k].lo, to[k].lo), hi = on_the_way(from[k].hi, to[k].hi);
     const double slack = 0x1p-20 * static_cast<double>(std::max(from[k].absmax(), to[k].absmax()));
     if (std::abs(static_cast<double>(got[k].lo) - lo) <= slack && std::abs(static_cast<double>(got[k].hi) - hi) <= slack) continue;
-    return Fault{fmt::format("range {} after the first two batches", k), fmt::format("{:.9g}..{:.9g}", lo, hi),
-                 fmt::format("{}..{}", got[k].lo, got[k].hi)};
+    return Fault{formatted("range {} after the first two batches", k), formatted("{:.9g}..{:.9g}", lo, hi),
+                 formatted("{}..{}", got[k].lo, got[k].hi)};
   }
   return std::nullopt;
 }
@@ -187,14 +187,14 @@ inline std::vector<Law<ObserverCase>> observer_laws(const AnyObserver& fresh, co
                     const std::string got = answer(fresh);
                     if (fresh.empty() && got == "error state") return std::nullopt;
                     return Fault{"ranges() before anything was observed, whatever follows", "empty() and error state",
-                                 fmt::format("empty() is {} and {}", fresh.empty(), got)};
+                                 formatted("empty() is {} and {}", fresh.empty(), got)};
                   }});
   laws.push_back({promises.within ? "ranges lie within all values seen" : "ranges are finite and ordered",
                   [&fresh, within = promises.within](const ObserverCase& c) { return wrong_ranges(fresh, c, within); }});
   const auto grown = [&fresh](const ObserverCase& c) -> std::optional<Fault> {
     const std::size_t one = state_size(after(fresh, {c.shape, {c.batches[0]}})), all = state_size(after(fresh, c));
     if (one == all) return std::nullopt;
-    return Fault{{}, fmt::format("{} numbers", one), fmt::format("{}", all)};
+    return Fault{{}, formatted("{} numbers", one), formatted("{}", all)};
   };
   if (promises.bounded) laws.push_back({"the state does not grow with the batches", grown});
   if (fresh.needs_values()) {
@@ -225,8 +225,8 @@ inline std::vector<Law<ObserverCase>> observer_laws(const AnyObserver& fresh, co
                     const auto bad = static_cast<std::int64_t>(c.batches.size()) * c.shape.elements();
                     const std::int64_t got = with_nan(c).non_finite(), none = seen(c).non_finite();
                     if (got == bad && none == 0) return std::nullopt;
-                    return Fault{fmt::format("{} NaN and infinities after the values", bad),
-                                 fmt::format("non_finite() is 0, then {}", bad), fmt::format("{}, then {}", none, got)};
+                    return Fault{formatted("{} NaN and infinities after the values", bad),
+                                 formatted("non_finite() is 0, then {}", bad), formatted("{}, then {}", none, got)};
                   }});
   laws.push_back(same_answer(
       "merging an empty observer changes nothing",
@@ -250,8 +250,8 @@ inline std::vector<Law<ObserverCase>> observer_laws(const AnyObserver& fresh, co
                     const std::int64_t expected = 2 * both.non_finite();
                     both.merge(with_nan(c));
                     if (both.non_finite() == expected) return std::nullopt;
-                    return Fault{"two with NaN and infinities after the values", fmt::format("non_finite() is {}", expected),
-                                 fmt::format("{}", both.non_finite())};
+                    return Fault{"two with NaN and infinities after the values", formatted("non_finite() is {}", expected),
+                                 formatted("{}", both.non_finite())};
                   }});
   laws.push_back(same_answer("fields() carry the state", carried, seen));
   laws.push_back(same_answer(

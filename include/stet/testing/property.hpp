@@ -56,7 +56,7 @@ inline std::vector<float> shrink(std::vector<float> x, const Breaks<std::vector<
     if (accept(simpler) || std::abs(x[i]) == 1.0f) continue;
     for (int digits = 1; digits <= 4; ++digits) {
       simpler = x;
-      simpler[i] = std::strtof(fmt::format("{:.{}g}", x[i], digits).c_str(), nullptr);
+      simpler[i] = std::strtof(formatted("{:.{}g}", x[i], digits).c_str(), nullptr);
       if (accept(simpler) || simpler[i] == x[i]) break;
     }
   }
@@ -170,8 +170,8 @@ bool replace_first(Case& c, T Case::* member, const std::vector<T>& candidates, 
 inline std::string text_of(const Granularity& g) {
   switch (g.kind) {
     case Granularity::Kind::per_tensor: return "per_tensor()";
-    case Granularity::Kind::per_channel: return fmt::format("per_channel({})", g.axis);
-    case Granularity::Kind::per_group: return fmt::format("per_group({})", g.group);
+    case Granularity::Kind::per_channel: return formatted("per_channel({})", g.axis);
+    case Granularity::Kind::per_group: return formatted("per_group({})", g.group);
   }
   return "of unknown kind";
 }

@@ -85,7 +85,7 @@ inline std::string text_of(ClipMask mask) {
 inline std::string text(const std::vector<Range>& ranges) {
   std::string out;
   for (std::size_t i = 0; i < ranges.size() && i < 4; ++i) {
-    out += fmt::format("{}{}..{}", i > 0 ? ", " : "", ranges[i].lo, ranges[i].hi);
+    out += formatted("{}{}..{}", i > 0 ? ", " : "", ranges[i].lo, ranges[i].hi);
   }
   return out + (ranges.size() > 4 ? ", ..." : "");
 }
@@ -134,11 +134,11 @@ inline void shrink_scheme_case(const Granularity& g, SchemeCase& c, const Breaks
 }
 
 inline std::string describe(const ErasedScheme& scheme, const SchemeCase& c) {
-  std::string out = fmt::format("x {} = {}, ", c.shape, testing::text(c.x));
+  std::string out = formatted("x {} = {}, ", c.shape, testing::text(c.x));
   out += scheme.from_values ? "values " + testing::text(c.seen) : "ranges " + text(c.ranges);
   try {
     const QParams p = scheme.qparams(c);
-    out += fmt::format(" (scale {}, zero point {}, grid {}..{})", testing::text(p.scale), p.zero_point.at(0), p.grid.lo,
+    out += formatted(" (scale {}, zero point {}, grid {}..{})", testing::text(p.scale), p.zero_point.at(0), p.grid.lo,
                        p.grid.hi);
   } catch (const std::exception&) {
     out += " (no parameters)";

@@ -33,7 +33,7 @@ namespace detail {
 using Wrong = std::function<std::optional<std::string>(const SchemeCase&, const QParams&, const Coded&, std::size_t i)>;
 
 inline std::string text(const Coded& made, std::size_t i) {
-  return fmt::format("code {}, value {}, pass bit {}", made.codes[i], made.values[i],
+  return formatted("code {}, value {}, pass bit {}", made.codes[i], made.values[i],
                      int{test_bit(made.pass.data(), static_cast<std::int64_t>(i))});
 }
 
@@ -45,7 +45,7 @@ inline Law<SchemeCase> element_law(const ErasedScheme& scheme, std::string name,
             for (std::size_t i = 0; i < c.x.size(); ++i) {
               const std::optional<std::string> expected = wrong(c, p, made, i);
               if (!expected) continue;
-              return Fault{fmt::format("x[{}] = {}", i, c.x[i]), *expected, text(made, i)};
+              return Fault{formatted("x[{}] = {}", i, c.x[i]), *expected, text(made, i)};
             }
             return std::nullopt;
           }};
@@ -62,7 +62,7 @@ inline std::optional<Fault> unrepeated(const ErasedScheme& scheme, const SchemeC
   if (once == again) return std::nullopt;
   std::size_t i = 0;
   while (i + 1 < c.x.size() && once.codes[i] == again.codes[i] && once.values[i] == again.values[i]) ++i;
-  return Fault{fmt::format("x[{}] = {}", i, c.x[i]), text(once, i) + " both times", text(again, i)};
+  return Fault{formatted("x[{}] = {}", i, c.x[i]), text(once, i) + " both times", text(again, i)};
 }
 
 inline std::optional<Fault> unordered(const ErasedScheme& scheme, const SchemeCase& c) {
@@ -77,9 +77,9 @@ inline std::optional<Fault> unordered(const ErasedScheme& scheme, const SchemeCa
     const std::size_t a = order[n - 1], b = order[n];
     if (scale_of(scheme, c, a) != scale_of(scheme, c, b)) continue;
     if (c.x[a] == c.x[b] ? values[a] == values[b] : values[a] <= values[b]) continue;
-    return Fault{fmt::format("x[{}] = {} and x[{}] = {}", a, c.x[a], b, c.x[b]),
+    return Fault{formatted("x[{}] = {} and x[{}] = {}", a, c.x[a], b, c.x[b]),
                  c.x[a] == c.x[b] ? "the same value" : "values in the same order",
-                 fmt::format("{} and {}", values[a], values[b])};
+                 formatted("{} and {}", values[a], values[b])};
   }
   return std::nullopt;
 }
@@ -124,8 +124,8 @@ inline std::optional<Fault> uncovered(const ErasedScheme& scheme, const SchemeCa
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double at = x[i], limit = allowed_error(scheme, asked[i], max_error, symmetric);
       if (std::abs(at - static_cast<double>(made.values[i])) <= limit + 0x1p-22 * (std::abs(at) + limit)) continue;
-      return Fault{fmt::format("{} in place of x[{}], inside the range {}..{}", x[i], i, asked[i].lo, asked[i].hi),
-                   fmt::format("a value within {:.9g} of it", limit), text(made, i)};
+      return Fault{formatted("{} in place of x[{}], inside the range {}..{}", x[i], i, asked[i].lo, asked[i].hi),
+                   formatted("a value within {:.9g} of it", limit), text(made, i)};
     }
   }
   return std::nullopt;
@@ -142,8 +142,8 @@ inline std::optional<Fault> worthless(const ErasedScheme& scheme, const SchemeCa
     largest = std::max(largest, std::abs(x));
   }
   if (largest < 0x1p-10 || error < zeros) return std::nullopt;  // smaller ones may vanish
-  return Fault{"the values themselves", fmt::format("a sum of squared errors below {:.9g}, that of zeros", zeros),
-               fmt::format("{:.9g}", error)};
+  return Fault{"the values themselves", formatted("a sum of squared errors below {:.9g}, that of zeros", zeros),
+               formatted("{:.9g}", error)};
 }
 
 // A quarter of a step inside, a quarter beyond and one and a half beyond either end.
@@ -162,9 +162,9 @@ inline std::optional<Fault> wrong_pass_bits(const ErasedScheme& scheme, const Sc
         const Coded made = scheme.code_under(x, c.shape, p, mask);
         for (std::size_t i = 0; i < x.size(); ++i) {
           if (test_bit(made.pass.data(), static_cast<std::int64_t>(i)) == expected) continue;
-          return Fault{fmt::format("{} in place of x[{}], {} steps beyond the {} code, mask {}", x[i], i, beyond,
+          return Fault{formatted("{} in place of x[{}], {} steps beyond the {} code, mask {}", x[i], i, beyond,
                                    upper ? "highest" : "lowest", text_of(mask)),
-                       fmt::format("pass bit {}", int{expected}), fmt::format("pass bit {}", int{!expected})};
+                       formatted("pass bit {}", int{expected}), formatted("pass bit {}", int{!expected})};
         }
       }
     }
@@ -180,7 +180,7 @@ inline std::vector<Law<SchemeCase>> scheme_laws(const ErasedScheme& scheme, cons
                   [&scheme](const SchemeCase& c, const QParams& p, const Coded& made, std::size_t i) -> Expected {
                     const float again = scheme.code(made.values, c.shape, p).values[i];
                     if (again == made.values[i]) return {};
-                    return fmt::format("{} again when it is coded once more, not {}", made.values[i], again);
+                    return formatted("{} again when it is coded once more, not {}", made.values[i], again);
                   }));
   if (promises.repeatable) {
     laws.push_back({"same input, same codes", [&scheme](const SchemeCase& c) { return unrepeated(scheme, c); }});
@@ -191,8 +191,8 @@ inline std::vector<Law<SchemeCase>> scheme_laws(const ErasedScheme& scheme, cons
                         const auto others = scheme.code_under(c.x, c.shape, p, mask).codes;
                         for (std::size_t i = 0; i < codes.size(); ++i) {
                           if (others[i] == codes[i]) continue;
-                          return Fault{fmt::format("x[{}] = {}", i, c.x[i]), fmt::format("code {}", codes[i]),
-                                       fmt::format("code {} under another mask", others[i])};
+                          return Fault{formatted("x[{}] = {}", i, c.x[i]), formatted("code {}", codes[i]),
+                                       formatted("code {} under another mask", others[i])};
                         }
                       }
                       return std::nullopt;
@@ -204,7 +204,7 @@ inline std::vector<Law<SchemeCase>> scheme_laws(const ErasedScheme& scheme, cons
                     const auto pass = scheme.code(x, c.shape, scheme.qparams(c)).pass;
                     for (std::size_t i = 0; i < x.size(); i += 2) {
                       if (!test_bit(pass.data(), static_cast<std::int64_t>(i))) continue;
-                      return Fault{fmt::format("x[{}] = NaN in place", i), "pass bit 0", "pass bit 1"};
+                      return Fault{formatted("x[{}] = NaN in place", i), "pass bit 0", "pass bit 1"};
                     }
                     return std::nullopt;
                   }});
@@ -224,9 +224,9 @@ inline std::vector<Law<SchemeCase>> scheme_laws(const ErasedScheme& scheme, cons
                     [&scheme](const SchemeCase&, const QParams& p, const Coded& made, std::size_t i) -> Expected {
                       const Grid grid = *scheme.grid;
                       if (p.grid != grid)
-                        return fmt::format("parameters with the scheme's grid() {}..{}", grid.lo, grid.hi);
+                        return formatted("parameters with the scheme's grid() {}..{}", grid.lo, grid.hi);
                       if (grid.contains(made.codes[i])) return {};
-                      return fmt::format("a code in {}..{}", grid.lo, grid.hi);
+                      return formatted("a code in {}..{}", grid.lo, grid.hi);
                     }));
     laws.push_back(
         element_law(scheme, "a code means scale * (code - zero_point)",
@@ -234,27 +234,27 @@ inline std::vector<Law<SchemeCase>> scheme_laws(const ErasedScheme& scheme, cons
                       const std::size_t k = scale_of(scheme, c, i);
                       const float means = static_cast<float>(made.codes[i] - p.zero_point[k]) * p.scale[k];
                       if (made.values[i] == means) return {};
-                      return fmt::format("value {}", means);
+                      return formatted("value {}", means);
                     }));
     laws.push_back({"0 is exactly representable", [&scheme](const SchemeCase& c) -> std::optional<Fault> {
                       const std::vector<float> zeros(c.x.size());
                       const auto values = scheme.code(zeros, c.shape, scheme.qparams(c)).values;
                       for (std::size_t i = 0; i < values.size(); ++i) {
                         if (values[i] != 0.0f) {
-                          return Fault{fmt::format("x[{}] = 0 in place", i), "0", fmt::format("{}", values[i])};
+                          return Fault{formatted("x[{}] = 0 in place", i), "0", formatted("{}", values[i])};
                         }
                       }
                       return std::nullopt;
                     }});
     laws.push_back(element_law(
         scheme,
-        fmt::format("inside the range the error is at most {} scale and the gradient passes", scheme.largest_error),
+        formatted("inside the range the error is at most {} scale and the gradient passes", scheme.largest_error),
         [&scheme](const SchemeCase& c, const QParams& p, const Coded& made, std::size_t i) -> Expected {
           const std::size_t k = scale_of(scheme, c, i);
           const double s = p.scale[k], x = c.x[i], y = made.values[i], limit = scheme.largest_error;
           if (x < s * (p.grid.lo - p.zero_point[k]) || x > s * (p.grid.hi - p.zero_point[k])) return {};
           const double slack = 0x1p-23 * (std::abs(x) + s);  // of float rounding
-          if (std::abs(x - y) > limit * s + slack) return fmt::format("a value within {:.9g} of it", limit * s);
+          if (std::abs(x - y) > limit * s + slack) return formatted("a value within {:.9g} of it", limit * s);
           if (!test_bit(made.pass.data(), static_cast<std::int64_t>(i))) return "pass bit 1";
           return {};
         }));

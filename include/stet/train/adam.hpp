@@ -90,7 +90,7 @@ struct Adam {
 
   [[nodiscard]] const char* name() const { return "adam"; }
   [[nodiscard]] std::string describe() const {
-    return fmt::format("{}, betas {} {}, eps {}, weight decay {}", name(), beta1, beta2, eps, weight_decay);
+    return formatted("{}, betas {} {}, eps {}, weight decay {}", name(), beta1, beta2, eps, weight_decay);
   }
   [[nodiscard]] std::vector<const char*> slots() const { return {"mean", "square"}; }
   /// Errors:    Errc::range if lr, eps or weight_decay is negative or a beta lies outside [0, 1)
@@ -121,7 +121,7 @@ struct AdamW {
 
   [[nodiscard]] const char* name() const { return "adamw"; }
   [[nodiscard]] std::string describe() const {
-    return fmt::format("{}, betas {} {}, eps {}, weight decay {}", name(), beta1, beta2, eps, weight_decay);
+    return formatted("{}, betas {} {}, eps {}, weight decay {}", name(), beta1, beta2, eps, weight_decay);
   }
   [[nodiscard]] std::vector<const char*> slots() const { return {"mean", "square"}; }
   /// Errors:    Errc::range if lr, eps or weight_decay is negative or a beta lies outside [0, 1)

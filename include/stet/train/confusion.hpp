@@ -53,12 +53,12 @@ class Confusion {
       }
     }
     std::string text(label_width, ' ');
-    for (int c = 0; c < classes_; ++c) text += fmt::format("  {:>{}}", name(c).substr(0, width), width);
+    for (int c = 0; c < classes_; ++c) text += formatted("  {:>{}}", name(c).substr(0, width), width);
     text += "  recall\n";
     for (int c = 0; c < classes_; ++c) {
-      text += fmt::format("{:<{}}", name(c), label_width);
-      for (int p = 0; p < classes_; ++p) text += fmt::format("  {:>{}}", at(c, p), width);
-      text += fmt::format("  {:>6.2f}\n", 100 * recall(c));
+      text += formatted("{:<{}}", name(c), label_width);
+      for (int p = 0; p < classes_; ++p) text += formatted("  {:>{}}", at(c, p), width);
+      text += formatted("  {:>6.2f}\n", 100 * recall(c));
     }
     return text;
   }

@@ -7,7 +7,7 @@
 #include <stet/train/fit.hpp>
 #include <stet/train/qat_forward.hpp>
 
-#if defined(STET_COMPILED)
+#if defined(STET_SPLIT)
 #if STET_DEFINE_ENTRIES
 #define STET_ENTRY_TEMPLATE template
 #else

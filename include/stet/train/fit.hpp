@@ -95,7 +95,7 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int cl
       return stage.forward(tape, batch.x, {.rng = &rng});
     } catch (const Error& e) {
       if (e.code() != Errc::range) throw;
-      throw Error(Errc::range, fmt::format("fit: at {}: {}", where, e.what()));
+      throw Error(Errc::range, formatted("fit: at {}: {}", where, e.what()));
     }
   };
   const Var<Tensor<float>> logits = located();
@@ -126,7 +126,7 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     stage.advance(static_cast<double>(step) / static_cast<double>(total));
     Rng rng = Rng(o.seed).split(0x5354u).split(static_cast<std::uint64_t>(step));
     clear_gradients(parameters);
-    const std::string where = fmt::format("step {} of epoch {}", i + 1, epoch + 1);
+    const std::string where = formatted("step {} of epoch {}", i + 1, epoch + 1);
     const BatchResult result = learn_batch(stage, *batch, data.classes(), o, rng, where);
     require_finite(stage.statistics_fault(), where);
     const double factor = o.schedule.at(step, total);
@@ -144,7 +144,7 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
   }
   clear_gradients(parameters);
   // What callbacks changed, too.
-  require_finite(stage.fault(), fmt::format("the last steps of epoch {}", epoch + 1));
+  require_finite(stage.fault(), formatted("the last steps of epoch {}", epoch + 1));
   EpochReport report;
   report.epoch = epoch;
   report.loss = loss / static_cast<double>(seen);
@@ -180,7 +180,7 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
       const Evaluation e = stage.evaluate(*o.validation);
       report.validation_loss = e.loss;
       report.validation_accuracy = e.accuracy;
-      note = fmt::format("validation loss {:.4f}  accuracy {:.2f} %", e.loss, 100 * e.accuracy);
+      note = formatted("validation loss {:.4f}  accuracy {:.2f} %", e.loss, 100 * e.accuracy);
       state.stopped = should_stop(state, e.loss, o.early_stop);
     }
     progress.finish_epoch(state.epoch, report.loss, report.accuracy, note);

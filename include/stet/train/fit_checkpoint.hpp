@@ -65,7 +65,7 @@ void load_run(const FitOptions& options, const std::string& run, M& model, Optim
   const auto note = [&](std::string_view key) { return reader.note(key) == nullptr ? std::string() : *reader.note(key); };
   std::vector<std::string> differences = differing_lines(note("run"), run);
   for (const auto& [part, text] : identity(model)) {
-    if (note(part) != text) differences.push_back(fmt::format("{}: {}", part, first_difference(note(part), text)));
+    if (note(part) != text) differences.push_back(formatted("{}: {}", part, first_difference(note(part), text)));
   }
   require(differences.empty(), Errc::state,
           "fit: the checkpoint {} was saved from something else than this run: {}; resume with the data, options and "

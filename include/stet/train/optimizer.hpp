@@ -59,7 +59,7 @@ class AnyOptimizer {
   [[nodiscard]] double lr() const { return self_->lr(); }
   [[nodiscard]] const char* name() const { return self_->name(); }
   /// What the rule is, with its options: description_of(rule), and the learning rate.
-  [[nodiscard]] std::string describe() const { return fmt::format("{}, lr {}", self_->describe(), lr()); }
+  [[nodiscard]] std::string describe() const { return formatted("{}, lr {}", self_->describe(), lr()); }
   [[nodiscard]] std::vector<const char*> slots() const { return self_->slots(); }
   void update(const UpdateStep& step, std::span<float> value, std::span<const float> gradient,
               std::span<const std::span<float>> slots) const {
@@ -182,11 +182,11 @@ class OptimizerState {
       if (!text.empty()) {
         ++others;
       } else {
-        text = b.finite ? fmt::format("the buffers of {} for {}", rule_.name(), names_[last]) : names_[last];
+        text = b.finite ? formatted("the buffers of {} for {}", rule_.name(), names_[last]) : names_[last];
         text += " became NaN or infinite";
       }
     }
-    return others == 0 ? text : text + fmt::format(" (and {} parameters more)", others);
+    return others == 0 ? text : text + formatted(" (and {} parameters more)", others);
   }
 
   /// Names and references of the whole state: f("count", Tensor<int64>), f("<slot>.<parameter>", Tensor<float>).

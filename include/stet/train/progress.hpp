@@ -38,24 +38,24 @@ struct ProgressState {
 /// Duration as text: 9 s, 3:07, 1:02:45.
 inline std::string format_duration(double seconds) {
   const auto s = static_cast<std::int64_t>(seconds > 0 ? seconds + 0.5 : 0.0);
-  if (s < 60) return fmt::format("{} s", s);
-  if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
-  return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+  if (s < 60) return formatted("{} s", s);
+  if (s < 3600) return formatted("{}:{:02}", s / 60, s % 60);
+  return formatted("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
 /// The line that shows a state, without a line end; `bar` is the width of the bar, 0 leaves it out.
 inline std::string format_progress(const ProgressState& p, int bar) {
-  std::string line = p.title.empty() ? "" : fmt::format("{}  ", p.title);
-  line += fmt::format("epoch {}/{}", p.epoch + 1, p.epochs);
+  std::string line = p.title.empty() ? "" : formatted("{}  ", p.title);
+  line += formatted("epoch {}/{}", p.epoch + 1, p.epochs);
   const double part = p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 1.0;
   if (bar > 0) {
     const auto filled = static_cast<std::size_t>(static_cast<double>(bar) * std::fmin(1.0, part));
     line += " [" + std::string(filled, '#') + std::string(static_cast<std::size_t>(bar) - filled, '.') + "]";
   } else {
-    line += fmt::format(" {:3.0f} %", 100 * std::fmin(1.0, part));
+    line += formatted(" {:3.0f} %", 100 * std::fmin(1.0, part));
   }
-  if (!std::isnan(p.loss)) line += fmt::format("  loss {:.4f}", p.loss);
-  if (!std::isnan(p.accuracy)) line += fmt::format("  accuracy {:.2f} %", 100 * p.accuracy);
+  if (!std::isnan(p.loss)) line += formatted("  loss {:.4f}", p.loss);
+  if (!std::isnan(p.accuracy)) line += formatted("  accuracy {:.2f} %", 100 * p.accuracy);
   const double done = p.done();
   if (done >= 1) {
     line += "  " + format_duration(p.seconds);
@@ -132,7 +132,7 @@ class Progress {
     const double from = epochs_ > 0 ? static_cast<double>(first_epoch_) / static_cast<double>(epochs_) : 0.0;
     std::string line =
         format_progress({title_, epoch, epochs_, step, steps_, loss, accuracy, time - start_, from}, bar ? 24 : 0);
-    if (!note.empty()) line += fmt::format("  {}", note);
+    if (!note.empty()) line += formatted("  {}", note);
     if (bar) {
       const std::size_t length = line.size();
       if (length < length_) line.append(length_ - length, ' ');

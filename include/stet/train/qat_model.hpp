@@ -39,7 +39,10 @@ struct CalibrationData {
 class QatModel {
  public:
   /// Errors:    Errc::unsupported listing all nodes that the recipe's target cannot run
-  QatModel(Model model, Recipe recipe);
+  QatModel(Model model, Recipe recipe)
+      : model_(std::move(model)), recipe_(std::move(recipe)), plan_(plan_units(model_.graph(), recipe_)) {
+    make_quantizers();
+  }
 
   [[nodiscard]] Model& model() { return model_; }
   [[nodiscard]] const Model& model() const { return model_; }
@@ -198,6 +201,7 @@ class QatModel {
   }
 
  private:
+  void make_quantizers();
   // A model that was moved from has no quantizers, which must not pass for calibrated ones; its graph says so.
   void require_whole() const { (void)graph().size(); }
   void stop_ranges() {
@@ -225,8 +229,7 @@ class QatModel {
 };
 
 #if STET_DEFINE_ENTRIES
-STET_ENTRY QatModel::QatModel(Model model, Recipe recipe)
-    : model_(std::move(model)), recipe_(std::move(recipe)), plan_(plan_units(model_.graph(), recipe_)) {
+STET_ENTRY void QatModel::make_quantizers() {
   std::vector<std::string> names(plan_.quantizer_bits.size());
   for (const Unit& unit : plan_.units) {
     std::string& name = names[static_cast<std::size_t>(unit.quantizer)];

@@ -27,7 +27,7 @@ inline std::string three_updates(const AnyOptimizer& rule) {
   std::vector<std::span<float>> slots;
   for (std::size_t s = 0; s < std::min(rule.slots().size(), max_optimizer_slots); ++s) slots.emplace_back(kept[s]);
   for (std::int64_t count = 1; count <= 3; ++count) rule.update({1.0, count, count != 2}, x, gradient, slots);
-  return fmt::format("{:.6g} {:.6g}", x[0], x[1]);
+  return formatted("{:.6g} {:.6g}", x[0], x[1]);
 }
 
 // A schedule has no text: its factors at all steps stand for it (of a longer run, at 65536 of them).
@@ -36,12 +36,12 @@ inline std::string factors(const AnySchedule& schedule, std::int64_t total) {
   Hash64 hash;
   for (std::int64_t i = 0; i < samples; ++i) hash.number(static_cast<float>(schedule.at(i * (total / samples), total)));
   hash.number(static_cast<float>(schedule.at(total - 1, total)));
-  return fmt::format("factors {:.6g}, {:.6g}, {:.6g} at its start, middle and end (hash {:016x})",
+  return formatted("factors {:.6g}, {:.6g}, {:.6g} at its start, middle and end (hash {:016x})",
                      schedule.at(0, total), schedule.at(total / 2, total), schedule.at(total - 1, total), hash.value());
 }
 
 inline std::string describe_data(const Dataset& data) {
-  return fmt::format("{} images {}, {} classes (hash {:016x})", data.size(), data.shape(), data.classes(),
+  return formatted("{} images {}, {} classes (hash {:016x})", data.size(), data.shape(), data.classes(),
                      content_hash(data));
 }
 
@@ -53,7 +53,7 @@ STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o) {
   std::string callbacks = o.on_gradients ? "on_gradients" : "";
   for (const CallbackState& s : o.state) callbacks += (callbacks.empty() ? "state of " : ", state of ") + s.name();
   std::string text;
-  const auto line = [&](std::string_view key, const auto& value) { text += fmt::format("{} {}\n", key, value); };
+  const auto line = [&](std::string_view key, const auto& value) { text += formatted("{} {}\n", key, value); };
   line("optimizer", o.optimizer.describe() + "; three updates at rate 1 give " + three_updates(o.optimizer));
   line("schedule", factors(o.schedule, total));
   line("epochs", o.epochs);
@@ -62,7 +62,7 @@ STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o) {
   line("seed", o.seed);
   line("label_smoothing", o.label_smoothing);
   line("clip_norm", o.clip_norm);
-  line("early_stop", fmt::format("after {} epochs, min_delta {}", o.early_stop.patience, o.early_stop.min_delta));
+  line("early_stop", formatted("after {} epochs, min_delta {}", o.early_stop.patience, o.early_stop.min_delta));
   line("loss", o.loss ? "of its own" : "softmax cross-entropy");
   line("callbacks", callbacks.empty() ? "none" : callbacks);
   line("on_step", o.on_step ? "set" : "not set");
@@ -86,11 +86,11 @@ std::string describe_start(const M& model) {
         .text(stored.shape().str())
         .numbers(std::span(stored.data(), static_cast<std::size_t>(stored.size())));
   });
-  std::string ranges = fmt::format("hash {:016x}", quantizers.value());
+  std::string ranges = formatted("hash {:016x}", quantizers.value());
   if constexpr (requires { model.calibrated(); }) {
     if (!model.calibrated()) ranges = "not calibrated";
   }
-  return fmt::format("start weights, hash {:016x}\nstart quantizers, {}\n", weights.value(), ranges);
+  return formatted("start weights, hash {:016x}\nstart quantizers, {}\n", weights.value(), ranges);
 }
 
 // Lines in which two runs differ. A model that is not calibrated gets its ranges from the checkpoint, whatever these are.
@@ -108,7 +108,7 @@ inline std::vector<std::string> differing_lines(std::string_view there, std::str
           x, y);
       continue;
     }
-    differences.push_back(fmt::format("{} there, {} now", x, y));
+    differences.push_back(formatted("{} there, {} now", x, y));
   }
   return differences;
 }

@@ -21,7 +21,7 @@ struct Sgd {
 
   [[nodiscard]] const char* name() const { return "sgd"; }
   [[nodiscard]] std::string describe() const {
-    return fmt::format("{}, momentum {}, dampening {}{}, weight decay {}", name(), momentum, dampening,
+    return formatted("{}, momentum {}, dampening {}{}, weight decay {}", name(), momentum, dampening,
                        nesterov ? ", nesterov" : "", weight_decay);
   }
   [[nodiscard]] std::vector<const char*> slots() const {

@@ -49,8 +49,8 @@ template <ActivationOp T>
 std::string attributes(const T&) {
   return "";
 }
-inline std::string attributes(const LeakyRelu& o) { return fmt::format("alpha {}", o.alpha); }
-inline std::string attributes(const Dropout& o) { return fmt::format("rate {}", o.rate); }
+inline std::string attributes(const LeakyRelu& o) { return formatted("alpha {}", o.alpha); }
+inline std::string attributes(const Dropout& o) { return formatted("rate {}", o.rate); }
 
 template <ActivationOp T>
 Shape infer(const T& o, Shapes in) {

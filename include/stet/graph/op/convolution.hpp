@@ -29,13 +29,13 @@ struct DepthwiseConv2D {
 };
 
 /// Text such as 3x3.
-inline std::string str(Pair p) { return fmt::format("{}x{}", p.height, p.width); }
+inline std::string str(Pair p) { return formatted("{}x{}", p.height, p.width); }
 
 /// Text such as same, valid or 1,1,0,0 (top, bottom, left, right).
 inline std::string str(const Padding& p) {
   if (p.kind == Padding::Kind::same) return "same";
   if (p.kind == Padding::Kind::valid) return "valid";
-  return fmt::format("pad {},{},{},{}", p.top, p.bottom, p.left, p.right);
+  return formatted("pad {},{},{},{}", p.top, p.bottom, p.left, p.right);
 }
 
 namespace detail {
@@ -50,7 +50,7 @@ inline std::string window_text(Pair kernel, Pair stride, const Padding& padding,
 inline std::string_view kind(const Conv2D&) { return "conv2d"; }
 inline std::string attributes(const Conv2D& o) {
   std::string text = detail::window_text(o.kernel, o.stride, o.padding, o.dilation);
-  if (o.groups != 1) text += fmt::format(" groups {}", o.groups);
+  if (o.groups != 1) text += formatted(" groups {}", o.groups);
   if (!o.bias) text += " no bias";
   return text;
 }
@@ -75,7 +75,7 @@ inline std::int64_t multiply_adds(const Conv2D& o, Shapes in, const Shape& out) 
 inline std::string_view kind(const DepthwiseConv2D&) { return "depthwise_conv2d"; }
 inline std::string attributes(const DepthwiseConv2D& o) {
   std::string text = detail::window_text(o.kernel, o.stride, o.padding, o.dilation);
-  if (o.multiplier != 1) text += fmt::format(" multiplier {}", o.multiplier);
+  if (o.multiplier != 1) text += formatted(" multiplier {}", o.multiplier);
   if (!o.bias) text += " no bias";
   return text;
 }

@@ -15,8 +15,8 @@ struct BatchNorm {
 inline std::string_view kind(const BatchNorm&) { return "batch_norm"; }
 inline std::string attributes(const BatchNorm& o) {
   std::string text;
-  if (o.eps != BatchNorm{}.eps) text += fmt::format("eps {}", o.eps);
-  if (o.momentum != BatchNorm{}.momentum) text += fmt::format("{}momentum {}", text.empty() ? "" : " ", o.momentum);
+  if (o.eps != BatchNorm{}.eps) text += formatted("eps {}", o.eps);
+  if (o.momentum != BatchNorm{}.momentum) text += formatted("{}momentum {}", text.empty() ? "" : " ", o.momentum);
   return text;
 }
 inline Shape infer(const BatchNorm& o, Shapes in) {

@@ -33,8 +33,8 @@ inline std::string_view kind(const Pad&) { return "pad"; }
 inline std::string_view kind(const Reshape&) { return "reshape"; }
 inline std::string_view kind(const Flatten&) { return "flatten"; }
 inline std::string_view kind(const Transpose&) { return "transpose"; }
-inline std::string attributes(const Concat& o) { return fmt::format("axis {}", o.axis); }
-inline std::string attributes(const Pad& o) { return fmt::format("{},{},{},{}", o.top, o.bottom, o.left, o.right); }
+inline std::string attributes(const Concat& o) { return formatted("axis {}", o.axis); }
+inline std::string attributes(const Pad& o) { return formatted("{},{},{},{}", o.top, o.bottom, o.left, o.right); }
 inline std::string attributes(const Reshape&) { return ""; }
 inline std::string attributes(const Flatten&) { return ""; }
 inline std::string attributes(const Transpose& o) { return "axes " + str(o.axes); }
