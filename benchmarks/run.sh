@@ -11,7 +11,6 @@ build=${STET_BUILD_DIR:-$root/build}
 . "$root/cmake/packages.sh"
 want_build
 want_optional libbenchmark-dev "the framework of the kernel benchmarks"
-want_optional libeigen3-dev "float products are compared with its own"
 install_wanted
 find_build_tools
 

@@ -64,6 +64,7 @@ want_build() {
   want cmake cmake "configures the build"
   want ninja ninja-build "runs the build"
   want_library libfmt-dev "formatting of messages"
+  want_library libeigen3-dev "matrices (stet/eigen.hpp)"
   want_library zlib1g-dev "reads the gzipped data files"
 }
 

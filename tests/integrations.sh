@@ -1,5 +1,5 @@
 #!/bin/sh
-# stet inside other libraries' training code: installs Eigen, Armadillo and cereal from the system's packages, libtorch
+# stet inside other libraries' training code: installs Armadillo and cereal from the system's packages, libtorch
 # and mlpack's headers from PyPI, builds examples/integrate_* and custom_scheme, runs them, and checks that docs/integrate.md
 # quotes them truly:   sh tests/integrations.sh [--build DIR]
 # One line per program with the figures that it checked. The exit status is 0 if all were built and passed. The last
@@ -13,7 +13,6 @@ build=$root/build
 want_build
 want_library libcli11-dev "the options of the other examples"
 want_library nlohmann-json3-dev "used by the other examples"
-want_library libeigen3-dev "examples/integrate_eigen"
 want_library libarmadillo-dev "the matrices of mlpack"
 want_library libcereal-dev "included by mlpack"
 want_library python3-venv "the environment with libtorch and mlpack's headers"

@@ -1,22 +1,17 @@
-// Quantization-aware training inside code written with Eigen. stet works on the memory of Eigen's matrices, in place; at
-// the end the weights become an IntegerModel, which stet's engine runs and which is written as a .tflite file.
-//
-// Layout: the columns of Eigen's default matrices are contiguous. A matrix of features x samples is, in memory,
-// stet's [samples, features]; weights of inputs x outputs are stet's [outputs, inputs]. So nothing is transposed.
+// Quantization-aware training inside code written with Eigen: stet/eigen.hpp takes and gives matrices. At the end the
+// weights become an IntegerModel, which stet's engine runs and which is written as a .tflite file. Images are the columns
+// of a matrix of features x samples; weights are inputs x outputs.
 
 #include "../integrate/images.hpp"
 
 #include <stet/core/random.hpp>
 #include <stet/data/batches.hpp>
+#include <stet/eigen.hpp>
 #include <stet/engine/engine.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/save_tflite.hpp>
 #include <stet/qat/fold.hpp>
-#include <stet/quant/choose_qparams.hpp>
-#include <stet/quant/fake_quantize.hpp>
 #include <stet/quant/observer.hpp>
-
-#include <Eigen/Core>
 
 #include <cmath>
 #include <cstdlib>
@@ -28,11 +23,6 @@ using Eigen::MatrixXf;
 using Eigen::VectorXf;
 using Images = Eigen::Map<const MatrixXf>;
 
-// Views of Eigen's memory: no copy.
-std::span<const float> values(const MatrixXf& m) { return {m.data(), static_cast<std::size_t>(m.size())}; }
-std::span<float> values(MatrixXf& m) { return {m.data(), static_cast<std::size_t>(m.size())}; }
-stet::Shape shape(const MatrixXf& m) { return {m.cols(), m.rows()}; }
-
 struct Layer {
   MatrixXf w, momentum_w;  // inputs x outputs
   VectorXf b, momentum_b;
@@ -41,7 +31,7 @@ struct Layer {
       : w(inputs, outputs), momentum_w(MatrixXf::Zero(inputs, outputs)), b(VectorXf::Zero(outputs)),
         momentum_b(VectorXf::Zero(outputs)) {
     const double bound = std::sqrt(6.0 / static_cast<double>(inputs));
-    for (float& v : values(w)) v = static_cast<float>(rng.uniform(-bound, bound));
+    for (float& v : w.reshaped()) v = static_cast<float>(rng.uniform(-bound, bound));
   }
   void step(const MatrixXf& dw, const VectorXf& db, float rate) {
     momentum_w = 0.9f * momentum_w + dw;
@@ -63,41 +53,36 @@ struct Network {
     MatrixXf x, w1, h, hq, w2, logits;
   };
 
-  static stet::QParams weight_parameters(const MatrixXf& w) {
-    const auto outputs = stet::Granularity::per_channel(0);
-    return stet::weight_qparams(stet::min_max(values(w), shape(w), outputs), outputs);
-  }
-
   Pass forward(const Images& images, bool training) {
     Pass pass{{}, {}, {}, images, hidden.w, {}, {}, output.w, {}};
     if (quantized) {
-      pass.p_w1 = weight_parameters(pass.w1);
-      pass.p_w2 = weight_parameters(pass.w2);
-      stet::fake_quantize(values(pass.x), p_x, values(pass.x));  // in place
-      stet::fake_quantize(values(pass.w1), shape(pass.w1), pass.p_w1, values(pass.w1));
-      stet::fake_quantize(values(pass.w2), shape(pass.w2), pass.p_w2, values(pass.w2));
+      pass.p_w1 = stet::weight_qparams(hidden.w, stet::Granularity::per_column());  // one scale per output
+      pass.p_w2 = stet::weight_qparams(output.w, stet::Granularity::per_column());
+      pass.x = stet::fake_quantize(images, p_x);
+      pass.w1 = stet::fake_quantize(hidden.w, pass.p_w1);
+      pass.w2 = stet::fake_quantize(output.w, pass.p_w2);
     }
     pass.h = ((pass.w1.transpose() * pass.x).colwise() + hidden.b).cwiseMax(0.0f);
     pass.hq = pass.h;
     if (quantized) {
-      if (training) hidden_range.observe(values(pass.h));
+      if (training) stet::observe(hidden_range, pass.h);
       pass.p_h = stet::choose_qparams(hidden_range.ranges(), stet::Grid::int8());
-      stet::fake_quantize(values(pass.hq), pass.p_h, values(pass.hq));
+      pass.hq = stet::fake_quantize(pass.h, pass.p_h);
     }
     pass.logits = (pass.w2.transpose() * pass.hq).colwise() + output.b;
-    if (quantized && training) logit_range.observe(values(pass.logits));
+    if (quantized && training) stet::observe(logit_range, pass.logits);
     return pass;
   }
 
   void backward(const Pass& pass, const MatrixXf& dlogits, float rate) {
     MatrixXf dw2 = pass.hq * dlogits.transpose();
     MatrixXf dh = pass.w2 * dlogits;
-    if (quantized) stet::fake_quantize_backward(values(pass.h), values(dh), pass.p_h, values(dh));
+    if (quantized) dh = stet::fake_quantize_backward(pass.h, dh, pass.p_h);
     dh = (pass.h.array() > 0.0f).select(dh, 0.0f);
     MatrixXf dw1 = pass.x * dh.transpose();
     if (quantized) {
-      stet::fake_quantize_backward(values(hidden.w), values(dw1), shape(dw1), pass.p_w1, values(dw1));
-      stet::fake_quantize_backward(values(output.w), values(dw2), shape(dw2), pass.p_w2, values(dw2));
+      dw1 = stet::fake_quantize_backward(hidden.w, dw1, pass.p_w1);
+      dw2 = stet::fake_quantize_backward(output.w, dw2, pass.p_w2);
     }
     hidden.step(dw1, dh.rowwise().sum(), rate);
     output.step(dw2, dlogits.rowwise().sum(), rate);
@@ -133,9 +118,8 @@ stet::IntegerModel integers(const Network& net) {
   const QParams p_h = choose_qparams(net.hidden_range.ranges(), Grid::int8());
   const QParams p_y = choose_qparams(net.logit_range.ranges(), Grid::int8());
   const auto linear = [](const Layer& layer, const QParams& in, const QParams& out, Activation activation) {
-    const Tensor<float> w(shape(layer.w), values(layer.w));
-    const std::span<const float> bias(layer.b.data(), static_cast<std::size_t>(layer.b.size()));
-    const FoldedWeights f = fold("linear", quantize_weights(w, 0, {}), 0, true, bias, nullptr,
+    const Tensor<float> w = to_tensor(layer.w.transpose());  // [outputs, inputs]
+    const FoldedWeights f = fold("linear", quantize_weights(w, 0, {}), 0, true, to_tensor(layer.b).span(), nullptr,
                                  {in.scale[0], in.zero_point[0], in.grid, out.scale[0]});
     return integer_op::Linear{f.codes, f.scale, f.bias, activation};
   };
@@ -178,11 +162,10 @@ int main(int argc, char** argv) {
 
   const stet::IntegerModel model = integers(net);
   stet::save_tflite(path, model);
-  MatrixXf simulated = net.forward(columns(test), false).logits;
-  stet::fake_quantize(values(simulated), model.values[2].params, values(simulated));
+  const MatrixXf simulated = stet::fake_quantize(net.forward(columns(test), false).logits, model.values[2].params);
   const stet::Engine engine(model);
   const stet::Tensor<float> logits = stet::infer(engine, test.x.reshaped({test.size(), 784}));
-  const MatrixXf deployed = Images(logits.data(), 10, test.size());
+  const MatrixXf deployed = stet::map(logits).transpose();
 
   const std::vector<int> expected = classes_of(simulated), classes = classes_of(deployed);
   int different_classes = 0;

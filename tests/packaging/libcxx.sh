@@ -1,8 +1,8 @@
 #!/bin/sh
-# usage: libcxx.sh INCLUDE_DIR
+# usage: libcxx.sh INCLUDE_DIR EIGEN_DIR
 # All headers in one unit, and numbers in JSON, with LLVM's standard library, where a clang has it. Exit code 77: none has.
 set -eu
-include=$1
+include=$1 eigen=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for compiler in clang++-19 clang++-18 clang++-17 clang++-16 clang++; do
@@ -13,7 +13,7 @@ done
 [ -n "$compiler" ] || { echo "no clang with libc++ was found"; exit 77; }
 
 (cd "$include" && find stet -name '*.hpp' | sort | sed 's/.*/#include <&>/') > "$work/all.cpp"
-"$compiler" -std=c++20 -stdlib=libc++ -fsyntax-only "-I$include" "$work/all.cpp"
+"$compiler" -std=c++20 -stdlib=libc++ -fsyntax-only "-I$include" -isystem "$eigen" "$work/all.cpp"
 cat > "$work/json.cpp" <<'END'
 #include <stet/io/json_reader.hpp>
 

@@ -26,9 +26,9 @@ else
   set -- "$@" -DSTET_SOURCE_DIR="$source"
 fi
 "$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer"
-# A project that has fmt::fmt already needs no installed one.
-"$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer_fmt" -DCONSUMER_DEFINES_FMT=ON \
-  -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON
+# A project that has fmt::fmt and Eigen3::Eigen already needs no installed ones.
+"$cmake" "$@" -S "$source/tests/packaging/consumer" -B "$work/consumer_defines" -DCONSUMER_DEFINES_DEPENDENCIES=ON \
+  -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON -DCMAKE_DISABLE_FIND_PACKAGE_Eigen3=ON
 # Each way of getting stet builds one way of using it: sources header-only, an installation with its compiled part.
 program=consumer
 [ "$mode" != installed ] || program=consumer_compiled

@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: headers_alone.sh COMPILER INCLUDE_DIR TEST_DIR rooms|tested|inner|together|cxx17
+# usage: headers_alone.sh COMPILER INCLUDE_DIR TEST_DIR EIGEN_DIR rooms|tested|inner|together|cxx17
 # inner: the headers in folders of a room; of those that lie in a room itself, tested: the ones that a test includes before
 # anything else, which is the same proof; rooms: the others.
 # together: all of them in one unit, where two of one name would meet, and with the warnings that users may have on.
@@ -7,16 +7,16 @@
 # Otherwise compiles every header by itself (as the first include of an otherwise empty unit, twice, so that a missing guard shows)
 # with the project's own warnings. Prints the headers that fail and a count.
 set -eu
-compiler=$1 include=$2 tests=$3 which=$4
+compiler=$1 include=$2 tests=$3 eigen=$4 which=$5
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 cat > "$work/one.sh" <<'END'
-compiler=$1 include=$2 work=$3 header=$4
+compiler=$1 include=$2 eigen=$3 work=$4 header=$5
 unit=$work/$(echo "$header" | tr '/' '_').cpp
 printf '#include <%s>\n#include <%s>\n' "$header" "$header" > "$unit"
 if ! "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wconversion -Werror \
-     "-I$include" -DSTET_HAS_ZLIB=1 "$unit" > "$unit.log" 2>&1; then
+     "-I$include" -isystem "$eigen" -DSTET_HAS_ZLIB=1 "$unit" > "$unit.log" 2>&1; then
   echo "$header" >> "$work/failed"
   { echo "--- $header does not compile alone"; head -n 20 "$unit.log"; } >> "$work/report"
 fi
@@ -25,7 +25,7 @@ END
 if [ "$which" = together ]; then
   (cd "$include" && find stet -name '*.hpp' | sort | sed 's/.*/#include <&>/') > "$work/all.cpp"
   "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror \
-    "-I$include" "$work/all.cpp"
+    "-I$include" -isystem "$eigen" "$work/all.cpp"
   exit
 fi
 if [ "$which" = cxx17 ]; then
@@ -49,7 +49,7 @@ case $which in
   tested) room_headers | comm -12 - "$work/first" ;;
   rooms) room_headers | comm -23 - "$work/first" ;;
 esac > "$work/headers"
-xargs -P 2 -I{} sh "$work/one.sh" "$compiler" "$include" "$work" {} < "$work/headers"
+xargs -P 2 -I{} sh "$work/one.sh" "$compiler" "$include" "$eigen" "$work" {} < "$work/headers"
 if [ -e "$work/report" ]; then
   cat "$work/report"
   echo "$(wc -l < "$work/failed") of $(wc -l < "$work/headers") headers do not compile alone"

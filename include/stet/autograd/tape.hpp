@@ -16,14 +16,25 @@ namespace stet {
 template <class T>
 struct GradientOf {
   using type = T;
-  static const Shape& shape(const T& value) { return value.shape(); }
+  static const Shape& shape(const T& value)
+    requires requires { static_cast<const Shape&>(value.shape()); }
+  {
+    return value.shape();
+  }
 };
 template <class T>
 using Gradient = typename GradientOf<T>::type;
 
+/// How an array of another library enters a tape: `static Tensor<..> of(const T&)`. stet/eigen.hpp specialises it.
+template <class T>
+struct TensorOf {};
+
 class Tape;
 
 namespace detail {
+
+template <class T>
+concept BecomesTensor = requires(const T& array) { TensorOf<T>::of(array); };
 
 // Gradient slot of one value. Several Vars may refer to it; it lives as long as the tape.
 template <class G>
@@ -62,6 +73,9 @@ void accumulate(Tensor<T>& sum, const Tensor<T>& term) {
 /// A value on a tape. Copies refer to the same value and the same gradient. Invalid after its Tape.
 template <class T>
 class Var {
+  static_assert(requires(const T& value) { GradientOf<T>::shape(value); },
+                "stet: a value on the tape is a Tensor, a QTensor or what GradientOf knows (include stet/eigen.hpp for Eigen)");
+
  public:
   using value_type = T;
 
@@ -183,6 +197,17 @@ class Tape {
   template <class T>
   Var<T> variable(T value) {
     return Var<T>(this, std::move(value), slot<Gradient<T>>());
+  }
+  /// Both for an array of another library, copied into a tensor.
+  template <class T>
+    requires detail::BecomesTensor<T>
+  auto constant(T array) {
+    return constant(TensorOf<T>::of(array));
+  }
+  template <class T>
+    requires detail::BecomesTensor<T>
+  auto variable(T array) {
+    return variable(TensorOf<T>::of(array));
   }
   /// A trained tensor; backward adds to parameter.gradient. The parameter must outlive the tape.
   Var<Tensor<float>> parameter(Parameter& parameter) {

@@ -19,6 +19,8 @@ struct Granularity {
 
   static constexpr Granularity per_tensor() { return {}; }
   static constexpr Granularity per_channel(int axis) { return {Kind::per_channel, axis, 0}; }
+  static constexpr Granularity per_row() { return per_channel(0); }     ///< of a matrix [rows, columns]
+  static constexpr Granularity per_column() { return per_channel(1); }  ///< of a matrix [rows, columns]
   static constexpr Granularity per_group(std::int64_t size) { return {Kind::per_group, 0, size}; }
   friend constexpr bool operator==(const Granularity&, const Granularity&) = default;
 };

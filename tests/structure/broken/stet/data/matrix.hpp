@@ -1,0 +1,1 @@
+#include <stet/eigen.hpp>

@@ -1,0 +1,2 @@
+#include "stet/core/tensor.hpp"
+#include "stet/stet.hpp"
