@@ -34,39 +34,41 @@ TEST_CASE("sixteen natural calls of an Eigen user", "[eigen]") {
   const MatrixXf w = numbers<MatrixXf>(4, 6), x = numbers<MatrixXf>(6, 3);
   const ArrayXXd doubles = numbers<ArrayXXd>(3, 5);
 
-  const stet::Range range = stet::min_max(w);                                                    // 1
+  const stet::Range range = stet::min_max(w);  // 1
   CHECK(range == stet::Range{w.minCoeff(), w.maxCoeff()});
-  const std::vector<stet::Range> ranges = stet::min_max(w, Granularity::per_row());              // 2
-  for (int i = 0; i < 4; ++i) CHECK(ranges[static_cast<std::size_t>(i)] == stet::Range{w.row(i).minCoeff(), w.row(i).maxCoeff()});
+  const std::vector<stet::Range> ranges = stet::min_max(w, Granularity::per_row());  // 2
+  for (int i = 0; i < 4; ++i)
+    CHECK(ranges[static_cast<std::size_t>(i)] == stet::Range{w.row(i).minCoeff(), w.row(i).maxCoeff()});
   stet::MovingAverageObserver observer(Granularity::per_column(), 0.5f);
-  stet::observe(observer, w);                                                                    // 3
+  stet::observe(observer, w);  // 3
   CHECK(observer.ranges()[5] == stet::Range{w.col(5).minCoeff(), w.col(5).maxCoeff()});
-  const QParams p = stet::choose_qparams(x, Grid::int8());                                       // 4
+  const QParams p = stet::choose_qparams(x, Grid::int8());  // 4
   CHECK(p == stet::choose_qparams(stet::min_max(x), Grid::int8()));
-  const QParams p_w = stet::weight_qparams(w, Granularity::per_row());                           // 5
+  const QParams p_w = stet::weight_qparams(w, Granularity::per_row());  // 5
   CHECK(p_w.scale.size() == 4);
   CHECK(p_w.scale[1] == w.row(1).cwiseAbs().maxCoeff() / 127);
-  const MatrixXf w_rounded = stet::fake_quantize(w, p_w);                                        // 6
+  const MatrixXf w_rounded = stet::fake_quantize(w, p_w);  // 6
   CHECK((w_rounded - w).cwiseAbs().rowwise().maxCoeff()[1] <= p_w.scale[1] / 2);
-  const MatrixXf y_rounded = stet::fake_quantize(w * x, p);                                      // 7: an expression
+  const MatrixXf y_rounded = stet::fake_quantize(w * x, p);  // 7: an expression
   CHECK(y_rounded == stet::fake_quantize(MatrixXf(w * x), p));
-  const MatrixXf corner = stet::fake_quantize(w.block(1, 2, 2, 3), p);                           // 8: strides
+  const MatrixXf corner = stet::fake_quantize(w.block(1, 2, 2, 3), p);  // 8: strides
   CHECK(corner == stet::fake_quantize(w, p).block(1, 2, 2, 3));
-  const ArrayXXd a = stet::fake_quantize(doubles, stet::choose_qparams(doubles, Grid::int8()));  // 9: an array of double
+  const ArrayXXd a =
+      stet::fake_quantize(doubles, stet::choose_qparams(doubles, Grid::int8()));  // 9: an array of double
   CHECK(a.isApprox(doubles, 0.01));
-  const MatrixXf dw = stet::fake_quantize_backward(w, MatrixXf::Ones(4, 6), p_w);                // 10
+  const MatrixXf dw = stet::fake_quantize_backward(w, MatrixXf::Ones(4, 6), p_w);  // 10
   CHECK(dw == MatrixXf::Ones(4, 6));
-  const auto q_w = stet::quantize(w, p_w);                                                       // 11
+  const auto q_w = stet::quantize(w, p_w);  // 11
   CHECK(q_w.codes.cast<int>().cwiseAbs().rowwise().maxCoeff() == VectorXi::Constant(4, 127));
-  CHECK(MatrixXf(stet::dequantize(q_w)) == w_rounded);                                           // 12
+  CHECK(MatrixXf(stet::dequantize(q_w)) == w_rounded);  // 12
   const auto q_x = stet::quantize(x, p);
-  const MatrixXi sums = stet::product(q_w, q_x);                                                 // 13
+  const MatrixXi sums = stet::product(q_w, q_x);  // 13
   CHECK(sums == q_w.codes.cast<int>() * (q_x.codes.cast<int>().array() - p.zero_point[0]).matrix());
-  const stet::Tensor<float> t = stet::to_tensor(w);                                              // 14
+  const stet::Tensor<float> t = stet::to_tensor(w);  // 14
   CHECK(t.shape() == stet::Shape{4, 6});
-  CHECK(stet::map(t) == w);                                                                      // 15
+  CHECK(stet::map(t) == w);  // 15
   stet::Tape tape;
-  const auto v = tape.variable(w);                                                               // 16
+  const auto v = tape.variable(w);  // 16
   CHECK(v.value().span()[1] == w(0, 1));
 }
 
@@ -94,16 +96,19 @@ TEST_CASE("what does not fit is said in rows and columns, in one line", "[eigen]
         "quantize: tensor [5,3] needs 5 scales and zero points, got 3 and 3");
   CHECK(message_of(Errc::shape, [&] { stet::min_max(m, Granularity::per_channel(2)); }) ==
         "per_channel: axis 2 does not exist in [3,5]");
-  CHECK(message_of(Errc::shape, [&] { stet::choose_qparams(m, Grid::int8(), {.granularity = Granularity::per_group(2)}); }) ==
-        "per_group: group size 2 does not divide the last dimension of [3,5]");
+  CHECK(message_of(Errc::shape, [&] {
+          stet::choose_qparams(m, Grid::int8(), {.granularity = Granularity::per_group(2)});
+        }) == "per_group: group size 2 does not divide the last dimension of [3,5]");
   CHECK(message_of(Errc::shape, [&] { stet::fake_quantize_backward(m, m.transpose(), one); }) ==
         "fake_quantize_backward: x is a matrix [3,5], dy [5,3]");
   CHECK(message_of(Errc::state, [&] { stet::min_max(MatrixXf(0, 3)); }) == "min_max: there are no values");
-  CHECK(message_of(Errc::range, [&] { stet::min_max(m / 0.0f); }).find("15 values are NaN or infinite") != std::string::npos);
+  CHECK(message_of(Errc::range, [&] { stet::min_max(m / 0.0f); }).find("15 values are NaN or infinite") !=
+        std::string::npos);
   CHECK(message_of(Errc::range, [&] { stet::quantize(m, QParams::per_tensor(0.1f, 128, Grid::uint8())); }) ==
         "quantize: the grid 0..255 does not fit codes of -128..127");
-  CHECK(message_of(Errc::unsupported, [&] { stet::quantize(m.cast<double>(), one, stet::CodeRounding::shift_then_round); })
-            .find("say m.cast<float>()") != std::string::npos);
+  CHECK(message_of(Errc::unsupported, [&] {
+          stet::quantize(m.cast<double>(), one, stet::CodeRounding::shift_then_round);
+        }).find("say m.cast<float>()") != std::string::npos);
 }
 
 TEST_CASE("empty matrices are quantized to empty ones", "[eigen]") {

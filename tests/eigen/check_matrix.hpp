@@ -37,7 +37,8 @@ M numbers(Eigen::Index rows, Eigen::Index columns) {
   for (Eigen::Index i = 0; i < rows; ++i) {
     for (Eigen::Index j = 0; j < columns; ++j) {
       const Eigen::Index sign = (i + j) % 2 == 0 ? 1 : -1;
-      m(i, j) = static_cast<typename M::Scalar>(sign * ((3 * i + 7 * j) % 11 + 1)) / static_cast<typename M::Scalar>(4 + i);
+      m(i, j) =
+          static_cast<typename M::Scalar>(sign * ((3 * i + 7 * j) % 11 + 1)) / static_cast<typename M::Scalar>(4 + i);
     }
   }
   return m;
@@ -55,7 +56,8 @@ void check_matrix(const X& x) {
   std::vector<T> gradients = values, y(values.size());
   for (std::size_t i = 0; i < gradients.size(); ++i) gradients[i] = static_cast<T>(i) - 7;
   // The gradient lies in the other order.
-  Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, M::IsRowMajor ? Eigen::ColMajor : Eigen::RowMajor> dy(m.rows(), m.cols());
+  Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, M::IsRowMajor ? Eigen::ColMajor : Eigen::RowMajor> dy(m.rows(),
+                                                                                                         m.cols());
   for (Eigen::Index i = 0; i < m.rows(); ++i) {
     for (Eigen::Index j = 0; j < m.cols(); ++j) dy(i, j) = gradients[static_cast<std::size_t>(i * m.cols() + j)];
   }

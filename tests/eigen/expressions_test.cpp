@@ -16,7 +16,7 @@ using DoubleRows = Matrix<double, Dynamic, Dynamic, RowMajor>;
 
 template <class M>
 bool in_place(const M& m) {
-  return stet::detail::eigen::elements<M::IsRowMajor ? RowMajor : ColMajor>(m).span().data() == m.data();
+  return stet::detail::eigen::elements < M::IsRowMajor ? RowMajor : ColMajor > (m).span().data() == m.data();
 }
 
 }  // namespace
@@ -68,8 +68,10 @@ TEMPLATE_TEST_CASE("expressions are evaluated once, to a matrix", "[eigen]", Col
   check_matrix(TestType::Constant(3, 4, 0.75f));
   check_matrix(m.rowwise().reverse());
   // A product, whose elements cannot be asked for one by one.
-  const stet::QParams p = stet::choose_qparams(m * n, stet::Grid::int8(), {.granularity = stet::Granularity::per_column()});
-  CHECK(p == stet::choose_qparams((m * n).eval(), stet::Grid::int8(), {.granularity = stet::Granularity::per_column()}));
+  const stet::QParams p =
+      stet::choose_qparams(m * n, stet::Grid::int8(), {.granularity = stet::Granularity::per_column()});
+  CHECK(p ==
+        stet::choose_qparams((m * n).eval(), stet::Grid::int8(), {.granularity = stet::Granularity::per_column()}));
   CHECK(stet::fake_quantize(m * n, p) == stet::fake_quantize((m * n).eval(), p));
   CHECK(stet::quantize(m * n, p).codes == stet::quantize((m * n).eval(), p).codes);
   const stet::Tensor<float> t = stet::to_tensor(m * n);

@@ -37,9 +37,9 @@ M matrix_of(const GoldenCase& c, const char* name) {
   const GoldenArray a = c.inputs(name);
   const auto values = a.as<float>();
   const Index size = static_cast<Index>(values.size());
-  const Index columns = a.shape.size() < 2 ? (size % 5 == 0 ? 5 : 1)
+  const Index columns = a.shape.size() < 2                                      ? (size % 5 == 0 ? 5 : 1)
                         : c.params.contains("axis") && c.params.at("axis") == 0 ? size / a.shape[0]
-                                                                                 : a.shape.back();
+                                                                                : a.shape.back();
   return Map<const Rows>(values.data(), size / columns, columns);
 }
 
@@ -54,7 +54,8 @@ int check_fake_quantize(const char* set) {
     check_golden(c, "y", row_by_row(stet::fake_quantize(x, p)));
     check_golden(c, "y", row_by_row(stet::dequantize(stet::quantize<std::int32_t>(x, p))));
     check_golden(c, "dx", row_by_row(stet::fake_quantize_backward(x, dy, p)));
-    if (c.has_expected("mask")) check_golden(c, "mask", row_by_row(stet::fake_quantize_backward(x, M::Ones(x.rows(), x.cols()), p)));
+    if (c.has_expected("mask"))
+      check_golden(c, "mask", row_by_row(stet::fake_quantize_backward(x, M::Ones(x.rows(), x.cols()), p)));
     ++checked;
   }
   return checked;
@@ -71,7 +72,8 @@ int check_codes() {
     ++checked;
     if (c.has_expected("q_fake_quantize")) {
       check_golden(c, "q_fake_quantize", row_by_row(stet::quantize<std::int32_t>(x, p).codes));
-      check_golden(c, "q_per_channel", row_by_row(stet::quantize<std::int32_t>(x, p, stet::CodeRounding::shift_then_round).codes));
+      check_golden(c, "q_per_channel",
+                   row_by_row(stet::quantize<std::int32_t>(x, p, stet::CodeRounding::shift_then_round).codes));
       continue;
     }
     const bool fused = !c.params.contains("axis") && c.params.at("quant_max").get<std::int64_t>() <= 255;
@@ -90,7 +92,9 @@ TEMPLATE_TEST_CASE("fake quantization of matrices equals PyTorch's, value and gr
   CHECK(check_fake_quantize<TestType>("fake_quant_per_channel") > 10);
 }
 
-TEMPLATE_TEST_CASE("codes of matrices equal PyTorch's", "[eigen]", Columns, Rows) { CHECK(check_codes<TestType>() > 15); }
+TEMPLATE_TEST_CASE("codes of matrices equal PyTorch's", "[eigen]", Columns, Rows) {
+  CHECK(check_codes<TestType>() > 15);
+}
 
 TEMPLATE_TEST_CASE("ranges and parameters of matrices equal those of PyTorch's observers", "[eigen]", Columns, Rows) {
   int checked = 0;
@@ -105,8 +109,9 @@ TEMPLATE_TEST_CASE("ranges and parameters of matrices equal those of PyTorch's o
         ends, grid_of(c), {.eps = c.params.at("eps").get<float>(), .granularity = Granularity::per_row()});
     check_golden(c, "scale", p.scale);
     check_golden(c, "zero_point", p.zero_point);
-    const QParams of_columns = stet::choose_qparams(
-        ends.transpose(), grid_of(c), {.eps = c.params.at("eps").get<float>(), .granularity = Granularity::per_column()});
+    const QParams of_columns =
+        stet::choose_qparams(ends.transpose(), grid_of(c),
+                             {.eps = c.params.at("eps").get<float>(), .granularity = Granularity::per_column()});
     CHECK(of_columns.scale == p.scale);
     ++checked;
   }

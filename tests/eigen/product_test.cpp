@@ -7,12 +7,12 @@
 #include <random>
 
 using namespace Eigen;
+using Catch::Matchers::ContainsSubstring;
 using stet::Errc;
 using stet::Granularity;
 using stet::Grid;
 using stet::QMatrix;
 using stet::QParams;
-using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
@@ -104,11 +104,14 @@ TEST_CASE("the deepest product that int32 holds is exact at its extremes, one de
 
 TEST_CASE("products that mean nothing are refused", "[eigen]") {
   const auto whole = Granularity::per_tensor();
-  const QMatrix<Columns> a{codes<Columns>(3, 4, 1), params(whole, 1, {0})}, b{codes<Columns>(4, 2, 1), params(whole, 1, {0})};
-  CHECK_THROWS_WITH(product(b, a), ContainsSubstring("a is a matrix [4,2], b [3,4]: the columns of a must be the rows of b"));
+  const QMatrix<Columns> a{codes<Columns>(3, 4, 1), params(whole, 1, {0})},
+      b{codes<Columns>(4, 2, 1), params(whole, 1, {0})};
+  CHECK_THROWS_WITH(product(b, a),
+                    ContainsSubstring("a is a matrix [4,2], b [3,4]: the columns of a must be the rows of b"));
   QMatrix<Columns> along = a;
   along.params = params(Granularity::per_column(), 4, {0});
-  CHECK_THROWS_WITH(product(along, b), ContainsSubstring("a is quantized per channel of axis 1, so its scale changes along the sum"));
+  CHECK_THROWS_WITH(product(along, b),
+                    ContainsSubstring("a is quantized per channel of axis 1, so its scale changes along the sum"));
   along = b;
   along.params = params(Granularity::per_row(), 4, {0});
   CHECK_THROWS_WITH(product(a, along), ContainsSubstring("b is quantized per channel of axis 0"));

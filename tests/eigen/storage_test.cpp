@@ -38,9 +38,9 @@ using D = Of<double>;
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a matrix of float is [rows, columns] in any storage", "[eigen]", F::Columns, F::Rows, F::FixedColumns,
-                   F::FixedRows, F::FixedHeight, F::FixedWidth, F::Bounded, F::ArrayColumns, F::ArrayRows, F::FixedArray,
-                   F::Column, F::Row, F::FixedColumn, F::FixedRow) {
+TEMPLATE_TEST_CASE("a matrix of float is [rows, columns] in any storage", "[eigen]", F::Columns, F::Rows,
+                   F::FixedColumns, F::FixedRows, F::FixedHeight, F::FixedWidth, F::Bounded, F::ArrayColumns,
+                   F::ArrayRows, F::FixedArray, F::Column, F::Row, F::FixedColumn, F::FixedRow) {
   check_matrix(filled<TestType>());
 }
 

@@ -7,10 +7,10 @@
 #include "eigen/check_matrix.hpp"
 
 using namespace Eigen;
+using Catch::Matchers::ContainsSubstring;
 using stet::Shape;
 using stet::Tensor;
 using stet_test::numbers;
-using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("a tensor is seen as a matrix without a copy", "[eigen]") {
   const Tensor<float> t({2, 2, 3}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
@@ -20,7 +20,8 @@ TEST_CASE("a tensor is seen as a matrix without a copy", "[eigen]") {
   CHECK(m(3, 1) == 10);
   using Fixed = Matrix<float, 4, 3, RowMajor>;
   CHECK(stet::map<Fixed>(t).data() == t.data());
-  CHECK_THROWS_WITH((stet::map<Matrix<float, 3, 4, RowMajor>>(t)), ContainsSubstring("a tensor [2,2,3] is a matrix of 4 rows and 3 columns"));
+  CHECK_THROWS_WITH((stet::map<Matrix<float, 3, 4, RowMajor>>(t)),
+                    ContainsSubstring("a tensor [2,2,3] is a matrix of 4 rows and 3 columns"));
 
   const Tensor<double> line({3}, {1, 2, 3});
   CHECK(stet::map(line).rows() == 1);

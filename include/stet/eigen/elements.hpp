@@ -105,7 +105,8 @@ Result elementwise(const char* op, QParams p, F f, const X& x, const More&... mo
   return in_order<Result>(shape(x), p.granularity, [&](auto order, const Shape& lying, const Granularity& g) {
     p.granularity = g;
     std::conditional_t<order() == (Result::IsRowMajor ? Eigen::RowMajor : Eigen::ColMajor), Result,
-                       RowMajor<typename Result::Scalar>> result;
+                       RowMajor<typename Result::Scalar>>
+        result;
     result.resize(x.rows(), x.cols());
     const std::span<typename Result::Scalar> y(result.data(), static_cast<std::size_t>(result.size()));
     f(elements<order()>(x).span(), elements<order()>(more).span()..., lying, p, y);

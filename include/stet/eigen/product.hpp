@@ -15,7 +15,8 @@ namespace detail::eigen {
 
 template <class A, class B>
 consteval bool check_int8() {
-  constexpr bool both = std::is_same_v<typename A::Scalar, std::int8_t> && std::is_same_v<typename B::Scalar, std::int8_t>;
+  constexpr bool both =
+      std::is_same_v<typename A::Scalar, std::int8_t> && std::is_same_v<typename B::Scalar, std::int8_t>;
   static_assert(both, "stet: product multiplies codes of int8_t by codes of int8_t");
   return both;
 }
@@ -23,7 +24,8 @@ consteval bool check_int8() {
 // The range and sizes of one side; a scale may change across the sum, not along it.
 inline void check_side(const char* name, const QParams& p, const Shape& shape, const Granularity& across) {
   check("product", p, shape);
-  require(p.grid.fits_int8(), Errc::range, "product: the grid {}..{} of {} does not fit int8", p.grid.lo, p.grid.hi, name);
+  require(p.grid.fits_int8(), Errc::range, "product: the grid {}..{} of {} does not fit int8", p.grid.lo, p.grid.hi,
+          name);
   require(p.granularity.kind == Granularity::Kind::per_tensor || p.granularity == across, Errc::unsupported,
           "product: {} is quantized {}, so its scale changes along the sum; quantize it per tensor or {}", name,
           describe(p.granularity), describe(across));
@@ -41,7 +43,8 @@ auto product_of_codes(const QMatrix<A>& a, const QMatrix<B>& b) {
   check_side("a", a.params, {rows, depth}, Granularity::per_row());
   check_side("b", b.params, {depth, columns}, Granularity::per_column());
   std::int64_t largest = 0;  // of one product
-  for (const std::int32_t z : b.params.zero_point) largest = std::max<std::int64_t>({largest, 255 * (127 - z), 255 * (z + 128)});
+  for (const std::int32_t z : b.params.zero_point)
+    largest = std::max<std::int64_t>({largest, 255 * (127 - z), 255 * (z + 128)});
   const std::int64_t most = columns == 0 ? depth : std::numeric_limits<std::int32_t>::max() / largest;
   require(depth <= most, Errc::range,
           "product: a sum of {} products of up to {} can overflow int32; at most {} fit: split the matrices", depth,
@@ -55,17 +58,17 @@ auto product_of_codes(const QMatrix<A>& a, const QMatrix<B>& b) {
   const integer::ConvolutionWeights packed(Tensor<std::int8_t>({columns, depth}, right.span()));
   // What the zero points change: -z_a[i] * (sum of column j of b) - z_b[j] * (sum of row i of a - K z_a[i])
   const Eigen::VectorX<std::int64_t> sums = a.codes.matrix().template cast<std::int64_t>().rowwise().sum();
-  integer::linear(
-      integer::Codes({rows, depth}, left.span()), 0, packed,
-      [&](std::int64_t first, std::int64_t count, const std::int32_t* acc, std::int64_t stride) {
-        for (std::int64_t i = first; i < first + count; ++i, acc += stride) {
-          const std::int64_t z = zero_point(a.params, i), row = sums[i] - depth * z;
-          for (std::int64_t j = 0; j < columns; ++j) {
-            const std::int64_t moved = z * packed.sums()[static_cast<std::size_t>(j)] + zero_point(b.params, j) * row;
-            y(i, j) = static_cast<std::int32_t>(acc[j] - moved);
-          }
-        }
-      });
+  integer::linear(integer::Codes({rows, depth}, left.span()), 0, packed,
+                  [&](std::int64_t first, std::int64_t count, const std::int32_t* acc, std::int64_t stride) {
+                    for (std::int64_t i = first; i < first + count; ++i, acc += stride) {
+                      const std::int64_t z = zero_point(a.params, i), row = sums[i] - depth * z;
+                      for (std::int64_t j = 0; j < columns; ++j) {
+                        const std::int64_t moved =
+                            z * packed.sums()[static_cast<std::size_t>(j)] + zero_point(b.params, j) * row;
+                        y(i, j) = static_cast<std::int32_t>(acc[j] - moved);
+                      }
+                    }
+                  });
   return y;
 }
 

@@ -32,14 +32,15 @@ auto view(const char* op, const Shape& s, T* data) {
   using Value = std::remove_const_t<T>;
   using Named = std::conditional_t<std::is_void_v<M>, RowMajor<Value>, M>;
   static_assert(std::same_as<typename Named::Scalar, Value>, "stet: the matrix and the tensor hold different types");
-  static_assert(Named::IsRowMajor || Named::IsVectorAtCompileTime,
-                "stet: a tensor is row-major: name a matrix with Eigen::RowMajor, or copy it, MatrixXf m = map(tensor)");
+  static_assert(
+      Named::IsRowMajor || Named::IsVectorAtCompileTime,
+      "stet: a tensor is row-major: name a matrix with Eigen::RowMajor, or copy it, MatrixXf m = map(tensor)");
   const std::int64_t columns = s.rank() == 1 && Named::ColsAtCompileTime == 1 ? 1 : s.back();
   const std::int64_t rows = columns == 0 ? s.product(0, std::max(s.rank() - 1, 0)) : s.elements() / columns;
   const auto fits = [](std::int64_t n, int fixed) { return fixed == Eigen::Dynamic || n == fixed; };
   require(fits(rows, Named::RowsAtCompileTime) && fits(columns, Named::ColsAtCompileTime), Errc::shape,
-          "{}: a tensor {} is a matrix of {} rows and {} columns, not the one of fixed size that was named", op, s, rows,
-          columns);
+          "{}: a tensor {} is a matrix of {} rows and {} columns, not the one of fixed size that was named", op, s,
+          rows, columns);
   return Eigen::Map<std::conditional_t<std::is_const_v<T>, const Named, Named>>(data, rows, columns);
 }
 
