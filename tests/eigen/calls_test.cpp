@@ -1,6 +1,7 @@
 // What an Eigen user writes first, one call after the other, and what is said where a call is a mistake.
 #include <stet/eigen.hpp>
-#include <stet/quant/moving_average_observer.hpp>
+#include <stet/quant/mse_observer.hpp>
+#include <stet/quant/observer.hpp>
 
 #include "eigen/check_matrix.hpp"
 
@@ -83,6 +84,24 @@ TEST_CASE("per row of a column-major W(out, in) is per output, with axis 0 too",
     CHECK(MatrixXf(stet::fake_quantize(same, p)) == stet::fake_quantize(w, p));
     const stet::Tensor<float> t = stet::fake_quantize(stet::to_tensor(w), p);  // the same parameters fit the tensor
     CHECK(stet::map(t) == stet::fake_quantize(w, p));
+  }
+}
+
+TEST_CASE("an observer of any type sees rows and columns, in any order of memory", "[eigen]") {
+  const MatrixXf m = numbers<MatrixXf>(6, 40);
+  const Rows same = m;
+  for (const Granularity& g : {Granularity::per_row(), Granularity::per_column(), Granularity::per_group(8)}) {
+    for (stet::AnyObserver wanted :
+         {stet::AnyObserver(stet::MovingAverageObserver(g)), stet::AnyObserver(stet::MseObserver(g))}) {
+      stet::AnyObserver columns = wanted, rows = wanted, doubles = wanted;
+      wanted.observe(row_by_row(m), stet::Shape{6, 40});
+      stet::observe(columns, m);
+      stet::observe(rows, same);
+      stet::observe(doubles, m.cast<double>());
+      CHECK(columns.ranges() == wanted.ranges());
+      CHECK(rows.ranges() == wanted.ranges());
+      CHECK(doubles.ranges() == wanted.ranges());
+    }
   }
 }
 
