@@ -143,7 +143,7 @@ void add(benchmark::State& state) {
   const auto a = codes({batch, 14, 14, 32}, 1);
   const auto b = codes({batch, 14, 14, 32}, 2);
   const auto p = integer::make_add(state.range(0) == 1 ? targets::litert_default : targets::tflite_reference,
-                                   {0.05f, -3}, {0.07f, 9}, {0.08f, -128, integer::Activation::relu});
+                                   {0.05f, -3}, {0.07f, 9}, {0.08f, -128}, integer::Activation::relu);
   std::vector<std::int8_t> out(static_cast<std::size_t>(a.size()));
   std::vector<std::uint32_t> pass(out.size() / 32);
   for (auto _ : state) {

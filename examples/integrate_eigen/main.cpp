@@ -117,17 +117,15 @@ stet::IntegerModel integers(const Network& net) {
   using namespace stet;
   const QParams p_h = choose_qparams(net.hidden_range.ranges(), Grid::int8());
   const QParams p_y = choose_qparams(net.logit_range.ranges(), Grid::int8());
-  const auto linear = [](const Layer& layer, const QParams& in, const QParams& out, Activation activation) {
+  const auto constants = [](const Layer& layer, const QParams& in, const QParams& out) {
     const Tensor<float> w = to_tensor(layer.w.transpose());  // [outputs, inputs]
-    const FoldedWeights f = fold("linear", quantize_weights(w, 0, {}), 0, true, to_tensor(layer.b).span(), nullptr,
-                                 {in.scale[0], in.zero_point[0], in.grid, out.scale[0]});
-    return integer_op::Linear{f.codes, f.scale, f.bias, activation};
+    return fold("linear", quantize_weights(w, 0, {}), 0, true, to_tensor(layer.b).span(), nullptr, affine(in), affine(out));
   };
   IntegerModel m;
-  m.values = {{"image", {784}, net.p_x}, {"hidden", {net.hidden.w.cols()}, p_h}, {"logits", {net.output.w.cols()}, p_y}};
-  m.nodes = {{"quantize", integer_op::Quantize{}, {}, 0},
-             {"hidden", linear(net.hidden, net.p_x, p_h, Activation::relu), {0}, 1},
-             {"output", linear(net.output, p_h, p_y, Activation::none), {1}, 2}};
+  m.values = {{"image", {784}, affine(net.p_x)}, {"hidden", {64}, affine(p_h)}, {"logits", {10}, affine(p_y)}};
+  m.nodes = {{"quantize", graph::op::Input{{784}}, {}, 0},
+             {"hidden", graph::op::Linear{.units = 64}, {0}, 1, Activation::relu, constants(net.hidden, net.p_x, p_h)},
+             {"output", graph::op::Linear{.units = 10}, {1}, 2, Activation::none, constants(net.output, p_h, p_y)}};
   m.outputs = {2};
   return m;
 }
@@ -162,7 +160,7 @@ int main(int argc, char** argv) {
 
   const stet::IntegerModel model = integers(net);
   stet::save_tflite(path, model);
-  const MatrixXf simulated = stet::fake_quantize(net.forward(columns(test), false).logits, model.values[2].params);
+  const MatrixXf simulated = stet::fake_quantize(net.forward(columns(test), false).logits, qparams(model.values[2].codes));
   const stet::Engine engine(model);
   const stet::Tensor<float> logits = stet::infer(engine, test.x.reshaped({test.size(), 784}));
   const MatrixXf deployed = stet::map(logits).transpose();
@@ -170,7 +168,7 @@ int main(int argc, char** argv) {
   const std::vector<int> expected = classes_of(simulated), classes = classes_of(deployed);
   int different_classes = 0;
   for (std::size_t i = 0; i < classes.size(); ++i) different_classes += expected[i] != classes[i];
-  const float step = model.values[2].params.scale[0];
+  const float step = model.values[2].codes.scale;
   const auto distance = ((deployed - simulated) / step).array().abs();
   const auto different_codes = (distance > 0.5f).count();
   const double qat = accuracy(expected, test.labels.span()), integer = accuracy(classes, test.labels.span());

@@ -126,28 +126,28 @@ stet::IntegerModel integers(const Net& net) {
   const auto folded = [](const torch::Tensor& weight, const torch::Tensor& bias, const QParams& in, const QParams& out) {
     const torch::Tensor w = weight.detach().contiguous();
     return fold("layer", quantize_weights(Tensor<float>(example::shape(w), floats(w)), 0, {}), 0, true,
-                floats(bias.detach()), nullptr, {in.scale[0], in.zero_point[0], in.grid, out.scale[0]});
+                floats(bias.detach()), nullptr, affine(in), affine(out));
   };
   const auto convolution = [&](const torch::nn::Conv2d& layer, const QParams& in, const QParams& out) {
-    const FoldedWeights f = folded(layer->weight.permute({0, 2, 3, 1}), layer->bias, in, out);
-    integer_op::Conv2D op{.stride = 2, .padding = Padding::of(1)};
-    op.weights = f.codes;
-    op.weight_scale = f.scale;
-    op.bias = f.bias;
-    op.activation = Activation::relu;
-    return op;
+    return folded(layer->weight.permute({0, 2, 3, 1}), layer->bias, in, out);
   };
   const QParams p1 = net.hidden1.parameters(), p2 = net.hidden2.parameters(), p3 = net.logits.parameters();
   const torch::Tensor columns = net.head->weight.reshape({10, 16, 7, 7}).permute({0, 2, 3, 1}).reshape({10, 784});
-  const FoldedWeights head = folded(columns, net.head->bias, p2, p3);
+  const LayerConstants head = folded(columns, net.head->bias, p2, p3);
   IntegerModel m;
-  m.values = {{"image", {28, 28, 1}, net.p_x}, {"hidden1", {14, 14, 8}, p1}, {"hidden2", {7, 7, 16}, p2},
-              {"flat", {784}, p2},             {"logits", {10}, p3}};
-  m.nodes = {{"quantize", integer_op::Quantize{}, {}, 0},
-             {"conv1", convolution(net.conv1, net.p_x, p1), {0}, 1},
-             {"conv2", convolution(net.conv2, p1, p2), {1}, 2},
-             {"flatten", integer_op::Reshape{}, {2}, 3},
-             {"head", integer_op::Linear{head.codes, head.scale, head.bias, Activation::none}, {3}, 4}};
+  m.values = {{"image", {28, 28, 1}, affine(net.p_x)},
+              {"hidden1", {14, 14, 8}, affine(p1)},
+              {"hidden2", {7, 7, 16}, affine(p2)},
+              {"flat", {784}, affine(p2)},
+              {"logits", {10}, affine(p3)}};
+  const auto conv = [](int filters) {
+    return graph::op::Conv2D{.filters = filters, .kernel = 3, .stride = 2, .padding = Padding::of(1)};
+  };
+  m.nodes = {{"quantize", graph::op::Input{{28, 28, 1}}, {}, 0},
+             {"conv1", conv(8), {0}, 1, Activation::relu, convolution(net.conv1, net.p_x, p1)},
+             {"conv2", conv(16), {1}, 2, Activation::relu, convolution(net.conv2, p1, p2)},
+             {"flatten", graph::op::Reshape{{784}}, {2}, 3},
+             {"head", graph::op::Linear{.units = 10}, {3}, 4, Activation::none, head}};
   m.outputs = {4};
   return m;
 }

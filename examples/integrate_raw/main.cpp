@@ -198,13 +198,13 @@ std::vector<std::int8_t> run_layer(const Dense& layer, const stet::QParams& in, 
                                    stet::integer::Activation activation, const std::vector<std::int8_t>& x) {
   namespace integer = stet::integer;
   const stet::Tensor<float> w(Network::shape(layer), layer.w);
-  const stet::FoldedWeights codes =
+  const stet::LayerConstants codes =
       stet::fold("layer", stet::quantize_weights(w, 0, {}), 0, true, layer.b, nullptr,
-                 {in.scale[0], in.zero_point[0], in.grid, out.scale[0]});
+                 affine(in), affine(out));
   const integer::Requantizer requantizer =
-      integer::layer_requantizer(stet::targets::litert_default, integer::LayerKind::linear, in, codes.scale,
-                                 codes.bias.span(), out, activation);
-  const integer::ConvolutionWeights packed(codes.codes);
+      integer::layer_requantizer(stet::targets::litert_default, stet::targets::litert_default.linear, affine(in),
+                                 codes.weight_scale, codes.bias.span(), affine(out), activation);
+  const integer::ConvolutionWeights packed(codes.weights);
   const auto outputs = static_cast<std::int64_t>(layer.outputs);
   const auto rows = static_cast<std::int64_t>(x.size() / layer.inputs);
   std::vector<std::int8_t> y(static_cast<std::size_t>(rows * outputs));

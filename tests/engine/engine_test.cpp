@@ -72,7 +72,7 @@ TEST_CASE("a model that does not fit together is refused before it runs") {
   refused("no input", Errc::state, [](M& m) { m.nodes.erase(m.nodes.begin()); });
   refused("two inputs", Errc::unsupported, [](M& m) {
     m.values.push_back(m.values[0]);
-    m.nodes.push_back({"again", integer_op::Quantize{}, {}, static_cast<int>(m.values.size()) - 1});
+    m.nodes.push_back({"again", graph::op::Input{m.values[0].shape}, {}, static_cast<int>(m.values.size()) - 1});
   });
   refused("cycle", Errc::state, [](M& m) { node(m, "conv_relu").inputs = {node(m, "head").output}; });
   refused("reads itself", Errc::state, [](M& m) { node(m, "pool").inputs = {node(m, "pool").output}; });
@@ -82,28 +82,27 @@ TEST_CASE("a model that does not fit together is refused before it runs") {
   refused("too few inputs", Errc::shape, [](M& m) { node(m, "sum").inputs.pop_back(); });
   refused("too many inputs", Errc::shape, [](M& m) { node(m, "pool").inputs.push_back(0); });
   refused("concat of nothing", Errc::shape, [](M& m) { node(m, "join").inputs.clear(); });
-  refused("Quantize in the middle", Errc::unsupported, [](M& m) { node(m, "pool").op = integer_op::Quantize{}; });
+  refused("Quantize in the middle", Errc::unsupported, [](M& m) { node(m, "pool").op = graph::op::Input{{4, 3, 8}}; });
 
   for (const char* name : {"conv_relu", "depthwise", "sum", "join", "pool", "margin", "turn", "clamp", "same", "mean", "head"}) {
     INFO(name);
     refused("wrong shape", Errc::shape, [&](M& m) { value(m, name).shape = {3, 3, 7}; });
     refused("no elements", Errc::shape, [&](M& m) { value(m, name).shape = {0}; });
-    refused("scale 0", Errc::range, [&](M& m) { value(m, name).params.scale = {0.0f}; });
-    refused("scale NaN", Errc::range, [&](M& m) { value(m, name).params.scale = {std::nanf("")}; });
-    refused("scale infinite", Errc::range, [&](M& m) { value(m, name).params.scale = {INFINITY}; });
-    refused("negative scale", Errc::range, [&](M& m) { value(m, name).params.scale = {-1.0f}; });
-    refused("zero point outside", Errc::range, [&](M& m) { value(m, name).params.zero_point = {128}; });
-    refused("two scales", Errc::shape, [&](M& m) { value(m, name).params.scale = {1.0f, 1.0f}; });
-    refused("no zero point", Errc::shape, [&](M& m) { value(m, name).params.zero_point.clear(); });
-    refused("wide grid", Errc::range, [&](M& m) { value(m, name).params.grid = {0, 255}; });
+    refused("scale 0", Errc::range, [&](M& m) { value(m, name).codes.scale = 0.0f; });
+    refused("scale NaN", Errc::range, [&](M& m) { value(m, name).codes.scale = std::nanf(""); });
+    refused("scale infinite", Errc::range, [&](M& m) { value(m, name).codes.scale = INFINITY; });
+    refused("negative scale", Errc::range, [&](M& m) { value(m, name).codes.scale = -1.0f; });
+    refused("zero point outside", Errc::range, [&](M& m) { value(m, name).codes.zero_point = 128; });
+    refused("wide grid", Errc::range, [&](M& m) { value(m, name).codes.grid = {0, 255}; });
   }
   refused("rank without room for a batch", Errc::shape, [](M& m) { value(m, "head").shape = {3, 1, 1, 1, 1, 1}; });
   for (const char* name : {"join", "pool", "margin", "turn", "clamp", "same"}) {
     INFO(name);
-    refused("another scale", Errc::range, [&](M& m) { value(m, name).params.scale[0] *= 2.0f; });
+    refused("another scale", Errc::range, [&](M& m) { value(m, name).codes.scale *= 2.0f; });
   }
 
-  const auto conv = [](M& m) -> auto& { return std::get<integer_op::Conv2D>(node(m, "conv_relu").op); };
+  const auto conv = [](M& m) -> auto& { return node(m, "conv_relu").constants; };
+  const auto attributes = [](M& m) -> auto& { return *node(m, "conv_relu").op.get_if<graph::op::Conv2D>(); };
   refused("bias length", Errc::shape, [&](M& m) { conv(m).bias = Tensor<std::int32_t>::zeros({5}); });
   refused("no bias", Errc::shape, [&](M& m) { conv(m).bias = {}; });
   refused("bias that overflows", Errc::range,
@@ -114,31 +113,31 @@ TEST_CASE("a model that does not fit together is refused before it runs") {
   refused("weights of other channels", Errc::shape, [&](M& m) { conv(m).weights = Tensor<std::int8_t>::zeros({4, 3, 3, 5}); });
   refused("flat weights", Errc::shape, [&](M& m) { conv(m).weights = Tensor<std::int8_t>::zeros({4, 36}); });
   refused("no weights", Errc::shape, [&](M& m) { conv(m).weights = {}; });
-  refused("groups 0", Errc::shape, [&](M& m) { conv(m).groups = 0; });
-  refused("groups 3", Errc::shape, [&](M& m) { conv(m).groups = 3; });
-  refused("stride 0", Errc::range, [&](M& m) { conv(m).stride = 0; });
-  refused("negative padding", Errc::range, [&](M& m) { conv(m).padding = Padding::of(-1); });
+  refused("groups 0", Errc::shape, [&](M& m) { attributes(m).groups = 0; });
+  refused("groups 3", Errc::shape, [&](M& m) { attributes(m).groups = 3; });
+  refused("stride 0", Errc::range, [&](M& m) { attributes(m).stride = 0; });
+  refused("negative padding", Errc::range, [&](M& m) { attributes(m).padding = Padding::of(-1); });
   refused("multiplier", Errc::shape,
-          [](M& m) { std::get<integer_op::DepthwiseConv2D>(node(m, "depthwise").op).multiplier = 2; });
-  refused("concat axis", Errc::shape, [](M& m) { std::get<integer_op::Concat>(node(m, "join").op).axis = 3; });
-  refused("negative concat axis", Errc::shape, [](M& m) { std::get<integer_op::Concat>(node(m, "join").op).axis = -1; });
-  refused("other concat axis", Errc::shape, [](M& m) { std::get<integer_op::Concat>(node(m, "join").op).axis = 0; });
-  refused("negative pad", Errc::range, [](M& m) { std::get<integer_op::Pad>(node(m, "margin").op).top = -1; });
-  refused("axis twice", Errc::shape, [](M& m) { std::get<integer_op::Transpose>(node(m, "turn").op).axes = {0, 0, 2}; });
-  refused("no axes", Errc::shape, [](M& m) { std::get<integer_op::Transpose>(node(m, "turn").op).axes = {}; });
-  refused("unknown axis", Errc::shape, [](M& m) { std::get<integer_op::Transpose>(node(m, "turn").op).axes = {0, 1, 40}; });
-  refused("window too large", Errc::shape, [](M& m) { std::get<integer_op::MaxPool>(node(m, "pool").op).size = 9; });
+          [](M& m) { node(m, "depthwise").op.get_if<graph::op::DepthwiseConv2D>()->multiplier = 2; });
+  refused("concat axis", Errc::range, [](M& m) { node(m, "join").op.get_if<graph::op::Concat>()->axis = 3; });
+  refused("negative concat axis", Errc::range, [](M& m) { node(m, "join").op.get_if<graph::op::Concat>()->axis = -1; });
+  refused("other concat axis", Errc::shape, [](M& m) { node(m, "join").op.get_if<graph::op::Concat>()->axis = 0; });
+  refused("negative pad", Errc::range, [](M& m) { node(m, "margin").op.get_if<graph::op::Pad>()->top = -1; });
+  refused("axis twice", Errc::range, [](M& m) { node(m, "turn").op.get_if<graph::op::Transpose>()->axes = {0, 0, 2}; });
+  refused("no axes", Errc::range, [](M& m) { node(m, "turn").op.get_if<graph::op::Transpose>()->axes = {}; });
+  refused("unknown axis", Errc::range, [](M& m) { node(m, "turn").op.get_if<graph::op::Transpose>()->axes = {0, 1, 40}; });
+  refused("window too large", Errc::shape, [](M& m) { node(m, "pool").op.get_if<graph::op::MaxPool>()->size = 9; });
   refused("window in the padding", Errc::shape, [](M& m) {
-    auto& pool = std::get<integer_op::MaxPool>(node(m, "pool").op);
+    auto& pool = *node(m, "pool").op.get_if<graph::op::MaxPool>();
     pool.padding = Padding::of(2, 0, 0, 0);
   });
 }
 
 TEST_CASE("an error names the node") {
   IntegerModel m = good_model();
-  std::get<integer_op::Linear>(node(m, "head").op).weight_scale = {1e9f};
+  node(m, "head").constants.weight_scale = {1e9f};
   CHECK_THROWS_WITH(Engine(m), ContainsSubstring("engine: head: ") && ContainsSubstring("multiplier"));
-  std::get<integer_op::Linear>(node(m, "head").op).weight_scale = {-1.0f};
+  node(m, "head").constants.weight_scale = {-1.0f};
   CHECK_THROWS_WITH(Engine(m), ContainsSubstring("\n  head: weight scale 0 is -1, must be positive and finite"));
 }
 

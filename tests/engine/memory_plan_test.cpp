@@ -60,7 +60,7 @@ IntegerModel random_structure(std::uint64_t seed) {
   const int count = draw(rng, 1, 25);
   for (int i = 0; i < count; ++i) {
     m.values.push_back({fmt::format("v{}", i), {draw(rng, 1, 400)}, {}});
-    IntegerNode n{fmt::format("n{}", i), integer_op::Reshape{}, {}, i};
+    IntegerNode n{fmt::format("n{}", i), graph::op::Reshape{}, {}, i};
     for (int k = draw(rng, 0, 3); k > 0 && i > 0; --k) n.inputs.push_back(draw(rng, std::max(0, i - 6), i - 1));
     m.nodes.push_back(n);
   }
@@ -90,7 +90,7 @@ TEST_CASE("no two living values overlap in the plans of networks, and a chain ne
   IntegerModel chain;
   for (int i = 0; i < 10; ++i) {
     chain.values.push_back({"v", {640}, {}});
-    chain.nodes.push_back({"n", integer_op::Reshape{}, i == 0 ? std::vector<int>{} : std::vector<int>{i - 1}, i});
+    chain.nodes.push_back({"n", graph::op::Reshape{}, i == 0 ? std::vector<int>{} : std::vector<int>{i - 1}, i});
   }
   chain.outputs = {9};
   CHECK(plan_memory(chain).bytes == 2 * 640);

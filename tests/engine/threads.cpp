@@ -25,7 +25,7 @@ Tensor<T> random_codes(const Shape& shape, Rng& rng) {
 // Convolution, sum, pooling, sigmoid, mean and classes: values that reuse each other's memory.
 IntegerModel small_model() {
   Rng rng(7);
-  const auto params = [](float scale, std::int32_t zero) { return QParams::per_tensor(scale, zero); };
+  const auto params = [](float scale, std::int32_t zero) { return Affine{scale, zero}; };
   IntegerModel m;
   m.target = targets::tflite_reference;
   m.values = {{"image", {side, side, 3}, params(0.02f, 3)},
@@ -36,24 +36,19 @@ IntegerModel small_model() {
               {"sigmoid", {side / 2, side / 2, channels}, params(1.0f / 256.0f, -128)},
               {"mean", {channels}, params(1.0f / 256.0f, -128)},
               {"classes", {classes}, params(0.1f, 0)}};
-  const auto convolution = [&](int inputs) {
-    return integer_op::Conv2D{.weights = random_codes<std::int8_t>({channels, 3, 3, inputs}, rng),
-                              .weight_scale = {0.01f},
-                              .bias = random_codes<std::int32_t>({channels}, rng)};
+  namespace op = graph::op;
+  const auto constants = [&](const Shape& weights, float scale) {
+    return LayerConstants{random_codes<std::int8_t>(weights, rng), {scale}, random_codes<std::int32_t>({weights[0]}, rng)};
   };
-  m.nodes = {{"image", integer_op::Quantize{}, {}, 0},
-             {"first", convolution(3), {0}, 1},
-             {"second", convolution(channels), {1}, 2},
-             {"sum", integer_op::Add{}, {1, 2}, 3},
-             {"pool", integer_op::MaxPool{}, {3}, 4},
-             {"sigmoid", integer_op::Lookup{}, {4}, 5},
-             {"mean", integer_op::Mean{}, {5}, 6},
-             {"classes",
-              integer_op::Linear{.weights = random_codes<std::int8_t>({classes, channels}, rng),
-                                 .weight_scale = {0.02f},
-                                 .bias = random_codes<std::int32_t>({classes}, rng)},
-              {6},
-              7}};
+  const op::Conv2D convolution{.filters = channels, .kernel = 3};
+  m.nodes = {{"image", op::Input{{side, side, 3}}, {}, 0},
+             {"first", convolution, {0}, 1, Activation::none, constants({channels, 3, 3, 3}, 0.01f)},
+             {"second", convolution, {1}, 2, Activation::none, constants({channels, 3, 3, channels}, 0.01f)},
+             {"sum", op::Add{}, {1, 2}, 3},
+             {"pool", op::MaxPool{}, {3}, 4},
+             {"sigmoid", op::Sigmoid{}, {4}, 5},
+             {"mean", op::GlobalAveragePool{}, {5}, 6},
+             {"classes", op::Linear{.units = classes}, {6}, 7, Activation::none, constants({classes, channels}, 0.02f)}};
   m.outputs = {7};
   return m;
 }

@@ -8,10 +8,13 @@
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using integer::Activation;
-using integer::Quantized;
-using integer::QuantizedOutput;
 
 namespace {
+
+// A result's codes and the activation in front of them.
+struct Output : Affine {
+  Activation activation = Activation::none;
+};
 
 enum class Bound { away, even, even_then_zero };
 
@@ -120,9 +123,9 @@ void check(Rng& rng, int repeats, const Run& run, const Rule& rule, double lo, d
   const Pairs pairs;
   for (const Target& target : targets::all) {
     for (int repeat = 0; repeat < repeats; ++repeat) {
-      const Quantized a{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
-      const Quantized b{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
-      QuantizedOutput y{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
+      const Affine a{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
+      const Affine b{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128};
+      Output y{{random_scale(rng, lo, hi), static_cast<int>(rng.below(256)) - 128}};
       y.activation = static_cast<Activation>(rng.below(3));
       if (y.activation != Activation::none && rng.below(2) == 0)
         y.scale = static_cast<float>(6.0 / (static_cast<double>(rng.below(200)) + 0.5));
@@ -156,13 +159,13 @@ TEST_CASE("add and sub follow the rule of the target on all pairs of codes", "[i
   for (const bool subtract : {false, true}) {
     check(
         rng, 25,
-        [&](const Target& t, Quantized a, Quantized b, QuantizedOutput y, const Pairs& p,
+        [&](const Target& t, const Affine& a, const Affine& b, const Output& y, const Pairs& p,
             std::vector<std::int8_t>& codes, std::vector<std::int8_t>& plain, std::uint32_t* pass) {
-          const auto parameters = integer::make_add(t, a, b, y, subtract);
+          const auto parameters = integer::make_add(t, a, b, y, y.activation, subtract);
           integer::add(p.a, p.b, parameters, codes, pass);
           integer::add(p.a, p.b, parameters, plain);
         },
-        [&](const Target& t, Quantized a, Quantized b, QuantizedOutput y, int q1, int q2) {
+        [&](const Target& t, const Affine& a, const Affine& b, const Output& y, int q1, int q2) {
           return add(t, a.scale, a.zero_point, b.scale, b.zero_point, y.scale, y.zero_point, subtract, q1, q2);
         },
         -8.5, 1.0);
@@ -173,13 +176,13 @@ TEST_CASE("mul follows the rule of the target on all pairs of codes", "[integer]
   Rng rng(2);
   check(
       rng, 40,
-      [](const Target& t, Quantized a, Quantized b, QuantizedOutput y, const Pairs& p, std::vector<std::int8_t>& codes,
+      [](const Target& t, const Affine& a, const Affine& b, const Output& y, const Pairs& p, std::vector<std::int8_t>& codes,
          std::vector<std::int8_t>& plain, std::uint32_t* pass) {
-        const auto parameters = integer::make_multiply(t, a, b, y);
+        const auto parameters = integer::make_multiply(t, a, b, y, y.activation);
         integer::multiply(p.a, p.b, parameters, codes, pass);
         integer::multiply(p.a, p.b, parameters, plain);
       },
-      [](const Target& t, Quantized a, Quantized b, QuantizedOutput y, int q1, int q2) {
+      [](const Target& t, const Affine& a, const Affine& b, const Output& y, int q1, int q2) {
         return multiply(t, a.scale, a.zero_point, b.scale, b.zero_point, y.scale, y.zero_point, q1, q2);
       },
       -9.0, 0.0);
@@ -206,7 +209,7 @@ TEST_CASE("tflite_micro multiplies by a product of scales in double, LiteRT by o
   Rng rng(4);
   int separating = 0;
   for (int i = 0; i < 200; ++i) {
-    const Quantized a{static_cast<float>(rng.uniform(0.001, 0.1)), 0}, b{static_cast<float>(rng.uniform(0.001, 0.1)), 0};
+    const Affine a{static_cast<float>(rng.uniform(0.001, 0.1)), 0}, b{static_cast<float>(rng.uniform(0.001, 0.1)), 0};
     const float s = static_cast<float>(rng.uniform(0.001, 0.1));
     const auto micro = integer::make_multiply(targets::tflite_micro, a, b, {s, 0}).m;
     const auto wanted =
@@ -221,7 +224,7 @@ TEST_CASE("tflite_micro multiplies by a product of scales in double, LiteRT by o
 TEST_CASE("element-wise operators broadcast like NumPy, and the thread count does not matter", "[integer][bits]") {
   Rng rng(3);
   const auto a = naive::random_codes(rng, {3, 5, 7, 33});
-  const auto p = integer::make_add(targets::litert_default, {0.1f, 3}, {0.07f, -9}, {0.15f, 1, Activation::relu});
+  const auto p = integer::make_add(targets::litert_default, {0.1f, 3}, {0.07f, -9}, {0.15f, 1}, Activation::relu);
   const std::int64_t n = a.size();
   for (const Shape& shape : {Shape{33}, Shape{3, 1, 1, 33}, Shape{1, 5, 7, 1}, Shape{}, Shape{5, 1, 33}}) {
     const auto b = naive::random_codes(rng, shape);
@@ -241,7 +244,7 @@ TEST_CASE("element-wise operators broadcast like NumPy, and the thread count doe
     set_threads(0);
     CHECK(got == expected);
     std::vector<std::int8_t> swapped(expected.size());
-    const auto q = integer::make_add(targets::litert_default, {0.07f, -9}, {0.1f, 3}, {0.15f, 1, Activation::relu});
+    const auto q = integer::make_add(targets::litert_default, {0.07f, -9}, {0.1f, 3}, {0.15f, 1}, Activation::relu);
     integer::add(b, a, q, swapped);
     CHECK(swapped == expected);
   }
@@ -252,7 +255,7 @@ TEST_CASE("clamp cuts codes and passes what it does not cut", "[integer][bits]")
   for (int i = 0; i < 256; ++i) x.edit()[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(i - 128);
   for (const Target& target : targets::all) {
     for (const auto activation : {Activation::none, Activation::relu, Activation::relu6}) {
-      const auto p = integer::make_clamp(target, {6.0f / 100.5f, -20, activation});
+      const auto p = integer::make_clamp(target, {6.0f / 100.5f, -20}, activation);
       const int low = activation == Activation::none ? -128 : -20;
       const Bound rule = target.name == "onnxruntime" ? Bound::even_then_zero : Bound::away;
       const int high = activation == Activation::relu6 ? bound(rule, 6.0f, 6.0f / 100.5f, -20) : 127;
@@ -272,13 +275,13 @@ TEST_CASE("clamp cuts codes and passes what it does not cut", "[integer][bits]")
 TEST_CASE("element-wise operators refuse what does not fit", "[integer]") {
   const Target& t = targets::tflite_reference;
   CHECK_THROWS_WITH(integer::make_add(t, {0.0f, 0}, {1, 0}, {1, 0}), ContainsSubstring("add: scale 0"));
-  CHECK_THROWS_WITH(integer::make_add(t, {1, 0}, {1, 200}, {1, 0}, true), ContainsSubstring("sub: zero point 200"));
+  CHECK_THROWS_WITH(integer::make_add(t, {1, 0}, {1, 200}, {1, 0}, Activation::none, true), ContainsSubstring("sub: zero point 200"));
   CHECK_THROWS_WITH(integer::make_add(t, {1, 0}, {0x1p19f, 0}, {1, 0}),
                     ContainsSubstring("too large for output scale 1"));
   CHECK_THROWS_WITH(integer::make_multiply(t, {16, 0}, {16, 0}, {1, 0}), ContainsSubstring("multiplier 256"));
   CHECK_THROWS_WITH(integer::make_multiply(t, {NAN, 0}, {16, 0}, {1, 0}), ContainsSubstring("mul: scale nan"));
   for (const bool subtract : {false, true}) {
-    CHECK_THROWS_WITH(integer::make_add(targets::onnxruntime, {0x1p19f, 5}, {1, 0}, {1, 0}, subtract),
+    CHECK_THROWS_WITH(integer::make_add(targets::onnxruntime, {0x1p19f, 5}, {1, 0}, {1, 0}, Activation::none, subtract),
                       ContainsSubstring("too large for output scale"));
   }
   // Measured: LiteRT makes 127 of a sum that is far below -128.

@@ -38,14 +38,14 @@ double exact(const TableSpec& t, double x) {
 }
 
 TableSpec random_spec(Rng& rng, Function f) {
-  TableSpec t{f, static_cast<float>(rng.uniform(0, 1.5)), static_cast<float>(std::exp2(rng.uniform(-8, -2))),
-              static_cast<int>(rng.below(256)) - 128};
+  TableSpec t{f, static_cast<float>(rng.uniform(0, 1.5)),
+              {static_cast<float>(std::exp2(rng.uniform(-8, -2))), static_cast<int>(rng.below(256)) - 128}};
   if (const auto* fixed = integer::fixed_output(f)) {
-    t.s_out = fixed->scale;
-    t.z_out = fixed->zero_point;
+    t.out.scale = fixed->scale;
+    t.out.zero_point = fixed->zero_point;
   } else {
-    t.s_out = t.s_in * static_cast<float>(std::exp2(rng.uniform(-1, 3)));
-    t.z_out = static_cast<int>(rng.below(256)) - 128;
+    t.out.scale = t.in.scale * static_cast<float>(std::exp2(rng.uniform(-1, 3)));
+    t.out.zero_point = static_cast<int>(rng.below(256)) - 128;
   }
   return t;
 }
@@ -64,7 +64,7 @@ TEST_CASE("tables are those of the runtimes", "[integer][bits]") {
     for (std::int64_t row = 0; row < 56; ++row) {
       const auto p = [&](std::int64_t i) { return parameters[row * 6 + i]; };
       const auto z = [&](std::int64_t i) { return static_cast<std::int32_t>(p(i)); };
-      const TableSpec spec{static_cast<Function>(z(0)), p(1), p(2), z(3), p(4), z(5)};
+      const TableSpec spec{static_cast<Function>(z(0)), p(1), {p(2), z(3)}, {p(4), z(5)}};
       INFO(target.name << " row " << row << " " << name(spec.function));
       const integer::Table table = make_table(target, spec);
       int wrong = 0;
@@ -80,19 +80,19 @@ TEST_CASE("tables stay near their function and inside the grid on every target",
     for (const Function f : functions) {
       for (int repeat = 0; repeat < 50; ++repeat) {
         TableSpec t = random_spec(rng, f);
-        if (repeat % 5 == 0) t.grid = {-100, 90};
+        if (repeat % 5 == 0) t.out.grid = {-100, 90};
         const integer::Table table = make_table(target, t);
         // XNNPACK's slopes have 8 bits of fraction: up to 256/512 of a step more, and hard swish is 16-bit fixed point.
         const double far = f == Function::leaky_relu ? 1.01 : f == Function::hard_swish ? 1.6 : 0.51;
         double worst = 0;
         for (int q = -128; q < 128; ++q) {
-          const double x = static_cast<double>(t.s_in) * (q - t.z_in);
-          const double code = exact(t, x) / static_cast<double>(t.s_out) + t.z_out;
+          const double x = static_cast<double>(t.in.scale) * (q - t.in.zero_point);
+          const double code = exact(t, x) / static_cast<double>(t.out.scale) + t.out.zero_point;
           const int got = table[static_cast<std::size_t>(q + 128)];
-          CHECK((got >= t.grid.lo && got <= t.grid.hi));
-          worst = std::max(worst, std::fabs(got - std::clamp<double>(code, t.grid.lo, t.grid.hi)));
+          CHECK((got >= t.out.grid.lo && got <= t.out.grid.hi));
+          worst = std::max(worst, std::fabs(got - std::clamp<double>(code, t.out.grid.lo, t.out.grid.hi)));
         }
-        INFO(target.name << " " << name(f) << " " << t.s_in << " " << t.s_out);
+        INFO(target.name << " " << name(f) << " " << t.in.scale << " " << t.out.scale);
         CHECK(worst <= far);
       }
     }
@@ -122,16 +122,16 @@ TEST_CASE("make_table refuses what no runtime computes", "[integer]") {
   };
   const Target& t = targets::litert_default;
   const float s = 1.0f / 256.0f;
-  CHECK(complaint(t, {Function::sigmoid, 0, 1, 0, s, -128}) == "");
-  CHECK_THAT(complaint(t, {Function::sigmoid, 0, 1, 0, s, 0}),
+  CHECK(complaint(t, {Function::sigmoid, 0, {1, 0}, {s, -128}}) == "");
+  CHECK_THAT(complaint(t, {Function::sigmoid, 0, {1, 0}, {s, 0}}),
              ContainsSubstring("zero point 0 must be 0.00390625 and -128"));
-  CHECK_THAT(complaint(t, {Function::tanh, 0, 1, 0, s, 0}), ContainsSubstring("tanh: output scale"));
-  CHECK_THAT(complaint(targets::tflite_micro, {Function::tanh, 0, 8, 0, 1.0f / 128.0f, 0}),
+  CHECK_THAT(complaint(t, {Function::tanh, 0, {1, 0}, {s, 0}}), ContainsSubstring("tanh: output scale"));
+  CHECK_THAT(complaint(targets::tflite_micro, {Function::tanh, 0, {8, 0}, {1.0f / 128.0f, 0}}),
              ContainsSubstring("tanh: input scale 8 must be below 8 on target tflite_micro"));
-  CHECK_THAT(complaint(t, {Function::leaky_relu, -0.1f, 1, 0, 1, 0}), ContainsSubstring("slope -0.1 must be 0 to 256"));
-  CHECK_THAT(complaint(t, {Function::leaky_relu, 0.1f, 256, 0, 1, 0}), ContainsSubstring("multiplier 256"));
-  CHECK_THAT(complaint(t, {Function::hard_swish, 0, 128, 0, 1, 0}), ContainsSubstring("must be below 128 times"));
-  CHECK_THAT(complaint(t, {Function::hard_swish, 0, NAN, 0, 1, 0}), ContainsSubstring("scale nan"));
-  CHECK_THAT(complaint(t, {Function::hard_swish, 0, 1, 128, 1, 0}), ContainsSubstring("zero point 128"));
-  CHECK_THAT(complaint(t, {Function::hard_swish, 0, 1, 0, 1, 0, Grid::uint8()}), ContainsSubstring("grid 0..255"));
+  CHECK_THAT(complaint(t, {Function::leaky_relu, -0.1f, {1, 0}, {1, 0}}), ContainsSubstring("slope -0.1 must be 0 to 256"));
+  CHECK_THAT(complaint(t, {Function::leaky_relu, 0.1f, {256, 0}, {1, 0}}), ContainsSubstring("multiplier 256"));
+  CHECK_THAT(complaint(t, {Function::hard_swish, 0, {128, 0}, {1, 0}}), ContainsSubstring("must be below 128 times"));
+  CHECK_THAT(complaint(t, {Function::hard_swish, 0, {NAN, 0}, {1, 0}}), ContainsSubstring("scale nan"));
+  CHECK_THAT(complaint(t, {Function::hard_swish, 0, {1, 128}, {1, 0}}), ContainsSubstring("zero point 128"));
+  CHECK_THAT(complaint(t, {Function::hard_swish, 0, {1, 0}, {1, 0, Grid::uint8()}}), ContainsSubstring("grid 0..255"));
 }

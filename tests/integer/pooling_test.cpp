@@ -82,7 +82,7 @@ TEST_CASE("ONNX Runtime's average pool sums reals in the order of the taps", "[i
       const Window w = make_window("test", c.x[1], c.x[2], c.kernel, c.stride, c.dilation, c.padding);
       const auto s = static_cast<float>(std::exp2(rng.uniform(-9, 2)));
       const int z = rng.below(3) == 0 ? -128 : static_cast<int>(rng.below(256)) - 128;
-      const auto p = integer::make_average_pool(targets::onnxruntime, Activation::relu6, s, z);
+      const auto p = integer::make_average_pool(targets::onnxruntime, Activation::relu6, {s, z});
       std::vector<std::int8_t> mean(static_cast<std::size_t>(c.x[0] * w.h.out * w.w.out * c.x[3])), codes(mean.size());
       integer::average_pool(x, w, p, mean);
       integer::average_pool(x, w, {.bounds = p.bounds}, codes);
@@ -128,7 +128,7 @@ TEST_CASE("mean follows the rule of the target", "[integer][bits]") {
     const int z_in = static_cast<int>(rng.below(256)) - 128;
     const int z_out = static_cast<int>(rng.below(256)) - 128;
     for (const Target& t : targets::all) {
-      const auto p = integer::make_mean(t, s_in, z_in, s_out, z_out, n);
+      const auto p = integer::make_mean(t, {s_in, z_in}, {s_out, z_out}, n);
       std::vector<std::int8_t> out(63);
       integer::mean(x, p, out);
       for (std::int64_t b = 0; b < 3; ++b)
@@ -173,10 +173,10 @@ TEST_CASE("pool bounds depend on the target and, for max pool, on the stride", "
   const float s = 6.0f / 2.5f;
   const Window dense = make_window("test", 8, 8, 2, 2, 1, Padding::valid());
   const Window sparse = make_window("test", 8, 8, 2, {2, 3}, 1, Padding::valid());
-  CHECK(integer::max_pool_bounds(targets::litert_default, Activation::relu6, s, 0, dense).hi == 2);
-  CHECK(integer::max_pool_bounds(targets::litert_default, Activation::relu6, s, 0, sparse).hi == 3);
-  CHECK(integer::max_pool_bounds(targets::tflite_reference, Activation::relu6, s, 0, dense).hi == 3);
-  CHECK(integer::make_average_pool(targets::litert_default, Activation::relu6, s, 0).bounds.hi == 3);
+  CHECK(integer::max_pool_bounds(targets::litert_default, Activation::relu6, {s, 0}, dense).hi == 2);
+  CHECK(integer::max_pool_bounds(targets::litert_default, Activation::relu6, {s, 0}, sparse).hi == 3);
+  CHECK(integer::max_pool_bounds(targets::tflite_reference, Activation::relu6, {s, 0}, dense).hi == 3);
+  CHECK(integer::make_average_pool(targets::litert_default, Activation::relu6, {s, 0}).bounds.hi == 3);
 }
 
 TEST_CASE("pools and means refuse what does not fit", "[integer]") {
@@ -193,11 +193,11 @@ TEST_CASE("pools and means refuse what does not fit", "[integer]") {
   out.resize(30);
   CHECK_THROWS_WITH(integer::average_pool(x, w, {}, out),
                     ContainsSubstring("the result [1,4,4,2] needs 32 elements, got 30"));
-  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, 256, 0, 1, 0, 9),
+  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, {256, 0}, {1, 0}, 9),
                     ContainsSubstring("256 times the output scale"));
-  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, 1, 0, -1, 0, 9), ContainsSubstring("mean: scale -1"));
-  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, 1, 0, 1, 0, 0),
+  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, {1, 0}, {-1, 0}, 9), ContainsSubstring("mean: scale -1"));
+  CHECK_THROWS_WITH(integer::make_mean(targets::tflite_reference, {1, 0}, {1, 0}, 0),
                     ContainsSubstring("mean: 0 elements"));
-  const auto p = integer::make_mean(targets::tflite_reference, 1, 0, 1, 0, 9);
+  const auto p = integer::make_mean(targets::tflite_reference, {1, 0}, {1, 0}, 9);
   CHECK_THROWS_WITH(integer::mean(x, p, out), ContainsSubstring("expected [N,H,W,C] with H*W = 9, got [1,8,8,2]"));
 }

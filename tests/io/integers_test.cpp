@@ -21,19 +21,14 @@ IntegerModel model() {
   return quantize(Model(std::move(g), Rng(2)), recipes::int8(), random_dataset({6, 6, 3}, 16, 4, 2));
 }
 
-// Calls f(name, operator) for every layer with weights.
+// Calls f(name, constants) for every layer with weights.
 template <class F>
 void for_layers(const IntegerModel& m, F f) {
   int layers = 0;
   for (const IntegerNode& node : m.nodes) {
-    const auto visit = [&](const auto* op) {
-      if (op == nullptr) return;
-      ++layers;
-      f(node.name, *op);
-    };
-    visit(std::get_if<integer_op::Conv2D>(&node.op));
-    visit(std::get_if<integer_op::DepthwiseConv2D>(&node.op));
-    visit(std::get_if<integer_op::Linear>(&node.op));
+    if (!graph::has_weights(node.op)) continue;
+    ++layers;
+    f(node.name, node.constants);
   }
   CHECK(layers == 3);
 }
@@ -57,8 +52,8 @@ TEST_CASE("integers in a safetensors file are those of the model", "[bits]") {
   });
   for (const IntegerValue& v : m.values) {
     INFO(v.name);
-    CHECK(file.get<float>(v.name + ".scale")[0] == v.params.scale[0]);
-    CHECK(file.get<std::int32_t>(v.name + ".zero_point")[0] == v.params.zero_point[0]);
+    CHECK(file.get<float>(v.name + ".scale")[0] == v.codes.scale);
+    CHECK(file.get<std::int32_t>(v.name + ".zero_point")[0] == v.codes.zero_point);
   }
   CHECK(file.entries().size() == expected);
   REQUIRE(file.find_metadata("target") != nullptr);
@@ -79,8 +74,8 @@ TEST_CASE("integers in .npy files are those of the model", "[bits]") {
     const auto scale = load_npy<float>(dir.path("net_" + v.name + ".scale.npy"));
     const auto zero = load_npy<std::int32_t>(dir.path("net_" + v.name + ".zero_point.npy"));
     CHECK((scale.shape() == Shape{} && zero.shape() == Shape{}));
-    CHECK(scale[0] == v.params.scale[0]);
-    CHECK(zero[0] == v.params.zero_point[0]);
+    CHECK(scale[0] == v.codes.scale);
+    CHECK(zero[0] == v.codes.zero_point);
   }
   for_layers(m, [&](const std::string& name, const auto& op) {
     INFO(name);
@@ -106,7 +101,7 @@ TEST_CASE("a directory that does not exist is an io error") {
 TEST_CASE("integers that do not fit together are refused before a file is written") {
   const TemporaryDirectory dir;
   IntegerModel m = model();
-  m.values.back().params.scale.clear();
+  m.values.back().codes.scale = 0.0f;
   for (const IntegerModel& bad : {m, IntegerModel()}) {
     CHECK_THROWS_AS(save_integers(dir.path("integers.safetensors"), bad), Error);
     CHECK_THROWS_AS(save_integers_npy(dir.path("net_"), bad), Error);

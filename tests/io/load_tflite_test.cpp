@@ -232,19 +232,21 @@ TEST_CASE("int8 layers keep codes, scales and zero points; an unknown bias is ze
   CHECK(m.target == targets::tflite_reference);
   REQUIRE(m.nodes.size() == 4);
   CHECK(m.nodes[1].name == "conv");
-  CHECK(m.values[0].params == QParams::per_tensor(0.5f, -3));
+  CHECK(m.values[0].codes == Affine{0.5f, -3});
   CHECK(m.values[1].name == "features");
-  CHECK(m.values[1].params == QParams::per_tensor(0.5f, -128));
-  const auto& conv = std::get<integer_op::Conv2D>(m.nodes[1].op);
+  CHECK(m.values[1].codes == Affine{0.5f, -128});
+  REQUIRE(graph::is<op::Conv2D>(m.nodes[1].op));
+  const LayerConstants& conv = m.nodes[1].constants;
   CHECK(std::vector<std::int8_t>(conv.weights.span().begin(), conv.weights.span().end()) ==
         std::vector<std::int8_t>{10, -20, 30, 127});
   CHECK(conv.weight_scale == std::vector<float>{0.25f, 0.125f});
   CHECK(conv.bias[1] == -100);
-  CHECK(conv.activation == Activation::relu6);
-  const auto& linear = std::get<integer_op::Linear>(m.nodes[3].op);
+  CHECK(m.nodes[1].activation == Activation::relu6);
+  REQUIRE(graph::is<op::Linear>(m.nodes[3].op));
+  const LayerConstants& linear = m.nodes[3].constants;
   CHECK(linear.bias.size() == 3);
   CHECK(linear.bias[2] == 0);
-  CHECK(std::holds_alternative<integer_op::Reshape>(m.nodes[2].op));
+  CHECK(graph::is<op::Reshape>(m.nodes[2].op));
   const Engine engine(m);
   CHECK(engine.run(Tensor<float>::filled({2, 4, 4, 2}, 1.0f)).codes.shape() == Shape{2, 3});
 }
@@ -267,7 +269,7 @@ TEST_CASE("ends of int8 models may be real or uint8") {
     const IntegerModel m = load_integer(d.info), plain = load_integer(small_integer().info);
     REQUIRE(m.nodes.size() == plain.nodes.size());
     CHECK(m.nodes[0].name == "x");
-    CHECK(m.values[0].params == plain.values[0].params);
+    CHECK(m.values[0].codes == plain.values[0].codes);
     CHECK(m.outputs == plain.outputs);
     if (!real) {
       d.info.tensors[static_cast<std::size_t>(x)].quantization.zero_point[0] = 124;

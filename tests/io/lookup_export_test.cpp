@@ -6,11 +6,23 @@
 #include "support/catch.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 using namespace stet;
 using integer::Function;
 
 namespace {
+
+graph::Operator operator_of(Function f) {
+  namespace op = graph::op;
+  switch (f) {
+    case Function::leaky_relu: return op::LeakyRelu{0.25f};
+    case Function::sigmoid: return op::Sigmoid{};
+    case Function::tanh: return op::Tanh{};
+    case Function::hard_swish: return op::HardSwish{};
+  }
+  throw std::runtime_error("no such function");
+}
 
 // A value of four codes through one function.
 IntegerModel one_function(Function f, const Grid& grid = Grid::int8()) {
@@ -19,8 +31,8 @@ IntegerModel one_function(Function f, const Grid& grid = Grid::int8()) {
   const auto* fixed = integer::fixed_output(f);
   const float s = fixed != nullptr ? fixed->scale : 0.1f;
   const std::int32_t z = fixed != nullptr ? fixed->zero_point : -100;
-  m.values = {{"x", {4}, QParams::per_tensor(0.05f, -3)}, {"y", {4}, QParams::per_tensor(s, z, grid)}};
-  m.nodes = {{"x", integer_op::Quantize{}, {}, 0}, {"y", integer_op::Lookup{f, 0.25f}, {0}, 1}};
+  m.values = {{"x", {4}, Affine{0.05f, -3}}, {"y", {4}, Affine{s, z, grid}}};
+  m.nodes = {{"x", graph::op::Input{{4}}, {}, 0}, {"y", operator_of(f), {0}, 1}};
   m.outputs = {1};
   return m;
 }
@@ -45,7 +57,7 @@ TEST_CASE("tables are exported as the functions that they stand for") {
     CHECK(lite.operators[0].code == builtin);
     CHECK(lite.operators[0].options.alpha == (function == Function::leaky_relu ? 0.25f : 0.0f));
     CHECK(lite.tensors[static_cast<std::size_t>(lite.operators[0].outputs[0])].quantization.scale ==
-          m.values[1].params.scale);
+          std::vector<float>{m.values[1].codes.scale});
 
     const onnx::ModelInfo open = onnx::IntegerWriter(m, {.output_codes = true}).run();
     const auto node = std::ranges::find(open.nodes, op_type, &onnx::NodeInfo::op_type);

@@ -108,7 +108,7 @@ IntegerModel small_model() {
   IntegerModel m;
   m.target = targets::onnxruntime;
   const auto value = [&](const char* name, const Shape& shape, float scale, int zero) {
-    m.values.push_back({name, shape, QParams::per_tensor(scale, zero)});
+    m.values.push_back({name, shape, {scale, zero}});
     return static_cast<int>(m.values.size()) - 1;
   };
   const int x = value("image", {4, 4, 2}, 0.5f, 3);
@@ -121,21 +121,23 @@ IntegerModel small_model() {
   for (std::int64_t i = 0; i < w.size(); ++i)
     w.edit()[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(i % 15 - 7);
   for (std::int64_t i = 0; i < v.size(); ++i) v.edit()[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(i);
-  integer_op::Conv2D conv;
-  conv.weights = w;
-  conv.weight_scale = {0.1f, 0.3f};
-  conv.bias = Tensor<std::int32_t>(Shape{2}, {1000, -7});
-  conv.activation = Activation::relu6;
-  integer_op::Linear linear;
-  linear.weights = v;
-  linear.weight_scale = {0.7f};
-  linear.bias = Tensor<std::int32_t>(Shape{3}, {1, 2, 3});
-  m.nodes.push_back({"quantize", integer_op::Quantize{}, {}, x});
-  m.nodes.push_back({"conv", conv, {x}, c});
-  m.nodes.push_back({"sum", integer_op::Add{}, {c, x}, s});
-  m.nodes.push_back({"pool", integer_op::MaxPool{}, {s}, p});
-  m.nodes.push_back({"flat", integer_op::Reshape{}, {p}, f});
-  m.nodes.push_back({"logits", linear, {f}, y});
+  namespace op = graph::op;
+  m.nodes.push_back({"quantize", op::Input{{4, 4, 2}}, {}, x});
+  m.nodes.push_back({"conv",
+                     op::Conv2D{.filters = 2, .kernel = 3},
+                     {x},
+                     c,
+                     Activation::relu6,
+                     {w, {0.1f, 0.3f}, Tensor<std::int32_t>(Shape{2}, {1000, -7})}});
+  m.nodes.push_back({"sum", op::Add{}, {c, x}, s});
+  m.nodes.push_back({"pool", op::MaxPool{}, {s}, p});
+  m.nodes.push_back({"flat", op::Reshape{{8}}, {p}, f});
+  m.nodes.push_back({"logits",
+                     op::Linear{.units = 3},
+                     {f},
+                     y,
+                     Activation::none,
+                     {v, {0.7f}, Tensor<std::int32_t>(Shape{3}, {1, 2, 3})}});
   m.outputs = {y};
   return m;
 }
@@ -280,8 +282,8 @@ TEST_CASE("options of integer files", "[io][onnx]") {
 
 TEST_CASE("integer models that do not fit together are refused, all in one error", "[io][onnx]") {
   IntegerModel m = small_model();
-  std::get<integer_op::Conv2D>(m.nodes[1].op).bias = Tensor<std::int32_t>(Shape{1}, {0});
-  std::get<integer_op::Linear>(m.nodes[5].op).weight_scale = {0.1f, 0.2f};
+  m.nodes[1].constants.bias = Tensor<std::int32_t>(Shape{1}, {0});
+  m.nodes[5].constants.weight_scale = {0.1f, 0.2f};
   m.nodes[2].inputs = {1, 99};
   try {
     (void)onnx_bytes(m);
@@ -292,7 +294,7 @@ TEST_CASE("integer models that do not fit together are refused, all in one error
                              ContainsSubstring("2 weight scales and makes") && ContainsSubstring("sum: reads value 99"));
   }
   IntegerModel wide = small_model();
-  std::get<integer_op::Conv2D>(wide.nodes[1].op).weights.edit()[0] = 8;
+  wide.nodes[1].constants.weights.edit()[0] = 8;
   CHECK_THROWS_WITH(onnx_bytes(wide, {.int4_weights = true}), ContainsSubstring("int4_weights()"));
 }
 
@@ -325,10 +327,10 @@ TEST_CASE("16-bit activations need ranges, and biases stay int32", "[io][onnx]")
 TEST_CASE("an average over the whole image is kept from becoming a global pool", "[io][onnx]") {
   const auto pads = [](const Shape& image, Pair size) {
     IntegerModel m;
-    m.values.push_back({"x", image, QParams::per_tensor(0.5f, 0)});
-    m.values.push_back({"y", {image[0] / size.height, image[1] / size.width, image[2]}, QParams::per_tensor(0.5f, 0)});
-    m.nodes.push_back({"quantize", integer_op::Quantize{}, {}, 0});
-    m.nodes.push_back({"pool", integer_op::AveragePool{.size = size, .stride = size}, {0}, 1});
+    m.values.push_back({"x", image, {0.5f, 0}});
+    m.values.push_back({"y", {image[0] / size.height, image[1] / size.width, image[2]}, {0.5f, 0}});
+    m.nodes.push_back({"quantize", graph::op::Input{image}, {}, 0});
+    m.nodes.push_back({"pool", graph::op::AveragePool{.size = size, .stride = size}, {0}, 1});
     m.outputs = {1};
     return File(onnx_bytes(m)).integers("pool", "pads");
   };

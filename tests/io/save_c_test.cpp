@@ -18,7 +18,7 @@
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
-namespace op = integer_op;
+namespace op = graph::op;
 
 namespace {
 
@@ -29,63 +29,49 @@ struct Builder {
 
   explicit Builder(std::uint64_t seed) : rng(seed) { model.target = targets::tflite_micro; }
 
-  int value(const std::string& name, const Shape& shape, QParams params) {
-    model.values.push_back({name, shape, std::move(params)});
-    return static_cast<int>(model.values.size()) - 1;
-  }
-  static QParams params(float scale, std::int32_t zero_point) {
-    QParams p;
-    p.scale = {scale};
-    p.zero_point = {zero_point};
-    return p;
-  }
   const IntegerValue& operator[](int v) const { return model.values[static_cast<std::size_t>(v)]; }
-  template <class Op>
-  int node(const std::string& name, Op o, std::vector<int> inputs, const Shape& shape, QParams p) {
-    const int out = value(name, shape, std::move(p));
-    model.nodes.push_back({name, std::move(o), std::move(inputs), out});
+  int node(const std::string& name, graph::Operator o, std::vector<int> inputs, const Shape& shape, Affine codes,
+           Activation activation = Activation::none, LayerConstants constants = {}) {
+    const auto out = static_cast<int>(model.values.size());
+    model.values.push_back({name, shape, codes});
+    model.nodes.push_back({name, std::move(o), std::move(inputs), out, activation, std::move(constants)});
     return out;
   }
-  template <class Op>
-  int same(const std::string& name, Op o, std::vector<int> inputs, const Shape& shape) {
-    const QParams p = (*this)[inputs[0]].params;
-    return node(name, std::move(o), std::move(inputs), shape, p);
+  int same(const std::string& name, graph::Operator o, std::vector<int> inputs, const Shape& shape) {
+    const Affine codes = (*this)[inputs[0]].codes;
+    return node(name, std::move(o), std::move(inputs), shape, codes);
   }
-  template <class Op>
-  Op layer(Op o, const Shape& weights, std::int64_t outputs, bool per_channel) {
-    o.weights = Tensor<std::int8_t>(weights);
-    for (std::int8_t& q : o.weights.edit()) q = static_cast<std::int8_t>(static_cast<int>(rng.below(255)) - 127);
-    o.bias = Tensor<std::int32_t>(Shape{outputs});
-    for (std::int32_t& q : o.bias.edit()) q = static_cast<std::int32_t>(rng.below(4001)) - 2000;
-    for (std::int64_t c = 0; c < (per_channel ? outputs : 1); ++c) {
-      o.weight_scale.push_back(static_cast<float>(0.002 + 0.01 * rng.uniform()));
+  LayerConstants constants(const Shape& weights, std::int64_t outputs, bool per_channel) {
+    LayerConstants c{Tensor<std::int8_t>(weights), {}, Tensor<std::int32_t>(Shape{outputs})};
+    for (std::int8_t& q : c.weights.edit()) q = static_cast<std::int8_t>(static_cast<int>(rng.below(255)) - 127);
+    for (std::int32_t& q : c.bias.edit()) q = static_cast<std::int32_t>(rng.below(4001)) - 2000;
+    for (std::int64_t i = 0; i < (per_channel ? outputs : 1); ++i) {
+      c.weight_scale.push_back(static_cast<float>(0.002 + 0.01 * rng.uniform()));
     }
-    return o;
+    return c;
   }
 };
 
 // Every operator once, with odd sizes, groups, dilation, asymmetric padding and activations.
 IntegerModel every_operator(std::uint64_t seed) {
   Builder b(seed);
-  const auto p = Builder::params;
-  const int x = b.node("input", op::Quantize{}, {}, {7, 6, 4}, p(0.02f, -3));
+  constexpr auto none = Activation::none;
+  const int x = b.node("input", op::Input{{7, 6, 4}}, {}, {7, 6, 4}, {0.02f, -3});
   const int conv = b.node("conv",
-                          b.layer(op::Conv2D{.stride = {2, 1},
-                                             .dilation = {1, 2},
-                                             .padding = Padding::of(0, 2, 1, 0),
-                                             .groups = 2,
-                                             .activation = Activation::relu6},
-                                  {6, 3, 2, 2}, 6, true),
-                          {x}, {4, 5, 6}, p(0.05f, -90));
-  const int deep = b.node(
-      "deep",
-      b.layer(op::DepthwiseConv2D{.padding = Padding::same(), .multiplier = 2}, {1, 3, 3, 12}, 12, seed % 2 == 0),
-      {conv}, {4, 5, 12}, p(0.06f, 11));
-  const int deeper = b.node("deeper", b.layer(op::DepthwiseConv2D{.stride = {1, 1}}, {1, 1, 1, 12}, 12, true), {deep},
-                            {4, 5, 12}, p(0.03f, -20));
-  const int sum = b.node("sum", op::Add{Activation::relu}, {deep, deeper}, {4, 5, 12}, p(0.05f, -100));
-  const int rest = b.node("rest", op::Sub{}, {sum, deeper}, {4, 5, 12}, p(0.04f, 3));
-  const int product = b.node("product", op::Mul{Activation::relu6}, {sum, rest}, {4, 5, 12}, p(0.07f, -77));
+                          op::Conv2D{.filters = 6,
+                                     .kernel = {3, 2},
+                                     .stride = {2, 1},
+                                     .padding = Padding::of(0, 2, 1, 0),
+                                     .dilation = {1, 2},
+                                     .groups = 2},
+                          {x}, {4, 5, 6}, {0.05f, -90}, Activation::relu6, b.constants({6, 3, 2, 2}, 6, true));
+  const int deep = b.node("deep", op::DepthwiseConv2D{.kernel = 3, .multiplier = 2}, {conv}, {4, 5, 12}, {0.06f, 11}, none,
+                          b.constants({1, 3, 3, 12}, 12, seed % 2 == 0));
+  const int deeper = b.node("deeper", op::DepthwiseConv2D{.kernel = 1}, {deep}, {4, 5, 12}, {0.03f, -20}, none,
+                            b.constants({1, 1, 1, 12}, 12, true));
+  const int sum = b.node("sum", op::Add{}, {deep, deeper}, {4, 5, 12}, {0.05f, -100}, Activation::relu);
+  const int rest = b.node("rest", op::Sub{}, {sum, deeper}, {4, 5, 12}, {0.04f, 3});
+  const int product = b.node("product", op::Mul{}, {sum, rest}, {4, 5, 12}, {0.07f, -77}, Activation::relu6);
   const int high =
       b.same("high", op::MaxPool{.size = {2, 3}, .stride = {1, 2}, .padding = Padding::same()}, {product}, {4, 3, 12});
   const int middle = b.same("middle", op::AveragePool{.size = {3, 2}, .stride = {1, 2}, .padding = Padding::same()},
@@ -94,14 +80,14 @@ IntegerModel every_operator(std::uint64_t seed) {
   const int deepest = b.same("both.channels", op::Concat{2}, {both, both}, {4, 6, 24});
   const int padded = b.same("padded", op::Pad{1, 0, 2, 1}, {deepest}, {5, 9, 24});
   const int turned = b.same("turned", op::Transpose{{1, 0, 2}}, {padded}, {9, 5, 24});
-  const int cut = b.same("cut", op::Clamp{Activation::relu}, {turned}, {9, 5, 24});
-  const int reshaped = b.same("reshaped", op::Reshape{}, {cut}, {45, 1, 24});
-  const int mean = b.node("mean", op::Mean{}, {reshaped}, {24}, p(0.01f, -30));
-  const int logits = b.node("logits", b.layer(op::Linear{}, {5, 24}, 5, seed % 3 == 0), {mean}, {5}, p(0.08f, 7));
-  const int leaky = b.node("leaky", op::Lookup{integer::Function::leaky_relu, 0.1f}, {logits}, {5}, p(0.05f, -40));
-  const int swish = b.node("swish", op::Lookup{integer::Function::hard_swish}, {leaky}, {5}, p(0.04f, -60));
-  const int tanh = b.node("tanh", op::Lookup{integer::Function::tanh}, {swish}, {5}, p(1.0f / 128.0f, 0));
-  const int sigmoid = b.node("sigmoid", op::Lookup{integer::Function::sigmoid}, {tanh}, {5}, p(1.0f / 256.0f, -128));
+  const int cut = b.same("cut", op::Relu{}, {turned}, {9, 5, 24});
+  const int reshaped = b.same("reshaped", op::Reshape{{45, 1, 24}}, {cut}, {45, 1, 24});
+  const int mean = b.node("mean", op::GlobalAveragePool{}, {reshaped}, {24}, {0.01f, -30});
+  const int logits = b.node("logits", op::Linear{.units = 5}, {mean}, {5}, {0.08f, 7}, none, b.constants({5, 24}, 5, seed % 3 == 0));
+  const int leaky = b.node("leaky", op::LeakyRelu{0.1f}, {logits}, {5}, {0.05f, -40});
+  const int swish = b.node("swish", op::HardSwish{}, {leaky}, {5}, {0.04f, -60});
+  const int tanh = b.node("tanh", op::Tanh{}, {swish}, {5}, {1.0f / 128.0f, 0});
+  const int sigmoid = b.node("sigmoid", op::Sigmoid{}, {tanh}, {5}, {1.0f / 256.0f, -128});
   b.model.outputs = {sigmoid};
   return b.model;
 }
@@ -159,9 +145,9 @@ TEST_CASE("the C tables name the conventions of CMSIS-NN") {
 TEST_CASE("what the C tables cannot hold is one error that lists all nodes, before anything is written") {
   const TemporaryDirectory dir;
   IntegerModel model = every_operator(1);
-  model.values[5].params.scale[0] = 1e-9f;                        // rest
-  std::get<op::Conv2D>(model.nodes[1].op).weight_scale = {1e5f};  // conv
-  std::get<op::Pad>(model.nodes[11].op).top = 3;                  // padded
+  model.values[5].codes.scale = 1e-9f;                        // rest
+  model.nodes[1].constants.weight_scale = {1e5f};             // conv
+  model.nodes[11].op.get_if<op::Pad>()->top = 3;              // padded
   std::string text;
   try {
     save_c_weights(dir.path("net.c"), model);

@@ -35,34 +35,35 @@ Tensor<std::int8_t> codes(const Shape& shape, int most, std::uint64_t seed, int 
 IntegerModel model(Grid grid = Grid::int8(), int most = 127, int factor = 1) {
   IntegerModel m;
   m.target = targets::tflite_reference;
-  const auto params = [](float s, int z, Grid g = Grid::int8()) { return QParams::per_tensor(s, z, g); };
+  const auto params = [](float s, int z, Grid g = Grid::int8()) { return Affine{s, z, g}; };
   m.values = {{"image", {8, 8, 3}, params(1.0f / 255, -128)},
               {"features", {8, 8, 4}, params(0.05f, -128, grid)},
               {"pooled", {4, 4, 4}, params(0.05f, -128, grid)},
               {"mean", {4}, params(0.03f, -128)},
               {"logits", {5}, params(0.1f, 3)}};
-  integer_op::Conv2D conv;
-  conv.weights = codes({4, 3, 3, 3}, most, 1, factor);
-  conv.weight_scale = {0.01f, 0.02f, 0.03f, 0.04f};
-  conv.bias = Tensor<std::int32_t>({4}, {1000, -2000, 37, 5});
-  conv.activation = Activation::relu;
-  integer_op::Linear linear;
-  linear.weights = codes({5, 4}, most, 2, factor);
-  linear.weight_scale = {0.02f};
-  linear.bias = Tensor<std::int32_t>({5}, {1, 2, 3, 4, -5});
-  m.nodes = {{"image", integer_op::Quantize{}, {}, 0},
-             {"conv", conv, {0}, 1},
-             {"pool", integer_op::MaxPool{}, {1}, 2},
-             {"mean", integer_op::Mean{}, {2}, 3},
-             {"logits", linear, {3}, 4}};
+  namespace op = graph::op;
+  m.nodes = {{"image", op::Input{{8, 8, 3}}, {}, 0},
+             {"conv",
+              op::Conv2D{.filters = 4, .kernel = 3},
+              {0},
+              1,
+              Activation::relu,
+              {codes({4, 3, 3, 3}, most, 1, factor),
+               {0.01f, 0.02f, 0.03f, 0.04f},
+               Tensor<std::int32_t>({4}, {1000, -2000, 37, 5})}},
+             {"pool", op::MaxPool{}, {1}, 2},
+             {"mean", op::GlobalAveragePool{}, {2}, 3},
+             {"logits",
+              op::Linear{.units = 5},
+              {3},
+              4,
+              Activation::none,
+              {codes({5, 4}, most, 2, factor), {0.02f}, Tensor<std::int32_t>({5}, {1, 2, 3, 4, -5})}}};
   m.outputs = {4};
   return m;
 }
 
-template <class Op>
-Op& op(IntegerModel& m, std::size_t i) {
-  return std::get<Op>(m.nodes[i].op);
-}
+LayerConstants& constants(IntegerModel& m, std::size_t i) { return m.nodes[i].constants; }
 
 }  // namespace
 
@@ -74,9 +75,9 @@ TEST_CASE("an int8 file has the codes, scales and zero points of the model") {
   for (const IntegerValue& v : m.values) {
     const TensorInfo& t = tensor(info, v.name);
     CHECK(t.type == TensorType::int8);
-    CHECK(t.quantization == tflite::Quantization{v.params.scale, {v.params.zero_point[0]}, 0});
+    CHECK(t.quantization == tflite::Quantization{{v.codes.scale}, {v.codes.zero_point}, 0});
   }
-  const auto& conv = op<integer_op::Conv2D>(m, 1);
+  const auto& conv = constants(m, 1);
   CHECK(same(tensor(info, "conv.weight"), conv.weights));
   CHECK(tensor(info, "conv.weight").quantization.scale == conv.weight_scale);
   CHECK(tensor(info, "conv.weight").quantization.dimension == 0);
@@ -106,12 +107,12 @@ TEST_CASE("a grid below 8 bits is kept by MINIMUM, unless the fused activation e
   CHECK(static_cast<std::int8_t>(tensor(info, "conv:highest").data[0]) == -113);
   CHECK(tensor(info, "conv:highest").quantization == tensor(info, "features").quantization);
   IntegerModel m = model(four);
-  op<integer_op::Conv2D>(m, 1).activation = Activation::relu6;
-  for (const int v : {1, 2}) m.values[static_cast<std::size_t>(v)].params.scale[0] = 6.0f / 15.0f;
+  m.nodes[1].activation = Activation::relu6;
+  for (const int v : {1, 2}) m.values[static_cast<std::size_t>(v)].codes.scale = 6.0f / 15.0f;
   CHECK(operators(tflite::describe(m)) == "3v3 17v2 40v2 9v4 ");
   // Both ends of a grid that starts above -128, also at a real input.
   m = model();
-  m.values[0].params = QParams::per_tensor(0.1f, 0, Grid::signed_bits(5));
+  m.values[0].codes = {0.1f, 0, Grid::signed_bits(5)};
   const ModelInfo ends = tflite::describe(m, {.float_input = true});
   CHECK(operators(ends) == "114v1 57v2 55v2 3v3 17v2 40v2 9v4 ");
   CHECK(static_cast<std::int8_t>(tensor(ends, "image:lowest").data[0]) == -16);
@@ -120,8 +121,8 @@ TEST_CASE("a grid below 8 bits is kept by MINIMUM, unless the fused activation e
 
 TEST_CASE("padding of a max pool is the lowest code") {
   IntegerModel m = model(Grid::range(-100, 127));
-  for (const int v : {1, 2}) m.values[static_cast<std::size_t>(v)].params.zero_point[0] = -100;
-  op<integer_op::MaxPool>(m, 2).padding = Padding::of(1, 0, 1, 0);
+  for (const int v : {1, 2}) m.values[static_cast<std::size_t>(v)].codes.zero_point = -100;
+  m.nodes[2].op.get_if<graph::op::MaxPool>()->padding = Padding::of(1, 0, 1, 0);
   m.values[2].shape = {4, 4, 4};
   const ModelInfo info = tflite::describe(m);
   CHECK(operators(info) == "3v3 60v2 17v2 40v2 9v4 ");
@@ -131,22 +132,22 @@ TEST_CASE("padding of a max pool is the lowest code") {
 
 TEST_CASE("MUL at a multiplier of 1 or more says so by its version") {
   IntegerModel m;
-  m.values = {{"x", {4}, QParams::per_tensor(1.0f, 0)}, {"y", {4}, QParams::per_tensor(2.0f, 0)}};
-  m.nodes = {{"x", integer_op::Quantize{}, {}, 0}, {"y", integer_op::Mul{}, {0, 0}, 1}};
+  m.values = {{"x", {4}, {1.0f, 0}}, {"y", {4}, {2.0f, 0}}};
+  m.nodes = {{"x", graph::op::Input{{4}}, {}, 0}, {"y", graph::op::Mul{}, {0, 0}, 1}};
   m.outputs = {1};
   CHECK(operators(tflite::describe(m)) == "18v2 ");
-  m.values[1].params.scale[0] = 1.0f;
+  m.values[1].codes.scale = 1.0f;
   CHECK(operators(tflite::describe(m)) == "18v3 ");
   CHECK(tflite::describe(m).min_runtime_version == "1.15.0");
 }
 
 TEST_CASE("codes of 4 bits times a power of two become int4 by a step that the engine can run") {
   IntegerModel m = model(Grid::int8(), 7, 16);
-  op<integer_op::Conv2D>(m, 1).weights.edit()[0] = 112;
+  constants(m, 1).weights.edit()[0] = 112;
   CHECK_THROWS_WITH(tflite::describe(m, {.int4_weights = true}), ContainsSubstring("apply int4_weights()"));
   const IntegerModel small = int4_weights(m);
-  const auto& before = op<integer_op::Conv2D>(m, 1);
-  const auto& after = std::get<integer_op::Conv2D>(small.nodes[1].op);
+  const auto& before = constants(m, 1);
+  const auto& after = small.nodes[1].constants;
   for (std::int64_t i = 0; i < before.weights.size(); ++i) {
     const auto c = static_cast<std::size_t>(i / 27);
     CHECK(after.weight_scale[c] * static_cast<float>(after.weights[i]) ==
@@ -167,9 +168,9 @@ TEST_CASE("codes of 4 bits times a power of two become int4 by a step that the e
   // Full-range weights are no 4-bit weights, and a layer that has them stays as it is.
   CHECK_THROWS_WITH(int4_weights(model()), ContainsSubstring("no convolution or linear layer has weights of 4 bits"));
   IntegerModel mixed = m;
-  op<integer_op::Linear>(mixed, 4).weights.edit()[0] = 101;
+  constants(mixed, 4).weights.edit()[0] = 101;
   const IntegerModel half = int4_weights(mixed);
-  CHECK(std::get<integer_op::Linear>(half.nodes[4].op).weights[0] == 101);
+  CHECK(half.nodes[4].constants.weights[0] == 101);
   CHECK(operators(tflite::describe(half, {.int4_weights = true})) == "3v7 17v2 40v2 9v4 ");
   IntegerModel other = small;
   other.target = targets::litert_default;
@@ -189,14 +190,15 @@ TEST_CASE("everything that cannot be written is named in one error, and no file 
     CHECK(dir.files() == 0);
   };
   IntegerModel m = model();
-  m.nodes[2].op = integer_op::AveragePool{.size = 2, .stride = 2, .padding = Padding::of(1, 1, 1, 1)};
-  m.nodes[3].op = integer_op::Clamp{};
-  op<integer_op::Linear>(m, 4).weight_scale = {0.1f, 0.2f};
+  m.nodes[2].op = graph::op::AveragePool{.size = 2, .stride = 2, .padding = Padding::of(1, 1, 1, 1)};
+  m.values[3].shape = {4, 4, 4};
+  m.nodes[3].op = graph::op::Relu{};
+  constants(m, 4).weight_scale = {0.1f, 0.2f};
   refuse(m, {"pool: AVERAGE_POOL_2D leaves out", "mean: must keep scale and zero point", "logits: has 5 outputs"});
   m = model();
-  m.values[0].params.scale = {};
-  m.values[2].params.grid = Grid::uint8();
-  refuse(m, {"image: has 0 scales", "pooled: codes 0..255 do not fit int8"});
+  m.values[0].codes.scale = 0.0f;
+  m.values[2].codes.grid = Grid::uint8();
+  refuse(m, {"image: its codes: scale 0 is 0", "pooled: codes 0..255 do not fit int8"});
   m = model();
   m.nodes[2].inputs = {3};
   refuse(m, {"pool: reads value 3 before it is made"});
@@ -206,8 +208,8 @@ TEST_CASE("everything that cannot be written is named in one error, and no file 
   refuse(m, {"conv: writes value 77", "the model: has no output"});
   // A ratio of scales on which LiteRT aborts the process, also where the model is meant for another runtime.
   m = model();
-  m.values[2] = {"pooled", {8, 8, 4}, QParams::per_tensor(1e-8f, 0)};
-  m.nodes[2] = {"sum", integer_op::Add{}, {1, 1}, 2};
+  m.values[2] = {"pooled", {8, 8, 4}, {1e-8f, 0}};
+  m.nodes[2] = {"sum", graph::op::Add{}, {1, 1}, 2};
   refuse(m, {"sum: add"});
   m.target = targets::onnxruntime;
   refuse(m, {"sum: add"});

@@ -108,9 +108,9 @@ TEST_CASE("integers whose scales are not finite are written to no file") {
     INFO(bad);
     IntegerModel weights = good, value = good;
     for (IntegerNode& node : weights.nodes) {
-      if (auto* conv = std::get_if<integer_op::Conv2D>(&node.op)) conv->weight_scale[0] = bad;
+      if (graph::is<graph::op::Conv2D>(node.op)) node.constants.weight_scale[0] = bad;
     }
-    value.values[1].params.scale = {bad};
+    value.values[1].codes.scale = bad;
     for (const IntegerModel& m : {weights, value}) {
       CHECK_THROWS_AS(save_tflite(dir.path("m.tflite"), m), Error);
       CHECK_THROWS_AS(save_onnx(dir.path("m.onnx"), m), Error);

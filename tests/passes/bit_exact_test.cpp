@@ -80,21 +80,13 @@ std::string difference(const Codes& a, const Codes& b) {
 
 bool equal_constants(const IntegerModel& a, const IntegerModel& b) {
   if (a.nodes.size() != b.nodes.size() || a.values.size() != b.values.size() || a.outputs != b.outputs) return false;
-  const auto layer = [](const auto& p, const auto& q) {
-    return same_bits(p.weights, q.weights) && same_bits(p.bias, q.bias) && p.weight_scale == q.weight_scale;
-  };
   for (std::size_t i = 0; i < a.values.size(); ++i) {
-    if (a.values[i].params != b.values[i].params) return false;
+    if (a.values[i].codes != b.values[i].codes) return false;
   }
   for (std::size_t i = 0; i < a.nodes.size(); ++i) {
-    const IntegerOperator &p = a.nodes[i].op, &q = b.nodes[i].op;
-    if (p.index() != q.index()) return false;
-    if (const auto* c = std::get_if<integer_op::Conv2D>(&p); c && !layer(*c, std::get<integer_op::Conv2D>(q))) return false;
-    if (const auto* l = std::get_if<integer_op::Linear>(&p); l && !layer(*l, std::get<integer_op::Linear>(q))) return false;
-    if (const auto* d = std::get_if<integer_op::DepthwiseConv2D>(&p);
-        d && !layer(*d, std::get<integer_op::DepthwiseConv2D>(q))) {
-      return false;
-    }
+    const LayerConstants &p = a.nodes[i].constants, &q = b.nodes[i].constants;
+    if (a.nodes[i].op.index() != b.nodes[i].op.index()) return false;
+    if (!same_bits(p.weights, q.weights) || !same_bits(p.bias, q.bias) || p.weight_scale != q.weight_scale) return false;
   }
   return true;
 }

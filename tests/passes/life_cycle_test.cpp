@@ -98,7 +98,7 @@ TEST_CASE("a range fixed by hand stays") {
   CHECK(qat.quantizer("features").params() == fixed);
   const IntegerModel model = convert(qat);
   for (const IntegerValue& v : model.values) {
-    if (v.name == "features") CHECK(v.params == fixed);
+    if (v.name == "features") CHECK(qparams(v.codes) == fixed);
   }
 }
 
@@ -274,7 +274,7 @@ TEST_CASE("codes of per-tensor weights do not jump when batch norm freezes") {
     }
     calibrate(qat, Dataset(random_images({64}, 32, seed), Tensor<std::int32_t>::zeros(Shape{32}), 2, "normal"));
     const IntegerModel deployed = convert(qat);
-    const Tensor<std::int8_t>& frozen = std::get<integer_op::Linear>(deployed.nodes.back().op).weights;
+    const Tensor<std::int8_t>& frozen = deployed.nodes.back().constants.weights;
     std::vector<float> in_float;
     for (std::int64_t c = 0; c < 2; ++c) in_float.push_back(gamma.value[c] / std::sqrt(variance[c] + 1e-5f));
     const Tensor<std::int8_t> other = quantize_weights(w.value, 0, {8, false}, in_float).codes;

@@ -87,9 +87,9 @@ TEST_CASE("int8 networks of Keras give the codes of LiteRT") {
     for (const Target& target : {targets::tflite_reference, targets::litert_default}) {
       INFO(name << " on " << target.name);
       const IntegerModel model = load_tflite_integer(keras(name + "_int8.tflite"), target);
-      const QParams& p = model.values[static_cast<std::size_t>(model.nodes[0].output)].params;
+      const Affine& p = model.values[static_cast<std::size_t>(model.nodes[0].output)].codes;
       Tensor<float> x(codes.shape());
-      integer::dequantize_output(codes.span(), p.scale[0], p.zero_point[0], x.edit());
+      integer::dequantize_output(codes.span(), p.scale, p.zero_point, x.edit());
       const Tensor<std::int8_t> y = Engine(model).run(x).codes;
       CHECK(differing(y, target == targets::tflite_reference ? reference : standard) == 0);
     }
@@ -120,7 +120,7 @@ TEST_CASE("a network of Keras is quantized here and exported again") {
     const Tensor<std::int8_t> y = Engine(integers).run(x).codes;
     CHECK(differing(y, Engine(again).run(x).codes) == 0);
     // Eight bits on data that calibration saw: a few steps of the logits apart.
-    const float step = integers.values[static_cast<std::size_t>(integers.outputs[0])].params.scale[0];
+    const float step = integers.values[static_cast<std::size_t>(integers.outputs[0])].codes.scale;
     CHECK(largest_difference(infer(Engine(integers), x), infer(model, x)) < 12.0 * static_cast<double>(step));
   }
 }

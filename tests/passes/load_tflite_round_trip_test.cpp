@@ -45,34 +45,19 @@ CodesByName run(const IntegerModel& model, const Tensor<float>& x) {
   return codes;
 }
 
-struct Layer {
-  Tensor<std::int8_t> weights;
-  std::vector<float> scale;
-  Tensor<std::int32_t> bias;
-};
-std::map<std::string, Layer> layers(const IntegerModel& model) {
-  std::map<std::string, Layer> found;
-  const auto take = [&](const IntegerNode& n, const auto* op) {
-    if (op != nullptr) found[n.name] = {op->weights, op->weight_scale, op->bias};
-  };
+std::map<std::string, LayerConstants> layers(const IntegerModel& model) {
+  std::map<std::string, LayerConstants> found;
   for (const IntegerNode& n : model.nodes) {
-    take(n, std::get_if<integer_op::Conv2D>(&n.op));
-    take(n, std::get_if<integer_op::DepthwiseConv2D>(&n.op));
-    take(n, std::get_if<integer_op::Linear>(&n.op));
+    if (graph::has_weights(n.op)) found[n.name] = n.constants;
   }
   return found;
 }
 
 // The same model with weights that fit 4 bits.
 IntegerModel with_small_weights(IntegerModel model) {
-  const auto cut = [](auto* op) {
-    if (op == nullptr) return;
-    for (std::int8_t& q : op->weights.edit()) q = static_cast<std::int8_t>(q / 18);
-  };
   for (IntegerNode& n : model.nodes) {
-    cut(std::get_if<integer_op::Conv2D>(&n.op));
-    cut(std::get_if<integer_op::DepthwiseConv2D>(&n.op));
-    cut(std::get_if<integer_op::Linear>(&n.op));
+    if (!graph::has_weights(n.op)) continue;
+    for (std::int8_t& q : n.constants.weights.edit()) q = static_cast<std::int8_t>(q / 18);
   }
   return model;
 }
@@ -82,12 +67,11 @@ bool is_margin(const IntegerModel& m, int value) {
   bool pad = false, layer = false;
   int readers = 0;
   for (const IntegerNode& n : m.nodes) {
-    if (n.output == value) pad = std::holds_alternative<integer_op::Pad>(n.op);
+    if (n.output == value) pad = graph::is<graph::op::Pad>(n.op);
     for (const int in : n.inputs) {
       if (in != value) continue;
       ++readers;
-      layer =
-          std::holds_alternative<integer_op::Conv2D>(n.op) || std::holds_alternative<integer_op::DepthwiseConv2D>(n.op);
+      layer = graph::has_weights(n.op) && !graph::is<graph::op::Linear>(n.op);
     }
   }
   return pad && layer && readers == 1;
@@ -102,9 +86,9 @@ void require_same(const IntegerModel& a, const IntegerModel& b, const Tensor<flo
     INFO("value " << v.name);
     const auto same = [&](const IntegerValue& w) {
       // Where a fused activation ends at the end of a small grid, the file does not name the grid: it changes no code.
-      return w.name == v.name && w.shape == v.shape && w.params.scale == v.params.scale &&
-             w.params.zero_point == v.params.zero_point &&
-             (w.params.grid == v.params.grid || w.params.grid == Grid::int8());
+      return w.name == v.name && w.shape == v.shape && w.codes.scale == v.codes.scale &&
+             w.codes.zero_point == v.codes.zero_point &&
+             (w.codes.grid == v.codes.grid || w.codes.grid == Grid::int8());
     };
     const auto count = std::count_if(b.values.begin(), b.values.end(), same);
     if (count == 0 && is_margin(a, static_cast<int>(i))) continue;
@@ -116,10 +100,10 @@ void require_same(const IntegerModel& a, const IntegerModel& b, const Tensor<flo
   for (const auto& [name, layer] : la) {
     INFO("layer " << name);
     REQUIRE(lb.count(name) == 1);
-    const Layer& other = lb.at(name);
+    const LayerConstants& other = lb.at(name);
     REQUIRE(same_bits(layer.weights, other.weights));
     REQUIRE(same_bits(layer.bias, other.bias));
-    REQUIRE(layer.scale == other.scale);
+    REQUIRE(layer.weight_scale == other.weight_scale);
   }
 }
 
@@ -227,11 +211,11 @@ TEST_CASE("paddings, small grids and packed weights come back") {
       const Tensor<float> images = random_images({7, 7, 3}, 6, 10);
       IntegerModel loaded = through_file(integers, {.float_input = ends, .float_output = ends, .int4_weights = true});
       if (!ends && bits < 8) {  // a file that takes codes does not say on which grid they lie
-        CHECK(loaded.values[0].params.grid == Grid::int8());
-        loaded.values[0].params.grid = integers.values[0].params.grid;
+        CHECK(loaded.values[0].codes.grid == Grid::int8());
+        loaded.values[0].codes.grid = integers.values[0].codes.grid;
       }
       require_same(integers, loaded, images);
-      CHECK(loaded.values[1].params.grid == integers.values[1].params.grid);
+      CHECK(loaded.values[1].codes.grid == integers.values[1].codes.grid);
       const auto bytes = tflite_bytes(integers, {.int4_weights = true});
       CHECK_THROWS_WITH(tflite::import_integer_model(tflite::decode(bytes, "test"), targets::litert_default, "test"),
                         Catch::Matchers::ContainsSubstring("(CONV_2D): weights conv.weight are int4"));

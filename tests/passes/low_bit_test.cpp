@@ -55,7 +55,7 @@ QatModel prepared(const Recipe& recipe) {
 std::map<std::string, int> weight_bits(const QatModel& qat) {
   std::map<std::string, int> bits;
   for (const Unit& unit : qat.units()) {
-    if (has_weights(unit.kind)) bits[qat.node_name(unit.node)] = unit.weights.bits;
+    if (unit.has_weights()) bits[qat.node_name(unit.node)] = unit.weights.bits;
   }
   return bits;
 }

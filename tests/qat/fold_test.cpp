@@ -19,7 +19,7 @@ namespace {
 struct Layer {
   Tensor<float> w;
   std::vector<float> gamma, beta, mean, variance, bias;
-  LayerScales at;
+  Affine in, out;
   NormView norm() const { return {gamma, beta, mean, variance, 1e-5f}; }
 };
 
@@ -34,19 +34,20 @@ Layer random_layer(Rng& rng, std::int64_t channels, std::int64_t depth) {
     layer.variance.push_back(static_cast<float>(std::exp(2.0 * rng.normal())));
     layer.bias.push_back(static_cast<float>(rng.normal()));
   }
-  layer.at = {0.02f, -128, Grid::int8(), 0.03f};
+  layer.in = {0.02f, -128};
+  layer.out = {0.03f, 0};
   return layer;
 }
 
 // Real output of the folded layer for given input codes, without rounding to the output grid.
-double folded_value(const FoldedWeights& f, const Layer& layer, std::int64_t c, const std::vector<int>& q) {
+double folded_value(const LayerConstants& f, const Layer& layer, std::int64_t c, const std::vector<int>& q) {
   const auto depth = static_cast<std::int64_t>(q.size());
   std::int64_t acc = f.bias[c];
   for (std::int64_t i = 0; i < depth; ++i) {
-    acc += std::int64_t{f.codes[c * depth + i]} * (q[static_cast<std::size_t>(i)] - layer.at.input_zero_point);
+    acc += std::int64_t{f.weights[c * depth + i]} * (q[static_cast<std::size_t>(i)] - layer.in.zero_point);
   }
-  const float s = f.scale[f.scale.size() == 1 ? 0 : static_cast<std::size_t>(c)];
-  return static_cast<double>(acc) * static_cast<double>(layer.at.input_scale) * static_cast<double>(s);
+  const float s = f.weight_scale[f.weight_scale.size() == 1 ? 0 : static_cast<std::size_t>(c)];
+  return static_cast<double>(acc) * static_cast<double>(layer.in.scale) * static_cast<double>(s);
 }
 
 double float_value(const WeightCodes& w, const Layer& layer, std::int64_t c, const std::vector<int>& q,
@@ -55,9 +56,9 @@ double float_value(const WeightCodes& w, const Layer& layer, std::int64_t c, con
   const auto depth = static_cast<std::int64_t>(q.size());
   double u = 0;
   for (std::int64_t i = 0; i < depth; ++i) {
-    u += static_cast<double>(w.codes[c * depth + i]) * (q[static_cast<std::size_t>(i)] - layer.at.input_zero_point);
+    u += static_cast<double>(w.codes[c * depth + i]) * (q[static_cast<std::size_t>(i)] - layer.in.zero_point);
   }
-  u *= static_cast<double>(layer.at.input_scale) * static_cast<double>(w.scale[per_channel ? ci : 0]);
+  u *= static_cast<double>(layer.in.scale) * static_cast<double>(w.scale[per_channel ? ci : 0]);
   const double k = layer.norm().factor(ci);
   const double centred = static_cast<double>(layer.bias[ci]) - static_cast<double>(layer.mean[ci]);
   return (per_channel ? u * k : u) + centred * k + static_cast<double>(layer.beta[ci]);
@@ -74,7 +75,7 @@ TEST_CASE("folded integers equal float batch norm within an eighth of an output 
       for (std::size_t c = 0; c < 8; ++c) k.push_back(static_cast<float>(layer.norm().factor(c)));
       const NormView norm = layer.norm();
       const WeightCodes w = quantize_weights(layer.w, 0, {8, per_channel}, per_channel ? std::vector<float>{} : k);
-      const FoldedWeights f = fold("test", w, 0, per_channel, layer.bias, &norm, layer.at);
+      const LayerConstants f = fold("test", w, 0, per_channel, layer.bias, &norm, layer.in, layer.out);
       for (std::int64_t c = 0; c < 8; ++c) {
         std::vector<int> q(27);
         for (int& v : q) v = static_cast<int>(rng.below(256)) - 128;
@@ -92,12 +93,12 @@ TEST_CASE("codes survive the fold: only signs of channels with negative gamma ch
   const Layer layer = random_layer(rng, 16, 9);
   const NormView norm = layer.norm();
   const WeightCodes w = quantize_weights(layer.w, 0, {8, true});
-  const FoldedWeights f = fold("test", w, 0, true, layer.bias, &norm, layer.at);
+  const LayerConstants f = fold("test", w, 0, true, layer.bias, &norm, layer.in, layer.out);
   for (std::int64_t c = 0; c < 16; ++c) {
     const int sign = layer.gamma[static_cast<std::size_t>(c)] < 0 ? -1 : 1;
-    for (std::int64_t i = 0; i < 9; ++i) CHECK(f.codes[c * 9 + i] == sign * w.codes[c * 9 + i]);
+    for (std::int64_t i = 0; i < 9; ++i) CHECK(f.weights[c * 9 + i] == sign * w.codes[c * 9 + i]);
     const double k = std::fabs(norm.factor(static_cast<std::size_t>(c)));
-    CHECK(f.scale[static_cast<std::size_t>(c)] ==
+    CHECK(f.weight_scale[static_cast<std::size_t>(c)] ==
           static_cast<float>(static_cast<double>(w.scale[static_cast<std::size_t>(c)]) * k));
   }
 }
@@ -113,13 +114,13 @@ TEST_CASE("dead and tiny channels keep their bias within a step and their multip
     for (float& b : layer.beta) b *= static_cast<float>(std::exp2(12.0 * rng.uniform()));
     const NormView norm = layer.norm();
     const WeightCodes w = quantize_weights(layer.w, 0, {8, true});
-    const FoldedWeights f = fold("test", w, 0, true, layer.bias, &norm, layer.at);
+    const LayerConstants f = fold("test", w, 0, true, layer.bias, &norm, layer.in, layer.out);
     for (std::int64_t c = 0; c < 4; ++c) {
       std::vector<int> q(9);
       for (int& v : q) v = static_cast<int>(rng.below(256)) - 128;
       const double limit = 16384.0 * 0.03;
-      const double m = static_cast<double>(layer.at.input_scale) * static_cast<double>(f.scale[static_cast<std::size_t>(c)]) /
-                       static_cast<double>(layer.at.output_scale);
+      const double m = static_cast<double>(layer.in.scale) * static_cast<double>(f.weight_scale[static_cast<std::size_t>(c)]) /
+                       static_cast<double>(layer.out.scale);
       CHECK(m > std::exp2(-32));
       CHECK(m < 256.0);
       const double got = folded_value(f, layer, c, q);
@@ -135,12 +136,13 @@ TEST_CASE("dead and tiny channels keep their bias within a step and their multip
 TEST_CASE("accumulators with bias always fit 32 bits after the fold", "[bits]") {
   Layer layer;
   layer.w = Tensor<float>::filled({1, 1, 1, 66000}, 1.0f);
-  layer.at = {1.0f, -128, Grid::int8(), 4.0f};
+  layer.in = {1.0f, -128};
+  layer.out = {4.0f, 0};
   const std::vector<float> bias{3e6f};
   const WeightCodes w = quantize_weights(layer.w, 0, {8, true});
-  const FoldedWeights f = fold("test", w, 0, true, bias, nullptr, layer.at);
+  const LayerConstants f = fold("test", w, 0, true, bias, nullptr, layer.in, layer.out);
   double reach = std::fabs(static_cast<double>(f.bias[0]));
-  for (const std::int8_t q : f.codes.span()) reach += 255.0 * std::abs(q);
+  for (const std::int8_t q : f.weights.span()) reach += 255.0 * std::abs(q);
   CHECK(reach < 2147483647.0);
 }
 
@@ -182,14 +184,14 @@ TEST_CASE("fold refuses what no target can run, naming layer and channel") {
   const WeightCodes codes = quantize_weights(w, 0, {8, true});
   const std::vector<float> bias{0.0f};
   try {
-    (void)fold("head", codes, 0, true, bias, nullptr, {1.0f, 0, Grid::int8(), 1e-3f});
+    (void)fold("head", codes, 0, true, bias, nullptr, {1.0f, 0}, {1e-3f, 0});
     FAIL("expected an error");
   } catch (const Error& e) {
     CHECK(e.code() == Errc::range);
     CHECK(std::string(e.what()).find("head: channel 0") != std::string::npos);
   }
   const std::vector<float> broken{std::nanf("")};
-  CHECK_THROWS_AS(fold("head", codes, 0, true, broken, nullptr, {1.0f, 0, Grid::int8(), 1.0f}), Error);
+  CHECK_THROWS_AS(fold("head", codes, 0, true, broken, nullptr, {1.0f, 0}, {1.0f, 0}), Error);
 }
 
 TEST_CASE("scales, zero points and statistics that cannot be are refused: no loop without end, no overflow") {
@@ -203,7 +205,7 @@ TEST_CASE("scales, zero points and statistics that cannot be are refused: no loo
     const auto refused = [&](const Layer& layer, const WeightCodes& w) {
       const NormView norm = layer.norm();
       try {
-        (void)fold("layer", w, 0, per_channel, layer.bias, &norm, layer.at);
+        (void)fold("layer", w, 0, per_channel, layer.bias, &norm, layer.in, layer.out);
       } catch (const Error& e) {
         return e.code() == Errc::range && std::string(e.what()).find("layer") != std::string::npos;
       }
@@ -213,10 +215,10 @@ TEST_CASE("scales, zero points and statistics that cannot be are refused: no loo
     for (const float scale : {-3.4e38f, -1.0f, -0.0f, 0.0f, 1e-40f, inf, -inf, none}) {
       INFO(scale);
       Layer layer = good;
-      layer.at.output_scale = scale;
+      layer.out.scale = scale;
       CHECK(refused(layer, weights));
       layer = good;
-      layer.at.input_scale = scale;
+      layer.in.scale = scale;
       CHECK(refused(layer, weights));
       if (scale == 1e-40f) continue;  // a weight scale may be that small: its channel is dead
       WeightCodes w = weights;
@@ -225,7 +227,7 @@ TEST_CASE("scales, zero points and statistics that cannot be are refused: no loo
     }
     for (const std::int32_t zero : {top, bottom, -129, 128}) {
       Layer layer = good;
-      layer.at.input_zero_point = zero;
+      layer.in.zero_point = zero;
       CHECK(refused(layer, weights));
     }
     for (const float value : {inf, -inf, none}) {
@@ -241,8 +243,8 @@ TEST_CASE("scales, zero points and statistics that cannot be are refused: no loo
     CHECK(refused(layer, weights));
     // A dead channel whose fine step underflows.
     layer = good;
-    layer.at.input_scale = 3e38f;
-    layer.at.output_scale = 1e-38f;
+    layer.in.scale = 3e38f;
+    layer.out.scale = 1e-38f;
     CHECK(refused(layer, {Tensor<std::int8_t>::zeros(good.w.shape()), weights.scale}));
   }
 }

@@ -22,10 +22,9 @@ struct Case {
   integer::Activation activation;
 };
 
-integer::LayerKind integer_kind(LayerKind kind) {
-  return kind == LayerKind::depthwise ? integer::LayerKind::depthwise
-         : kind == LayerKind::linear  ? integer::LayerKind::linear
-                                      : integer::LayerKind::convolution;
+integer::Requantization rule_of(LayerKind kind) {
+  const Target& t = targets::litert_default;
+  return kind == LayerKind::depthwise ? t.depthwise : kind == LayerKind::linear ? t.linear : t.convolution;
 }
 
 FrozenLayer folded_layer(const LayerFixture& f, const Case& c, const QParams& out) {
@@ -43,9 +42,9 @@ FrozenLayer folded_layer(const LayerFixture& f, const Case& c, const QParams& ou
   const int axis = f.product.channel_axis();
   layer.weights = quantize_weights(f.w, axis, {8, c.per_channel}, k);
   layer.folded = fold("layer", layer.weights, axis, c.per_channel, bias, c.norm ? &norm : nullptr,
-                      {f.x.params.scale[0], f.x.params.zero_point[0], f.x.params.grid, out.scale[0]});
-  layer.requantizer = integer::layer_requantizer(targets::litert_default, integer_kind(f.kind), f.x.params,
-                                                 layer.folded.scale, layer.folded.bias.span(), out, c.activation);
+                      affine(f.x.params), affine(out));
+  layer.requantizer = integer::layer_requantizer(targets::litert_default, rule_of(f.kind), affine(f.x.params),
+                                                 layer.folded.weight_scale, layer.folded.bias.span(), affine(out), c.activation);
   return layer;
 }
 
@@ -72,13 +71,13 @@ int check_case(const Case& c, std::uint64_t seed) {
   Tape real;
   const auto rx = real.variable(real_values(f.x));
   const std::vector<double> ones(static_cast<std::size_t>(c.channels), 1.0);
-  Tensor<double> folded = f.real_product(rx, real.constant(real_weights({layer.folded.codes, layer.folded.scale}, axis, ones))).value();
+  Tensor<double> folded = f.real_product(rx, real.constant(real_weights({layer.folded.weights, layer.folded.weight_scale}, axis, ones))).value();
   double lo = 1e300, hi = -1e300;
   for (std::size_t i = 0; i < folded.span().size(); ++i) {
     const std::size_t ch = i % static_cast<std::size_t>(c.channels);
     double& v = folded.edit()[i];
     v += static_cast<double>(layer.folded.bias.span()[ch]) * static_cast<double>(f.x.params.scale[0]) *
-         static_cast<double>(layer.folded.scale[c.per_channel ? ch : 0]);
+         static_cast<double>(layer.folded.weight_scale[c.per_channel ? ch : 0]);
     lo = std::min(lo, v);
     hi = std::max(hi, v);
   }

@@ -29,8 +29,6 @@ QTensor random_codes(const Shape& shape, const QParams& p, std::uint64_t seed) {
 const QParams first_params = QParams::per_tensor(0.031f, -20);
 const QParams second_params = QParams::per_tensor(0.017f, 33);
 
-integer::Quantized quantized(const QTensor& q) { return {q.params.scale[0], q.params.zero_point[0]}; }
-
 // One step of output apart at most half, and what the target's roundings add.
 double worst_step(const QTensor& y, const Tensor<double>& real, integer::Bounds b) {
   double worst = 0;
@@ -52,12 +50,12 @@ void check_binary(const Target& target, const Binary& c) {
   const QTensor a = random_codes(shape, first_params, 1), b = random_codes(shape, second_params, 2);
   const float scale = c.op == Elementwise::mul ? 0.03f : 0.02f;
   const QParams out = QParams::per_tensor(scale, c.activation == integer::Activation::none ? 7 : -128);
-  const integer::QuantizedOutput y_params{out.scale[0], out.zero_point[0], c.activation, out.grid};
+  const Affine in1 = affine(a.params), in2 = affine(b.params), made = affine(out);
   Tape tape, real;
   const auto qa = tape.variable(a), qb = tape.variable(b);
   const auto ra = real.variable(real_values(a)), rb = real.variable(real_values(b));
-  const auto y = c.op == Elementwise::mul ? multiply(qa, qb, integer::make_multiply(target, quantized(a), quantized(b), y_params), out)
-                                          : add(qa, qb, integer::make_add(target, quantized(a), quantized(b), y_params, c.op == Elementwise::sub), out);
+  const auto y = c.op == Elementwise::mul ? multiply(qa, qb, integer::make_multiply(target, in1, in2, made, c.activation), out)
+                                          : add(qa, qb, integer::make_add(target, in1, in2, made, c.activation, c.op == Elementwise::sub), out);
   const auto ry = c.op == Elementwise::mul ? mul(ra, rb) : c.op == Elementwise::sub ? sub(ra, rb) : add(ra, rb);
   const OutputCodes bounds = output_codes(out, c.activation);
   // The reference kernels round twice, first to 2^-5 steps or finer.
@@ -118,7 +116,7 @@ TEST_CASE("sums, differences and products of codes pass the gradient of what was
 TEST_CASE("a value added to itself gets both gradients, and shapes must be equal") {
   const QTensor a = random_codes({2, 3}, first_params, 5);
   const QParams out = QParams::per_tensor(0.1f, 0);
-  const auto p = integer::make_add(targets::litert_default, quantized(a), quantized(a), {0.1f, 0});
+  const auto p = integer::make_add(targets::litert_default, affine(a.params), affine(a.params), {0.1f, 0});
   Tape tape;
   const auto x = tape.variable(a);
   const auto y = add(x, x, p, out);
@@ -131,7 +129,7 @@ TEST_CASE("a clamp passes gradients strictly above zero and up to its upper boun
   const QTensor x = random_codes({4, 50}, QParams::per_tensor(0.05f, -20), 7);
   for (const auto activation : {integer::Activation::relu, integer::Activation::relu6}) {
     for (const Target& target : targets::all) {
-      const integer::ClampParameters p = integer::make_clamp(target, {0.05f, -20, activation, x.params.grid});
+      const integer::ClampParameters p = integer::make_clamp(target, {0.05f, -20, x.params.grid}, activation);
       Tape tape;
       const auto qx = tape.variable(x);
       const auto y = clamp(qx, p);
@@ -160,8 +158,7 @@ TEST_CASE("pools and means of codes have the gradients of the float pools") {
           PoolOptions inside = options;
           inside.count_include_pad = false;
           for (const Target& target : targets::all) {
-            const auto p = integer::make_average_pool(target, integer::Activation::none, x.params.scale[0],
-                                                      x.params.zero_point[0]);
+            const auto p = integer::make_average_pool(target, integer::Activation::none, affine(x.params));
             check_unary(x, [&](const auto& v) { return average_pool(v, w, p); },
                         [&](const auto& v) { return avg_pool(v, inside); }, 0.5 + 1e-5);
           }
@@ -170,7 +167,7 @@ TEST_CASE("pools and means of codes have the gradients of the float pools") {
     }
     for (const Target& target : targets::all) {
       const QParams out = QParams::per_tensor(0.02f, 4);
-      const auto p = integer::make_mean(target, 0.031f, -20, out.scale[0], out.zero_point[0], 63, out.grid);
+      const auto p = integer::make_mean(target, {0.031f, -20}, affine(out), 63);
       check_unary(x, [&](const auto& v) { return mean(v, p, out); }, [&](const auto& v) { return global_average_pool(v); }, 0.5 + 0x1p-5);
     }
     const Range range = mean_range(x);
@@ -187,7 +184,7 @@ TEST_CASE("tables pass the gradient of their function where the output was not c
   const QTensor x = random_codes({4, 150}, first_params, 13);
   const auto check = [&](const Target& target, Function f, const QParams& out, auto on_reals) {
     INFO(target.name << " " << integer::name(f));
-    const integer::TableSpec spec{f, 0.25f, first_params.scale[0], -20, out.scale[0], out.zero_point[0], out.grid};
+    const integer::TableSpec spec{f, 0.25f, affine(first_params), affine(out)};
     Tape tape, real;
     const auto qx = tape.variable(x);
     const auto rx = real.variable(real_values(x));

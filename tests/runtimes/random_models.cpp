@@ -99,7 +99,7 @@ void add_ties(Tensor<float>& x, float scale) {
 IntegerModel with_all_outputs(IntegerModel model) {
   model.outputs.clear();
   for (const IntegerNode& node : model.nodes) {
-    if (!std::holds_alternative<integer_op::Quantize>(node.op)) model.outputs.push_back(node.output);
+    if (!graph::is<graph::op::Input>(node.op)) model.outputs.push_back(node.output);
   }
   return model;
 }
@@ -215,7 +215,7 @@ void make(const std::string& directory, std::uint64_t seed, int operators) {
       const IntegerModel integer = integers(model, draw, judged[i], data, kind);
       (void)Engine(integer);
       export_integers(to, integer, draw);
-      if (i == 0 && kind != Scales::calibrated) add_ties(x, integer.values[0].params.scale[0]);
+      if (i == 0 && kind != Scales::calibrated) add_ties(x, integer.values[0].codes.scale);
       add_codes(file, integer, x);
       if (i == 0) {
         file.set_metadata("order", joined(value_names(integer)));

@@ -48,16 +48,10 @@ inline void move_scales(stet::IntegerModel& model, Scales kind, std::uint64_t se
     stet::Rng rng(seed ^ std::bit_cast<std::uint32_t>(s));
     return s * static_cast<float>(std::exp2(static_cast<int>(rng.below(7)) - 3));
   };
-  for (stet::IntegerValue& v : model.values) v.params.scale[0] = moved(v.params.scale[0]);
+  for (stet::IntegerValue& v : model.values) v.codes.scale = moved(v.codes.scale);
   if (kind != Scales::power_of_two) return;
-  const auto layer = [&](auto* op) {
-    if (op == nullptr) return;
-    for (float& s : op->weight_scale) s = power(s);
-  };
   for (stet::IntegerNode& node : model.nodes) {
-    layer(std::get_if<stet::integer_op::Conv2D>(&node.op));
-    layer(std::get_if<stet::integer_op::DepthwiseConv2D>(&node.op));
-    layer(std::get_if<stet::integer_op::Linear>(&node.op));
+    for (float& s : node.constants.weight_scale) s = power(s);
   }
 }
 

@@ -382,7 +382,7 @@ TEST_CASE("learned weight scales start from the weights at the moment when quant
   for (const Unit& unit : qat.units()) {
     if (!detail::keeps_weight_scale(unit)) continue;
     INFO(qat.node_name(unit.node));
-    const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
+    const int axis = unit.channel_axis();
     const auto wanted =
         initial_weight_scale(qat.model().parameter(qat.node_name(unit.node) + ".weight").value, axis, unit.weights);
     const auto got = qat.weight_scale(unit);

@@ -28,7 +28,7 @@ class Engine {
     const IntegerStructure structure = check_structure(model);
     if (!structure.faults.empty()) fail(structure.faults[0].code, "engine: this model cannot run:{}", structure.text());
     for (const IntegerNode& node : model.nodes) {
-      if (std::holds_alternative<integer_op::Quantize>(node.op)) {
+      if (graph::is<graph::op::Input>(node.op)) {
         input_ = node.output;
       } else {
         steps_.push_back(make_step(model, node));
@@ -65,8 +65,8 @@ class Engine {
     const auto seen = [&](int v) {
       if (observe != nullptr) (*observe)(v, tensors[static_cast<std::size_t>(v)].span());
     };
-    const QParams& in = values_[static_cast<std::size_t>(input_)].params;
-    integer::quantize_input(target_.input, x.span(), in.scale[0], in.zero_point[0], in.grid,
+    const Affine& in = values_[static_cast<std::size_t>(input_)].codes;
+    integer::quantize_input(target_.input, x.span(), in.scale, in.zero_point, in.grid,
                             tensors[static_cast<std::size_t>(input_)].edit());
     seen(input_);
     for (const EngineStep& step : steps_) {
@@ -74,7 +74,7 @@ class Engine {
       seen(step.output);
     }
     const auto out = static_cast<std::size_t>(outputs_[0]);
-    return {Tensor<std::int8_t>(tensors[out].shape(), tensors[out].span()), values_[out].params};
+    return {Tensor<std::int8_t>(tensors[out].shape(), tensors[out].span()), qparams(values_[out].codes)};
   }
 
   // Lets every value's tensor refer to its place in the arena.

@@ -27,8 +27,7 @@ inline int int4_factor(const Tensor<std::int8_t>& codes, std::int64_t first, std
 }
 
 // Divides codes and multiplies scales; false, and nothing changed, if the codes are not of 4 bits.
-template <class Layer>
-bool shrink(Layer& layer) {
+inline bool shrink(LayerConstants& layer) {
   const std::int64_t outputs = layer.bias.size();
   const bool per_channel = layer.weight_scale.size() > 1;
   const std::int64_t group = per_channel ? layer.weights.size() / outputs : layer.weights.size();
@@ -61,8 +60,8 @@ bool shrink(Layer& layer) {
 inline IntegerModel int4_weights(IntegerModel model) {
   bool any = false;
   for (IntegerNode& node : model.nodes) {
-    if (auto* conv = std::get_if<integer_op::Conv2D>(&node.op)) any = detail::shrink(*conv) || any;
-    if (auto* linear = std::get_if<integer_op::Linear>(&node.op)) any = detail::shrink(*linear) || any;
+    const bool has = graph::has_weights(node.op) && !graph::is<graph::op::DepthwiseConv2D>(node.op);
+    if (has) any = detail::shrink(node.constants) || any;
   }
   require(any, Errc::unsupported,
           "int4_weights: no convolution or linear layer has weights of 4 bits; train with WeightScheme{{.bits = 4}}");

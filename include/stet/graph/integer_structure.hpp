@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
-#include <variant>
 #include <vector>
 
 namespace stet {
@@ -26,8 +25,8 @@ inline std::string fault_lines(const std::vector<IntegerFault>& faults) {
   return all;
 }
 
-/// All faults of a model's structure, and whether its nodes can be looked at one by one nevertheless: then every value
-/// has one scale and zero point, and every node's inputs and output exist.
+/// All faults of a model's structure, and whether its nodes can be looked at one by one nevertheless: then every node's
+/// inputs and output exist and fit its operator.
 struct IntegerStructure {
   std::vector<IntegerFault> faults{};
   bool readable = true;
@@ -41,11 +40,11 @@ struct IntegerStructure {
   [[nodiscard]] std::string text() const { return fault_lines(faults); }
 };
 
-/// Looks for: values with other than one scale and zero point, codes beyond int8, no elements or no room for a batch;
-/// nodes that read what is not made before them, write what exists or has another number of inputs; more or fewer than
-/// one Quantize; outputs that nothing makes; layers whose weights, scales, biases and outputs do not belong together, or
-/// whose scales are not positive and finite; operators that move codes between different scales. What a target refuses is
-/// not looked at.
+/// Looks for: values whose scale is none, codes beyond int8, no elements or no room for a batch; operators without an
+/// integer form; nodes that read what is not made before them, write what exists, or make another shape than their
+/// operator infers; more or fewer than one Input; outputs that nothing makes; layers whose weights, scales and biases are
+/// not those of their operator, or whose scales are not positive and finite; operators that move codes between different
+/// scales. What a target refuses is not looked at.
 STET_ENTRY IntegerStructure check_structure(const IntegerModel& model);
 
 #if STET_DEFINE_DEPLOYMENT
@@ -60,7 +59,7 @@ class IntegerStructureCheck {
     for (const IntegerValue& v : model_.values) check(v);
     for (std::size_t i = 0; i < model_.nodes.size(); ++i) check(static_cast<int>(i));
     node_ = -1;
-    if (inputs_ == 0) add(Errc::state, "the model", "has no Quantize node for its input");
+    if (inputs_ == 0) add(Errc::state, "the model", "has no input");
     if (model_.outputs.empty()) add(Errc::state, "the model", "has no output");
     for (const int out : model_.outputs) {
       if (!made(out)) unreadable(Errc::state, "the model", fmt::format("has value {} as output, which no node makes", out));
@@ -84,28 +83,27 @@ class IntegerStructureCheck {
     if (v.shape.rank() >= Shape::max_rank || v.shape.elements() <= 0) {
       add(Errc::shape, v.name, fmt::format("has shape {}, which must have elements and room for a batch", v.shape));
     }
-    if (v.params.scale.size() != 1 || v.params.zero_point.size() != 1) {
-      return unreadable(Errc::shape, v.name,
-                        fmt::format("has {} scales and {} zero points, needs one of each", v.params.scale.size(),
-                                    v.params.zero_point.size()));
-    }
-    if (!v.params.grid.fits_int8()) {
-      return add(Errc::range, v.name, fmt::format("codes {}..{} do not fit int8", v.params.grid.lo, v.params.grid.hi));
+    if (!v.codes.grid.fits_int8()) {
+      return add(Errc::range, v.name, fmt::format("codes {}..{} do not fit int8", v.codes.grid.lo, v.codes.grid.hi));
     }
     try {
-      stet::check("its codes", v.params, v.shape);
+      stet::check("its codes", qparams(v.codes), v.shape);
     } catch (const Error& e) {
       add(e.code(), v.name, e.what());
     }
   }
 
   void check(int index) {
-    namespace op = integer_op;
     node_ = index;
     const IntegerNode& n = model_.nodes[at(index)];
-    const bool quantize = std::holds_alternative<op::Quantize>(n.op);
-    if (quantize && inputs_++ > 0) unreadable(Errc::unsupported, n.name, "is a second input; a model has one");
+    const graph::IntegerForm form = graph::form(n.op);
+    const bool input = form == graph::IntegerForm::input;
+    if (input && inputs_++ > 0) unreadable(Errc::unsupported, n.name, "is a second input; a model has one");
     bool complete = true;
+    if (form == graph::IntegerForm::none || form == graph::IntegerForm::training) {
+      complete = false;
+      add(Errc::unsupported, n.name, fmt::format("is a {}, which has no integer form", graph::kind(n.op)));
+    }
     for (const int in : n.inputs) {
       if (made(in)) continue;
       complete = false;
@@ -117,49 +115,67 @@ class IntegerStructureCheck {
     } else {
       made_[at(n.output)] = true;  // else every node behind it would be named
     }
-    const bool two = std::holds_alternative<op::Add>(n.op) || std::holds_alternative<op::Sub>(n.op) ||
-                     std::holds_alternative<op::Mul>(n.op);
-    const std::size_t wanted = quantize ? 0 : two ? 2 : 1;
-    if (std::holds_alternative<op::Concat>(n.op) ? n.inputs.empty() : n.inputs.size() != wanted) {
-      complete = false;
-      unreadable(Errc::shape, n.name, fmt::format("has {} inputs", n.inputs.size()));
-    }
-    if (!complete) return;
-    if (const auto* conv = std::get_if<op::Conv2D>(&n.op)) check_layer(n, *conv, 4, 0);
-    if (const auto* depthwise = std::get_if<op::DepthwiseConv2D>(&n.op)) check_layer(n, *depthwise, 4, 3);
-    if (const auto* linear = std::get_if<op::Linear>(&n.op)) check_layer(n, *linear, 2, 0);
-    if (moves_codes(n)) check_scales(n);
+    if (!complete || !check_shapes(n)) return;
+    if (form == graph::IntegerForm::layer) check_layer(n);
+    if (form == graph::IntegerForm::moves) check_scales(n);
   }
 
-  template <class Layer>
-  void check_layer(const IntegerNode& n, const Layer& o, int rank, int axis) {
-    const Shape& w = o.weights.shape();
-    if (w.rank() != rank || w.elements() == 0) {
-      return add(Errc::shape, n.name, fmt::format("has weights {}, needs {} dimensions with elements", w, rank));
+  // The operator's own inference, as in a graph; integers repeat no values beside.
+  bool check_shapes(const IntegerNode& n) {
+    const Shape& made = model_.values[at(n.output)].shape;
+    const std::vector<Shape> in = model_.input_shapes(n);
+    try {
+      const Shape inferred = graph::infer(n.op, in);
+      if (inferred != made) {
+        add(Errc::shape, n.name, fmt::format("makes {}, its value {} has shape {}", inferred, model_.values[at(n.output)].name, made));
+        return false;
+      }
+    } catch (const Error& e) {
+      add(e.code(), n.name, e.what());
+      return false;
     }
-    const auto scales = static_cast<std::int64_t>(o.weight_scale.size());
-    const Shape& y = model_.values[at(n.output)].shape;
-    if (o.bias.size() != w[axis] || (scales != 1 && scales != w[axis]) || y.rank() == 0 || y.back() != w[axis]) {
-      add(Errc::shape, n.name,
-          fmt::format("has {} outputs, {} bias codes, {} weight scales and makes {}", w[axis], o.bias.size(), scales, y));
+    const bool binary = graph::is<graph::op::Add>(n.op) || graph::is<graph::op::Sub>(n.op) || graph::is<graph::op::Mul>(n.op);
+    if (binary && in[0] != in[1]) {
+      add(Errc::shape, n.name, fmt::format("reads shapes {} and {}, which must be equal", in[0], in[1]));
+      return false;
     }
-    for (std::size_t c = 0; c < o.weight_scale.size(); ++c) {
-      const float s = o.weight_scale[c];
-      if (s > 0.0f && std::isfinite(s)) continue;
-      return add(Errc::range, n.name, fmt::format("weight scale {} is {}, must be positive and finite", c, s));
+    if (graph::is<graph::op::Linear>(n.op) && in[0].rank() != 1) {
+      add(Errc::shape, n.name, fmt::format("reads {}, needs one dimension", in[0]));
+      return false;
     }
+    if (const auto* pool = graph::as<graph::op::AveragePool>(n.op);
+        pool != nullptr && pool->count_padding && pool->padding.kind != Padding::Kind::valid) {
+      add(Errc::unsupported, n.name, "counts its padding, which integers do not");
+    }
+    if (n.activation != Activation::none && graph::form(n.op) != graph::IntegerForm::layer && !binary) {
+      add(Errc::unsupported, n.name, fmt::format("is a {} with an activation of its own", graph::kind(n.op)));
+    }
+    return true;
   }
-  static bool moves_codes(const IntegerNode& n) {
-    namespace op = integer_op;
-    return std::holds_alternative<op::MaxPool>(n.op) || std::holds_alternative<op::AveragePool>(n.op) ||
-           std::holds_alternative<op::Concat>(n.op) || std::holds_alternative<op::Pad>(n.op) ||
-           std::holds_alternative<op::Reshape>(n.op) || std::holds_alternative<op::Transpose>(n.op) ||
-           std::holds_alternative<op::Clamp>(n.op);
+
+  void check_layer(const IntegerNode& n) {
+    const LayerConstants& c = n.constants;
+    const Shape& w = c.weights.shape();
+    const Shape wanted = graph::parameters(n.op, model_.input_shapes(n))[0].shape;
+    if (w != wanted) {
+      return add(Errc::shape, n.name, fmt::format("has weights {}, its operator needs {}", w, wanted));
+    }
+    const std::int64_t channels = w[graph::channel_axis(n.op)];
+    const auto scales = static_cast<std::int64_t>(c.weight_scale.size());
+    if (c.bias.size() != channels || (scales != 1 && scales != channels)) {
+      add(Errc::shape, n.name,
+          fmt::format("has {} outputs, {} bias codes and {} weight scales", channels, c.bias.size(), scales));
+    }
+    for (std::size_t i = 0; i < c.weight_scale.size(); ++i) {
+      const float s = c.weight_scale[i];
+      if (s > 0.0f && std::isfinite(s)) continue;
+      return add(Errc::range, n.name, fmt::format("weight scale {} is {}, must be positive and finite", i, s));
+    }
   }
   void check_scales(const IntegerNode& n) {
     for (const int in : n.inputs) {
       const IntegerValue& x = model_.values[at(in)];
-      if (x.params == model_.values[at(n.output)].params) continue;
+      if (x.codes == model_.values[at(n.output)].codes) continue;
       add(Errc::range, n.name, fmt::format("must keep scale and zero point, {} has others", x.name));
     }
   }

@@ -53,6 +53,58 @@ bool is(const Operator& op) {
   return op.is<Op>();
 }
 
+/// Calls f(operator that is held, args...) as match does, but for the operators that integers know only.
+/// Errors:    Errc::unsupported if it is another one
+template <class F, class... Args>
+decltype(auto) match_integer(const Operator& op, F&& f, Args&&... args) {
+  using R = std::invoke_result_t<F&, const op::Input&, Args&...>;
+  return match(op, [&](const auto& o) -> R {
+    using Op = std::remove_cvref_t<decltype(o)>;
+    if constexpr (Op::form != IntegerForm::none && Op::form != IntegerForm::training) {
+      detail::check_overload<Op, F, Args...>();
+      return f(o, args...);
+    } else {
+      fail(Errc::unsupported, "{} has no integer form", op::kind(o));
+    }
+  });
+}
+
+namespace detail {
+
+template <class Op>
+constexpr int channel_axis_of() {
+  if constexpr (Op::form == IntegerForm::layer) {
+    return Op::channel_axis;
+  } else {
+    return 0;
+  }
+}
+template <std::size_t... I>
+constexpr IntegerForm form_at(std::size_t index, std::index_sequence<I...>) {
+  constexpr IntegerForm forms[] = {Operator::alternative<I>::form...};
+  return forms[index];
+}
+template <std::size_t... I>
+constexpr int channel_axis_at(std::size_t index, std::index_sequence<I...>) {
+  constexpr int axes[] = {channel_axis_of<Operator::alternative<I>>()...};
+  return axes[index];
+}
+
+}  // namespace detail
+
+/// What an operator is in a network of integers.
+inline IntegerForm form(const Operator& o) {
+  return detail::form_at(o.index(), std::make_index_sequence<Operator::count>{});
+}
+/// Whether it multiplies by weights that become codes.
+inline bool has_weights(const Operator& o) { return form(o) == IntegerForm::layer; }
+/// Whether its codes are those of its inputs, under the same scale.
+inline bool moves_codes(const Operator& o) { return form(o) == IntegerForm::moves; }
+/// Axis of the weights that counts output channels.
+inline int channel_axis(const Operator& o) {
+  return detail::channel_axis_at(o.index(), std::make_index_sequence<Operator::count>{});
+}
+
 // The dispatchers are not inlined: it saves compile time, and g++ then has no reason to warn about the arity of
 // operators that a caller's constant arguments cannot hold.
 

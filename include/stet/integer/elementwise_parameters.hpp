@@ -5,26 +5,13 @@
 #include <stet/integer/clamp.hpp>
 #include <stet/integer/multiplier.hpp>
 #include <stet/integer/target.hpp>
+#include <stet/quant/affine.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 
 namespace stet::integer {
-
-/// Scale and zero point of a tensor.
-struct Quantized {
-  float scale = 1.0f;
-  std::int32_t zero_point = 0;
-};
-
-/// Scale, zero point, activation and grid of a result.
-struct QuantizedOutput {
-  float scale = 1.0f;
-  std::int32_t zero_point = 0;
-  Activation activation = Activation::none;
-  Grid grid = Grid::int8();
-};
 
 /// Everything that adds or subtracts two tensors, resolved. Made by make_add.
 struct AddParameters {
@@ -60,7 +47,7 @@ struct ClampParameters {
 
 namespace detail {
 
-inline void require_scales(const char* op, const Quantized& a, const Quantized& b, const QuantizedOutput& y) {
+inline void require_scales(const char* op, const Affine& a, const Affine& b, const Affine& y) {
   for (const float s : {a.scale, b.scale, y.scale}) {
     require(std::isfinite(s) && s > 0.0f, Errc::range, "{}: scale {} must be positive and finite", op, s);
   }
@@ -81,13 +68,13 @@ inline void require_scales(const char* op, const Quantized& a, const Quantized& 
 ///            over from XNNPACK where a scale is 2^8 times s_out or more, may overflow
 /// Source:    LiteRT kernels/add.cc, sub.cc; XNNPACK microparams-init.c, xnn_init_qs8_add_minmax_scalar_params;
 ///            ONNX Runtime core/mlas/lib/qladd.cpp
-inline AddParameters make_add(const Target& target, Quantized a, Quantized b, QuantizedOutput y,
-                              bool subtract = false) {
+inline AddParameters make_add(const Target& target, const Affine& a, const Affine& b, const Affine& y,
+                              Activation activation = Activation::none, bool subtract = false) {
   const char* op = subtract ? "sub" : "add";
   detail::require_scales(op, a, b, y);
   AddParameters p;
   p.subtract = subtract;
-  p.relu = y.activation != Activation::none;
+  p.relu = activation != Activation::none;
   p.z1 = a.zero_point;
   p.z2 = b.zero_point;
   p.z_out = y.zero_point;
@@ -119,7 +106,7 @@ inline AddParameters make_add(const Target& target, Quantized a, Quantized b, Qu
     p.constant = -p.f1 * p.z1 - p.f2 * p.z2;
   } else {
     // LiteRT's optimized kernel narrows the sum to int16 and then adds the zero point without saturation.
-    const auto reach = [](Quantized q) { return static_cast<double>(std::max(127 - q.zero_point, q.zero_point + 128)); };
+    const auto reach = [](const Affine& q) { return static_cast<double>(std::max(127 - q.zero_point, q.zero_point + 128)); };
     const double sum = static_cast<double>(r1) * reach(a) + static_cast<double>(r2) * reach(b);
     require(rule != AddRule::xnnpack || sum + 129.0 < 0x1p15, Errc::unsupported,
             "{}: input scales {} and {} are too far from output scale {} for {}: XNNPACK takes ratios from 2^-10 to 256, "
@@ -133,7 +120,7 @@ inline AddParameters make_add(const Target& target, Quantized a, Quantized b, Qu
   const ClampRule clamp = p.rule == AddRule::xnnpack           ? ClampRule::half_even
                           : p.rule == AddRule::three_roundings ? ClampRule::half_away
                                                                : ClampRule::half_even_then_zero;
-  p.bounds = clamp_bounds(clamp, y.activation, y.scale, y.zero_point, y.grid);
+  p.bounds = clamp_bounds(clamp, activation, y.scale, y.zero_point, y.grid);
   return p;
 }
 
@@ -143,10 +130,11 @@ inline AddParameters make_add(const Target& target, Quantized a, Quantized b, Qu
 /// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if m >= 256
 /// Source:    LiteRT kernels/mul.cc; XNNPACK microparams-init.c, xnn_init_qs8_mul_minmax_fp32_scalar_params;
 ///            ONNX Runtime core/mlas/lib/qlmul.cpp; TFLM kernels/mul_common.cc
-inline MultiplyParameters make_multiply(const Target& target, Quantized a, Quantized b, QuantizedOutput y) {
+inline MultiplyParameters make_multiply(const Target& target, const Affine& a, const Affine& b, const Affine& y,
+                                        Activation activation = Activation::none) {
   detail::require_scales("mul", a, b, y);
   MultiplyParameters p;
-  p.relu = y.activation != Activation::none;
+  p.relu = activation != Activation::none;
   p.z1 = a.zero_point;
   p.z2 = b.zero_point;
   p.z_out = y.zero_point;
@@ -164,15 +152,15 @@ inline MultiplyParameters make_multiply(const Target& target, Quantized a, Quant
   const ClampRule clamp = in_float                          ? ClampRule::half_even_then_zero
                           : p.rule == MultiplyRule::xnnpack ? ClampRule::half_even
                                                             : ClampRule::half_away;
-  p.bounds = clamp_bounds(clamp, y.activation, y.scale, y.zero_point, y.grid);
+  p.bounds = clamp_bounds(clamp, activation, y.scale, y.zero_point, y.grid);
   return p;
 }
 
 /// Resolves an activation that is an operator of its own, whose input and output share scale and zero point.
 /// Errors:    Errc::range as clamp_bounds
-inline ClampParameters make_clamp(const Target& target, QuantizedOutput y) {
-  return {y.activation != Activation::none, y.zero_point,
-          clamp_bounds(target.activation_clamp, y.activation, y.scale, y.zero_point, y.grid)};
+inline ClampParameters make_clamp(const Target& target, const Affine& y, Activation activation) {
+  return {activation != Activation::none, y.zero_point,
+          clamp_bounds(target.activation_clamp, activation, y.scale, y.zero_point, y.grid)};
 }
 
 }  // namespace stet::integer

@@ -6,7 +6,7 @@
 #include <stet/integer/fixed_point.hpp>
 #include <stet/integer/multiplier.hpp>
 #include <stet/integer/target.hpp>
-#include <stet/quant/grid.hpp>
+#include <stet/quant/affine.hpp>
 
 #include <algorithm>
 #include <array>
@@ -42,11 +42,7 @@ using Table = std::array<std::int8_t, 256>;
 struct TableSpec {
   Function function = Function::sigmoid;
   float alpha = 0.0f;  ///< of leaky_relu
-  float s_in = 1.0f;
-  std::int32_t z_in = 0;
-  float s_out = 1.0f;
-  std::int32_t z_out = 0;
-  Grid grid = Grid::int8();
+  Affine in{}, out{};
 };
 
 namespace detail {
@@ -72,13 +68,13 @@ inline float function_value(const TableSpec& t, float x, bool sigmoid_in_double)
 inline std::int32_t steps(float v) { return static_cast<std::int32_t>(std::clamp(v, -1024.0f, 1024.0f)); }
 
 inline std::int32_t leaky_relu_code(const TableSpec& t, LeakyReluRule rule, std::int32_t d) {
-  const float positive = t.s_in / t.s_out;
+  const float positive = t.in.scale / t.out.scale;
   if (rule == LeakyReluRule::xnnpack) {
     const float negative = rounded_product(positive, t.alpha);
     const auto factor = [](float m) { return static_cast<std::int32_t>(round_half_even(256.0f * m)); };
     return (d * factor(d >= 0 ? positive : negative) + 128) >> 8;
   }
-  const float m = d >= 0 ? positive : rounded_product(t.s_in, t.alpha) / t.s_out;
+  const float m = d >= 0 ? positive : rounded_product(t.in.scale, t.alpha) / t.out.scale;
   return double_rounding(d, quantize_multiplier(static_cast<double>(m)));
 }
 
@@ -97,8 +93,8 @@ inline std::int16_t top_half(std::int32_t multiplier) {
 }
 
 inline std::int32_t hard_swish_code(const TableSpec& t, std::int32_t d) {
-  const float fine = (1.0f / 128.0f) * t.s_in;
-  const QuantizedMultiplier out = quantize_multiplier(static_cast<double>(fine / t.s_out));
+  const float fine = (1.0f / 128.0f) * t.in.scale;
+  const QuantizedMultiplier out = quantize_multiplier(static_cast<double>(fine / t.out.scale));
   const QuantizedMultiplier inner = quantize_multiplier(static_cast<double>(fine / (3.0f / 32768.0f)));
   const auto x = static_cast<std::int16_t>(d * 128);
   const std::int16_t on_output_scale = high_multiply(x, top_half(out.multiplier), true);
@@ -115,7 +111,7 @@ inline std::int32_t hard_swish_code(const TableSpec& t, std::int32_t d) {
 
 // Sigmoid and tanh of microcontrollers: beyond 15 the input is not looked at any more.
 inline std::int32_t fixed_function_code(const TableSpec& t, std::int32_t d) {
-  const QuantizedMultiplier m = quantize_multiplier(static_cast<double>(t.s_in) * 0x1p27);
+  const QuantizedMultiplier m = quantize_multiplier(static_cast<double>(t.in.scale) * 0x1p27);
   const auto radius = static_cast<std::int64_t>(std::floor(std::ldexp(15.0, 27 - m.shift)));
   const bool sigmoid = t.function == Function::sigmoid;
   if (d <= -radius) return sigmoid ? 0 : -128;
@@ -126,12 +122,12 @@ inline std::int32_t fixed_function_code(const TableSpec& t, std::int32_t d) {
 }
 
 inline std::int32_t real_function_code(const TableSpec& t, FunctionRule rule, std::int32_t d) {
-  const float x = rounded_product(t.s_in, static_cast<float>(d));
+  const float x = rounded_product(t.in.scale, static_cast<float>(d));
   const float f = function_value(t, x, rule == FunctionRule::reciprocal_half_even);
-  if (rule == FunctionRule::division_half_even) return steps(round_half_even(f / t.s_out));
-  const float scaled = rounded_product(f, 1.0f / t.s_out);
+  if (rule == FunctionRule::division_half_even) return steps(round_half_even(f / t.out.scale));
+  const float scaled = rounded_product(f, 1.0f / t.out.scale);
   if (rule == FunctionRule::reciprocal_half_away) return steps(round_half_away(scaled));
-  return steps(round_half_even(scaled + static_cast<float>(t.z_out))) - t.z_out;
+  return steps(round_half_even(scaled + static_cast<float>(t.out.zero_point))) - t.out.zero_point;
 }
 
 }  // namespace detail
@@ -160,26 +156,26 @@ inline const FixedOutput* fixed_output(Function f) {
 ///            ONNX Runtime contrib_ops/cpu/quantization/qlinear_lookup_table.cc
 inline Table make_table(const Target& target, const TableSpec& t) {
   const char* op = name(t.function);
-  for (const float s : {t.s_in, t.s_out}) {
+  for (const float s : {t.in.scale, t.out.scale}) {
     require(std::isfinite(s) && s > 0.0f, Errc::range, "{}: scale {} must be positive and finite", op, s);
   }
-  for (const std::int32_t z : {t.z_in, t.z_out}) {
+  for (const std::int32_t z : {t.in.zero_point, t.out.zero_point}) {
     require(z >= -128 && z <= 127, Errc::range, "{}: zero point {} lies outside int8", op, z);
   }
-  require(t.grid.fits_int8() && t.grid.lo <= t.grid.hi, Errc::range, "{}: grid {}..{} does not fit int8", op, t.grid.lo,
-          t.grid.hi);
+  require(t.out.grid.fits_int8() && t.out.grid.lo <= t.out.grid.hi, Errc::range, "{}: grid {}..{} does not fit int8", op, t.out.grid.lo,
+          t.out.grid.hi);
   FunctionRule rule = FunctionRule::division_half_even;
   LeakyReluRule leaky = target.leaky_relu;
   if (const FixedOutput* fixed = fixed_output(t.function)) {
     rule = t.function == Function::sigmoid ? target.sigmoid : target.tanh;
-    require(rule != FunctionRule::fixed_point || t.s_in < 8.0f, Errc::unsupported,
-            "{}: input scale {} must be below 8 on target {}", op, t.s_in, target.name);
-    require(t.s_out == fixed->scale && t.z_out == fixed->zero_point, Errc::unsupported,
-            "{}: output scale {} and zero point {} must be {} and {}", op, t.s_out, t.z_out, fixed->scale,
+    require(rule != FunctionRule::fixed_point || t.in.scale < 8.0f, Errc::unsupported,
+            "{}: input scale {} must be below 8 on target {}", op, t.in.scale, target.name);
+    require(t.out.scale == fixed->scale && t.out.zero_point == fixed->zero_point, Errc::unsupported,
+            "{}: output scale {} and zero point {} must be {} and {}", op, t.out.scale, t.out.zero_point, fixed->scale,
             fixed->zero_point);
   } else if (t.function == Function::leaky_relu) {
     require(t.alpha >= 0.0f && t.alpha <= 256.0f, Errc::unsupported, "leaky_relu: slope {} must be 0 to 256", t.alpha);
-    const float positive = t.s_in / t.s_out;
+    const float positive = t.in.scale / t.out.scale;
     const float negative = rounded_product(positive, t.alpha);
     require(std::max(positive, negative) < 256.0f, Errc::unsupported,
             "leaky_relu: multiplier {} must be below 256; raise the output scale", std::max(positive, negative));
@@ -188,12 +184,12 @@ inline Table make_table(const Target& target, const TableSpec& t) {
       leaky = LeakyReluRule::double_rounding;
     }
   } else {
-    require(t.s_in / 128.0f < t.s_out, Errc::unsupported,
-            "hard_swish: input scale {} must be below 128 times the output scale {}", t.s_in, t.s_out);
+    require(t.in.scale / 128.0f < t.out.scale, Errc::unsupported,
+            "hard_swish: input scale {} must be below 128 times the output scale {}", t.in.scale, t.out.scale);
   }
   Table table{};
   for (std::int32_t q = -128; q < 128; ++q) {
-    const std::int32_t d = q - t.z_in;
+    const std::int32_t d = q - t.in.zero_point;
     std::int32_t code = 0;
     if (t.function == Function::leaky_relu && leaky != LeakyReluRule::division_half_even) {
       code = detail::leaky_relu_code(t, leaky, d);
@@ -204,7 +200,7 @@ inline Table make_table(const Target& target, const TableSpec& t) {
     } else {
       code = detail::real_function_code(t, rule, d);
     }
-    code = std::clamp(code + t.z_out, t.grid.lo, t.grid.hi);
+    code = std::clamp(code + t.out.zero_point, t.out.grid.lo, t.out.grid.hi);
     table[static_cast<std::size_t>(q + 128)] = static_cast<std::int8_t>(code);
   }
   return table;

@@ -6,6 +6,7 @@
 #include <stet/integer/clamp.hpp>
 #include <stet/integer/codes.hpp>
 #include <stet/integer/target.hpp>
+#include <stet/quant/affine.hpp>
 
 #include <algorithm>
 #include <array>
@@ -19,11 +20,10 @@ namespace stet::integer {
 
 /// Bounds of a max pool.
 /// Rounding:  as the target, which may depend on whether the stride is larger than the window
-inline Bounds max_pool_bounds(const Target& target, Activation activation, float scale, std::int32_t zero_point,
-                              const Window& w, Grid grid = Grid::int8()) {
+inline Bounds max_pool_bounds(const Target& target, Activation activation, const Affine& y, const Window& w) {
   const bool sparse = w.h.stride > w.h.kernel || w.w.stride > w.w.kernel;
-  return clamp_bounds(sparse ? target.max_pool_sparse_clamp : target.max_pool_clamp, activation, scale, zero_point,
-                      grid);
+  return clamp_bounds(sparse ? target.max_pool_sparse_clamp : target.max_pool_clamp, activation, y.scale, y.zero_point,
+                      y.grid);
 }
 
 /// Everything that averages windows, resolved. Made by make_average_pool.
@@ -36,10 +36,9 @@ struct AveragePoolParameters {
 
 /// Resolves an average pool, whose input and output share scale and zero point.
 /// Errors:    Errc::range as clamp_bounds
-inline AveragePoolParameters make_average_pool(const Target& target, Activation activation, float scale,
-                                               std::int32_t zero_point, Grid grid = Grid::int8()) {
-  return {target.average_pool, scale, zero_point,
-          clamp_bounds(target.average_pool_clamp, activation, scale, zero_point, grid)};
+inline AveragePoolParameters make_average_pool(const Target& target, Activation activation, const Affine& y) {
+  return {target.average_pool, y.scale, y.zero_point,
+          clamp_bounds(target.average_pool_clamp, activation, y.scale, y.zero_point, y.grid)};
 }
 
 namespace detail {

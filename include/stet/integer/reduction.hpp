@@ -6,6 +6,7 @@
 #include <stet/integer/codes.hpp>
 #include <stet/integer/multiplier.hpp>
 #include <stet/integer/target.hpp>
+#include <stet/quant/affine.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -35,8 +36,9 @@ struct MeanParameters {
 /// Errors:    Errc::range if a scale or zero point is none or the count is not in [1, 2^23); Errc::unsupported if
 ///            s_in/s_out >= 256
 /// Source:    LiteRT reference/reduce.h; XNNPACK operators/reduce-nd.c; ONNX Runtime core/mlas/lib/qlgavgpool.cpp
-inline MeanParameters make_mean(const Target& target, float s_in, std::int32_t z_in, float s_out, std::int32_t z_out,
-                                std::int64_t count, Grid grid = Grid::int8()) {
+inline MeanParameters make_mean(const Target& target, const Affine& in, const Affine& out, std::int64_t count) {
+  const float s_in = in.scale, s_out = out.scale;
+  const std::int32_t z_in = in.zero_point, z_out = out.zero_point;
   for (const float s : {s_in, s_out}) {
     require(std::isfinite(s) && s > 0.0f, Errc::range, "mean: scale {} must be positive and finite", s);
   }
@@ -53,7 +55,7 @@ inline MeanParameters make_mean(const Target& target, float s_in, std::int32_t z
   p.count = count;
   p.z_in = z_in;
   p.z_out = z_out;
-  p.bounds = clamp_bounds(ClampRule::half_away, Activation::none, s_out, z_out, grid);
+  p.bounds = clamp_bounds(ClampRule::half_away, Activation::none, s_out, z_out, out.grid);
   if (target.mean == MeanRule::integer) {
     const QuantizedMultiplier m = quantize_multiplier(ratio);
     const int log2 = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(count))) - 1;

@@ -7,13 +7,10 @@
 #include <vector>
 
 #if STET_DEFINE_DEPLOYMENT
-#include <stet/integer/elementwise_parameters.hpp>
-#include <stet/integer/layer.hpp>
-#include <stet/integer/reduction.hpp>
+#include <stet/graph/resolve.hpp>
 #include <stet/io/tflite/window_plan.hpp>
 
 #include <string>
-#include <variant>
 #endif
 
 namespace stet {
@@ -72,42 +69,20 @@ class FormatCheck {
 
  private:
   const IntegerValue& value(int i) const { return model_.values[static_cast<std::size_t>(i)]; }
-  integer::Quantized in(const IntegerNode& node, std::size_t i) const {
-    const QParams& p = value(node.inputs[i]).params;
-    return {p.scale[0], p.zero_point[0]};
-  }
-  integer::QuantizedOutput out(const IntegerNode& node, Activation activation) const {
-    const QParams& p = value(node.output).params;
-    return {p.scale[0], p.zero_point[0], activation, p.grid};
-  }
-  const Shape& image(const IntegerNode& node) const {
-    const Shape& x = value(node.inputs[0]).shape;
-    require(x.rank() == 3, Errc::shape, "reads a value of shape {}, needs [H,W,C]", x);
-    return x;
-  }
-  tflite::WindowPlan window(const IntegerNode& node, Pair size, Pair stride, Pair dilation, const Padding& padding) const {
-    const Shape& x = image(node);
-    return tflite::plan_window(make_window("window", x[0], x[1], size, stride, dilation, padding), padding);
-  }
-  template <class Layer>
-  void layer_window(const IntegerNode& node, const Layer& o) const {
-    const Shape& w = o.weights.shape();
-    (void)window(node, Pair(static_cast<int>(w[1]), static_cast<int>(w[2])), o.stride, o.dilation, o.padding);
-  }
 
+  // What .tflite cannot say of an operator that integers know.
+  template <class Op>
+  void check_tflite(const Op& o, const IntegerNode& node) const {
+    if constexpr (std::is_same_v<Op, graph::op::AveragePool>) {
+      require(!tflite::plan_window(window(o, value(node.inputs[0]).shape), o.padding).explicit_pad, Errc::unsupported,
+              "AVERAGE_POOL_2D leaves out the padding of SAME and knows no other; pad as SAME or VALID");
+    }
+  }
   void check_tflite(const IntegerNode& node) const {
-    namespace op = integer_op;
     for (const std::int64_t d : value(node.output).shape.dims()) {
       require(d < std::int64_t{1} << 31, Errc::range, "makes {}, whose dimensions must be below 2^31", value(node.output).shape);
     }
-    if (std::holds_alternative<op::Mean>(node.op)) (void)image(node);
-    if (const auto* conv = std::get_if<op::Conv2D>(&node.op)) layer_window(node, *conv);
-    if (const auto* depthwise = std::get_if<op::DepthwiseConv2D>(&node.op)) layer_window(node, *depthwise);
-    if (const auto* max = std::get_if<op::MaxPool>(&node.op)) (void)window(node, max->size, max->stride, 1, max->padding);
-    if (const auto* average = std::get_if<op::AveragePool>(&node.op)) {
-      require(!window(node, average->size, average->stride, 1, average->padding).explicit_pad, Errc::unsupported,
-              "AVERAGE_POOL_2D leaves out the padding of SAME and knows no other; pad as SAME or VALID");
-    }
+    graph::match_integer(node.op, [&](const auto& o) { check_tflite(o, node); });
   }
 
   // Every value has a row in the table, whether a node makes it or not.
@@ -127,41 +102,15 @@ class FormatCheck {
                        fmt::format("has {} outputs; a table names one", model_.outputs.size())});
   }
 
+  // The same functions with which the engine prepares the operator: what they refuse, a runtime aborts on.
   void check_numbers(const IntegerNode& node) const {
-    if (format_ == IntegerFormat::c) return check_arithmetic(targets::tflite_micro, node);
-    check_arithmetic(model_.target, node);
+    if (format_ == IntegerFormat::c) return require_resolvable(model_, node, targets::tflite_micro);
+    require_resolvable(model_, node, model_.target);
     // Integers for a runtime of another format must still run in LiteRT.
     if (format_ == IntegerFormat::tflite && model_.target != targets::tflite_reference &&
         model_.target != targets::litert_default) {
-      check_arithmetic(targets::litert_default, node);
+      require_resolvable(model_, node, targets::litert_default);
     }
-  }
-
-  // The same functions with which the engine prepares the operator: what they refuse, a runtime aborts on.
-  void check_arithmetic(const Target& target, const IntegerNode& node) const {
-    namespace op = integer_op;
-    if (const auto* add = std::get_if<op::Add>(&node.op)) {
-      (void)integer::make_add(target, in(node, 0), in(node, 1), out(node, add->activation));
-    } else if (const auto* sub = std::get_if<op::Sub>(&node.op)) {
-      (void)integer::make_add(target, in(node, 0), in(node, 1), out(node, sub->activation), true);
-    } else if (const auto* mul = std::get_if<op::Mul>(&node.op)) {
-      (void)integer::make_multiply(target, in(node, 0), in(node, 1), out(node, mul->activation));
-    } else if (std::holds_alternative<op::Mean>(node.op)) {
-      const Shape& x = image(node);
-      const auto y = out(node, Activation::none);
-      (void)integer::make_mean(target, in(node, 0).scale, in(node, 0).zero_point, y.scale, y.zero_point, x[0] * x[1]);
-    } else if (const auto* conv = std::get_if<op::Conv2D>(&node.op)) {
-      check_layer(target, node, *conv, integer::LayerKind::convolution);
-    } else if (const auto* depthwise = std::get_if<op::DepthwiseConv2D>(&node.op)) {
-      check_layer(target, node, *depthwise, integer::LayerKind::depthwise);
-    } else if (const auto* linear = std::get_if<op::Linear>(&node.op)) {
-      check_layer(target, node, *linear, integer::LayerKind::linear);
-    }
-  }
-  template <class Layer>
-  void check_layer(const Target& target, const IntegerNode& node, const Layer& o, integer::LayerKind kind) const {
-    (void)integer::layer_requantizer(target, kind, value(node.inputs[0]).params, o.weight_scale, o.bias.span(),
-                                     value(node.output).params, o.activation);
   }
 
   IntegerFormat format_;

@@ -9,7 +9,6 @@
 
 #include <string>
 #include <type_traits>
-#include <variant>
 
 namespace stet {
 
@@ -18,22 +17,19 @@ namespace detail {
 // Calls f(name, tensor) for every constant of a node that has weights.
 template <class F>
 void visit_constants(const IntegerNode& node, F&& f) {
-  const auto layer = [&](const auto& op) {
-    f(node.name + ".weight", op.weights);
-    f(node.name + ".weight_scale", Tensor<float>(Shape{static_cast<std::int64_t>(op.weight_scale.size())}, op.weight_scale));
-    f(node.name + ".bias", op.bias);
-  };
-  if (const auto* conv = std::get_if<integer_op::Conv2D>(&node.op)) layer(*conv);
-  if (const auto* depthwise = std::get_if<integer_op::DepthwiseConv2D>(&node.op)) layer(*depthwise);
-  if (const auto* linear = std::get_if<integer_op::Linear>(&node.op)) layer(*linear);
+  if (!graph::has_weights(node.op)) return;
+  const LayerConstants& c = node.constants;
+  f(node.name + ".weight", c.weights);
+  f(node.name + ".weight_scale", Tensor<float>(Shape{static_cast<std::int64_t>(c.weight_scale.size())}, c.weight_scale));
+  f(node.name + ".bias", c.bias);
 }
 
 // Calls f(name, tensor) for scale and zero point of every value.
 template <class F>
 void visit_values(const IntegerModel& model, F&& f) {
   for (const IntegerValue& value : model.values) {
-    f(value.name + ".scale", Tensor<float>(Shape{}, {value.params.scale[0]}));
-    f(value.name + ".zero_point", Tensor<std::int32_t>(Shape{}, {value.params.zero_point[0]}));
+    f(value.name + ".scale", Tensor<float>(Shape{}, {value.codes.scale}));
+    f(value.name + ".zero_point", Tensor<std::int32_t>(Shape{}, {value.codes.zero_point}));
   }
 }
 

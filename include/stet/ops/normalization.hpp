@@ -98,9 +98,9 @@ struct ClampEnds {
 
 // Normalization as y = scale * x + shift.
 template <class T>
-struct Affine {
+struct ScaleAndShift {
   Tensor<T> scale, shift;
-  Affine(const BatchNorm<T>& bn, const ChannelPeriods& pattern) {
+  ScaleAndShift(const BatchNorm<T>& bn, const ChannelPeriods& pattern) {
     Tensor<double> a(Shape{pattern.channels}), b(Shape{pattern.channels});
     double* to_a = a.edit().data();
     double* to_b = b.edit().data();
@@ -123,9 +123,9 @@ Tensor<T> batch_norm_forward(const Tensor<T>& x, const BatchNorm<T>& bn) {
   Tensor<T> result(x.shape());
   if (x.empty()) return result;
   const detail::ChannelPeriods pattern(x.shape().back(), x.size());
-  const detail::Affine<T> affine(bn, pattern);
-  const T* __restrict a = affine.scale.data();
-  const T* __restrict b = affine.shift.data();
+  const detail::ScaleAndShift<T> factors(bn, pattern);
+  const T* __restrict a = factors.scale.data();
+  const T* __restrict b = factors.shift.data();
   const T* __restrict from = x.data();
   T* __restrict to = result.edit().data();
   const detail::ClampEnds<T> ends(bn.clamp);
@@ -154,10 +154,10 @@ BatchNormGradients<T> batch_norm_backward(const Tensor<T>& x, const Tensor<T>& d
     return result;
   }
   const detail::ChannelPeriods pattern(channels, x.size());
-  const detail::Affine<T> affine(bn, pattern);
+  const detail::ScaleAndShift<T> factors(bn, pattern);
   const Tensor<T> means = pattern.repeat<T>(bn.moments.mean.data());
-  const T* __restrict a = affine.scale.data();
-  const T* __restrict b = affine.shift.data();
+  const T* __restrict a = factors.scale.data();
+  const T* __restrict b = factors.shift.data();
   const T* __restrict mean = means.data();
   const T* __restrict from = x.data();
   const T* __restrict gradient = dy.data();

@@ -24,7 +24,7 @@ inline void flip_negative_channels(QatModel& qat) {
     const auto mean = model.buffer(bn + ".mean").edit();
     Tensor<float>& w = model.parameter(node + ".weight").value;
     Parameter* bias = model.find_parameter(node + ".bias");
-    const ChannelOf channel = channel_of(w.shape(), unit.kind == UnitKind::depthwise_conv2d ? 3 : 0);
+    const ChannelOf channel = channel_of(w.shape(), unit.channel_axis());
     const auto weights = w.edit();
     for (std::size_t i = 0; i < weights.size(); ++i) {
       if (gamma[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))] < 0.0f) weights[i] = -weights[i];

@@ -4,6 +4,7 @@
 
 #include <stet/core/rounding.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/integer/layer.hpp>
 #include <stet/integer/multiplier.hpp>
 #include <stet/qat/weight_codes.hpp>
 
@@ -51,30 +52,13 @@ struct NormView {
   }
 };
 
-/// Where a layer stands: what its input codes and its output codes mean.
-struct LayerScales {
-  float input_scale = 1.0f;
-  std::int32_t input_zero_point = 0;
-  Grid input_grid{};
-  float output_scale = 1.0f;
-};
-
-/// Weights, scales and bias as the target stores them.
-/// Units:     scale real per weight step; bias in steps of input scale * weight scale
-struct FoldedWeights {
-  Tensor<std::int8_t> codes{};
-  std::vector<float> scale{};
-  Tensor<std::int32_t> bias{};
-};
-
 namespace detail {
 
 // What stands below divides by these scales, and doubles scales until sums fit: with others it would not end.
-inline void check_scales(std::string_view layer, const WeightCodes& weights, const LayerScales& at) {
+inline void check_scales(std::string_view layer, const WeightCodes& weights, const Affine& in, const Affine& out) {
   const std::string name(layer);
-  stet::check((name + ": input").c_str(), QParams::per_tensor(at.input_scale, at.input_zero_point, at.input_grid),
-              Shape{});
-  stet::check((name + ": output").c_str(), QParams::per_tensor(at.output_scale, 0), Shape{});
+  stet::check((name + ": input").c_str(), qparams(in), Shape{});
+  stet::check((name + ": output").c_str(), QParams::per_tensor(out.scale, 0), Shape{});
   for (std::size_t k = 0; k < weights.scale.size(); ++k) {
     require(std::isfinite(weights.scale[k]) && weights.scale[k] > 0.0f, Errc::range,
             "{}: weight scale {} is {}, must be positive and finite", layer, k, weights.scale[k]);
@@ -83,8 +67,8 @@ inline void check_scales(std::string_view layer, const WeightCodes& weights, con
 
 // Largest magnitude that an accumulator without bias can reach, per output channel.
 inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, const ChannelOf& channel,
-                                              const LayerScales& at) {
-  const int reach = std::max(at.input_grid.hi - at.input_zero_point, at.input_zero_point - at.input_grid.lo);
+                                              const Affine& in) {
+  const int reach = std::max(in.grid.hi - in.zero_point, in.zero_point - in.grid.lo);
   std::vector<double> bound;
   for (const std::int64_t m : magnitudes(codes, channel)) bound.push_back(static_cast<double>(m) * reach);
   return bound;
@@ -104,13 +88,13 @@ inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, 
 /// Errors:    Errc::range if m reaches 256 (the message names layer and channel), a parameter is not finite, a variance
 ///            negative, a scale not positive and finite, or the zero point not in the grid
 /// Source:    docs/math.md, equations 37 to 43
-inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, int axis, bool per_channel,
-                          std::span<const float> bias, const NormView* norm, const LayerScales& at) {
+inline LayerConstants fold(std::string_view layer, const WeightCodes& weights, int axis, bool per_channel,
+                           std::span<const float> bias, const NormView* norm, const Affine& in, const Affine& out) {
   const ChannelOf channel = channel_of(weights.codes.shape(), axis);
   const auto channels = static_cast<std::size_t>(channel.channels);
-  detail::check_scales(layer, weights, at);
+  detail::check_scales(layer, weights, in, out);
   if (norm != nullptr) norm->check(layer);
-  FoldedWeights folded{weights.codes, weights.scale, Tensor<std::int32_t>(Shape{channel.channels})};
+  LayerConstants folded{weights.codes, weights.scale, Tensor<std::int32_t>(Shape{channel.channels})};
   std::vector<double> real_bias(channels, 0.0);
   std::vector<bool> negative(channels, false);
   for (std::size_t c = 0; c < channels; ++c) {
@@ -121,15 +105,15 @@ inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, in
       real_bias[c] = static_cast<double>(norm->beta[c]) + rounded_product(b - static_cast<double>(norm->mean[c]), k);
       if (per_channel) {
         negative[c] = k < 0.0;
-        folded.scale[c] = static_cast<float>(static_cast<double>(folded.scale[c]) * std::fabs(k));
+        folded.weight_scale[c] = static_cast<float>(static_cast<double>(folded.weight_scale[c]) * std::fabs(k));
       }
     }
     require(std::isfinite(real_bias[c]), Errc::range,
             "{}: bias of channel {} is {}; training has diverged, lower the learning rate", layer, c, real_bias[c]);
-    const double limit = 16384.0 * static_cast<double>(at.output_scale);
+    const double limit = 16384.0 * static_cast<double>(out.scale);
     real_bias[c] = std::clamp(real_bias[c], -limit, limit);
   }
-  auto codes = folded.codes.edit();
+  auto codes = folded.weights.edit();
   if (per_channel) {
     for (std::size_t i = 0; i < codes.size(); ++i) {
       if (negative[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))]) {
@@ -137,11 +121,11 @@ inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, in
       }
     }
   }
-  std::vector<double> bound = detail::accumulator_bounds(folded.codes, channel, at);
+  std::vector<double> bound = detail::accumulator_bounds(folded.weights, channel, in);
   const auto scale_index = [&](std::size_t c) { return per_channel ? c : 0; };
   const auto multiplier = [&](std::size_t c) {
-    return static_cast<double>(at.input_scale) * static_cast<double>(folded.scale[scale_index(c)]) /
-           static_cast<double>(at.output_scale);
+    return static_cast<double>(in.scale) * static_cast<double>(folded.weight_scale[scale_index(c)]) /
+           static_cast<double>(out.scale);
   };
   const auto zero_or_halve = [&](std::size_t only, bool all, bool zero) {
     for (std::size_t i = 0; i < codes.size(); ++i) {
@@ -150,7 +134,7 @@ inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, in
     }
   };
   const auto dead_scale =
-      static_cast<float>(static_cast<double>(at.output_scale) / static_cast<double>(at.input_scale) / 65536.0);
+      static_cast<float>(static_cast<double>(out.scale) / static_cast<double>(in.scale) / 65536.0);
   bool all_dead = true;
   for (std::size_t c = 0; c < channels; ++c) {
     const bool dead = bound[c] * multiplier(c) < 0.125;
@@ -158,13 +142,13 @@ inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, in
     if (!dead || !per_channel) continue;
     zero_or_halve(c, false, true);
     bound[c] = 0.0;
-    folded.scale[c] = dead_scale;
+    folded.weight_scale[c] = dead_scale;
   }
   // One scale for all: it belongs to the channels that live, unless none does.
   if (!per_channel && all_dead) {
     zero_or_halve(0, true, true);
     std::fill(bound.begin(), bound.end(), 0.0);
-    folded.scale[0] = dead_scale;
+    folded.weight_scale[0] = dead_scale;
   }
   auto bias_codes = folded.bias.edit();
   for (std::size_t c = 0; c < channels; ++c) {
@@ -174,9 +158,9 @@ inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, in
               "{}: channel {} would be multiplied by {} after the product, the limit is 256; its output range is too "
               "small for its weights (calibrate on more data, or raise batch norm's eps)",
               layer, c, m);
-      const double step = static_cast<double>(at.input_scale) * static_cast<double>(folded.scale[scale_index(c)]);
+      const double step = static_cast<double>(in.scale) * static_cast<double>(folded.weight_scale[scale_index(c)]);
       require(step > 0.0, Errc::range, "{}: output scale {} is too small beside the input scale {}", layer,
-              at.output_scale, at.input_scale);
+              out.scale, in.scale);
       const double code = round_half_even(real_bias[c] / step);
       const double shift = std::ldexp(1.0, std::max(integer::quantize_multiplier(m).shift, 0));
       if ((bound[c] + std::fabs(code)) * shift < 2147483647.0) {
@@ -185,8 +169,8 @@ inline FoldedWeights fold(std::string_view layer, const WeightCodes& weights, in
       }
       // Per tensor all channels share the scale, so all are halved and the biases before this one are made again.
       zero_or_halve(c, !per_channel, false);
-      folded.scale[scale_index(c)] *= 2.0f;
-      bound = detail::accumulator_bounds(folded.codes, channel, at);
+      folded.weight_scale[scale_index(c)] *= 2.0f;
+      bound = detail::accumulator_bounds(folded.weights, channel, in);
       if (!per_channel) c = 0;
     }
   }

@@ -21,7 +21,7 @@ namespace stet {
 /// A layer that was folded: what runs, and what its gradients need of the parameters before folding.
 struct FrozenLayer {
   WeightCodes weights{};              ///< codes before folding
-  FoldedWeights folded{};             ///< codes that run
+  LayerConstants folded{};             ///< codes that run
   integer::Requantizer requantizer{};
   bool per_channel = true;
   std::vector<double> k{};            ///< batch norm's factor per channel; empty without batch norm
@@ -40,10 +40,10 @@ struct FrozenParameters {
 namespace detail {
 
 // Real value of the layer's output before activation and clamping, at the extreme accumulators.
-inline Range accumulator_range(const AccumulatorStatistics& s, const FoldedWeights& folded, float input_scale) {
+inline Range accumulator_range(const AccumulatorStatistics& s, const LayerConstants& folded, float input_scale) {
   Range range{3.4e38f, -3.4e38f};
   for (std::size_t c = 0; c < s.lowest.size(); ++c) {
-    const double unit = static_cast<double>(input_scale) * static_cast<double>(folded.scale[folded.scale.size() == 1 ? 0 : c]);
+    const double unit = static_cast<double>(input_scale) * static_cast<double>(folded.weight_scale[folded.weight_scale.size() == 1 ? 0 : c]);
     for (const std::int32_t a : {s.lowest[c], s.highest[c]}) {
       const auto y = static_cast<float>(unit * (static_cast<double>(a) + static_cast<double>(folded.bias[static_cast<std::int64_t>(c)])));
       range = {std::min(range.lo, y), std::max(range.hi, y)};
@@ -57,7 +57,7 @@ class FinerRows {
  public:
   FinerRows(const FrozenLayer& layer, const QParams& out, float input_scale) : finer_(out) {
     for (std::size_t c = 0; c < static_cast<std::size_t>(layer.folded.bias.size()); ++c) {
-      const float scale = layer.folded.scale[layer.folded.scale.size() == 1 ? 0 : c];
+      const float scale = layer.folded.weight_scale[layer.folded.weight_scale.size() == 1 ? 0 : c];
       factor_.push_back(input_scale * scale / out.scale[0] * finer_.factor);
       bias_.push_back(static_cast<float>(layer.folded.bias.span()[c]));
     }
@@ -83,12 +83,12 @@ class FinerRows {
 };
 
 // Sum of the passing gradient times the layer's real output, from the gradient of the folded weights.
-inline double passed_output(const FoldedWeights& folded, const Tensor<float>& gradient, const ChannelOf& channel,
+inline double passed_output(const LayerConstants& folded, const Tensor<float>& gradient, const ChannelOf& channel,
                             const ClippedSums& sums, float input_scale) {
-  const auto scale = [&](std::size_t c) { return static_cast<double>(folded.scale[folded.scale.size() == 1 ? 0 : c]); };
+  const auto scale = [&](std::size_t c) { return static_cast<double>(folded.weight_scale[folded.weight_scale.size() == 1 ? 0 : c]); };
   double total = 0.0;
   for (std::int64_t i = 0; i < gradient.size(); ++i) {
-    total += static_cast<double>(folded.codes[i]) * scale(static_cast<std::size_t>(channel(i))) *
+    total += static_cast<double>(folded.weights[i]) * scale(static_cast<std::size_t>(channel(i))) *
              static_cast<double>(gradient[i]);
   }
   for (std::size_t c = 0; c < sums.gradient.size(); ++c) {
@@ -134,7 +134,7 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
     *p.order = Tensor<std::int8_t>(out_shape);
     order = p.order->edit().data();
   }
-  product.accumulate(x.value(), layer.folded.codes,
+  product.accumulate(x.value(), layer.folded.weights,
                      [&](std::int64_t first, std::int64_t rows, const std::int32_t* acc, std::int64_t stride) {
                        if (trains) {
                          integer::requantize_rows(acc, stride, rows, channels, layer.requantizer, to + first * channels,
@@ -164,7 +164,7 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
           return scales[scales.size() == 1 ? 0 : static_cast<std::size_t>(c)];
         };
         std::vector<float> slope;
-        for (std::int64_t c = 0; c < count; ++c) slope.push_back(at(layer.folded.scale, c));
+        for (std::int64_t c = 0; c < count; ++c) slope.push_back(at(layer.folded.weight_scale, c));
         const Tensor<float> steps = accumulator_gradient(dy, pass.span(), {}, {}, slope, {}, {}, pattern);
         const bool norm = !layer.k.empty();
         const Shape channel_shape{count};
@@ -177,7 +177,7 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
           if (dbeta.wanted()) dbeta.add(Tensor<float>(channel_shape, dbeta_values));
           if (dbias.wanted()) dbias.add(Tensor<float>(channel_shape, dbias_values));
         }
-        if (dx.wanted()) dx.add(product.pull_input(steps, layer.folded.codes, xq.shape()));
+        if (dx.wanted()) dx.add(product.pull_input(steps, layer.folded.weights, xq.shape()));
         if (!dw.wanted() && !dgamma.wanted() && !dlog.wanted()) return;
         // D: gradient of the folded real weights.
         std::vector<float> factor;

@@ -42,7 +42,7 @@ inline ValueAndSlope exact_function(const integer::TableSpec& t, double x) {
   return {0.0, 0.0};
 }
 
-inline double real_code(const integer::TableSpec& t, int q) { return static_cast<double>(t.s_in) * (q - t.z_in); }
+inline double real_code(const integer::TableSpec& t, int q) { return static_cast<double>(t.in.scale) * (q - t.in.zero_point); }
 
 }  // namespace detail
 
@@ -70,8 +70,8 @@ inline Var<QTensor> lookup(const Var<QTensor>& x, const integer::TableSpec& spec
     std::array<float, 256> slope{};
     for (int q = -128; q < 128; ++q) {
       const auto f = detail::exact_function(spec, detail::real_code(spec, q));
-      const double code = f.value / static_cast<double>(spec.s_out) + spec.z_out;
-      const bool inside = spec.grid.lo - 0.5 <= code && code <= spec.grid.hi + 0.5;
+      const double code = f.value / static_cast<double>(spec.out.scale) + spec.out.zero_point;
+      const bool inside = spec.out.grid.lo - 0.5 <= code && code <= spec.out.grid.hi + 0.5;
       slope[static_cast<std::size_t>(q + 128)] = inside ? static_cast<float>(f.slope) : 0.0f;
     }
     Tensor<float> g(dy.shape());

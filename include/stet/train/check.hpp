@@ -66,28 +66,27 @@ class StructureCheck {
                  "integer weights and activations, to deploy it");
     }
     const int bits = planning_.plan.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
-    if (unit.kind == UnitKind::dropout)
-      return add(unit.node, Severity::integer, "in training only, nothing is deployed");
-    if (unit.kind == UnitKind::lookup) {
-      function(unit);
-    } else if (has_weights(unit.kind)) {
+    if (unit.training_only()) return add(unit.node, Severity::integer, "in training only, nothing is deployed");
+    const auto table = table_of(unit.op());
+    if (table) {
+      function(unit, table->function);
+    } else if (unit.has_weights()) {
       add(unit.node, Severity::integer,
           fmt::format("{}-bit weights per {}, {}-bit output", unit.weights.bits,
                       unit.weights.per_channel ? "channel" : "tensor", bits));
       weights(unit);
-    } else if (unit.kind == UnitKind::sub && recipe_.target.subtract == integer::AddRule::dequantized) {
+    } else if (graph::is<graph::op::Sub>(unit.op()) && recipe_.target.subtract == integer::AddRule::dequantized) {
       add(unit.node, Severity::note,
           "the runtime has no integer subtraction: it dequantizes, subtracts in float and quantizes; stet computes the "
           "same codes");
     } else {
       add(unit.node, Severity::integer,
-          fmt::format("{}-bit output{}", bits, unit.shares_scale ? ", scale of its input" : ""));
+          fmt::format("{}-bit output{}", bits, unit.shares_scale() ? ", scale of its input" : ""));
     }
     if (bits < 8) narrow(unit, bits);
     const integer::FixedOutput* fixed = planning_.plan.fixed_output[static_cast<std::size_t>(unit.quantizer)];
-    const auto table = lookup_of(node(unit.node).op);
     const bool own = table && integer::fixed_output(table->function) != nullptr;
-    if (fixed != nullptr && !unit.shares_scale && !own) {
+    if (fixed != nullptr && !unit.shares_scale() && !own) {
       const float low = fixed->scale * static_cast<float>(-128 - fixed->zero_point);
       add(unit.node, Severity::warning,
           fmt::format("shares the scale that the runtime fixes for a sigmoid or tanh: it is cut to [{}, 1)", low),
@@ -97,9 +96,8 @@ class StructureCheck {
     if (target_is(targets::litert_default)) left_over(unit);
   }
 
-  void function(const Unit& unit) {
+  void function(const Unit& unit, integer::Function f) {
     using integer::Function;
-    const Function f = lookup_of(node(unit.node).op)->function;
     if (target_is(targets::onnxruntime) && (f == Function::tanh || f == Function::hard_swish)) {
       add(unit.node, Severity::note,
           "the runtime has no integer form: it dequantizes, computes in float and quantizes; stet's table has the "
@@ -116,14 +114,14 @@ class StructureCheck {
     std::int64_t taps = 1;
     const Shape weight = graph_.parameter_specs(unit.node)[0].shape;
     for (int d = 0; d < weight.rank(); ++d) {
-      if (d != (unit.kind == UnitKind::depthwise_conv2d ? 3 : 0)) taps *= weight[d];
+      if (d != unit.channel_axis()) taps *= weight[d];
     }
     if (taps > 66311) {
       add(unit.node, Severity::warning,
           fmt::format("{} products per output can overflow 32 bits; weights are halved where they do", taps),
           "fewer inputs, or narrower weights (weights.bits)");
     }
-    if (unit.kind == UnitKind::linear && unit.weights.per_channel && writes_tflite()) {
+    if (graph::is<graph::op::Linear>(unit.op()) && unit.weights.per_channel && writes_tflite()) {
       const bool micro = target_is(targets::tflite_micro);
       add(unit.node, micro ? Severity::warning : Severity::note,
           "TensorFlow Lite Micro before September 2024 computes other codes from per-channel weights of a linear "
@@ -149,10 +147,10 @@ class StructureCheck {
     const auto builtin = [&](std::string why) {
       add(unit.node, Severity::note, std::move(why) + ": LiteRT's builtin kernel runs it");
     };
-    if (unit.kind == UnitKind::average_pool) builtin("XNNPACK has no int8 average pool");
-    if (unit.kind == UnitKind::clamp) builtin("XNNPACK has no int8 activation of its own");
-    if (unit.kind == UnitKind::concat && (unit.inputs.size() < 2 || unit.inputs.size() > 5)) {
-      builtin(fmt::format("XNNPACK concatenates 2 to 5 inputs, not {}", unit.inputs.size()));
+    if (graph::is<graph::op::AveragePool>(unit.op())) builtin("XNNPACK has no int8 average pool");
+    if (clamp_of(unit.op()) != Activation::none) builtin("XNNPACK has no int8 activation of its own");
+    if (graph::is<graph::op::Concat>(unit.op()) && (unit.deployed.inputs.size() < 2 || unit.deployed.inputs.size() > 5)) {
+      builtin(fmt::format("XNNPACK concatenates 2 to 5 inputs, not {}", unit.deployed.inputs.size()));
     }
     if (const auto* pool = graph::as<graph::op::MaxPool>(node(unit.node).op)) {
       const Pair stride = graph::op::pool_stride(pool->size, pool->stride);

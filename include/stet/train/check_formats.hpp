@@ -14,18 +14,15 @@ namespace stet::detail {
 /// A plan's integers as far as they are known before training: operators, attributes and shapes. Scales and codes mean
 /// nothing, and weights are not even set.
 inline IntegerModel shapes_of(const Graph& graph, const UnitPlan& plan, const Target& target) {
-  const auto lower = [&](const Unit& unit) {
-    return lower_with(graph, unit, [&] {
-      const Shape weights = graph.parameter_specs(unit.node)[0].shape;
-      const std::int64_t outputs = weights[unit.kind == UnitKind::depthwise_conv2d ? 3 : 0];
-      return FoldedWeights{Tensor<std::int8_t>(weights), {1.0f}, Tensor<std::int32_t>::zeros({outputs})};
-    });
+  const auto constants = [&](const Unit& unit) {
+    const Shape weights = graph.parameter_specs(unit.node)[0].shape;
+    return LayerConstants{Tensor<std::int8_t>(weights), {1.0f}, Tensor<std::int32_t>::zeros({weights[unit.channel_axis()]})};
   };
-  const auto params = [&](const Unit& unit) {
+  const auto codes = [&](const Unit& unit) {
     const Grid grid = Grid::activation(plan.quantizer_bits[static_cast<std::size_t>(unit.quantizer)]);
-    return QParams::per_tensor(1.0f, grid.lo, grid);
+    return Affine{1.0f, grid.lo, grid};
   };
-  return assemble(graph, plan.units, target, lower, params);
+  return assemble(graph, plan.units, target, constants, codes);
 }
 
 /// The files that a target's runtime reads.

@@ -1,8 +1,7 @@
 #pragma once
 // The part of check() that needs calibrated scales: limits of the target, and values that quantize badly.
 
-#include <stet/integer/elementwise_parameters.hpp>
-#include <stet/integer/reduction.hpp>
+#include <stet/graph/resolve.hpp>
 #include <stet/train/check_report.hpp>
 #include <stet/train/lower.hpp>
 
@@ -23,10 +22,10 @@ class ScaleCheck {
 
   void run() {
     for (const Unit& unit : qat_.units()) {
-      if (!calibrated(unit) || unit.kind == UnitKind::dropout) continue;
+      if (!calibrated(unit) || unit.training_only()) continue;
       dead(unit);
       bool ready = true;
-      for (const int in : unit.inputs) ready = ready && quantizer_of(in).calibrated();
+      for (const int in : unit.deployed.inputs) ready = ready && quantizer_of(in).calibrated();
       if (!ready) continue;
       try {
         unit_scales(unit);
@@ -40,11 +39,8 @@ class ScaleCheck {
  private:
   const Target& target() const { return qat_.recipe().target; }
   const graph::Node& node(int id) const { return qat_.graph().nodes()[static_cast<std::size_t>(id)]; }
-  const Quantizer& quantizer_of(int id) const {
-    for (const Unit& unit : qat_.units()) {
-      if (unit.output == id) return qat_.quantizer(unit.quantizer);
-    }
-    fail(Errc::range, "check: {} has no quantizer", node(id).name);
+  const Quantizer& quantizer_of(int unit) const {
+    return qat_.quantizer(qat_.units()[static_cast<std::size_t>(unit)].quantizer);
   }
   void add(const Unit& unit, Severity severity, std::string what, std::string remedy = "") {
     of_node_[static_cast<std::size_t>(unit.node)].push_back({node(unit.node).name,
@@ -61,7 +57,7 @@ class ScaleCheck {
   // Values of which there were none, or too small for the smallest scale or for a step of what they are made from.
   void dead(const Unit& unit) {
     const Quantizer& q = qat_.quantizer(unit.quantizer);
-    if (unit.shares_scale) return;
+    if (unit.shares_scale()) return;
     const std::string& value = node(unit.output).name;
     if (q.source() == RangeSource::stand_in || q.params().scale[0] <= FLT_EPSILON) {
       add(unit, Severity::warning, fmt::format("{} was zero, or nearly, for all calibration data", value),
@@ -80,55 +76,51 @@ class ScaleCheck {
                        node(unit.output).name);
   }
 
-  integer::Quantized in(const Unit& unit, std::size_t i) const {
-    const QParams& p = qat_.params_of(unit.inputs[i]);
-    return {p.scale[0], p.zero_point[0]};
-  }
-
   void unit_scales(const Unit& unit) {
-    const QParams& p = qat_.params(unit);
-    const integer::QuantizedOutput y{p.scale[0], p.zero_point[0], unit.activation, p.grid};
-    if (has_weights(unit.kind)) {
-      layer(unit);
-    } else if (unit.kind == UnitKind::add || unit.kind == UnitKind::sub) {
-      const bool subtract = unit.kind == UnitKind::sub;
-      const auto resolved = integer::make_add(target(), in(unit, 0), in(unit, 1), y, subtract);
-      if (resolved.rule != (subtract ? target().subtract : target().add)) {
-        add(unit, Severity::note,
-            "a ratio of scales lies outside of XNNPACK's [2^-10, 2^8): LiteRT's builtin kernel runs it");
+    if (unit.has_weights()) return layer(unit);
+    std::vector<Operand> in;
+    for (std::size_t i = 0; i < unit.deployed.inputs.size(); ++i) {
+      const Unit& from = qat_.units()[static_cast<std::size_t>(unit.deployed.inputs[i])];
+      in.push_back({node(from.output).shape, affine(qat_.input_params(unit, i))});
+    }
+    const Operand out{node(unit.output).shape, affine(qat_.params(unit))};
+    const Surroundings around{target(), in, out, unit.deployed.activation};
+    graph::match_integer(unit.op(), [&](const auto& o) {
+      if constexpr (std::remove_cvref_t<decltype(o)>::form != graph::IntegerForm::layer) {
+        left_to_builtin(unit, resolve(o, around), o);
       }
-    } else if (unit.kind == UnitKind::mul) {
-      const auto resolved = integer::make_multiply(target(), in(unit, 0), in(unit, 1), y);
-      if (target().multiply == integer::MultiplyRule::xnnpack && resolved.rule != target().multiply) {
-        add(unit, Severity::note, "the multiplier lies below XNNPACK's 2^-16: LiteRT's builtin kernel runs it");
-      }
-    } else if (unit.kind == UnitKind::lookup) {
-      const auto f = *lookup_of(node(unit.node).op);
-      const integer::Quantized q = in(unit, 0);
-      (void)integer::make_table(target(), {f.function, f.alpha, q.scale, q.zero_point, y.scale, y.zero_point, y.grid});
-    } else if (unit.kind == UnitKind::mean) {
-      const Shape& x = node(unit.inputs[0]).shape;
-      const integer::Quantized q = in(unit, 0);
-      (void)integer::make_mean(target(), q.scale, q.zero_point, y.scale, y.zero_point, x[0] * x[1], y.grid);
+    });
+  }
+  // Operators that XNNPACK leaves to LiteRT's builtin kernels at these scales.
+  template <class Parameters, class Op>
+  void left_to_builtin(const Unit&, const Parameters&, const Op&) {}
+  void left_to_builtin(const Unit& unit, const integer::AddParameters& p, const graph::op::Add&) { sum(unit, p, target().add); }
+  void left_to_builtin(const Unit& unit, const integer::AddParameters& p, const graph::op::Sub&) { sum(unit, p, target().subtract); }
+  void sum(const Unit& unit, const integer::AddParameters& p, integer::AddRule wanted) {
+    if (p.rule == wanted) return;
+    add(unit, Severity::note, "a ratio of scales lies outside of XNNPACK's [2^-10, 2^8): LiteRT's builtin kernel runs it");
+  }
+  void left_to_builtin(const Unit& unit, const integer::MultiplyParameters& p, const graph::op::Mul&) {
+    if (target().multiply == integer::MultiplyRule::xnnpack && p.rule != target().multiply) {
+      add(unit, Severity::note, "the multiplier lies below XNNPACK's 2^-16: LiteRT's builtin kernel runs it");
     }
   }
 
   void layer(const Unit& unit) {
     const FrozenLayer layer = fold_unit(qat_, unit);
-    const QParams& x = qat_.params_of(unit.inputs[0]);
-    const QParams& y = qat_.params(unit);
-    const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
-    const ChannelOf channel = channel_of(layer.folded.codes.shape(), axis);
+    const QParams x = qat_.input_params(unit);
+    const QParams y = qat_.params(unit);
+    const ChannelOf channel = channel_of(layer.folded.weights.shape(), unit.channel_axis());
     std::vector<int> before(static_cast<std::size_t>(channel.channels), 0), after = before;
-    for (std::int64_t i = 0; i < layer.folded.codes.size(); ++i) {
+    for (std::int64_t i = 0; i < layer.folded.weights.size(); ++i) {
       const auto c = static_cast<std::size_t>(channel(i));
       before[c] = std::max(before[c], std::abs(static_cast<int>(layer.weights.codes[i])));
-      after[c] = std::max(after[c], std::abs(static_cast<int>(layer.folded.codes[i])));
+      after[c] = std::max(after[c], std::abs(static_cast<int>(layer.folded.weights[i])));
     }
     int coarse = 0, zero = 0, halved = 0, cut = 0;
     double largest = 0;
     for (std::size_t c = 0; c < after.size(); ++c) {
-      const float s = layer.folded.scale[layer.folded.scale.size() == 1 ? 0 : c];
+      const float s = layer.folded.weight_scale[layer.folded.weight_scale.size() == 1 ? 0 : c];
       const double m = static_cast<double>(x.scale[0]) * static_cast<double>(s) / static_cast<double>(y.scale[0]);
       largest = std::max(largest, m);
       cut += std::fabs(m * static_cast<double>(layer.folded.bias[static_cast<std::int64_t>(c)])) > 16383.0 ? 1 : 0;
@@ -166,14 +158,15 @@ class ScaleCheck {
 
   // ReLU6's upper bound where runtimes round it to different codes.
   void tie(const Unit& unit) {
-    if (unit.activation != Activation::relu6) return;
-    const QParams& p = qat_.params(unit);
+    if (unit.activation() != Activation::relu6) return;
+    const QParams p = qat_.params(unit);
     const auto bound = [&](integer::ClampRule rule) {
-      return integer::clamp_bounds(rule, unit.activation, p.scale[0], p.zero_point[0], p.grid).hi;
+      return integer::clamp_bounds(rule, unit.activation(), p.scale[0], p.zero_point[0], p.grid).hi;
     };
-    const int own = bound(unit.kind == UnitKind::clamp ? target().activation_clamp : target().weighted_clamp);
+    const bool alone = clamp_of(unit.op()) != Activation::none;
+    const int own = bound(alone ? target().activation_clamp : target().weighted_clamp);
     for (const Target& other : targets::all) {
-      const int code = bound(unit.kind == UnitKind::clamp ? other.activation_clamp : other.weighted_clamp);
+      const int code = bound(alone ? other.activation_clamp : other.weighted_clamp);
       if (code == own) continue;
       add(unit, Severity::note,
           fmt::format("6 lies between two codes: {} here, {} on target {}", own, code, other.name),

@@ -20,26 +20,26 @@ inline void plan_ends(const Graph& graph, const Recipe& recipe, UnitPlan& plan) 
     const RecipeOverride* o = recipe.override_of(graph.node(layer.node).name);
     if (o == nullptr || !o->weights) layer.weights = {bits, layer.weights.per_channel};
   };
-  std::vector<bool> before(graph.nodes().size(), false);  // no weights between the input and this value
+  std::vector<bool> before(plan.units.size(), false);  // no weights between the input and this value
   for (Unit& unit : plan.units) {
     bool all = true;
-    for (const int in : unit.inputs) all = all && before[at(in)];
-    if (all && has_weights(unit.kind)) widen(unit);
-    if (!all || has_weights(unit.kind)) continue;
-    before[at(unit.output)] = true;
+    for (const int in : unit.deployed.inputs) all = all && before[at(in)];
+    if (all && unit.has_weights()) widen(unit);
+    if (!all || unit.has_weights()) continue;
+    before[at(unit.deployed.output)] = true;
     plan.quantizer_bits[at(unit.quantizer)] = bits;
   }
-  std::vector<bool> behind(graph.nodes().size(), false);  // no weights between this value and the output
-  for (const int out : graph.outputs()) behind[at(out)] = true;
+  std::vector<bool> behind(plan.units.size(), false);  // no weights between this value and the output
+  for (const Unit& unit : plan.units) behind[at(unit.deployed.output)] = graph.is_output(unit.output);
   for (std::size_t i = plan.units.size(); i-- > 0;) {
     Unit& unit = plan.units[i];
-    if (!behind[at(unit.output)]) continue;
+    if (!behind[i]) continue;
     plan.quantizer_bits[at(unit.quantizer)] = bits;
-    if (has_weights(unit.kind)) {
+    if (unit.has_weights()) {
       widen(unit);
-      for (const int in : unit.inputs) plan.quantizer_bits[at(plan.quantizer_of[at(in)])] = bits;
+      for (const int in : unit.deployed.inputs) plan.quantizer_bits[at(plan.units[at(in)].quantizer)] = bits;
     } else {
-      for (const int in : unit.inputs) behind[at(in)] = true;
+      for (const int in : unit.deployed.inputs) behind[at(in)] = true;
     }
   }
 }
@@ -51,15 +51,15 @@ inline void plan_learned_scales(const Recipe& recipe, UnitPlan& plan) {
     if (plan.quantizer_bits[q] >= 8 || plan.fixed_output[q] != nullptr) plan.quantizer_learns[q] = false;
   }
   for (Unit& unit : plan.units) {
-    unit.learns_weight_scale = recipe.learn_scales && has_weights(unit.kind) && unit.weights.bits < 8;
-    const bool trains = has_weights(unit.kind) || unit.kind == UnitKind::add || unit.kind == UnitKind::sub;
-    if (!trains && !unit.shares_scale) plan.quantizer_learns[static_cast<std::size_t>(unit.quantizer)] = false;
+    unit.learns_weight_scale = recipe.learn_scales && unit.has_weights() && unit.weights.bits < 8;
+    const bool trains = unit.has_weights() || graph::is<graph::op::Add>(unit.op()) || graph::is<graph::op::Sub>(unit.op());
+    if (!trains && !unit.shares_scale()) plan.quantizer_learns[static_cast<std::size_t>(unit.quantizer)] = false;
   }
 }
 
 // Whether the scale of a unit's weights is kept from prepare on, trained or not.
 inline bool keeps_weight_scale(const Unit& unit) {
-  return has_weights(unit.kind) && (unit.learns_weight_scale || unit.weights.range == WeightRange::mse);
+  return unit.has_weights() && (unit.learns_weight_scale || unit.weights.range == WeightRange::mse);
 }
 
 }  // namespace stet::detail

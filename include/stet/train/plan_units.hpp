@@ -2,7 +2,7 @@
 // Planning units: which operators of a graph become one integer operator, and which the target cannot run at all.
 
 #include <stet/graph/graph.hpp>
-#include <stet/graph/match.hpp>
+#include <stet/graph/resolve.hpp>
 #include <stet/qat/recipe.hpp>
 #include <stet/train/plan_precision.hpp>
 #include <stet/train/unit.hpp>
@@ -16,24 +16,13 @@
 
 namespace stet {
 
-/// The table that an activation becomes, if it is one that runs as a table.
-inline std::optional<integer_op::Lookup> lookup_of(const graph::Operator& o) {
-  namespace op = graph::op;
-  using integer::Function;
-  if (const auto* leaky = graph::as<op::LeakyRelu>(o)) return integer_op::Lookup{Function::leaky_relu, leaky->alpha};
-  if (graph::is<op::Sigmoid>(o)) return integer_op::Lookup{Function::sigmoid};
-  if (graph::is<op::Tanh>(o)) return integer_op::Lookup{Function::tanh};
-  if (graph::is<op::HardSwish>(o)) return integer_op::Lookup{Function::hard_swish};
-  return std::nullopt;
-}
-
 namespace detail {
 
 class UnitPlanner {
  public:
   UnitPlanner(const Graph& graph, const Recipe& recipe)
       : graph_(graph), recipe_(recipe), group_(graph.nodes().size()), taken_(graph.nodes().size(), false),
-        dropped_(graph.nodes().size(), false) {
+        unit_of_(graph.nodes().size(), -1), dropped_(graph.nodes().size(), false) {
     std::iota(group_.begin(), group_.end(), 0);
   }
 
@@ -92,14 +81,9 @@ class UnitPlanner {
 
   void fuse_activation(Unit& unit) {
     const int next = sole_consumer(unit.output);
-    if (next < 0) return;
-    if (graph::is<graph::op::Relu>(node(next).op)) {
-      unit.activation = Activation::relu;
-    } else if (graph::is<graph::op::Relu6>(node(next).op)) {
-      unit.activation = Activation::relu6;
-    } else {
-      return;
-    }
+    const Activation activation = next < 0 ? Activation::none : clamp_of(node(next).op);
+    if (activation == Activation::none) return;
+    unit.deployed.activation = activation;
     unit.output = next;
     taken_[static_cast<std::size_t>(next)] = true;
   }
@@ -115,109 +99,85 @@ class UnitPlanner {
     fuse_activation(unit);
   }
 
-  void two_inputs(Unit& unit) {
-    const std::vector<int>& in = unit.inputs;
-    if (in.size() == 2 && node(in[0]).shape != node(in[1]).shape) {
-      problem(unit.node,
-              fmt::format("inputs {} and {} have shapes {} and {}", node(in[0]).name, node(in[1]).name,
-                          node(in[0]).shape, node(in[1]).shape),
-              "the integer operator does not broadcast: make the shapes equal");
-    }
-    fuse_activation(unit);
-  }
-
-  void share(Unit& unit) {
-    unit.shares_scale = true;
-    bool dropped = unit.kind == UnitKind::dropout;
-    for (const int in : unit.inputs) {
+  // Lets an operator that passes on codes have the scale of its inputs.
+  void share(const Unit& unit) {
+    bool dropped = unit.training_only();
+    for (const int in : node(unit.node).inputs) {
       join(in, unit.output);
       dropped = dropped || dropped_[static_cast<std::size_t>(in)];
     }
     dropped_[static_cast<std::size_t>(unit.output)] = dropped;
   }
 
-  void visit(int id) {
-    namespace op = graph::op;
-    const graph::Operator& o = node(id).op;
-    Unit unit;
-    unit.node = unit.output = id;
-    unit.inputs = node(id).inputs;
-    if (graph::is<op::Input>(o)) {
-      unit.kind = UnitKind::quantize;
-      inputs_ += 1;
-      if (inputs_ > 1) problem(id, "a second input", "integer models have one: join the data before the model");
-    } else if (graph::is<op::Conv2D>(o)) {
-      unit.kind = UnitKind::conv2d;
-      weights(unit, recipe_.weights);
-    } else if (graph::is<op::DepthwiseConv2D>(o)) {
-      unit.kind = UnitKind::depthwise_conv2d;
-      weights(unit, recipe_.weights);
-    } else if (graph::is<op::Linear>(o)) {
-      unit.kind = UnitKind::linear;
-      weights(unit, recipe_.linear_weights);
-      if (node(unit.inputs[0]).shape.rank() != 1) problem(id, "input is not flat", "put a flatten before it");
-    } else if (graph::is<op::Add>(o) || graph::is<op::Sub>(o) || graph::is<op::Mul>(o)) {
-      unit.kind = graph::is<op::Add>(o) ? UnitKind::add : graph::is<op::Sub>(o) ? UnitKind::sub : UnitKind::mul;
-      two_inputs(unit);
-    } else if (const auto* max = graph::as<op::MaxPool>(o)) {
-      unit.kind = UnitKind::max_pool;
-      if (const std::int64_t taps = std::int64_t{max->size.height} * max->size.width; taps > 256) {
-        problem(id, fmt::format("windows of {} taps", taps),
-                "training keeps the tap in 8 bits: pool in two steps, or use a window of at most 256");
-      }
-      share(unit);
-    } else if (const auto* pool = graph::as<op::AveragePool>(o)) {
-      unit.kind = UnitKind::average_pool;
-      if (pool->count_padding && pool->padding.kind != Padding::Kind::valid) {
-        problem(id, "padding counts in the mean",
-                "integer targets average image elements only (count_padding = false)");
-      }
-      share(unit);
-    } else if (graph::is<op::GlobalAveragePool>(o)) {
-      unit.kind = UnitKind::mean;
-    } else if (const auto* mean = graph::as<op::Mean>(o); mean != nullptr && mean->axes == std::vector<int>{0, 1} &&
-                                                          !mean->keep_dims && node(unit.inputs[0]).shape.rank() == 3) {
-      unit.kind = UnitKind::mean;
-    } else if (graph::is<op::Concat>(o)) {
-      unit.kind = UnitKind::concat;
-      for (const int in : unit.inputs) {
-        if (dropped_[static_cast<std::size_t>(in)]) {
-          problem(id, fmt::format("input {} passes dropout, which changes its scale in training", node(in).name),
-                  "move the dropout behind the concat");
-        }
-      }
-      share(unit);
-    } else if (graph::is<op::Pad>(o)) {
-      unit.kind = UnitKind::pad;
-      share(unit);
-    } else if (graph::is<op::Reshape>(o) || graph::is<op::Flatten>(o)) {
-      unit.kind = UnitKind::reshape;
-      share(unit);
-    } else if (graph::is<op::Transpose>(o)) {
-      unit.kind = UnitKind::transpose;
-      share(unit);
-    } else if (graph::is<op::Relu>(o) || graph::is<op::Relu6>(o)) {
-      unit.kind = UnitKind::clamp;
-      unit.activation = graph::is<op::Relu>(o) ? Activation::relu : Activation::relu6;
-      share(unit);
-    } else if (const auto function = lookup_of(o)) {
-      unit.kind = UnitKind::lookup;
-      function_limits(id, *function);
-    } else if (graph::is<op::Dropout>(o)) {
-      unit.kind = UnitKind::dropout;
-      share(unit);
-    } else {
-      auto [what, remedy] = advice(o);
-      problem(id, std::move(what), std::move(remedy));
+  // What targets demand of an operator beyond its integer form.
+  template <class Op>
+  void limits(const Op&, int) {}
+  void limits(const graph::op::Input&, int id) {
+    inputs_ += 1;
+    if (inputs_ > 1) problem(id, "a second input", "integer models have one: join the data before the model");
+  }
+  void limits(const graph::op::Linear&, int id) {
+    if (node(node(id).inputs[0]).shape.rank() != 1) problem(id, "input is not flat", "put a flatten before it");
+  }
+  void limits(const graph::op::Add&, int id) { equal_shapes(id); }
+  void limits(const graph::op::Sub&, int id) { equal_shapes(id); }
+  void limits(const graph::op::Mul&, int id) { equal_shapes(id); }
+  void equal_shapes(int id) {
+    const graph::Node &a = node(node(id).inputs[0]), &b = node(node(id).inputs[1]);
+    if (a.shape == b.shape) return;
+    problem(id, fmt::format("inputs {} and {} have shapes {} and {}", a.name, b.name, a.shape, b.shape),
+            "the integer operator does not broadcast: make the shapes equal");
+  }
+  void limits(const graph::op::MaxPool& o, int id) {
+    const std::int64_t taps = std::int64_t{o.size.height} * o.size.width;
+    if (taps <= 256) return;
+    problem(id, fmt::format("windows of {} taps", taps),
+            "training keeps the tap in 8 bits: pool in two steps, or use a window of at most 256");
+  }
+  void limits(const graph::op::AveragePool& o, int id) {
+    if (!o.count_padding || o.padding.kind == Padding::Kind::valid) return;
+    problem(id, "padding counts in the mean", "integer targets average image elements only (count_padding = false)");
+  }
+  void limits(const graph::op::Concat&, int id) {
+    for (const int in : node(id).inputs) {
+      if (!dropped_[static_cast<std::size_t>(in)]) continue;
+      problem(id, fmt::format("input {} passes dropout, which changes its scale in training", node(in).name),
+              "move the dropout behind the concat");
     }
-    plan_.units.push_back(std::move(unit));
+  }
+  void limits(const graph::op::LeakyRelu& o, int id) {
+    if (!(o.alpha >= 0.0f && o.alpha <= 256.0f)) {
+      problem(id, fmt::format("slope {}", o.alpha), "integer targets take slopes of 0 to 256");
+    }
   }
 
-  // What integer targets demand of an activation that is no clamp.
-  void function_limits(int id, const integer_op::Lookup& lookup) {
-    if (lookup.function == integer::Function::leaky_relu && !(lookup.alpha >= 0.0f && lookup.alpha <= 256.0f)) {
-      problem(id, fmt::format("slope {}", lookup.alpha), "integer targets take slopes of 0 to 256");
+  void visit(int id) {
+    const graph::Node& n = node(id);
+    Unit unit;
+    unit.node = unit.output = id;
+    unit.deployed.name = n.name;
+    unit.deployed.op = integer_form_of(n.op, graph_.input_shapes(id), n.shape);
+    switch (graph::form(unit.op())) {
+      case graph::IntegerForm::none: {
+        auto [what, remedy] = advice(n.op);
+        problem(id, std::move(what), std::move(remedy));
+        break;
+      }
+      case graph::IntegerForm::input: break;
+      case graph::IntegerForm::layer:
+        weights(unit, graph::is<graph::op::Linear>(n.op) ? recipe_.linear_weights : recipe_.weights);
+        break;
+      case graph::IntegerForm::computes:
+        if (n.inputs.size() == 2) fuse_activation(unit);
+        break;
+      case graph::IntegerForm::moves:
+      case graph::IntegerForm::training: share(unit); break;
     }
+    graph::match(unit.op(), [&](const auto& o) { limits(o, id); });
+    const auto index = static_cast<int>(plan_.units.size());
+    for (const int in : n.inputs) unit.deployed.inputs.push_back(unit_of_[static_cast<std::size_t>(in)]);
+    unit_of_[static_cast<std::size_t>(unit.output)] = unit.deployed.output = index;
+    plan_.units.push_back(std::move(unit));
   }
 
   // Why an operator has no integer form, and what to do.
@@ -248,7 +208,7 @@ class UnitPlanner {
       }
       if (recipe_.override_of(o.node) != &o) problem(id, "the recipe overrides it twice", "say both in one override");
       for (const Unit& unit : plan_.units) {
-        if (o.weights && unit.node == id && !has_weights(unit.kind)) no_weights(id);
+        if (o.weights && unit.node == id && !unit.has_weights()) no_weights(id);
         if (id <= unit.node || id > unit.output || !inside(unit, id)) continue;
         if (o.weights) no_weights(id);
         if (o.activation_bits && id != unit.output) {
@@ -264,7 +224,6 @@ class UnitPlanner {
   static bool inside(const Unit& unit, int id) { return id == unit.batch_norm || id == unit.output; }
 
   void assign_quantizers() {
-    plan_.quantizer_of.assign(group_.size(), -1);
     std::vector<int> index(group_.size(), -1);
     for (Unit& unit : plan_.units) {
       const auto root = static_cast<std::size_t>(find(unit.output));
@@ -273,7 +232,6 @@ class UnitPlanner {
         plan_.quantizer_bits.push_back(recipe_.activation_bits);
       }
       unit.quantizer = index[root];
-      plan_.quantizer_of[static_cast<std::size_t>(unit.output)] = unit.quantizer;
     }
     // An input that no unit makes belongs to a node that has been reported.
     if (problems_.empty()) plan_ends(graph_, recipe_, plan_);
@@ -281,7 +239,7 @@ class UnitPlanner {
     fix_outputs();
     plan_learned_scales(recipe_, plan_);
     for (const Unit& unit : plan_.units) {
-      if ((keeps_weight_scale(unit) || (recipe_.weight_estimator && has_weights(unit.kind))) &&
+      if ((keeps_weight_scale(unit) || (recipe_.weight_estimator && unit.has_weights())) &&
           !unit.weights.per_channel && unit.batch_norm >= 0) {
         problem(unit.node, "weights per tensor in front of batch norm, with a scale that is kept or learned or an estimator",
                 "take weights per channel, or WeightRange::absmax without learn_scales and weight_estimator");
@@ -297,10 +255,10 @@ class UnitPlanner {
   void fix_outputs() {
     plan_.fixed_output.assign(plan_.quantizer_bits.size(), nullptr);
     for (const Unit& unit : plan_.units) {
-      const auto lookup = lookup_of(node(unit.node).op);
-      if (unit.kind != UnitKind::lookup || !lookup) continue;
+      const std::optional<TableFunction> table = table_of(unit.op());
+      if (!table) continue;
       const auto q = static_cast<std::size_t>(unit.quantizer);
-      const integer::FixedOutput* fixed = integer::fixed_output(lookup->function);
+      const integer::FixedOutput* fixed = integer::fixed_output(table->function);
       if (fixed == nullptr) continue;
       if (plan_.fixed_output[q] != nullptr && plan_.fixed_output[q] != fixed) {
         problem(unit.node, "shares its scale with another function whose scale the runtime fixes",
@@ -337,6 +295,7 @@ class UnitPlanner {
   std::vector<const RecipeOverride*> overridden_;  // per quantizer
   std::vector<int> group_;                         // union-find over node ids
   std::vector<bool> taken_;
+  std::vector<int> unit_of_;   // per node: the unit that makes its value
   std::vector<bool> dropped_;  // per node: comes from dropout without a new scale in between
   std::vector<UnitProblem> problems_;
   UnitPlan plan_;

@@ -73,9 +73,9 @@ class QatModel {
   }
   /// Scale and zero point of a unit's output.
   [[nodiscard]] QParams params(const Unit& unit) const { return quantizer(unit.quantizer).params(); }
-  /// Scale and zero point of the value of a node that a unit reads.
-  [[nodiscard]] QParams params_of(int node) const {
-    return quantizer(plan_.quantizer_of[static_cast<std::size_t>(node)]).params();
+  /// Scale and zero point of an input of a unit.
+  [[nodiscard]] QParams input_params(const Unit& unit, std::size_t i = 0) const {
+    return params(plan_.units[static_cast<std::size_t>(unit.deployed.inputs[i])]);
   }
 
   /// Logarithms of the scales of a unit's weights, one per channel or one; empty where they come from the range.
@@ -247,8 +247,7 @@ STET_ENTRY void QatModel::make_quantizers() {
 STET_ENTRY void QatModel::keep_weight_scales() {
   for (const Unit& unit : plan_.units) {
     if (!detail::keeps_weight_scale(unit)) continue;
-    const int axis = unit.kind == UnitKind::depthwise_conv2d ? 3 : 0;
-    kept_scale(unit) = KeptWeightScale(weights_of(unit), axis, unit.weights);
+    kept_scale(unit) = KeptWeightScale(weights_of(unit), unit.channel_axis(), unit.weights);
   }
 }
 #endif

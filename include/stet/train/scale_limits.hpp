@@ -17,12 +17,11 @@ namespace stet::detail {
 // Real value of the largest step in which a unit's result moves before it is rounded to the output: of an accumulator, of
 // a summand. Channels whose codes are all 0 do not move it. 0 for units that make no scale of their own.
 inline float largest_step(const QatModel& qat, const Unit& unit) {
-  const auto scale = [&](std::size_t i) { return qat.params_of(unit.inputs[i]).scale[0]; };
-  if (has_weights(unit.kind)) {
+  const auto scale = [&](std::size_t i) { return qat.input_params(unit, i).scale[0]; };
+  if (unit.has_weights()) {
     const std::optional<NormView> norm = norm_of(qat, unit);
     const WeightCodes weights = weight_codes_of(qat, unit, norm);
-    const int axis = product_of(qat.graph(), unit).channel_axis();
-    const std::vector<std::int64_t> magnitude = magnitudes(weights.codes, channel_of(weights.codes.shape(), axis));
+    const std::vector<std::int64_t> magnitude = magnitudes(weights.codes, channel_of(weights.codes.shape(), unit.channel_axis()));
     double largest = 0.0;
     for (std::size_t c = 0; c < magnitude.size(); ++c) {
       if (magnitude[c] == 0) continue;
@@ -31,19 +30,22 @@ inline float largest_step(const QatModel& qat, const Unit& unit) {
     }
     return static_cast<float>(largest * static_cast<double>(scale(0)));
   }
-  switch (unit.kind) {
-    case UnitKind::add:
-    case UnitKind::sub: return std::max(scale(0), scale(1));
-    case UnitKind::mul: return scale(0) * scale(1);
-    case UnitKind::mean: return scale(0);
-    case UnitKind::lookup: {
-      const auto table = *lookup_of(qat.graph().node(unit.node).op);
+  return graph::match(unit.op(), [&](const auto& o) -> float {
+    namespace op = graph::op;
+    using Op = std::remove_cvref_t<decltype(o)>;
+    if constexpr (op::TableOp<Op>) {
+      const TableFunction table = table_function(o);
       if (integer::fixed_output(table.function) != nullptr) return 0.0f;
       // Hard swish has half of the others' room.
       return scale(0) * (table.function == integer::Function::leaky_relu ? std::max(1.0f, table.alpha) : 2.0f);
+    } else if constexpr (std::is_same_v<Op, op::Mul>) {
+      return scale(0) * scale(1);
+    } else if constexpr (Op::form == graph::IntegerForm::computes) {
+      return unit.deployed.inputs.size() == 2 ? std::max(scale(0), scale(1)) : scale(0);
+    } else {
+      return 0.0f;
     }
-    default: return 0.0f;
-  }
+  });
 }
 
 // Widens output scales that targets cannot reach: their multipliers end at 256, so one step must not be more steps of the
@@ -53,7 +55,7 @@ inline float largest_step(const QatModel& qat, const Unit& unit) {
 inline void widen_outputs(QatModel& qat, bool layers) {
   if (qat.recipe().simulated()) return;
   for (const Unit& unit : qat.units()) {
-    if (has_weights(unit.kind) && !layers) continue;
+    if (unit.has_weights() && !layers) continue;
     const float smallest = largest_step(qat, unit) / 240.0f;
     if (smallest > 0.0f) qat.quantizer(unit.quantizer).widen(smallest);
   }

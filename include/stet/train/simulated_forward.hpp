@@ -21,7 +21,7 @@ STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat,
 #if STET_DEFINE_ENTRIES
 inline bool has_unit_weights(const QatModel& qat, int node) {
   for (const Unit& unit : qat.units()) {
-    if (unit.node == node) return has_weights(unit.kind);
+    if (unit.node == node) return unit.has_weights();
   }
   return false;
 }
@@ -40,7 +40,7 @@ STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat,
   };
   options.value = [&](int node, const Var<Tensor<float>>& y) {
     const Unit* unit = unit_of[static_cast<std::size_t>(node)];
-    if (unit == nullptr || unit->shares_scale) return y;
+    if (unit == nullptr || unit->shares_scale()) return y;
     if (trained != nullptr) {
       trained->quantizer(unit->quantizer).observe(y.value().span(), range_of("forward", qat.node_name(node), y.value().span()));
     }

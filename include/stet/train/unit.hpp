@@ -1,7 +1,8 @@
 #pragma once
-// Units: the float graph as the integer target sees it. A unit is one integer operator with what is fused into it.
+// Units: the nodes of the deployed network while it is trained, bound to the float graph and to quantizers.
 
 #include <stet/graph/integer_model.hpp>
+#include <stet/integer/lookup.hpp>
 #include <stet/qat/fold.hpp>
 
 #include <fmt/core.h>
@@ -11,50 +12,34 @@
 
 namespace stet {
 
-/// Integer operator of a unit.
-enum class UnitKind {
-  quantize,
-  conv2d,
-  depthwise_conv2d,
-  linear,
-  add,
-  sub,
-  mul,
-  max_pool,
-  average_pool,
-  mean,
-  concat,
-  pad,
-  reshape,
-  transpose,
-  clamp,
-  lookup,
-  dropout
-};
-
-/// Whether a unit multiplies by weights.
-inline bool has_weights(UnitKind kind) {
-  return kind == UnitKind::conv2d || kind == UnitKind::depthwise_conv2d || kind == UnitKind::linear;
-}
-
-/// One integer operator: a node, the batch norm and activation fused behind it, and where its codes come from and go.
+/// A node of the network that will be deployed, still without its constants, and what it is bound to: the nodes of the
+/// float graph that it stands for, its quantizer and the scheme of its weights. Its inputs and its output count units: unit
+/// i makes value i. Operators that act in training only stand here too; what is deployed leaves them out.
 struct Unit {
-  UnitKind kind{};
+  IntegerNode deployed{};
   int node = -1;        ///< the operator's node in the graph
   int batch_norm = -1;  ///< node of the fused batch norm, -1 for none
-  Activation activation = Activation::none;
-  int output = -1;            ///< node whose value the unit makes: the last of those fused
-  std::vector<int> inputs{};  ///< nodes whose values it reads
-  int quantizer = -1;         ///< index of the output's quantizer; members of a scale group share one
-  bool shares_scale = false;  ///< output has its input's scale (pool, pad, reshape, concat, ...)
+  int output = -1;      ///< node whose value the unit makes: the last of those fused
+  int quantizer = -1;   ///< index of the output's quantizer; members of a scale group share one
   WeightScheme weights{};
   bool learns_weight_scale = false;
+
+  [[nodiscard]] const graph::Operator& op() const { return deployed.op; }
+  [[nodiscard]] bool has_weights() const { return graph::has_weights(deployed.op); }
+  /// Whether the output has its input's scale (pool, pad, reshape, concat, ...).
+  [[nodiscard]] bool shares_scale() const { return graph::moves_codes(deployed.op) || training_only(); }
+  [[nodiscard]] bool training_only() const { return graph::form(deployed.op) == graph::IntegerForm::training; }
+  /// The clamp of its output: its own, or that of an activation fused behind it.
+  [[nodiscard]] Activation activation() const {
+    const Activation own = clamp_of(deployed.op);
+    return own != Activation::none ? own : deployed.activation;
+  }
+  [[nodiscard]] int channel_axis() const { return graph::channel_axis(deployed.op); }
 };
 
-/// All units in execution order; quantizer_of[node] is -1 for values inside a unit.
+/// All units in execution order, and what their quantizers are.
 struct UnitPlan {
   std::vector<Unit> units{};
-  std::vector<int> quantizer_of{};
   std::vector<int> quantizer_bits{};
   std::vector<bool> quantizer_learns{};  ///< whether the scale is a trained parameter
   std::vector<const integer::FixedOutput*> fixed_output{};  ///< per quantizer; null where the range follows the data

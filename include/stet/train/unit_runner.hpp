@@ -40,32 +40,39 @@ class UnitRunner {
   Var<QTensor> run(const Tensor<float>& x, const Observe* observe) {
     if (trained_ != nullptr && !momentum_) widen_outputs(*trained_, false);
     const Graph& graph = qat_.graph();
-    std::vector<int> readers(graph.nodes().size(), 0);
+    x_ = &x;
+    std::vector<int> readers(qat_.units().size(), 0);
     for (const Unit& unit : qat_.units()) {
-      for (const int in : unit.inputs) ++readers[static_cast<std::size_t>(in)];
+      for (const int in : unit.deployed.inputs) ++readers[static_cast<std::size_t>(in)];
     }
-    for (const int out : graph.outputs()) ++readers[static_cast<std::size_t>(out)];
-    values_.resize(graph.nodes().size());
-    orders_.resize(graph.nodes().size());
+    values_.resize(qat_.units().size());
+    orders_.resize(qat_.units().size());
+    std::optional<Var<QTensor>> result;
     for (const Unit& unit : qat_.units()) {
-      auto& slot = values_[static_cast<std::size_t>(unit.output)];
-      slot.emplace(unit.kind == UnitKind::quantize ? quantize_input(unit, x) : run_unit(unit));
+      auto& slot = values_[static_cast<std::size_t>(unit.deployed.output)];
+      slot.emplace(graph::match(unit.op(), [&](const auto& o) -> Var<QTensor> {
+        if constexpr (std::remove_cvref_t<decltype(o)>::form == graph::IntegerForm::none) {
+          fail(Errc::unsupported, "forward: {} has no integer form", kind(o));
+        } else {
+          return run(o, unit);
+        }
+      }));
       if (observe != nullptr) (*observe)(unit.output, slot->value());
-      for (const int in : unit.inputs) {
+      if (graph.is_output(unit.output)) result = *slot;
+      for (const int in : unit.deployed.inputs) {
         if (--readers[static_cast<std::size_t>(in)] == 0) values_[static_cast<std::size_t>(in)].reset();
       }
     }
     if (trained_ != nullptr && !momentum_) {
       for (Quantizer& q : trained_->quantizers()) q.end_step();
     }
-    return *values_[static_cast<std::size_t>(graph.outputs()[0])];
+    return *result;
   }
 
  private:
   const Target& target() const { return qat_.recipe().target; }
-  const graph::Operator& op(const Unit& unit) const { return qat_.graph().nodes()[static_cast<std::size_t>(unit.node)].op; }
   const Var<QTensor>& input(const Unit& unit, std::size_t i = 0) const {
-    return *values_[static_cast<std::size_t>(unit.inputs[i])];
+    return *values_[static_cast<std::size_t>(unit.deployed.inputs[i])];
   }
   Quantizer* following(const Unit& unit) {
     if (trained_ == nullptr || momentum_) return nullptr;
@@ -73,14 +80,14 @@ class UnitRunner {
     return q.follows() ? &q : nullptr;
   }
   void observe(const Unit& unit, const Range& range) {
-    if (Quantizer* q = following(unit)) q->observe(after(unit.activation, range));
+    if (Quantizer* q = following(unit)) q->observe(after(unit.activation(), range));
   }
   // Where a layer leaves its outputs on finer codes: in training, for a maximum pool of fewer than 8 bits behind it.
   Tensor<std::int8_t>* order(const Unit& unit) {
     if (trained_ == nullptr || momentum_ || qat_.quantizer(unit.quantizer).grid().levels() > 128) return nullptr;
     for (const Unit& reader : qat_.units()) {
-      if (reader.kind == UnitKind::max_pool && reader.inputs[0] == unit.output) {
-        return &orders_[static_cast<std::size_t>(unit.output)];
+      if (graph::is<graph::op::MaxPool>(reader.op()) && reader.deployed.inputs[0] == unit.deployed.output) {
+        return &orders_[static_cast<std::size_t>(unit.deployed.output)];
       }
     }
     return nullptr;
@@ -92,12 +99,12 @@ class UnitRunner {
     if (!q.learns()) return std::nullopt;
     return tape_.parameter(q.log_scale());
   }
-  Var<Tensor<float>> weights(const Unit& unit, const Product& product) {
+  Var<Tensor<float>> weights(const Unit& unit) {
     const Var<Tensor<float>> w = parameter(qat_.node_name(unit.node) + ".weight");
     const auto& estimator = qat_.recipe().weight_estimator;
     const bool kept = keeps_weight_scale(unit);
     if (trained_ == nullptr || (!kept && !estimator)) return w;
-    const int axis = product.channel_axis();
+    const int axis = unit.channel_axis();
     if (kept) trained_->renew_weight_scale(unit);
     const std::vector<float> scale =
         kept ? qat_.weight_scale(unit) : initial_weight_scale(w.value(), axis, unit.weights);
@@ -106,20 +113,22 @@ class UnitRunner {
     }
     return through_weight_codes(w, tape_.constant(logarithms(scale)), axis, unit.weights, estimator);
   }
-  integer::Quantized quantized(const Var<QTensor>& x) const {
-    return {x.value().params.scale[0], x.value().params.zero_point[0]};
+  static Operand operand(const Var<QTensor>& x) { return {x.shape().unbatched(), affine(x.value().params)}; }
+  Operand output(const Unit& unit) const {
+    return {qat_.graph().nodes()[static_cast<std::size_t>(unit.output)].shape, affine(qat_.params(unit))};
   }
-  integer::QuantizedOutput output(const Unit& unit) const {
-    const QParams p = qat_.params(unit);
-    return {p.scale[0], p.zero_point[0], unit.activation, p.grid};
-  }
-  Window window(const Unit& unit, Pair size, Pair stride, const Padding& padding) const {
-    const Shape& x = input(unit).shape();
-    return make_window(qat_.node_name(unit.node).c_str(), x[1], x[2], size, graph::op::pool_stride(size, stride), 1, padding);
+  // The parameters of an operator between values on the tape; behind dropout an input's scale is larger than the deployed.
+  template <class Op>
+  auto resolved(const Op& o, const Unit& unit) const {
+    std::vector<Operand> in;
+    for (std::size_t i = 0; i < unit.deployed.inputs.size(); ++i) in.push_back(operand(input(unit, i)));
+    const Operand out = output(unit);
+    return resolve(o, Surroundings{target(), in, unit.shares_scale() ? in[0] : out, unit.deployed.activation});
   }
 
-  Var<QTensor> quantize_input(const Unit& unit, const Tensor<float>& x) {
-    const Shape& wanted = qat_.graph().nodes()[static_cast<std::size_t>(unit.node)].shape;
+  Var<QTensor> run(const graph::op::Input& o, const Unit& unit) {
+    const Tensor<float>& x = *x_;
+    const Shape& wanted = o.shape;
     require(x.shape().rank() > 0 && x.shape().unbatched() == wanted && x.shape()[0] > 0, Errc::shape,
             "forward: model expects input [N] + {}, got {}", wanted, x.shape());
     if (following(unit) != nullptr) observe(unit, range_of("forward", qat_.node_name(unit.node), x.span()));
@@ -135,7 +144,7 @@ class UnitRunner {
   }
 
   Var<QTensor> run_layer(const Unit& unit) {
-    const Product product = product_of(qat_.graph(), unit);
+    const Product product = product_of(unit);
     const std::string& name = qat_.node_name(unit.node);
     Range range;
     Range* observed = following(unit) != nullptr ? &range : nullptr;
@@ -147,17 +156,17 @@ class UnitRunner {
     if (trained_ != nullptr && unit.batch_norm >= 0 && (momentum_ || !qat_.batch_norm_frozen())) {
       const auto& attributes = *graph::as<graph::op::BatchNorm>(qat_.graph().nodes()[static_cast<std::size_t>(unit.batch_norm)].op);
       const QParams out = qat_.params(unit);
-      const integer::Bounds bounds = integer::clamp_bounds(target().weighted_clamp, unit.activation, out.scale[0],
+      const integer::Bounds bounds = integer::clamp_bounds(target().weighted_clamp, unit.deployed.activation, out.scale[0],
                                                            out.zero_point[0], out.grid);
       const LiveNorm norm{parameter(bn + ".gamma"), parameter(bn + ".beta"), &trained_->model().buffer(bn + ".mean"),
                           &trained_->model().buffer(bn + ".variance"), bias_of(qat_, unit), attributes.eps,
                           momentum_ ? *momentum_ : attributes.momentum};
       const std::vector<float> scale = qat_.weight_scale(unit);
-      return finish(live_layer(product, input(unit), weights(unit, product), unit.weights, norm,
-                               {out.scale[0], out.zero_point[0], bounds.lo, bounds.hi, unit.activation != Activation::none},
+      return finish(live_layer(product, input(unit), weights(unit), unit.weights, norm,
+                               {out.scale[0], out.zero_point[0], bounds.lo, bounds.hi, unit.deployed.activation != Activation::none},
                                out, observed, {scale, log_scale(unit), order(unit)}));
     }
-    FrozenParameters p{weights(unit, product)};
+    FrozenParameters p{weights(unit)};
     p.output_scale = log_scale(unit);
     p.order = order(unit);
     if (qat_.model().find_parameter(name + ".bias") != nullptr) p.bias = parameter(name + ".bias");
@@ -169,96 +178,67 @@ class UnitRunner {
                                qat_.params(unit), observed));
   }
 
-  Var<QTensor> run_binary(const Unit& unit) {
-    const Var<QTensor>& a = input(unit, 0);
-    const Var<QTensor>& b = input(unit, 1);
-    const bool subtract = unit.kind == UnitKind::sub;
-    if (following(unit) != nullptr) {
-      const Elementwise kind = unit.kind == UnitKind::mul ? Elementwise::mul : subtract ? Elementwise::sub : Elementwise::add;
-      observe(unit, elementwise_range(kind, a.value(), b.value()));
-    }
-    if (unit.kind == UnitKind::mul) {
-      return multiply(a, b, integer::make_multiply(target(), quantized(a), quantized(b), output(unit)), qat_.params(unit));
-    }
-    return add(a, b, integer::make_add(target(), quantized(a), quantized(b), output(unit), subtract), qat_.params(unit),
-               log_scale(unit));
+  template <graph::op::LayerOp Op>
+  Var<QTensor> run(const Op&, const Unit& unit) {
+    return run_layer(unit);
   }
-
-  Var<QTensor> run_unit(const Unit& unit) {
-    namespace op_ = graph::op;
-    switch (unit.kind) {
-      case UnitKind::conv2d:
-      case UnitKind::depthwise_conv2d:
-      case UnitKind::linear: return run_layer(unit);
-      case UnitKind::add:
-      case UnitKind::sub:
-      case UnitKind::mul: return run_binary(unit);
-      case UnitKind::max_pool: {
-        const auto& a = *graph::as<op_::MaxPool>(op(unit));
-        const Window w = window(unit, a.size, a.stride, a.padding);
-        const integer::QuantizedOutput y = output(unit);
-        const Tensor<std::int8_t>& finer = orders_[static_cast<std::size_t>(unit.inputs[0])];
-        return max_pool(input(unit), w, integer::max_pool_bounds(target(), Activation::none, y.scale, y.zero_point, w, y.grid),
-                        finer.empty() ? nullptr : &finer);
-      }
-      case UnitKind::average_pool: {
-        const auto& a = *graph::as<op_::AveragePool>(op(unit));
-        const integer::QuantizedOutput y = output(unit);
-        return average_pool(input(unit), window(unit, a.size, a.stride, a.padding),
-                            integer::make_average_pool(target(), Activation::none, y.scale, y.zero_point, y.grid));
-      }
-      case UnitKind::mean: {
-        const Var<QTensor>& x = input(unit);
-        if (following(unit) != nullptr) observe(unit, mean_range(x.value()));
-        const integer::Quantized in = quantized(x);
-        const integer::QuantizedOutput y = output(unit);
-        return mean(x, integer::make_mean(target(), in.scale, in.zero_point, y.scale, y.zero_point,
-                                          x.shape()[1] * x.shape()[2], y.grid),
-                    qat_.params(unit));
-      }
-      case UnitKind::concat: {
-        const int axis = graph::as<op_::Concat>(op(unit))->axis + 1;
-        Var<QTensor> y = input(unit, 0);
-        for (std::size_t i = 1; i < unit.inputs.size(); ++i) y = concat(y, input(unit, i), axis);
-        return y;
-      }
-      case UnitKind::pad: {
-        const auto& a = *graph::as<op_::Pad>(op(unit));
-        return pad(input(unit), {{0, 0}, {a.top, a.bottom}, {a.left, a.right}, {0, 0}});
-      }
-      case UnitKind::reshape:
-        return reshape(input(unit), qat_.graph().nodes()[static_cast<std::size_t>(unit.output)].shape.batched(input(unit).shape()[0]));
-      case UnitKind::transpose: {
-        std::vector<int> order{0};
-        for (const int axis : graph::as<op_::Transpose>(op(unit))->axes) order.push_back(axis + 1);
-        return transpose(input(unit), std::move(order));
-      }
-      case UnitKind::clamp: {
-        // The input's own scale: behind dropout it is larger than the deployed one.
-        const QParams& p = input(unit).value().params;
-        return clamp(input(unit),
-                     integer::make_clamp(target(), {p.scale[0], p.zero_point[0], unit.activation, p.grid}));
-      }
-      case UnitKind::lookup: {
-        const auto table = *lookup_of(op(unit));
-        const Var<QTensor>& x = input(unit);
-        const integer::Quantized in = quantized(x);
-        const integer::QuantizedOutput y = output(unit);
-        const integer::TableSpec spec{table.function, table.alpha,  in.scale, in.zero_point,
-                                      y.scale,        y.zero_point, y.grid};
-        if (following(unit) != nullptr) observe(unit, lookup_range(x.value(), spec));
-        return lookup(x, spec, integer::make_table(target(), spec), qat_.params(unit));
-      }
-      case UnitKind::dropout: {
-        // With frozen batch norm training is the deployed arithmetic, which has no dropout.
-        if (trained_ == nullptr || momentum_ || qat_.batch_norm_frozen()) return input(unit);
-        require(rng_ != nullptr, Errc::state, "forward: {} needs random numbers in training; set ForwardOptions::rng",
-                qat_.node_name(unit.node));
-        return dropout(input(unit), static_cast<double>(graph::as<op_::Dropout>(op(unit))->rate), *rng_);
-      }
-      case UnitKind::quantize: break;
-    }
-    fail(Errc::range, "forward: unknown unit");
+  void observe_binary(const Unit& unit, Elementwise kind) {
+    if (following(unit) != nullptr) observe(unit, elementwise_range(kind, input(unit, 0).value(), input(unit, 1).value()));
+  }
+  Var<QTensor> run(const graph::op::Add& o, const Unit& unit) {
+    observe_binary(unit, Elementwise::add);
+    return add(input(unit, 0), input(unit, 1), resolved(o, unit), qat_.params(unit), log_scale(unit));
+  }
+  Var<QTensor> run(const graph::op::Sub& o, const Unit& unit) {
+    observe_binary(unit, Elementwise::sub);
+    return add(input(unit, 0), input(unit, 1), resolved(o, unit), qat_.params(unit), log_scale(unit));
+  }
+  Var<QTensor> run(const graph::op::Mul& o, const Unit& unit) {
+    observe_binary(unit, Elementwise::mul);
+    return multiply(input(unit, 0), input(unit, 1), resolved(o, unit), qat_.params(unit));
+  }
+  Var<QTensor> run(const graph::op::MaxPool& o, const Unit& unit) {
+    const Tensor<std::int8_t>& finer = orders_[static_cast<std::size_t>(unit.deployed.inputs[0])];
+    return max_pool(input(unit), window(o, operand(input(unit)).shape), resolved(o, unit), finer.empty() ? nullptr : &finer);
+  }
+  Var<QTensor> run(const graph::op::AveragePool& o, const Unit& unit) {
+    return average_pool(input(unit), window(o, operand(input(unit)).shape), resolved(o, unit));
+  }
+  Var<QTensor> run(const graph::op::GlobalAveragePool& o, const Unit& unit) {
+    if (following(unit) != nullptr) observe(unit, mean_range(input(unit).value()));
+    return mean(input(unit), resolved(o, unit), qat_.params(unit));
+  }
+  Var<QTensor> run(const graph::op::Concat& o, const Unit& unit) {
+    Var<QTensor> y = input(unit, 0);
+    for (std::size_t i = 1; i < unit.deployed.inputs.size(); ++i) y = concat(y, input(unit, i), o.axis + 1);
+    return y;
+  }
+  Var<QTensor> run(const graph::op::Pad& o, const Unit& unit) {
+    return pad(input(unit), {{0, 0}, {o.top, o.bottom}, {o.left, o.right}, {0, 0}});
+  }
+  Var<QTensor> run(const graph::op::Reshape& o, const Unit& unit) {
+    return reshape(input(unit), o.shape.batched(input(unit).shape()[0]));
+  }
+  Var<QTensor> run(const graph::op::Transpose& o, const Unit& unit) {
+    std::vector<int> order{0};
+    for (const int axis : o.axes) order.push_back(axis + 1);
+    return transpose(input(unit), std::move(order));
+  }
+  Var<QTensor> run(const graph::op::Relu& o, const Unit& unit) { return clamp(input(unit), resolved(o, unit)); }
+  Var<QTensor> run(const graph::op::Relu6& o, const Unit& unit) { return clamp(input(unit), resolved(o, unit)); }
+  template <graph::op::TableOp Op>
+  Var<QTensor> run(const Op& o, const Unit& unit) {
+    const Operand in = operand(input(unit)), out = output(unit);
+    const integer::TableSpec spec = table_spec(o, {target(), {&in, 1}, out});
+    if (following(unit) != nullptr) observe(unit, lookup_range(input(unit).value(), spec));
+    return lookup(input(unit), spec, integer::make_table(target(), spec), qat_.params(unit));
+  }
+  Var<QTensor> run(const graph::op::Dropout& o, const Unit& unit) {
+    // With frozen batch norm training is the deployed arithmetic, which has no dropout.
+    if (trained_ == nullptr || momentum_ || qat_.batch_norm_frozen()) return input(unit);
+    require(rng_ != nullptr, Errc::state, "forward: {} needs random numbers in training; set ForwardOptions::rng",
+            unit.deployed.name);
+    return dropout(input(unit), static_cast<double>(o.rate), *rng_);
   }
 
   Tape& tape_;
@@ -266,8 +246,9 @@ class UnitRunner {
   QatModel* trained_;
   Rng* rng_;
   std::optional<float> momentum_{};
-  std::vector<std::optional<Var<QTensor>>> values_;
-  std::vector<Tensor<std::int8_t>> orders_;  // per node, empty where no pool asks
+  const Tensor<float>* x_ = nullptr;
+  std::vector<std::optional<Var<QTensor>>> values_;  // per unit
+  std::vector<Tensor<std::int8_t>> orders_;  // per unit, empty where no pool asks
 };
 
 }  // namespace stet::detail

@@ -35,7 +35,7 @@ inline std::vector<OscillatingLayer> oscillating_layers(const QatModel& qat) {
   std::vector<OscillatingLayer> layers;
   for (const Unit& unit : qat.units()) {
     if (!keeps_weight_scale(unit) || unit.weights.bits < 2 || unit.weights.bits > 4) continue;
-    layers.push_back({&unit, unit.kind == UnitKind::depthwise_conv2d ? 3 : 0});
+    layers.push_back({&unit, unit.channel_axis()});
   }
   return layers;
 }

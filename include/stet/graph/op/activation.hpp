@@ -8,25 +8,41 @@
 namespace stet::graph::op {
 
 /// max(x, 0)
-struct Relu {};
+struct Relu {
+  static constexpr auto form = IntegerForm::moves;
+};
 /// min(max(x, 0), 6)
-struct Relu6 {};
+struct Relu6 {
+  static constexpr auto form = IntegerForm::moves;
+};
 /// x where x > 0, else alpha*x
 struct LeakyRelu {
+  static constexpr auto form = IntegerForm::computes;
   float alpha = 0.01f;
 };
 /// 1/(1+exp(-x))
-struct Sigmoid {};
+struct Sigmoid {
+  static constexpr auto form = IntegerForm::computes;
+};
 /// tanh(x)
-struct Tanh {};
+struct Tanh {
+  static constexpr auto form = IntegerForm::computes;
+};
 /// x*relu6(x+3)/6
-struct HardSwish {};
+struct HardSwish {
+  static constexpr auto form = IntegerForm::computes;
+};
 /// Softmax over the last dimension.
-struct Softmax {};
+struct Softmax {
+  static constexpr auto form = IntegerForm::none;
+};
 /// Logarithm of the softmax over the last dimension.
-struct LogSoftmax {};
+struct LogSoftmax {
+  static constexpr auto form = IntegerForm::none;
+};
 /// In training each element is zero with probability rate, others are divided by 1-rate; elsewhere the identity.
 struct Dropout {
+  static constexpr auto form = IntegerForm::training;
   float rate = 0.5f;
 };
 

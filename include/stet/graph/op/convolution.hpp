@@ -8,6 +8,8 @@ namespace stet::graph::op {
 
 /// Convolution. Shapes:    [H,W,C] -> [H',W',filters]; weight [filters,kh,kw,C/groups], bias [filters]
 struct Conv2D {
+  static constexpr auto form = IntegerForm::layer;
+  static constexpr int channel_axis = 0;  ///< of the weights: counts output channels
   int filters = 0;  ///< output channels; required
   Pair kernel = 1;
   Pair stride = 1;
@@ -20,6 +22,8 @@ struct Conv2D {
 /// Convolution of each channel on its own. Shapes:    [H,W,C] -> [H',W',C*multiplier]; weight
 /// [1,kh,kw,C*multiplier], bias [C*multiplier]; output channel c*multiplier+m reads input channel c
 struct DepthwiseConv2D {
+  static constexpr auto form = IntegerForm::layer;
+  static constexpr int channel_axis = 3;
   Pair kernel = 3;
   Pair stride = 1;
   Padding padding = Padding::same();
@@ -47,6 +51,15 @@ inline std::string window_text(Pair kernel, Pair stride, const Padding& padding,
 }
 }  // namespace detail
 
+/// The window of a convolution on an image [H,W,C].
+/// Errors:    Errc::range or Errc::shape if it does not fit
+inline Window window(const Conv2D& o, const Shape& x) {
+  return make_window("conv2d", x[0], x[1], o.kernel, o.stride, o.dilation, o.padding);
+}
+inline Window window(const DepthwiseConv2D& o, const Shape& x) {
+  return make_window("depthwise_conv2d", x[0], x[1], o.kernel, o.stride, o.dilation, o.padding);
+}
+
 inline std::string_view kind(const Conv2D&) { return "conv2d"; }
 inline std::string attributes(const Conv2D& o) {
   std::string text = detail::window_text(o.kernel, o.stride, o.padding, o.dilation);
@@ -59,7 +72,7 @@ inline Shape infer(const Conv2D& o, Shapes in) {
   require(o.filters >= 1, Errc::range, "conv2d: filters must be at least 1, got {}", o.filters);
   require(o.groups >= 1 && x[2] % o.groups == 0 && o.filters % o.groups == 0, Errc::shape,
           "conv2d: groups {} must divide the {} channels of the input and the {} filters", o.groups, x[2], o.filters);
-  const Window w = make_window("conv2d", x[0], x[1], o.kernel, o.stride, o.dilation, o.padding);
+  const Window w = window(o, x);
   return {w.h.out, w.w.out, o.filters};
 }
 inline std::vector<ParameterSpec> parameters(const Conv2D& o, Shapes in) {
@@ -82,7 +95,7 @@ inline std::string attributes(const DepthwiseConv2D& o) {
 inline Shape infer(const DepthwiseConv2D& o, Shapes in) {
   const Shape& x = expect_image("depthwise_conv2d", in);
   require(o.multiplier >= 1, Errc::range, "depthwise_conv2d: multiplier must be at least 1, got {}", o.multiplier);
-  const Window w = make_window("depthwise_conv2d", x[0], x[1], o.kernel, o.stride, o.dilation, o.padding);
+  const Window w = window(o, x);
   return {w.h.out, w.w.out, x[2] * o.multiplier};
 }
 inline std::vector<ParameterSpec> parameters(const DepthwiseConv2D& o, Shapes in) {

@@ -28,6 +28,7 @@ namespace stet::graph::op {
 
 /// A user's operator, shared between copies of the graph because it has no state.
 struct Custom {
+  static constexpr auto form = IntegerForm::none;
   std::shared_ptr<const CustomOp> op;
 };
 

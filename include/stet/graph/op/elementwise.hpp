@@ -6,9 +6,15 @@
 namespace stet::graph::op {
 
 /// Element by element; a dimension of size 1 is repeated. Shapes:    two of equal rank, dimensions equal or 1
-struct Add {};
-struct Sub {};
-struct Mul {};
+struct Add {
+  static constexpr auto form = IntegerForm::computes;
+};
+struct Sub {
+  static constexpr auto form = IntegerForm::computes;
+};
+struct Mul {
+  static constexpr auto form = IntegerForm::computes;
+};
 
 namespace detail {
 inline Shape broadcast(std::string_view kind, Shapes in) {

@@ -7,6 +7,7 @@ namespace stet::graph::op {
 
 /// Entry of the graph. Shapes:    shape is that of one sample; the batch is implicit
 struct Input {
+  static constexpr auto form = IntegerForm::input;
   Shape shape;
 };
 

@@ -7,12 +7,16 @@ namespace stet::graph::op {
 
 /// Fully connected layer over the last dimension. Shapes:    [..,K] -> [..,units]; weight [units,K], bias [units]
 struct Linear {
+  static constexpr auto form = IntegerForm::layer;
+  static constexpr int channel_axis = 0;
   int units = 0;  ///< required
   bool bias = true;
 };
 
 /// Product of two values, per sample. Shapes:    [M,K], [K,N] -> [M,N]
-struct Matmul {};
+struct Matmul {
+  static constexpr auto form = IntegerForm::none;
+};
 
 inline std::string_view kind(const Linear&) { return "linear"; }
 inline std::string attributes(const Linear& o) { return o.bias ? "" : "no bias"; }

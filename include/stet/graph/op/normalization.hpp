@@ -8,6 +8,7 @@ namespace stet::graph::op {
 /// Batch normalization over all but the last dimension. Shapes:    [..,C] -> [..,C]; gamma, beta, mean, variance [C]
 /// Formula:   training: batch statistics; mean' = (1-momentum)*mean + momentum*batch mean, variance likewise
 struct BatchNorm {
+  static constexpr auto form = IntegerForm::none;
   float eps = 1e-5f;
   float momentum = 0.1f;
 };

@@ -8,6 +8,7 @@ namespace stet::graph::op {
 
 /// Largest value of each window. Shapes:    [H,W,C] -> [H',W',C]
 struct MaxPool {
+  static constexpr auto form = IntegerForm::moves;
   Pair size = 2;
   Pair stride = 0;  ///< 0: the size
   Padding padding = Padding::valid();
@@ -15,6 +16,7 @@ struct MaxPool {
 
 /// Mean of each window. Shapes:    [H,W,C] -> [H',W',C]
 struct AveragePool {
+  static constexpr auto form = IntegerForm::moves;
   Pair size = 2;
   Pair stride = 0;  ///< 0: the size
   Padding padding = Padding::valid();
@@ -22,7 +24,9 @@ struct AveragePool {
 };
 
 /// Mean over height and width. Shapes:    [H,W,C] -> [C]
-struct GlobalAveragePool {};
+struct GlobalAveragePool {
+  static constexpr auto form = IntegerForm::computes;
+};
 
 /// Stride of a pool after `0: the size` is resolved.
 inline Pair pool_stride(Pair size, Pair stride) { return stride == Pair(0) ? size : stride; }
@@ -33,17 +37,25 @@ inline std::string pool_text(Pair size, Pair stride, const Padding& padding) {
   if (pool_stride(size, stride) != size) text += " stride " + str(stride);
   return text + " " + str(padding);
 }
-inline Shape pool_shape(const char* kind, Pair size, Pair stride, const Padding& padding, Shapes in) {
-  const Shape& x = expect_image(kind, in);
+inline Window pool_window(const char* kind, Pair size, Pair stride, const Padding& padding, const Shape& x) {
   const Window w = make_window(kind, x[0], x[1], size, pool_stride(size, stride), 1, padding);
   // A window must see the image: its maximum or mean over padding alone has no meaning.
   require(padding.kind != Padding::Kind::explicit_ ||
               (padding.top < size.height && padding.bottom < size.height && padding.left < size.width &&
                padding.right < size.width),
           Errc::shape, "{}: {} must be smaller than the window {}", kind, str(padding), str(size));
-  return {w.h.out, w.w.out, x[2]};
+  return w;
 }
 }  // namespace detail
+
+/// The window of a pool on an image [H,W,C].
+/// Errors:    Errc::range or Errc::shape if it does not fit
+inline Window window(const MaxPool& o, const Shape& x) {
+  return detail::pool_window("max_pool", o.size, o.stride, o.padding, x);
+}
+inline Window window(const AveragePool& o, const Shape& x) {
+  return detail::pool_window("average_pool", o.size, o.stride, o.padding, x);
+}
 
 inline std::string_view kind(const MaxPool&) { return "max_pool"; }
 inline std::string_view kind(const AveragePool&) { return "average_pool"; }
@@ -54,10 +66,14 @@ inline std::string attributes(const AveragePool& o) {
 }
 inline std::string attributes(const GlobalAveragePool&) { return ""; }
 inline Shape infer(const MaxPool& o, Shapes in) {
-  return detail::pool_shape("max_pool", o.size, o.stride, o.padding, in);
+  const Shape& x = expect_image("max_pool", in);
+  const Window w = window(o, x);
+  return {w.h.out, w.w.out, x[2]};
 }
 inline Shape infer(const AveragePool& o, Shapes in) {
-  return detail::pool_shape("average_pool", o.size, o.stride, o.padding, in);
+  const Shape& x = expect_image("average_pool", in);
+  const Window w = window(o, x);
+  return {w.h.out, w.w.out, x[2]};
 }
 inline Shape infer(const GlobalAveragePool&, Shapes in) { return {expect_image("global_average_pool", in)[2]}; }
 inline std::vector<ParameterSpec> parameters(const MaxPool&, Shapes) { return {}; }

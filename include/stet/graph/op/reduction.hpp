@@ -7,12 +7,14 @@ namespace stet::graph::op {
 
 /// Sum over dimensions; axes count without the batch, from 0, ascending.
 struct Sum {
+  static constexpr auto form = IntegerForm::none;
   std::vector<int> axes;
   bool keep_dims = false;  ///< whether a reduced dimension stays, with size 1
 };
 
 /// Mean over dimensions; axes count without the batch, from 0, ascending.
 struct Mean {
+  static constexpr auto form = IntegerForm::none;
   std::vector<int> axes;
   bool keep_dims = false;
 };

@@ -7,24 +7,30 @@ namespace stet::graph::op {
 
 /// Values side by side along one dimension, which counts without the batch.
 struct Concat {
+  static constexpr auto form = IntegerForm::moves;
   int axis = 0;
 };
 
 /// Zeros around an image. Shapes:    [H,W,C] -> [H+top+bottom,W+left+right,C]
 struct Pad {
+  static constexpr auto form = IntegerForm::moves;
   int top = 0, bottom = 0, left = 0, right = 0;
 };
 
 /// The same elements under another shape (without the batch).
 struct Reshape {
+  static constexpr auto form = IntegerForm::moves;
   Shape shape;
 };
 
 /// All elements of a sample in one dimension.
-struct Flatten {};
+struct Flatten {
+  static constexpr auto form = IntegerForm::none;
+};
 
 /// Dimensions in another order. Shapes:    output dimension i is input dimension axes[i], without the batch
 struct Transpose {
+  static constexpr auto form = IntegerForm::moves;
   std::vector<int> axes;
 };
 

@@ -17,6 +17,16 @@ enum class Role { weight, bias, gamma, beta, mean, variance };
 /// Whether a role is state without gradient.
 constexpr bool is_buffer(Role role) { return role == Role::mean || role == Role::variance; }
 
+/// What an operator is in a network of integers; each operator says its own as `form`.
+enum class IntegerForm {
+  none,      ///< integers know no such operator
+  input,     ///< makes codes of the real input
+  layer,     ///< multiplies codes by weight codes, adds a bias and requantizes
+  computes,  ///< makes new codes of codes
+  moves,     ///< passes on codes of its inputs, which keep scale and zero point
+  training   ///< acts in training only: nothing of it is deployed
+};
+
 /// One parameter or buffer that a node needs; its name is "<node>.<suffix>".
 struct ParameterSpec {
   std::string suffix;

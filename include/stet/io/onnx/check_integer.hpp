@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <string>
-#include <variant>
 
 namespace stet::onnx {
 
@@ -16,9 +15,7 @@ namespace stet::onnx {
 inline void check_integer(const IntegerModel& model, const OnnxIntegerOptions& options) {
   std::string problems = check_structure(model).text() + fault_lines(format_faults(IntegerFormat::onnx, model));
   const auto packed = [](const IntegerNode& node) {
-    const auto small = [](const auto* layer) { return layer != nullptr && fits_int4(layer->weights.span()); };
-    return small(std::get_if<integer_op::Conv2D>(&node.op)) || small(std::get_if<integer_op::Linear>(&node.op)) ||
-           small(std::get_if<integer_op::DepthwiseConv2D>(&node.op));
+    return graph::has_weights(node.op) && fits_int4(node.constants.weights.span());
   };
   if (options.int4_weights && std::none_of(model.nodes.begin(), model.nodes.end(), packed)) {
     problems +=

@@ -2,14 +2,13 @@
 // IntegerWriter: an integer model as ONNX operators between QuantizeLinear and DequantizeLinear, in the form that ONNX
 // Runtime fuses into integer operators.
 
-#include <stet/graph/integer_model.hpp>
-#include <stet/integer/elementwise_parameters.hpp>
+#include <stet/graph/resolve.hpp>
 #include <stet/io/int4.hpp>
 #include <stet/io/onnx/graph_writer.hpp>
 
 #include <cstdint>
 #include <string>
-#include <variant>
+#include <optional>
 #include <vector>
 
 namespace stet::onnx {
@@ -30,11 +29,12 @@ class IntegerWriter {
   /// The nodes, inputs and outputs.
   ModelInfo run() {
     for (const IntegerNode& node : model_.nodes) {
-      if (std::holds_alternative<integer_op::Quantize>(node.op)) out_.unique(value(node.output).name);
+      if (graph::is<graph::op::Input>(node.op)) out_.unique(value(node.output).name);
     }
     for (const IntegerNode& node : model_.nodes) {
       node_ = &node;
-      std::visit([this](const auto& o) { write(o); }, node.op);
+      site_.emplace(model_, node);
+      graph::match_integer(node.op, [this](const auto& o) { write(o); });
     }
     for (const int v : model_.outputs) finish(v);
     return std::move(out_.model);
@@ -65,8 +65,8 @@ class IntegerWriter {
   void make_params(int v) {
     if (!scale_[at(v)].empty()) return;
     const IntegerValue& x = value(v);
-    scale_[at(v)] = out_.scalar(x.name + ".scale", x.params.scale[0]);
-    zero_[at(v)] = code(x.name + ".zero_point", x.params.zero_point[0]);
+    scale_[at(v)] = out_.scalar(x.name + ".scale", x.codes.scale);
+    zero_[at(v)] = code(x.name + ".zero_point", x.codes.zero_point);
   }
   std::string dequantize(int v, const std::string& codes) {
     make_params(v);
@@ -103,35 +103,27 @@ class IntegerWriter {
           layout);
   }
 
-  [[nodiscard]] integer::QuantizedOutput output(Activation activation) const {
-    const QParams& p = result().params;
-    return {p.scale[0], p.zero_point[0], activation, p.grid};
-  }
-  [[nodiscard]] integer::Quantized quantized(std::size_t i) const {
-    const QParams& p = value(input(i)).params;
-    return {p.scale[0], p.zero_point[0]};
-  }
-  [[nodiscard]] integer::Bounds grid_bounds() const { return {result().params.grid.lo, result().params.grid.hi}; }
+  [[nodiscard]] integer::Bounds grid_bounds() const { return {result().codes.grid.lo, result().codes.grid.hi}; }
 
   // Weight codes and bias codes of a layer, dequantized. A bias means input scale * weight scale, as ONNX Runtime
   // assumes without looking.
-  template <class Op>
-  std::vector<std::string> layer_inputs(const Op& o, Layout layout, Ints dims, std::vector<std::int8_t> weights) {
+  std::vector<std::string> layer_inputs(Layout layout, Ints dims, std::vector<std::int8_t> weights) {
     const std::string& name = node_->name;
-    const bool per_channel = o.weight_scale.size() > 1;
-    const auto count = static_cast<std::int64_t>(o.weight_scale.size());
-    const Ints scale_dims = per_channel ? Ints{count} : Ints{};
+    const std::vector<float>& scale = node_->constants.weight_scale;
+    const Tensor<std::int32_t>& bias_codes = node_->constants.bias;
+    const bool per_channel = scale.size() > 1;
+    const Ints scale_dims = per_channel ? Ints{static_cast<std::int64_t>(scale.size())} : Ints{};
     std::vector<float> bias_scale;
-    for (const float s : o.weight_scale) bias_scale.push_back(value(input()).params.scale[0] * s);
+    for (const float s : scale) bias_scale.push_back(value(input()).codes.scale * s);
     const std::vector<AttributeInfo> axis{attribute("axis", std::int64_t{0})};
 
     const std::string w = weight_codes(name + ".weight", std::move(dims), weights);
-    std::vector<std::string> w_inputs{w, out_.constant(name + ".weight_scale", scale_dims, o.weight_scale)};
+    std::vector<std::string> w_inputs{w, out_.constant(name + ".weight_scale", scale_dims, scale)};
     if (!packed(weights)) {
-      const std::vector<std::int8_t> zeros(o.weight_scale.size(), 0);
+      const std::vector<std::int8_t> zeros(scale.size(), 0);
       w_inputs.push_back(out_.constant(name + ".weight_zero_point", scale_dims, zeros));
     }
-    const std::string bias = out_.constant(name + ".bias", {o.bias.size()}, o.bias.span());
+    const std::string bias = out_.constant(name + ".bias", {bias_codes.size()}, bias_codes.span());
     const std::string bias_scales = out_.constant(name + ".bias_scale", scale_dims, bias_scale);
     return {real(0, layout),
             out_.node("DequantizeLinear", name + ".weight_dequantized", std::move(w_inputs),
@@ -147,25 +139,20 @@ class IntegerWriter {
   [[nodiscard]] bool packed(const std::vector<std::int8_t>& codes) const {
     return options_.int4_weights && fits_int4(codes);
   }
-  [[nodiscard]] integer::Bounds layer_bounds(Activation activation) const {
-    const QParams& p = result().params;
-    return integer::clamp_bounds(model_.target.weighted_clamp, activation, p.scale[0], p.zero_point[0], p.grid);
+  [[nodiscard]] integer::Bounds layer_bounds() const {
+    const Affine& y = result().codes;
+    return integer::clamp_bounds(model_.target.weighted_clamp, node_->activation, y.scale, y.zero_point, y.grid);
   }
+  [[nodiscard]] std::span<const std::int8_t> weights() const { return node_->constants.weights.span(); }
   template <class Op>
-  void convolution(const Op& o, Pair kernel, std::int64_t groups, bool depthwise) {
-    const Shape& x = shape_in();
-    const Window w = make_window("save_onnx", x[0], x[1], kernel, o.stride, o.dilation, o.padding);
-    const Ints dims{result().shape[2], depthwise ? 1 : o.weights.shape()[3], kernel.height, kernel.width};
-    emit_real("Conv", layer_inputs(o, first, dims, weights_first(o.weights.span(), o.weights.shape(), depthwise)),
-              first, layer_bounds(o.activation),
-              {attribute("kernel_shape", Ints{kernel.height, kernel.width}),
+  void convolution(const Op& o, std::int64_t groups, bool depthwise) {
+    const Shape& w = node_->constants.weights.shape();
+    const Ints dims{result().shape[2], depthwise ? 1 : w[3], o.kernel.height, o.kernel.width};
+    emit_real("Conv", layer_inputs(first, dims, weights_first(weights(), w, depthwise)), first, layer_bounds(),
+              {attribute("kernel_shape", Ints{o.kernel.height, o.kernel.width}),
                attribute("strides", Ints{o.stride.height, o.stride.width}),
                attribute("dilations", Ints{o.dilation.height, o.dilation.width}),
-               attribute("pads", pads_of(w, o.padding)), attribute("group", groups)});
-  }
-  template <class Op>
-  static Pair kernel_of(const Op& o) {
-    return {static_cast<int>(o.weights.shape()[1]), static_cast<int>(o.weights.shape()[2])};
+               attribute("pads", pads_of(window(o, shape_in()), o.padding)), attribute("group", groups)});
   }
   void binary(const std::string& op_type, integer::Bounds bounds) {
     const Layout layout = out_.layout(input(0));
@@ -174,43 +161,37 @@ class IntegerWriter {
   }
   template <class Op>
   std::vector<AttributeInfo> pool_attributes(const Op& o) const {
-    const Shape& x = shape_in();
-    const Window w = make_window("save_onnx", x[0], x[1], o.size, o.stride, 1, o.padding);
+    const Pair stride = graph::op::pool_stride(o.size, o.stride);
     return {attribute("kernel_shape", Ints{o.size.height, o.size.width}),
-            attribute("strides", Ints{o.stride.height, o.stride.width}), attribute("pads", pads_of(w, o.padding))};
+            attribute("strides", Ints{stride.height, stride.width}),
+            attribute("pads", pads_of(window(o, shape_in()), o.padding))};
   }
 
-  void write(const integer_op::Quantize&) {
+  void write(const graph::op::Input&) {
     const IntegerValue& x = result();
     const Layout layout = outer_layout(node_->output);
     out_.model.inputs.push_back(
         {x.name, DataType::float32, true, GraphWriter::dims_of(x.shape, layout, options_.batch)});
     place(quantize(x.name, grid_bounds()), layout);
   }
-  void write(const integer_op::Conv2D& o) { convolution(o, kernel_of(o), o.groups, false); }
-  void write(const integer_op::DepthwiseConv2D& o) { convolution(o, kernel_of(o), shape_in()[2], true); }
-  void write(const integer_op::Linear& o) {
-    const Ints dims{o.weights.shape()[0], o.weights.shape()[1]};
+  void write(const graph::op::Conv2D& o) { convolution(o, o.groups, false); }
+  void write(const graph::op::DepthwiseConv2D& o) { convolution(o, shape_in()[2], true); }
+  void write(const graph::op::Linear&) {
+    const Shape& shape = node_->constants.weights.shape();
     const Shape& image = flat_[at(input())];
-    const auto w = o.weights.span();
+    const auto w = weights();
     emit_real("Gemm",
-              layer_inputs(o, last, dims,
+              layer_inputs(last, {shape[0], shape[1]},
                            image.rank() == 3 ? columns_first(w, image) : std::vector<std::int8_t>(w.begin(), w.end())),
-              last, layer_bounds(o.activation), {attribute("transB", std::int64_t{1})});
+              last, layer_bounds(), {attribute("transB", std::int64_t{1})});
   }
-  void write(const integer_op::Add& o) {
-    binary("Add", integer::make_add(model_.target, quantized(0), quantized(1), output(o.activation)).bounds);
-  }
-  void write(const integer_op::Sub& o) {
-    binary("Sub", integer::make_add(model_.target, quantized(0), quantized(1), output(o.activation), true).bounds);
-  }
-  void write(const integer_op::Mul& o) {
-    binary("Mul", integer::make_multiply(model_.target, quantized(0), quantized(1), output(o.activation)).bounds);
-  }
-  void write(const integer_op::MaxPool& o) {
+  void write(const graph::op::Add& o) { binary("Add", site_->resolve(o).bounds); }
+  void write(const graph::op::Sub& o) { binary("Sub", site_->resolve(o).bounds); }
+  void write(const graph::op::Mul& o) { binary("Mul", site_->resolve(o).bounds); }
+  void write(const graph::op::MaxPool& o) {
     emit_codes("MaxPool", {out_.get(input(), first)}, first, pool_attributes(o));
   }
-  void write(const integer_op::AveragePool& o) {
+  void write(const graph::op::AveragePool& o) {
     std::vector<AttributeInfo> attributes = pool_attributes(o);
     // ONNX Runtime runs a window of the whole image as a global pool, which rounds in another way. A column or row of
     // padding behind it, which no window counts, keeps it from that.
@@ -222,28 +203,28 @@ class IntegerWriter {
     }
     emit_real("AveragePool", {real(0, first)}, first, grid_bounds(), std::move(attributes));
   }
-  void write(const integer_op::Mean&) {
+  void write(const graph::op::GlobalAveragePool&) {
     const std::string pooled = out_.node("GlobalAveragePool", node_->name, {real(0, first)}, result().name);
     const std::string codes = quantize(pooled, grid_bounds());
     place(out_.node("Flatten", node_->name + "_flat", {codes}, result().name + "_quantized_flat",
                     {attribute("axis", std::int64_t{1})}),
           last);
   }
-  void write(const integer_op::Concat& o) {
+  void write(const graph::op::Concat& o) {
     const Layout layout = out_.layout(input());
     std::vector<std::string> parts;
     for (const int v : node_->inputs) parts.push_back(out_.get(v, layout));
     emit_codes("Concat", std::move(parts), layout,
                {attribute("axis", position(layout, result().shape.rank(), o.axis))});
   }
-  void write(const integer_op::Pad& o) {
+  void write(const graph::op::Pad& o) {
     const Ints pads{0, 0, o.top, o.left, 0, 0, o.bottom, o.right};
     emit_codes("Pad",
                {out_.get(input(), first), out_.constant(node_->name + ".pads", {8}, pads),
-                code(node_->name + ".value", value(input()).params.zero_point[0])},
+                code(node_->name + ".value", value(input()).codes.zero_point)},
                first);
   }
-  void write(const integer_op::Reshape&) {
+  void write(const graph::op::Reshape&) {
     const Shape& shape = result().shape;
     if (shape.rank() != 1) {
       Ints dims{0};  // 0: as it is
@@ -260,32 +241,29 @@ class IntegerWriter {
     }
     emit_codes("Flatten", {out_.get(input(), layout)}, last, {attribute("axis", std::int64_t{1})});
   }
-  void write(const integer_op::Transpose& o) {
+  void write(const graph::op::Transpose& o) {
     const Layout layout = out_.layout(input());
     const int rank = result().shape.rank();
     Ints perm{0};
     for (const int d : order_of(layout, rank)) perm.push_back(position(layout, rank, o.axes[at(d)]));
     emit_codes("Transpose", {out_.get(input(), layout)}, layout, {attribute("perm", perm)});
   }
-  void write(const integer_op::Clamp& o) {
+  void clamp(integer::Bounds b) {
     const Layout layout = out_.layout(input());
-    const integer::Bounds b = integer::make_clamp(model_.target, output(o.activation)).bounds;
     const std::string& name = result().name;
     flat_[at(node_->output)] = flat_[at(input())];
     emit_codes("Clip", {out_.get(input(), layout), code(name + ".lo", b.lo), code(name + ".hi", b.hi)}, layout);
   }
-
-  void write(const integer_op::Lookup& o) {
-    using integer::Function;
+  void write(const graph::op::Relu& o) { clamp(site_->resolve(o).bounds); }
+  void write(const graph::op::Relu6& o) { clamp(site_->resolve(o).bounds); }
+  void function(const std::string& op_type, std::vector<AttributeInfo> attributes = {}) {
     const Layout layout = out_.layout(input());
-    const bool leaky = o.function == Function::leaky_relu;
-    const char* op_type = leaky                             ? "LeakyRelu"
-                          : o.function == Function::sigmoid ? "Sigmoid"
-                          : o.function == Function::tanh    ? "Tanh"
-                                                            : "HardSwish";
-    emit_real(op_type, {real(0, layout)}, layout, grid_bounds(),
-              leaky ? std::vector<AttributeInfo>{attribute("alpha", o.alpha)} : std::vector<AttributeInfo>{});
+    emit_real(op_type, {real(0, layout)}, layout, grid_bounds(), std::move(attributes));
   }
+  void write(const graph::op::LeakyRelu& o) { function("LeakyRelu", {attribute("alpha", o.alpha)}); }
+  void write(const graph::op::Sigmoid&) { function("Sigmoid"); }
+  void write(const graph::op::Tanh&) { function("Tanh"); }
+  void write(const graph::op::HardSwish&) { function("HardSwish"); }
 
   [[nodiscard]] bool only_linear_reads(int v) const {
     for (const int out : model_.outputs) {
@@ -293,8 +271,8 @@ class IntegerWriter {
     }
     for (const IntegerNode& node : model_.nodes) {
       for (const int in : node.inputs) {
-        if (in != v || std::holds_alternative<integer_op::Linear>(node.op)) continue;
-        if (!std::holds_alternative<integer_op::Clamp>(node.op) || !only_linear_reads(node.output)) return false;
+        if (in != v || graph::is<graph::op::Linear>(node.op)) continue;
+        if (clamp_of(node.op) == Activation::none || !only_linear_reads(node.output)) return false;
       }
     }
     return true;
@@ -338,6 +316,7 @@ class IntegerWriter {
   std::vector<std::string> scale_, zero_;  // names of the constants of each value
   std::vector<Shape> flat_;  // of a flattened image whose elements lie channels first: its shape; else rank 0
   const IntegerNode* node_ = nullptr;
+  std::optional<NodeSite> site_;  // of node_
 };
 
 }  // namespace stet::onnx

@@ -2,7 +2,6 @@
 // IntegerImporter: an int8 description becomes an IntegerModel, operator by operator.
 
 #include <stet/core/entry.hpp>
-#include <stet/integer/lookup.hpp>
 #include <stet/io/tflite/import_integer_layers.hpp>
 
 #include <cmath>
@@ -73,15 +72,15 @@ class IntegerImporter : IntegerLayers {
       case Builtin::dequantize:
         return dequantize(s);
       case Builtin::conv_2d:
-        return convolution(s);
+        return convolution(s, read_conv2d);
       case Builtin::depthwise_conv_2d:
-        return depthwise(s);
+        return convolution(s, read_depthwise);
       case Builtin::fully_connected:
         return fully_connected(s);
       case Builtin::max_pool_2d:
-        return pool<op::MaxPool, integer_op::MaxPool>(s);
+        return pool<op::MaxPool>(s);
       case Builtin::average_pool_2d:
-        return pool<op::AveragePool, integer_op::AveragePool>(s);
+        return pool<op::AveragePool>(s);
       case Builtin::mean:
         return mean(s);
       case Builtin::add:
@@ -99,19 +98,19 @@ class IntegerImporter : IntegerLayers {
       case Builtin::transpose:
         return transpose(s);
       case Builtin::relu:
-        return clamp(s, integer::Activation::relu);
+        return same(s, op::Relu{});
       case Builtin::relu6:
-        return clamp(s, integer::Activation::relu6);
+        return same(s, op::Relu6{});
       case Builtin::leaky_relu:
         expect_options(s, OptionsType::leaky_relu);
         s.require(std::isfinite(s.options().alpha), Errc::range, "alpha is {}", s.options().alpha);
-        return lookup(s, integer::Function::leaky_relu, s.options().alpha);
+        return function(s, op::LeakyRelu{s.options().alpha});
       case Builtin::logistic:
-        return lookup(s, integer::Function::sigmoid, 0.0f);
+        return function(s, op::Sigmoid{});
       case Builtin::tanh:
-        return lookup(s, integer::Function::tanh, 0.0f);
+        return function(s, op::Tanh{});
       case Builtin::hard_swish:
-        return lookup(s, integer::Function::hard_swish, 0.0f);
+        return function(s, op::HardSwish{});
       case Builtin::minimum:
       case Builtin::maximum:
         return limit(s);
@@ -133,13 +132,10 @@ class IntegerImporter : IntegerLayers {
     const Shape in = graph_.value(from).shape;
     s.require(axes == std::vector<int>{0, 1} && in.rank() == 3, Errc::unsupported,
               "only a mean over height and width of an image has an integer operator");
-    if (!s.options().keep_dims) {
-      graph_.finish(s, integer_op::Mean{}, {from}, Shape{in[2]}, "mean");
-      return;
-    }
-    const int flat = graph_.add_value(graph_.inner_name(s, "mean"), Shape{in[2]}, IntegerGraph::params(s, s.output()));
-    graph_.add_node(graph_.value(flat).name, integer_op::Mean{}, {from}, flat);
-    graph_.finish(s, integer_op::Reshape{}, {flat}, Shape{1, 1, in[2]}, "reshape");
+    if (!s.options().keep_dims) return graph_.finish(s, op::GlobalAveragePool{}, {from});
+    const int flat = graph_.add_value(graph_.inner_name(s, "mean"), Shape{in[2]}, IntegerGraph::codes(s, s.output()));
+    graph_.add_node(graph_.value(flat).name, op::GlobalAveragePool{}, {from}, flat);
+    graph_.finish(s, op::Reshape{Shape{1, 1, in[2]}}, {flat});
   }
 
   void elementwise(const Site& s) {
@@ -152,21 +148,19 @@ class IntegerImporter : IntegerLayers {
     s.require(graph_.value(a).shape == graph_.value(b).shape, Errc::unsupported,
               "operands have shapes {} and {}; integer models do not repeat values", graph_.value(a).shape,
               graph_.value(b).shape);
-    const QParams out = IntegerGraph::params(s, s.output());
-    const auto in = [this](int v) {
-      return integer::Quantized{graph_.value(v).params.scale[0], graph_.value(v).params.zero_point[0]};
-    };
-    const integer::QuantizedOutput y{out.scale[0], out.zero_point[0], s.activation(), out.grid};
-    IntegerOperator made;
-    if (code == Builtin::mul) {
-      (void)integer::make_multiply(graph_.target(), in(a), in(b), y);
-      made = integer_op::Mul{y.activation};
-    } else {
-      (void)integer::make_add(graph_.target(), in(a), in(b), y, code == Builtin::sub);
-      made = code == Builtin::sub ? IntegerOperator(integer_op::Sub{y.activation})
-                                  : IntegerOperator(integer_op::Add{y.activation});
-    }
-    graph_.finish(s, std::move(made), {a, b}, graph_.value(a).shape, operator_name(s.info()));
+    if (code == Builtin::mul) return computed(s, op::Mul{}, {a, b});
+    if (code == Builtin::sub) return computed(s, op::Sub{}, {a, b});
+    computed(s, op::Add{}, {a, b});
+  }
+  // An operator that the target must be able to run at the scales of the file.
+  template <class Op>
+  void computed(const Site& s, const Op& o, std::vector<int> inputs) {
+    std::vector<Operand> in;
+    for (const int v : inputs) in.push_back({graph_.value(v).shape, graph_.value(v).codes});
+    const Operand out{s.output_sample(), IntegerGraph::codes(s, s.output())};
+    const integer::Activation activation = graph::op::TableOp<Op> ? integer::Activation::none : s.activation();
+    (void)resolve(o, {graph_.target(), in, out, activation});
+    graph_.finish(s, o, std::move(inputs), activation);
   }
 
   void concatenation(const Site& s) {
@@ -174,41 +168,30 @@ class IntegerImporter : IntegerLayers {
     s.require(s.activation() == integer::Activation::none, Errc::unsupported,
               "an int8 concatenation has no activation");
     std::vector<int> in;
-    std::vector<Shape> shapes;
-    for (std::size_t i = 0; i < s.info().inputs.size(); ++i) {
-      in.push_back(graph_.operand(s, i));
-      shapes.push_back(graph_.value(in.back()).shape);
-    }
-    const op::Concat concat{read_concat_axis(s)};
-    const Shape shape = graph::infer(concat, shapes);
-    graph_.finish_same(s, integer_op::Concat{concat.axis}, std::move(in), shape, "concat");
+    for (std::size_t i = 0; i < s.info().inputs.size(); ++i) in.push_back(graph_.operand(s, i));
+    graph_.finish_same(s, op::Concat{read_concat_axis(s)}, std::move(in));
   }
 
   void reshape(const Site& s) {
     s.expect_inputs(1, 2);
     const int from = graph_.operand(s, 0);
-    graph_.finish_same(s, integer_op::Reshape{}, {from}, read_new_shape(s), "reshape");
+    graph_.finish_same(s, op::Reshape{read_new_shape(s)}, {from});
   }
 
   void transpose(const Site& s) {
     const op::Transpose t{read_transpose(s)};
-    const int from = graph_.operand(s, 0);
-    graph_.finish_same(s, integer_op::Transpose{t.axes}, {from}, graph_.infer(t, from), "transpose");
+    graph_.finish_same(s, t, {graph_.operand(s, 0)});
   }
 
-  void clamp(const Site& s, integer::Activation activation) {
+  void same(const Site& s, const graph::Operator& o) {
     s.expect_inputs(1, 1);
-    const int from = graph_.operand(s, 0);
-    graph_.finish_same(s, integer_op::Clamp{activation}, {from}, graph_.value(from).shape, "clamp");
+    graph_.finish_same(s, o, {graph_.operand(s, 0)});
   }
 
-  void lookup(const Site& s, integer::Function function, float alpha) {
+  template <graph::op::TableOp Op>
+  void function(const Site& s, const Op& o) {
     s.expect_inputs(1, 1);
-    const int from = graph_.operand(s, 0);
-    const QParams &in = graph_.value(from).params, out = IntegerGraph::params(s, s.output());
-    (void)integer::make_table(
-        graph_.target(), {function, alpha, in.scale[0], in.zero_point[0], out.scale[0], out.zero_point[0], out.grid});
-    graph_.finish(s, integer_op::Lookup{function, alpha}, {from}, graph_.value(from).shape, integer::name(function));
+    computed(s, o, {graph_.operand(s, 0)});
   }
 
   // A MINIMUM or MAXIMUM of a value with one code is how an activation of fewer than 8 bits is written: the grid of the
@@ -220,16 +203,16 @@ class IntegerImporter : IntegerLayers {
     graph_.require_same_params(s, from);
     s.require_output(graph_.value(from).shape);
     const Tensor<std::int8_t> end = read_constant<std::int8_t>(s, s.input(1), TensorType::int8);
-    const QParams p = IntegerGraph::params(s, s.input(1));
-    s.require(end.size() == 1 && p.scale == graph_.value(from).params.scale &&
-                  p.zero_point == graph_.value(from).params.zero_point,
+    const Affine p = IntegerGraph::codes(s, s.input(1));
+    s.require(end.size() == 1 && p.scale == graph_.value(from).codes.scale &&
+                  p.zero_point == graph_.value(from).codes.zero_point,
               Errc::unsupported, "only one code under the scale of the value is understood as a bound");
-    const IntegerOperator* maker = graph_.maker(from);
+    const graph::Operator* maker = graph_.maker(from);
     if (maker == nullptr) return graph_.set_value(s.output_index(), from);
-    Grid grid = graph_.value(from).params.grid;
+    Grid grid = graph_.value(from).codes.grid;
     (s.info().code == Builtin::minimum ? grid.hi : grid.lo) = end[0];
     s.require(
-        grid.lo < grid.hi && grid.contains(p.zero_point[0]) && graph_.read_once(s.index(0)) && makes_codes(*maker),
+        grid.lo < grid.hi && grid.contains(p.zero_point) && graph_.read_once(s.index(0)) && !graph::moves_codes(*maker),
         Errc::unsupported,
         "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
         graph_.value(from).name, static_cast<int>(end[0]));

@@ -35,7 +35,7 @@ class IntegerEnds {
   void add_entry(const Site& s, std::int32_t codes, const std::string& input_name) {
     const int v = graph_.add_value(s, codes, "input");
     const std::string name = Names::clean(input_name);
-    graph_.add_node(name.empty() ? graph_.value(v).name : name, integer_op::Quantize{}, {}, v);
+    graph_.add_node(name.empty() ? graph_.value(v).name : name, op::Input{graph_.value(v).shape}, {}, v);
   }
 
   // Real input, or uint8 codes, to int8 codes. Between int8 values it would be a rounding that no operator of stet makes.
@@ -61,9 +61,9 @@ class IntegerEnds {
     const bool from_uint8 = s.input(0).type == TensorType::uint8;
     const TensorInfo& wide = from_uint8 ? s.input(0) : s.output();
     const TensorInfo& codes = from_uint8 ? s.output() : s.input(0);
-    const QParams p = IntegerGraph::params(s, codes);
-    s.require(wide.quantization.scale.size() == 1 && wide.quantization.scale[0] == p.scale[0] &&
-                  wide.quantization.zero_point[0] == p.zero_point[0] + 128,
+    const Affine p = IntegerGraph::codes(s, codes);
+    s.require(wide.quantization.scale.size() == 1 && wide.quantization.scale[0] == p.scale &&
+                  wide.quantization.zero_point[0] == p.zero_point + 128,
               Errc::unsupported,
               "is more than a change of int8 to uint8: scales and zero points differ by more than 128 steps");
     s.require(s.sample(wide) == s.sample(codes), Errc::shape, "changes the shape from {} to {}", s.sample(s.input(0)),

@@ -1,11 +1,8 @@
 #pragma once
 // The integer model while it is made from a file: values by tensor with their scale and zero point, nodes, names.
 
-#include <stet/graph/integer_model.hpp>
-#include <stet/graph/match.hpp>
+#include <stet/graph/resolve.hpp>
 #include <stet/integer/convolution.hpp>
-#include <stet/integer/elementwise.hpp>
-#include <stet/integer/layer.hpp>
 #include <stet/io/int4.hpp>
 #include <stet/io/tflite/import_attributes.hpp>
 #include <stet/io/tflite/import_constants.hpp>
@@ -19,13 +16,6 @@
 #include <vector>
 
 namespace stet::tflite {
-
-/// Codes, scales and bias of a layer.
-struct LayerConstants {
-  Tensor<std::int8_t> weights{};
-  std::vector<float> scale{};
-  Tensor<std::int32_t> bias{};
-};
 
 /// What IntegerImporter knows so far, and the ways to add to it.
 class IntegerGraph {
@@ -67,40 +57,43 @@ class IntegerGraph {
 
   /// Scale and zero point of a tensor of codes.
   /// Errors:    Errc::unsupported if it is not int8; Errc::format if it has not one scale and a zero point of int8
-  static QParams params(const Site& site, const TensorInfo& t) {
+  static Affine codes(const Site& site, const TensorInfo& t) {
     site.require(t.type == TensorType::int8, Errc::unsupported, "{} has type {}, must be int8{}", t.name,
                  type_name(t.type), t.type == TensorType::float32 ? "; load_tflite reads float models" : "");
     const Quantization& q = t.quantization;
     site.require(q.scale.size() == 1, Errc::format, "{} has {} scales, must have one", t.name, q.scale.size());
     site.require(q.zero_point[0] >= -128 && q.zero_point[0] <= 127, Errc::range, "{} has zero point {}, outside int8",
                  t.name, q.zero_point[0]);
-    return QParams::per_tensor(q.scale[0], static_cast<std::int32_t>(q.zero_point[0]));
+    return {q.scale[0], static_cast<std::int32_t>(q.zero_point[0])};
   }
 
   /// Adds a value that no tensor of the file is.
-  int add_value(std::string name, const Shape& shape, QParams params) {
-    made_.values.push_back({std::move(name), shape, std::move(params)});
+  int add_value(std::string name, const Shape& shape, const Affine& codes) {
+    made_.values.push_back({std::move(name), shape, codes});
     return static_cast<int>(made_.values.size()) - 1;
   }
   int add_value(const Site& site, std::int32_t tensor, std::string_view kind) {
     const TensorInfo& t = model_.tensors[static_cast<std::size_t>(tensor)];
-    const int v = add_value(names_.take(t.name, kind), site.sample(t), params(site, t));
+    const int v = add_value(names_.take(t.name, kind), site.sample(t), codes(site, t));
     set_value(tensor, v);
     return v;
   }
   [[nodiscard]] std::string inner_name(const Site& site, std::string_view kind) {
     return names_.take(Names::clean(site.output().name) + "/" + std::string(kind), kind);
   }
-  void add_node(std::string name, IntegerOperator op, std::vector<int> inputs, int output) {
-    made_.nodes.push_back({std::move(name), std::move(op), std::move(inputs), output});
+  void add_node(std::string name, graph::Operator op, std::vector<int> inputs, int output,
+                Activation activation = Activation::none, LayerConstants constants = {}) {
+    made_.nodes.push_back({std::move(name), std::move(op), std::move(inputs), output, activation, std::move(constants)});
   }
   /// Adds an operator whose value is the site's output.
-  /// Errors:    Errc::shape if the output has another shape than `shape`
-  int finish(const Site& site, IntegerOperator op, std::vector<int> inputs, const Shape& shape, std::string_view kind) {
-    site.require_output(shape);
-    const int v = add_value(site, site.output_index(), kind);
-    add_node(value(v).name, std::move(op), std::move(inputs), v);
-    return v;
+  /// Errors:    Errc::shape if the output has another shape than the operator makes
+  void finish(const Site& site, graph::Operator op, std::vector<int> inputs, Activation activation = Activation::none,
+              LayerConstants constants = {}) {
+    std::vector<Shape> shapes;
+    for (const int in : inputs) shapes.push_back(value(in).shape);
+    site.require_output(graph::infer(op, shapes));
+    const int v = add_value(site, site.output_index(), graph::kind(op));
+    add_node(value(v).name, std::move(op), std::move(inputs), v, activation, std::move(constants));
   }
   /// Shape of a graph operator's result on values.
   template <class... Values>
@@ -110,21 +103,20 @@ class IntegerGraph {
 
   /// Checks that an operator's output has the scale and zero point of its input.
   void require_same_params(const Site& site, int input) const {
-    const QParams out = params(site, site.output());
-    const QParams& in = value(input).params;
+    const Affine out = codes(site, site.output());
+    const Affine& in = value(input).codes;
     site.require(out.scale == in.scale && out.zero_point == in.zero_point, Errc::unsupported,
                  "output has scale {} and zero point {}, its input {} has {} and {}; this operator must keep them",
-                 out.scale[0], out.zero_point[0], value(input).name, in.scale[0], in.zero_point[0]);
+                 out.scale, out.zero_point, value(input).name, in.scale, in.zero_point);
   }
   /// Adds an operator that passes on the codes of its inputs.
-  int finish_same(const Site& site, IntegerOperator op, std::vector<int> inputs, const Shape& shape,
-                  std::string_view kind) {
+  void finish_same(const Site& site, graph::Operator op, std::vector<int> inputs) {
     for (const int in : inputs) require_same_params(site, in);
-    return finish(site, std::move(op), std::move(inputs), shape, kind);
+    finish(site, std::move(op), std::move(inputs));
   }
 
   /// The operator that makes a value; null for the stand-in of one that could not be made.
-  [[nodiscard]] const IntegerOperator* maker(int v) const {
+  [[nodiscard]] const graph::Operator* maker(int v) const {
     for (std::size_t n = made_.nodes.size(); n-- > 0;) {
       if (made_.nodes[n].output == v) return &made_.nodes[n].op;
     }
@@ -139,56 +131,18 @@ class IntegerGraph {
       if (node.output == v && node.name == x.name) node.name = name;
     }
     x.name = name;
-    x.params.grid = grid;
+    x.codes.grid = grid;
     set_value(site.output_index(), v);
   }
 
-  /// Constants of a layer whose weights have their scales along `axis`.
+  /// Adds a layer with its constants. Its node is named as its weights, if those are called `<node>.weight`.
   /// Errors:    Errc::format, Errc::range or Errc::unsupported if types, zero points or scales are not those of an int8
   ///            layer, or the target cannot run its multipliers
-  [[nodiscard]] LayerConstants constants(const Site& site, int input, int axis, integer::LayerKind kind,
-                                         bool bias_required) {
-    const TensorInfo& w = site.input(1);
-    budget_.take(2 * w.data.size() + (site.has(2) ? site.input(2).data.size() : 0));
-    LayerConstants c;
-    c.weights = weight_codes(site, w, made_.target);
-    if (kind != integer::LayerKind::depthwise) {
-      const std::int64_t groups = kind == integer::LayerKind::linear ? 1 : value(input).shape.back() / c.weights.shape().back();
-      packed_.take(static_cast<std::size_t>(integer::ConvolutionWeights::packed_bytes(c.weights.shape(), groups)));
-    }
-    const std::int64_t channels = c.weights.shape()[axis];
-    const Quantization& q = w.quantization;
-    site.require(!q.scale.empty(), Errc::format, "weights {} have no scale", w.name);
-    for (const std::int64_t z : q.zero_point) {
-      site.require(z == 0, Errc::unsupported, "weights {} have zero point {}, must be 0", w.name, z);
-    }
-    site.require(q.scale.size() == 1 || (q.dimension == axis && static_cast<std::int64_t>(q.scale.size()) == channels),
-                 Errc::unsupported,
-                 "weights {} have {} scales along dimension {}; must be one, or {} along dimension {}", w.name,
-                 q.scale.size(), q.dimension, channels, axis);
-    c.scale = q.scale;
-    const float s_in = value(input).params.scale[0];
-    if (site.has(2)) {
-      const TensorInfo& b = site.input(2);
-      c.bias = read_constant<std::int32_t>(site, b, TensorType::int32);
-      site.require(c.bias.size() == channels && c.bias.shape().rank() == 1, Errc::shape,
-                   "bias {} has shape {}, must be [{}]", b.name, c.bias.shape(), channels);
-      check_bias_scale(site, b, s_in, c.scale);
-    } else {
-      site.require(!bias_required, Errc::format, "has no bias; runtimes refuse an int8 layer of this kind without one");
-      c.bias = Tensor<std::int32_t>::zeros(Shape{channels});
-    }
-    const QParams out = params(site, site.output());
-    (void)integer::layer_requantizer(made_.target, kind, value(input).params, c.scale, c.bias.span(), out,
-                                     site.activation());
-    return c;
-  }
-  /// Adds a layer. Its node is named as its weights, if those are called `<node>.weight`.
-  void finish_layer(const Site& site, IntegerOperator op, int input, const Shape& shape, std::string_view kind) {
-    const int v = finish(site, std::move(op), {input}, shape, kind);
+  template <graph::op::LayerOp Op>
+  void finish_layer(const Site& site, const Op& op, int input) {
+    finish(site, op, {input}, site.activation(), constants(site, op, input));
     const std::string stem = Names::stem_of(site.input(1));
     if (!stem.empty()) made_.nodes.back().name = stem;
-    (void)v;
   }
 
   void output(int v) { made_.outputs.push_back(v); }
@@ -199,6 +153,43 @@ class IntegerGraph {
   }
 
  private:
+  template <class Op>
+  [[nodiscard]] LayerConstants constants(const Site& site, const Op& op, int input) {
+    const TensorInfo& w = site.input(1);
+    budget_.take(2 * w.data.size() + (site.has(2) ? site.input(2).data.size() : 0));
+    LayerConstants c;
+    c.weights = weight_codes(site, w, made_.target);
+    if constexpr (!std::is_same_v<Op, graph::op::DepthwiseConv2D>) {
+      const std::int64_t groups = value(input).shape.back() / c.weights.shape().back();
+      packed_.take(static_cast<std::size_t>(integer::ConvolutionWeights::packed_bytes(c.weights.shape(), groups)));
+    }
+    constexpr int axis = Op::channel_axis;
+    const std::int64_t channels = c.weights.shape()[axis];
+    const Quantization& q = w.quantization;
+    site.require(!q.scale.empty(), Errc::format, "weights {} have no scale", w.name);
+    for (const std::int64_t z : q.zero_point) {
+      site.require(z == 0, Errc::unsupported, "weights {} have zero point {}, must be 0", w.name, z);
+    }
+    site.require(q.scale.size() == 1 || (q.dimension == axis && static_cast<std::int64_t>(q.scale.size()) == channels),
+                 Errc::unsupported,
+                 "weights {} have {} scales along dimension {}; must be one, or {} along dimension {}", w.name,
+                 q.scale.size(), q.dimension, channels, axis);
+    c.weight_scale = q.scale;
+    const float s_in = value(input).codes.scale;
+    if (site.has(2)) {
+      const TensorInfo& b = site.input(2);
+      c.bias = read_constant<std::int32_t>(site, b, TensorType::int32);
+      site.require(c.bias.size() == channels && c.bias.shape().rank() == 1, Errc::shape,
+                   "bias {} has shape {}, must be [{}]", b.name, c.bias.shape(), channels);
+      check_bias_scale(site, b, s_in, c.weight_scale);
+    } else {
+      site.require(std::is_same_v<Op, graph::op::Linear>, Errc::format, "has no bias; runtimes refuse an int8 layer of this kind without one");
+      c.bias = Tensor<std::int32_t>::zeros(Shape{channels});
+    }
+    const Operand in{value(input).shape, value(input).codes}, out{site.output_sample(), codes(site, site.output())};
+    (void)resolve(op, {made_.target, {&in, 1}, out, site.activation()}, c.weight_scale, c.bias.span());
+    return c;
+  }
   static Tensor<std::int8_t> weight_codes(const Site& site, const TensorInfo& w, const Target& target) {
     if (w.type != TensorType::int4) return read_constant<std::int8_t>(site, w, TensorType::int8);
     site.require(!w.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood",

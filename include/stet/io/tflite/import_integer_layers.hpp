@@ -23,28 +23,13 @@ class IntegerLayers : protected IntegerEnds {
     return {graph_.operand(s, 0), padding};
   }
 
-  void convolution(const Site& s) {
+  template <class Op>
+  void convolution(const Site& s, Op (*read)(const Site&, const Shape&)) {
     s.expect_inputs(2, 3);
     const WindowSource from = source(s);
-    op::Conv2D conv = read_conv2d(s, graph_.value(from.from).shape);
+    Op conv = read(s, graph_.value(from.from).shape);
     conv.padding = from.padding;
-    LayerConstants c = graph_.constants(s, from.from, 0, integer::LayerKind::convolution, true);
-    graph_.finish_layer(s,
-                        integer_op::Conv2D{conv.stride, conv.dilation, conv.padding, conv.groups, std::move(c.weights),
-                                           std::move(c.scale), std::move(c.bias), s.activation()},
-                        from.from, graph_.infer(conv, from.from), "conv2d");
-  }
-  void depthwise(const Site& s) {
-    s.expect_inputs(2, 3);
-    const WindowSource from = source(s);
-    op::DepthwiseConv2D conv = read_depthwise(s, graph_.value(from.from).shape);
-    conv.padding = from.padding;
-    LayerConstants c = graph_.constants(s, from.from, 3, integer::LayerKind::depthwise, true);
-    graph_.finish_layer(
-        s,
-        integer_op::DepthwiseConv2D{conv.stride, conv.dilation, conv.padding, conv.multiplier, std::move(c.weights),
-                                    std::move(c.scale), std::move(c.bias), s.activation()},
-        from.from, graph_.infer(conv, from.from), "depthwise_conv2d");
+    graph_.finish_layer(s, conv, from.from);
   }
   void fully_connected(const Site& s) {
     s.expect_inputs(2, 3);
@@ -58,54 +43,48 @@ class IntegerLayers : protected IntegerEnds {
               "reads {} (without the batch) in rows of {}; one sample must be one row", in, w[1]);
     s.require(!s.options().keep_num_dims || in.rank() == 1, Errc::unsupported,
               "keep_num_dims with an input {} (without the batch); write a Reshape before it", in);
-    LayerConstants c = graph_.constants(s, from, 0, integer::LayerKind::linear, false);
     if (in.rank() != 1) {
-      const int flat = graph_.add_value(graph_.inner_name(s, "flatten"), Shape{w[1]}, graph_.value(from).params);
-      graph_.add_node(graph_.value(flat).name, integer_op::Reshape{}, {from}, flat);
+      const int flat = graph_.add_value(graph_.inner_name(s, "flatten"), Shape{w[1]}, graph_.value(from).codes);
+      graph_.add_node(graph_.value(flat).name, op::Reshape{Shape{w[1]}}, {from}, flat);
       from = flat;
     }
-    graph_.finish_layer(s,
-                        integer_op::Linear{std::move(c.weights), std::move(c.scale), std::move(c.bias), s.activation()},
-                        from, Shape{w[0]}, "linear");
+    graph_.finish_layer(s, op::Linear{.units = static_cast<int>(w[0])}, from);
   }
 
-  template <class Pool, class Integer>
+  template <class Pool>
   void pool(const Site& s) {
     s.expect_inputs(1, 1);
     Pool p = read_pool<Pool>(s);
     const WindowSource source = this->source(s);
     const int from = source.from;
     p.padding = source.padding;
-    const Shape shape = graph_.infer(p, from);
     const integer::Activation activation = s.activation();
-    const Integer made{p.size, p.stride, p.padding};
-    if (activation == integer::Activation::none) {
-      graph_.finish_same(s, made, {from}, shape, graph::kind(graph::Operator(p)));
-      return;
-    }
+    if (activation == integer::Activation::none) return graph_.finish_same(s, p, {from});
     graph_.require_same_params(s, from);
     require_clamp_behind(s, p, from, activation);
-    const int pooled = graph_.add_value(graph_.inner_name(s, "pool"), shape, graph_.value(from).params);
-    graph_.add_node(graph_.value(pooled).name, made, {from}, pooled);
-    graph_.finish_same(s, integer_op::Clamp{activation}, {pooled}, shape, "clamp");
+    const int pooled = graph_.add_value(graph_.inner_name(s, "pool"), graph_.infer(p, from), graph_.value(from).codes);
+    graph_.add_node(graph_.value(pooled).name, p, {from}, pooled);
+    graph_.finish_same(s, clamp_operator(activation), {pooled});
+  }
+  static graph::Operator clamp_operator(integer::Activation activation) {
+    if (activation == integer::Activation::relu6) return op::Relu6{};
+    return op::Relu{};
   }
   // A fused activation becomes an operator of its own, if that has the same bounds on the target.
   template <class Pool>
   void require_clamp_behind(const Site& s, const Pool& p, int from, integer::Activation activation) const {
-    const IntegerValue& x = graph_.value(from);
-    const float scale = x.params.scale[0];
-    const std::int32_t z = x.params.zero_point[0];
+    const Operand x{graph_.value(from).shape, graph_.value(from).codes};
+    const Surroundings around{graph_.target(), {&x, 1}, x, activation};
     integer::Bounds fused;
     if constexpr (std::is_same_v<Pool, op::MaxPool>) {
-      const Window w = make_window("pool", x.shape[0], x.shape[1], p.size, p.stride, 1, p.padding);
-      fused = integer::max_pool_bounds(graph_.target(), activation, scale, z, w, x.params.grid);
+      fused = resolve(p, around);
     } else {
-      fused = integer::make_average_pool(graph_.target(), activation, scale, z, x.params.grid).bounds;
+      fused = resolve(p, around).bounds;
     }
-    const integer::Bounds own = integer::make_clamp(graph_.target(), {scale, z, activation, x.params.grid}).bounds;
+    const integer::Bounds own = integer::make_clamp(graph_.target(), x.codes, activation).bounds;
     s.require(fused == own, Errc::unsupported,
               "fused activation clamps to {}..{}, an operator of its own to {}..{} on {}; its scale {} lies on a tie",
-              fused.lo, fused.hi, own.lo, own.hi, graph_.target().name, scale);
+              fused.lo, fused.hi, own.lo, own.hi, graph_.target().name, x.codes.scale);
   }
 
   // As in float models: a PAD that only one unpadded convolution reads becomes that convolution's padding.
@@ -120,7 +99,7 @@ class IntegerLayers : protected IntegerEnds {
       s.require_output(shape);
       return margins_.put(out, from, p);
     }
-    graph_.finish_same(s, integer_op::Pad{p.top, p.bottom, p.left, p.right}, {from}, shape, "pad");
+    graph_.finish_same(s, p, {from});
   }
 
   // A PADV2 with codes that win no maximum, which one unpadded MAX_POOL_2D reads, is that pool's padding.
@@ -133,7 +112,7 @@ class IntegerLayers : protected IntegerEnds {
     s.require_output(shape);
     const std::int32_t out = s.output_index();
     const OperatorInfo* reader = graph_.read_once(out) ? graph_.reader(out) : nullptr;
-    s.require(lowest.size() == 1 && lowest[0] <= graph_.value(from).params.grid.lo &&
+    s.require(lowest.size() == 1 && lowest[0] <= graph_.value(from).codes.grid.lo &&
                   is_unpadded_pool(reader, Builtin::max_pool_2d),
               Errc::unsupported, "only the lowest code, before an unpadded MAX_POOL_2D, is understood as padding");
     margins_.put(out, from, p);

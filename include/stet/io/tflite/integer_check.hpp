@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <string>
-#include <variant>
 
 namespace stet {
 
@@ -24,16 +23,10 @@ struct TfliteIntegerOptions {
 
 namespace stet::tflite::detail {
 
-/// Whether a layer's weights go into the file with 4 bits.
+/// Whether a layer's weights go into the file with 4 bits. The reference kernels know no depthwise ones.
 inline bool writes_int4(const IntegerNode& node, const TfliteIntegerOptions& options) {
-  const auto small = [](const auto* layer) { return layer != nullptr && fits_int4(layer->weights.span()); };
-  return options.int4_weights &&
-         (small(std::get_if<integer_op::Conv2D>(&node.op)) || small(std::get_if<integer_op::Linear>(&node.op)));
-}
-
-inline WindowPlan window_of(const Shape& image, Pair size, Pair stride, Pair dilation, const stet::Padding& padding) {
-  require(image.rank() == 3, Errc::shape, "reads a value of shape {}, needs [H,W,C]", image);
-  return plan_window(make_window("window", image[0], image[1], size, stride, dilation, padding), padding);
+  return options.int4_weights && graph::has_weights(node.op) && !graph::is<graph::op::DepthwiseConv2D>(node.op) &&
+         fits_int4(node.constants.weights.span());
 }
 
 /// Errors:    Errc::unsupported listing every node that cannot be written

@@ -1,0 +1,174 @@
+#pragma once
+// resolve: from an operator on codes to the parameters with which a target computes it. Training, the engine, check and the
+// writers of files all ask here, which is why they cannot differ.
+
+#include <stet/core/window.hpp>
+#include <stet/graph/integer_model.hpp>
+#include <stet/integer/elementwise_parameters.hpp>
+#include <stet/integer/layer.hpp>
+#include <stet/integer/lookup.hpp>
+#include <stet/integer/pooling.hpp>
+#include <stet/integer/reduction.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace stet {
+
+/// A value as the operators around it see it: its shape without the batch, and what its codes mean.
+struct Operand {
+  Shape shape{};
+  Affine codes{};
+};
+
+/// What surrounds an operator: the target, its inputs and output, the activation that it applies.
+struct Surroundings {
+  const Target& target;
+  std::span<const Operand> in;
+  const Operand& out;
+  Activation activation = Activation::none;
+};
+
+/// Parameters of an operator that computes nothing of codes.
+struct NoParameters {};
+
+/// The function that an operator computes by a table, and its slope where it has one.
+struct TableFunction {
+  integer::Function function = integer::Function::sigmoid;
+  float alpha = 0.0f;
+};
+
+namespace graph::op {
+
+/// The functions that integers compute by a table of 256 codes.
+inline TableFunction table_function(const LeakyRelu& o) { return {integer::Function::leaky_relu, o.alpha}; }
+inline TableFunction table_function(const Sigmoid&) { return {integer::Function::sigmoid}; }
+inline TableFunction table_function(const Tanh&) { return {integer::Function::tanh}; }
+inline TableFunction table_function(const HardSwish&) { return {integer::Function::hard_swish}; }
+
+template <class Op>
+concept TableOp = requires(const Op& o) { table_function(o); };
+
+/// The rule by which a target requantizes the sums of a layer.
+inline integer::Requantization requantization(const Conv2D&, const Target& t) { return t.convolution; }
+inline integer::Requantization requantization(const DepthwiseConv2D&, const Target& t) { return t.depthwise; }
+inline integer::Requantization requantization(const Linear&, const Target& t) { return t.linear; }
+
+template <class Op>
+concept LayerOp = Op::form == IntegerForm::layer;
+
+/// Requantization of a layer with these weight scales and bias codes.
+/// Errors:    of this and all others: Errc::range or Errc::unsupported if the target cannot run it at these scales
+template <LayerOp Op>
+integer::Requantizer resolve(const Op& o, const Surroundings& s, std::span<const float> weight_scale,
+                             std::span<const std::int32_t> bias) {
+  return integer::layer_requantizer(s.target, requantization(o, s.target), s.in[0].codes, weight_scale, bias, s.out.codes,
+                                    s.activation);
+}
+inline integer::AddParameters resolve(const Add&, const Surroundings& s) {
+  return integer::make_add(s.target, s.in[0].codes, s.in[1].codes, s.out.codes, s.activation);
+}
+inline integer::AddParameters resolve(const Sub&, const Surroundings& s) {
+  return integer::make_add(s.target, s.in[0].codes, s.in[1].codes, s.out.codes, s.activation, true);
+}
+inline integer::MultiplyParameters resolve(const Mul&, const Surroundings& s) {
+  return integer::make_multiply(s.target, s.in[0].codes, s.in[1].codes, s.out.codes, s.activation);
+}
+inline integer::MeanParameters resolve(const GlobalAveragePool&, const Surroundings& s) {
+  const Shape& x = s.in[0].shape;
+  return integer::make_mean(s.target, s.in[0].codes, s.out.codes, x[0] * x[1]);
+}
+inline integer::Bounds resolve(const MaxPool& o, const Surroundings& s) {
+  return integer::max_pool_bounds(s.target, s.activation, s.out.codes, window(o, s.in[0].shape));
+}
+inline integer::AveragePoolParameters resolve(const AveragePool&, const Surroundings& s) {
+  return integer::make_average_pool(s.target, s.activation, s.out.codes);
+}
+inline integer::ClampParameters resolve(const Relu&, const Surroundings& s) {
+  return integer::make_clamp(s.target, s.out.codes, Activation::relu);
+}
+inline integer::ClampParameters resolve(const Relu6&, const Surroundings& s) {
+  return integer::make_clamp(s.target, s.out.codes, Activation::relu6);
+}
+inline NoParameters resolve(const Input&, const Surroundings&) { return {}; }
+inline NoParameters resolve(const Concat&, const Surroundings&) { return {}; }
+inline NoParameters resolve(const Pad&, const Surroundings&) { return {}; }
+inline NoParameters resolve(const Reshape&, const Surroundings&) { return {}; }
+inline NoParameters resolve(const Transpose&, const Surroundings&) { return {}; }
+template <TableOp Op>
+integer::TableSpec table_spec(const Op& o, const Surroundings& s) {
+  const TableFunction f = table_function(o);
+  return {f.function, f.alpha, s.in[0].codes, s.out.codes};
+}
+template <TableOp Op>
+integer::Table resolve(const Op& o, const Surroundings& s) {
+  return integer::make_table(s.target, table_spec(o, s));
+}
+
+}  // namespace graph::op
+
+/// Requantization of a layer, whichever it is.
+/// Errors:    as resolve; Errc::unsupported if the operator is none
+inline integer::Requantizer resolve_layer(const graph::Operator& layer, const Surroundings& s,
+                                          std::span<const float> weight_scale, std::span<const std::int32_t> bias) {
+  return graph::match(layer, [&](const auto& o) -> integer::Requantizer {
+    if constexpr (graph::op::LayerOp<std::remove_cvref_t<decltype(o)>>) {
+      return resolve(o, s, weight_scale, bias);
+    } else {
+      fail(Errc::unsupported, "{} has no weights", kind(o));
+    }
+  });
+}
+
+/// The table function of an operator, if it is one.
+inline std::optional<TableFunction> table_of(const graph::Operator& o) {
+  return graph::match(o, [](const auto& op) -> std::optional<TableFunction> {
+    if constexpr (requires { table_function(op); }) return table_function(op);
+    return std::nullopt;
+  });
+}
+
+/// The surroundings of a node of a model, for as long as both live.
+class NodeSite {
+ public:
+  NodeSite(const IntegerModel& model, const IntegerNode& node) : NodeSite(model, node, model.target) {}
+  /// The same under another target.
+  NodeSite(const IntegerModel& model, const IntegerNode& node, const Target& target)
+      : target_(&target), node_(&node), out_(operand(model, node.output)) {
+    for (const int in : node.inputs) in_.push_back(operand(model, in));
+  }
+  [[nodiscard]] Surroundings surroundings() const { return {*target_, in_, out_, node_->activation}; }
+  [[nodiscard]] const Operand& in(std::size_t i = 0) const { return in_[i]; }
+  [[nodiscard]] const Operand& out() const { return out_; }
+
+  /// The parameters of one of the operators above: the node's own.
+  template <class Op>
+  [[nodiscard]] auto resolve(const Op& o) const {
+    if constexpr (graph::op::LayerOp<Op>) {
+      return graph::op::resolve(o, surroundings(), node_->constants.weight_scale, node_->constants.bias.span());
+    } else {
+      return graph::op::resolve(o, surroundings());
+    }
+  }
+
+ private:
+  static Operand operand(const IntegerModel& model, int v) {
+    const IntegerValue& value = model.values[static_cast<std::size_t>(v)];
+    return {value.shape, value.codes};
+  }
+
+  const Target* target_;
+  const IntegerNode* node_;
+  std::vector<Operand> in_;
+  Operand out_;
+};
+
+/// Checks that a target can run a node of a model at its scales.
+/// Errors:    Errc::range or Errc::unsupported, as resolve
+inline void require_resolvable(const IntegerModel& model, const IntegerNode& node, const Target& target) {
+  const NodeSite site(model, node, target);
+  graph::match_integer(node.op, [&](const auto& o) { (void)site.resolve(o); });
+}
+
+}  // namespace stet
