@@ -190,11 +190,11 @@ TEST_CASE("everything that cannot be written is named in one error, and no file 
     CHECK(dir.files() == 0);
   };
   IntegerModel m = model();
-  m.nodes[2].op = graph::op::AveragePool{.size = 2, .stride = 2, .padding = Padding::of(1, 1, 1, 1)};
-  m.values[3].shape = {4, 4, 4};
-  m.nodes[3].op = graph::op::Relu{};
+  m.nodes[2].op = graph::op::AveragePool{.size = 4, .stride = 2, .padding = Padding::of(2, 0, 2, 0)};
+  m.values.push_back({"positive", {5}, {0.2f, 3}});
+  m.nodes.push_back({"positive", graph::op::Relu{}, {4}, 5});
   constants(m, 4).weight_scale = {0.1f, 0.2f};
-  refuse(m, {"pool: AVERAGE_POOL_2D leaves out", "mean: must keep scale and zero point", "logits: has 5 outputs"});
+  refuse(m, {"pool: AVERAGE_POOL_2D leaves out", "positive: must keep scale and zero point", "logits: has 5 outputs"});
   m = model();
   m.values[0].codes.scale = 0.0f;
   m.values[2].codes.grid = Grid::uint8();
