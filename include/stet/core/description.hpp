@@ -2,6 +2,7 @@
 // Descriptions: what a value with options is, as text that people read and checkpoints compare.
 
 #include <stet/core/requirements.hpp>
+#include <stet/core/text.hpp>
 
 #include <algorithm>
 #include <concepts>

@@ -1,6 +1,7 @@
 #pragma once
 // FloatFormat: small binary floating-point formats, and the conversions of single numbers.
 
+#include <stet/core/text.hpp>
 #include <stet/core/rounding.hpp>
 
 #include <bit>
