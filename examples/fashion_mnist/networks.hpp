@@ -1,9 +1,12 @@
 #pragma once
-// The three networks of the example, for images [28,28,1] and 10 classes.
+// The networks of the examples, for images [28,28,1] and 10 classes.
 
 #include <stet/graph/builder.hpp>
 
 #include <string>
+#include <vector>
+
+#include <fmt/format.h>
 
 namespace example {
 
@@ -62,13 +65,34 @@ inline stet::Graph residual() {
 
 }  // namespace detail
 
-/// plain, separable or residual.
-/// Errors:    Errc::range for another name
+struct NamedNetwork {
+  std::string name;
+  stet::Graph (*make)();
+};
+
+/// All of them, the default first: another network is a function above and a line here.
+inline const std::vector<NamedNetwork>& networks() {
+  static const std::vector<NamedNetwork> all{
+      {"plain", detail::plain},
+      {"separable", detail::separable},
+      {"residual", detail::residual},
+  };
+  return all;
+}
+
+inline std::vector<std::string> network_names() {
+  std::vector<std::string> names;
+  for (const NamedNetwork& n : networks()) names.push_back(n.name);
+  return names;
+}
+
+/// Errors:    Errc::range for a name that none has
 inline stet::Graph make_network(const std::string& name) {
-  if (name == "plain") return detail::plain();
-  if (name == "separable") return detail::separable();
-  if (name == "residual") return detail::residual();
-  stet::fail(stet::Errc::range, "no network is named {}; there are plain, separable and residual", name);
+  for (const NamedNetwork& n : networks()) {
+    if (n.name == name) return n.make();
+  }
+  const std::string names = fmt::format("{}", fmt::join(network_names(), ", "));
+  stet::fail(stet::Errc::range, "no network is named {}; there are {}", name, names);
 }
 
 }  // namespace example

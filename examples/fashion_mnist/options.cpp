@@ -1,6 +1,7 @@
 #include "options.hpp"
 
 #include "../common/command_line.hpp"
+#include "networks.hpp"
 
 #include <stet/data/idx.hpp>
 
@@ -12,8 +13,8 @@ Options read_options(int argc, char** argv) {
   CLI::App app(
       "Trains a network in FP32, quantizes it after training and with quantization-aware training, runs the integers "
       "and compares.");
-  app.add_option("--network", o.network, "plain, separable or residual")
-      ->check(CLI::IsMember({"plain", "separable", "residual"}))
+  app.add_option("--network", o.network, "the network")
+      ->check(CLI::IsMember(network_names()))
       ->capture_default_str();
   app.add_option("--epochs", o.epochs, "epochs of FP32 training")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--qat-epochs", o.qat_epochs, "epochs of QAT, and of the FP32 control")

@@ -1,6 +1,7 @@
 #include "options.hpp"
 
 #include "../common/command_line.hpp"
+#include "../fashion_mnist/networks.hpp"
 
 #include <stet/data/idx.hpp>
 
@@ -12,8 +13,8 @@ Options read_options(int argc, char** argv) {
   CLI::App app(
       "Trains FP32, then fine-tunes it with 4, 3, 2 and 1 bits from the same checkpoint, runs the integers, and compares "
       "them with FP32 that was trained for as many epochs.");
-  app.add_option("--network", o.network, "plain, separable or residual")
-      ->check(CLI::IsMember({"plain", "separable", "residual"}))
+  app.add_option("--network", o.network, "the network")
+      ->check(CLI::IsMember(network_names()))
       ->capture_default_str();
   app.add_option("--recipes", o.recipes, "w4a4_lsq, w3a3_lsq, w2a2_lsq, binary")
       ->delimiter(',')

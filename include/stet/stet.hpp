@@ -8,6 +8,7 @@
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/graph/print.hpp>
+#include <stet/ops/arithmetic.hpp>
 #include <stet/passes/calibrate.hpp>
 #include <stet/passes/convert.hpp>
 #include <stet/passes/observe_ranges.hpp>

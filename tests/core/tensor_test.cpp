@@ -6,6 +6,7 @@
 #include <vector>
 
 using namespace stet;
+using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("a copy shares storage until one of the two is written") {
   Tensor<float> a({2, 2}, {1, 2, 3, 4});
@@ -65,4 +66,34 @@ TEST_CASE("a tensor that was moved from is empty and can be used again") {
   CHECK(a.empty());
   CHECK(c[0] == 5);
   CHECK(b[3] == 4);
+}
+
+TEST_CASE("elements are read by their indices") {
+  const Tensor<int> t({2, 3}, {0, 1, 2, 10, 11, 12});
+  CHECK(t(0, 0) == 0);
+  CHECK(t(1, 2) == 12);
+  CHECK(t.shape().offset({1, 2}) == 5);
+  CHECK(Tensor<int>({}, {7})() == 7);
+  CHECK_THROWS_WITH(t(1), ContainsSubstring("Shape: [2,3] has 2 dimensions, got 1 indices"));
+  CHECK_THROWS_WITH(t(1, 3), ContainsSubstring("Shape: index 3 of axis 1 lies outside of [2,3]"));
+  CHECK_THROWS_WITH(t(-1, 0), ContainsSubstring("index -1 of axis 0"));
+}
+
+TEST_CASE("a view reads memory of somebody else, and an edit leaves it as it is") {
+  const std::vector<float> memory{1, 2, 3, 4};
+  Tensor<float> view = Tensor<float>::view(memory, {2, 2});
+  CHECK(view.data() == memory.data());
+  CHECK(view.shared());
+  {
+    Tensor<float> copy = view;
+    CHECK(copy.data() == memory.data());
+    copy.edit()[0] = 9;
+    CHECK(copy[0] == 9);
+  }
+  CHECK(view[0] == 1);
+  view.edit()[1] = 8;
+  CHECK(memory[1] == 2);
+  CHECK(view[1] == 8);
+  CHECK_FALSE(view.shared());
+  CHECK_THROWS_WITH(Tensor<float>::view(memory, {3}), ContainsSubstring("the borrowed memory has 4"));
 }

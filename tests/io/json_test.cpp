@@ -12,19 +12,19 @@ TEST_CASE("JSON is written in the given order", "[io]") {
   Json j = Json::object({{"network", "plain"}, {"seed", 3}});
   j.set("rows", Json::array({Json::object({{"accuracy", 91.93}, {"exact", true}}), Json()}));
   j.set("none", Json::array());
-  CHECK(j.dump() == R"({"network":"plain","seed":3,"rows":[{"accuracy":91.93,"exact":true},null],"none":[]})");
-  CHECK(j.dump(2) ==
+  CHECK(j.str() == R"({"network":"plain","seed":3,"rows":[{"accuracy":91.93,"exact":true},null],"none":[]})");
+  CHECK(j.str(2) ==
         "{\n  \"network\": \"plain\",\n  \"seed\": 3,\n  \"rows\": [\n    {\n      \"accuracy\": 91.93,\n"
         "      \"exact\": true\n    },\n    null\n  ],\n  \"none\": []\n}\n");
-  CHECK(parse_json(j.dump(2)).dump() == j.dump());
+  CHECK(parse_json(j.str(2)).str() == j.str());
 }
 
 TEST_CASE("numbers keep their value", "[io]") {
   for (const double d : {0.1, -1.5e-300, 1e300, 5e-324, -0.0, 123456789.125, 1e21}) {
-    CHECK(parse_json(Json(d).dump()).as_double() == d);
+    CHECK(parse_json(Json(d).str()).as_double() == d);
   }
   CHECK(parse_json("18446744073709551615").as_uint64() == std::numeric_limits<std::uint64_t>::max());
-  CHECK(Json(std::numeric_limits<std::int64_t>::min()).dump() == "-9223372036854775808");
+  CHECK(Json(std::numeric_limits<std::int64_t>::min()).str() == "-9223372036854775808");
   for (const char* bad : {"18446744073709551616", "-1", "1.0", "1e3", "99999999999999999999999999"}) {
     CHECK_THROWS_AS(parse_json(bad).as_uint64(), Error);
   }
@@ -37,10 +37,10 @@ TEST_CASE("numbers keep their value", "[io]") {
 
 TEST_CASE("strings survive escapes and UTF-8", "[io]") {
   const std::string all = "quote \" backslash \\ tab \t newline \n bell \x07 \xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82";
-  CHECK(parse_json(Json(all).dump()).as_string() == all);
+  CHECK(parse_json(Json(all).str()).as_string() == all);
   CHECK(parse_json(R"("\u00e9\u20ac\ud83d\ude42\/\b\f")").as_string() == "\xc3\xa9\xe2\x82\xac\xf0\x9f\x99\x82/\b\f");
   CHECK(parse_json("\"\\u0000\"").as_string() == std::string(1, '\0'));
-  CHECK_THROWS_AS(Json("\xff").dump(), Error);
+  CHECK_THROWS_AS(Json("\xff").str(), Error);
 }
 
 TEST_CASE("what is not JSON is refused", "[io]") {

@@ -99,11 +99,11 @@ TEST_CASE("conv2d's gradients are those of finite differences", "[ops]") {
     CAPTURE(c.name);
     const auto report =
         check_gradient([&](auto x, auto w) { return conv2d(x, w, c.options); }, {uniform(c.x, 1), uniform(c.w, 2)});
-    INFO(report.log);
+    INFO(report.str());
     CHECK(report.ok());
     const auto biased = check_gradient([&](auto x, auto w, auto b) { return conv2d(x, w, b, c.options); },
                                        {uniform(c.x, 1), uniform(c.w, 2), uniform({c.w[0]}, 3)});
-    INFO(biased.log);
+    INFO(biased.str());
     CHECK(biased.ok());
   }
 }
@@ -125,11 +125,11 @@ TEST_CASE("depthwise_conv2d's gradients are those of finite differences", "[ops]
     CAPTURE(c.name);
     const auto report = check_gradient([&](auto x, auto w) { return depthwise_conv2d(x, w, c.options); },
                                        {uniform(c.x, 1), uniform(c.w, 2)});
-    INFO(report.log);
+    INFO(report.str());
     CHECK(report.ok());
     const auto biased = check_gradient([&](auto x, auto w, auto b) { return depthwise_conv2d(x, w, b, c.options); },
                                        {uniform(c.x, 1), uniform(c.w, 2), uniform({c.w[3]}, 3)});
-    INFO(biased.log);
+    INFO(biased.str());
     CHECK(biased.ok());
   }
 }

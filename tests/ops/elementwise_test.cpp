@@ -81,7 +81,7 @@ TEST_CASE("the gradient of broadcasting is the sum over what was repeated", "[op
                                                       : op == 1 ? sub(a, b)
                                                                 : mul(a, b); },
                          {uniform(s.a, 1), uniform(s.b, 2)});
-      INFO(report.log);
+      INFO(report.str());
       CHECK(report.ok());
     }
   }
@@ -98,7 +98,7 @@ TEST_CASE("the gradients of activations are those of finite differences", "[ops]
   const auto x = distinct({11, 13}, 1);  // -9 to 9, no whole numbers: no kink is hit
   const auto check = [&](const char* name, auto f) {
     const auto report = check_gradient(f, {x});
-    INFO(name << "\n" << report.log);
+    INFO(name << "\n" << report.str());
     CHECK(report.ok());
   };
   check("relu", [](auto v) { return relu(v); });

@@ -20,15 +20,15 @@ TEST_CASE("the gradients of linear and matmul are those of finite differences", 
     const auto x = uniform({s.rows, s.inputs}, 1);
     const auto plain =
         check_gradient([](auto v, auto w) { return linear(v, w); }, {x, uniform({s.outputs, s.inputs}, 2)});
-    INFO(plain.log);
+    INFO(plain.str());
     CHECK(plain.ok());
     const auto biased = check_gradient([](auto v, auto w, auto b) { return linear(v, w, b); },
                                        {x, uniform({s.outputs, s.inputs}, 2), uniform({s.outputs}, 3)});
-    INFO(biased.log);
+    INFO(biased.str());
     CHECK(biased.ok());
     const auto product =
         check_gradient([](auto a, auto b) { return matmul(a, b); }, {x, uniform({s.inputs, s.outputs}, 2)});
-    INFO(product.log);
+    INFO(product.str());
     CHECK(product.ok());
   }
 }

@@ -19,7 +19,7 @@ using stet_test::uniform;
 TEST_CASE("the gradients of softmax and losses are those of finite differences", "[ops]") {
   const Tensor<std::int32_t> labels({4}, {2, 0, 4, 2});
   const auto check = [](const char* name, const auto& report) {
-    INFO(name << "\n" << report.log);
+    INFO(name << "\n" << report.str());
     CHECK(report.ok());
   };
   check("softmax", check_gradient([](auto x) { return softmax(x); }, {uniform({2, 3, 5}, 1, -3, 3)}));
@@ -92,7 +92,7 @@ TEST_CASE("distillation mixes the labels with the teacher, with the gradient of 
   for (const DistillationOptions options : {DistillationOptions{}, DistillationOptions{4.0, 0.9}, DistillationOptions{0.5, 1.0}}) {
     const auto report =
         check_gradient([&](auto x) { return distillation_loss(x, teacher, labels, options); }, {student});
-    INFO(report.log);
+    INFO(report.str());
     CHECK(report.ok());
   }
   Tape tape;

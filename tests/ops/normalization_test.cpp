@@ -30,14 +30,14 @@ TEST_CASE("batch_norm's gradients are those of finite differences", "[ops]") {
           return batch_norm(x, gamma, beta, mean, variance);
         },
         {uniform(shape, 1), uniform(c, 2), uniform(c, 3)});
-    INFO(report.log);
+    INFO(report.str());
     CHECK(report.ok());
     const auto frozen = check_gradient(
         [&](auto x, auto gamma, auto beta) {
           return batch_norm_frozen(x, gamma, beta, uniform(c, 4), uniform(c, 5, 0.5, 2));
         },
         {uniform(shape, 1), uniform(c, 2), uniform(c, 3)});
-    INFO(frozen.log);
+    INFO(frozen.str());
     CHECK(frozen.ok());
   }
 }
@@ -86,7 +86,7 @@ TEST_CASE("batch_norm_relu's gradients are those of finite differences", "[ops]"
         return batch_norm_relu(x, gamma, beta, mean, variance);
       },
       {uniform({2, 3, 2, 3}, 1), uniform(c, 2, 1, 2), uniform(c, 3)});
-  INFO(report.log);
+  INFO(report.str());
   CHECK(report.ok());
 }
 

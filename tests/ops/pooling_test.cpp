@@ -41,14 +41,14 @@ TEST_CASE("the gradients of pools are those of finite differences", "[ops]") {
   for (const Case& c : cases()) {
     CAPTURE(c.name);
     const auto largest = check_gradient([&](auto x) { return max_pool(x, c.options); }, {distinct(c.x, 1)});
-    INFO(largest.log);
+    INFO(largest.str());
     CHECK(largest.ok());
     const auto mean = check_gradient([&](auto x) { return avg_pool(x, c.options); }, {uniform(c.x, 1)});
-    INFO(mean.log);
+    INFO(mean.str());
     CHECK(mean.ok());
   }
   const auto global = check_gradient([](auto x) { return global_average_pool(x); }, {uniform({2, 3, 2, 5}, 1)});
-  INFO(global.log);
+  INFO(global.str());
   CHECK(global.ok());
 }
 

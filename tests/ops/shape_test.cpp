@@ -16,7 +16,7 @@ namespace {
 template <class F, std::size_t N>
 void check(const char* name, F f, const Tensor<double> (&inputs)[N]) {
   const auto report = check_gradient(f, inputs);
-  INFO(name << "\n" << report.log);
+  INFO(name << "\n" << report.str());
   CHECK(report.ok());
 }
 

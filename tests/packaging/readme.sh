@@ -15,6 +15,7 @@ awk '/^```cpp$/ { n++; inside = 1; next } /^```/ { inside = 0 } inside { print >
 program=$(grep -l 'int main' block_*.inc)
 fragments=$(grep -L 'int main' block_*.inc | sort)
 cp "$program" program.cpp
+sed 1d "$source/examples/readme/main.cpp" | diff - program.cpp || { echo "examples/readme/main.cpp is not README's program"; exit 1; }
 # shellcheck disable=SC2086  # a list of names without blanks
 set_aside=$(echo $fragments)
 n=0

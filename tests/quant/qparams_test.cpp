@@ -1,11 +1,13 @@
 // Scales and zero points against PyTorch's observers, and the rules of stet beside them.
 #include <stet/quant/choose_qparams.hpp>
 
+#include "support/catch.hpp"
 #include "support/golden.hpp"
 
 #include <limits>
 
 using namespace stet;
+using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
@@ -99,4 +101,17 @@ TEST_CASE("ranges that cannot be quantized are refused") {
   CHECK_THROWS_AS(choose_qparams(std::vector<Range>(2), Grid::int8()), Error);  // per tensor takes one
   CHECK_THROWS_AS(choose_qparams(Range{0, 1}, Grid::int8(), {.eps = 0.0f}), Error);
   CHECK_THROWS_AS(choose_qparams(Range{0, 1}, Grid::int8(), {.symmetric = true, .symmetric_zero_point = 128}), Error);
+}
+
+TEST_CASE("grids, ranges, parameters and tensors print as text, in fmt's format strings too") {
+  CHECK(fmt::format("{}", Grid::int8()) == "-128..127");
+  CHECK(fmt::format("{}", Range{-1.0f, 2.5f}) == "-1..2.5");
+  const QParams one = QParams::per_tensor(0.5f, 3);
+  CHECK(fmt::format("{}", one) == "codes -128..127, per tensor, scale {0.5}, zero point {3}");
+  CHECK(one.str() == fmt::format("{}", one));
+  const QParams many{Grid::int8_narrow(), Granularity::per_channel(0), {1, 2, 3, 4, 5}, {0, 0, 0, 0, 0}};
+  CHECK_THAT(many.str(), ContainsSubstring("scale {1, 2, 3, 4, ...}, zero point {0, 0, 0, 0, ...}"));
+  CHECK(fmt::format("{}", Tensor<std::int8_t>({2, 2}, {1, -2, 3, 65})) == "[2,2] {1, -2, 3, 65}");
+  CHECK(Tensor<float>::zeros({13}).str() == "[13] {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...}");
+  CHECK(Tensor<float>::zeros({0, 3}).str() == "[0,3] {}");
 }

@@ -1,5 +1,7 @@
 // Ranges: against a plain loop for every granularity, and what they refuse.
 #include <stet/core/random.hpp>
+#include <stet/quant/observer.hpp>
+#include <stet/quant/percentile_observer.hpp>
 #include <stet/quant/range.hpp>
 
 #include "support/catch.hpp"
@@ -8,6 +10,7 @@
 #include <limits>
 
 using namespace stet;
+using Catch::Matchers::ContainsSubstring;
 using stet_test::normal;
 
 namespace {
@@ -77,4 +80,26 @@ TEST_CASE("min_max refuses empty input and shapes that do not fit") {
   CHECK_THROWS_AS(min_max(x, Granularity::per_channel(2)), Error);
   CHECK_THROWS_AS(min_max(x, Granularity::per_group(4)), Error);
   CHECK_THROWS_AS(min_max(x.span(), Shape{5, 5}, Granularity::per_tensor()), Error);
+}
+
+TEST_CASE("doubles have the ranges of their nearest floats") {
+  const std::vector<double> x{0.1, -0.3, 2.7, 1e-50, 0.2, -4.0};
+  CHECK(min_max(x) == Range{-4.0f, 2.7f});
+  CHECK(min_max(x, {2, 3}, Granularity::per_channel(0)) == std::vector<Range>{{-0.3f, 2.7f}, {-4.0f, 0.2f}});
+  CHECK(min_max(Tensor<double>({2, 3}, x), Granularity::per_channel(0))[1] == Range{-4.0f, 0.2f});
+  CHECK_THROWS_WITH(min_max(std::vector<double>{1.0, 1e300}), ContainsSubstring("1 values are NaN or infinite, the first at index 1"));
+  CHECK_THROWS_AS(min_max(std::vector<double>{}), Error);
+  const auto seen = [&](auto observer) {
+    auto of_floats = observer;
+    observer.observe(x, Shape{2, 3});
+    of_floats.observe(to_float(x).span(), Shape{2, 3});
+    CHECK(observer.ranges() == of_floats.ranges());
+  };
+  const Granularity rows = Granularity::per_channel(0);
+  seen(MinMaxObserver(rows));
+  seen(PercentileObserver(rows, 99.0));
+  seen(AnyObserver(MovingAverageObserver(rows)));
+  MinMaxObserver whole;
+  whole.observe(x);
+  CHECK(whole.ranges()[0] == Range{-4.0f, 2.7f});
 }

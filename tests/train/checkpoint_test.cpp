@@ -2,6 +2,7 @@
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/passes/prepare.hpp>
 #include <stet/quant/histogram_observer.hpp>
 #include <stet/quant/mean_sigma_observer.hpp>
 #include <stet/quant/mse_observer.hpp>
@@ -17,6 +18,7 @@
 
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::EndsWith;
 using stet_test::CaughtWarnings;
 using stet_test::TemporaryDirectory;
 
@@ -208,7 +210,37 @@ TEST_CASE("a training checkpoint also loads as a model, and holds quantizers", "
   CHECK(b.scale == 0.25f);
   CHECK(same(a.inner, b.inner));
   Model plain = small_model(3);
-  CHECK_THROWS_WITH(load_checkpoint(dir.path("q"), plain), ContainsSubstring("unexpected: quantizer/x.scale"));
+  CHECK_THROWS_WITH(load_checkpoint(dir.path("q"), plain), ContainsSubstring("is of a quantized model, and this one is float: load it into the QatModel"));
+}
+
+TEST_CASE("a checkpoint of the other stage is refused in one sentence", "[train]") {
+  const TemporaryDirectory dir;
+  Model model = small_model(1);
+  QatModel qat = prepare(model, recipes::int8());
+  save_checkpoint(dir.path("float"), model);
+  save_checkpoint(dir.path("qat"), qat);
+  CHECK_THROWS_WITH(load_checkpoint(dir.path("float"), qat),
+                    EndsWith("is of a float model, and this one is quantized: load it into the Model, then prepare that"));
+  CHECK_THROWS_WITH(load_checkpoint(dir.path("qat"), model),
+                    EndsWith("is of a quantized model, and this one is float: load it into the QatModel that prepare makes"));
+  CHECK_NOTHROW(load_checkpoint(dir.path("qat"), qat));
+  CHECK_NOTHROW(load_checkpoint(dir.path("float"), qat.model()));
+}
+
+TEST_CASE("a truncated checkpoint is called truncated, with the sizes", "[train]") {
+  const TemporaryDirectory dir;
+  save_checkpoint(dir.path("m"), small_model(1));
+  std::vector<std::uint8_t> bytes = read_file(dir.path("m"));
+  const std::size_t whole = bytes.size();
+  bytes.resize(whole - 100);
+  write_file_atomically(dir.path("m"), bytes);
+  Model model = small_model(1);
+  CHECK_THROWS_WITH(load_checkpoint(dir.path("m"), model),
+                    ContainsSubstring(fmt::format("with the header {}, the file has {}", whole, whole - 100)) &&
+                        ContainsSubstring("is truncated"));
+  bytes.resize(40);
+  write_file_atomically(dir.path("m"), bytes);
+  CHECK_THROWS_WITH(load_checkpoint(dir.path("m"), model), ContainsSubstring("the file has 40 in all: it is truncated"));
 }
 
 TEST_CASE("an optimizer restored from a file continues bit by bit", "[train]") {

@@ -111,15 +111,15 @@ TEST_CASE("a confusion matrix prints as a table with recalls") {
   c.add(1, 1);
   CHECK(c.recall(0) == 0.75);
   CHECK(Confusion(3).recall(2) == 0.0);
-  CHECK(c.table() ==
+  CHECK(c.str() ==
         "      0     1  recall\n"
         "0     3     1   75.00\n"
         "1     0     1  100.00\n");
   const std::vector<std::string> names{"shirt", "bag"};
-  CHECK(c.table(names) ==
+  CHECK(c.str(names) ==
         "       shir   bag  recall\n"
         "shirt     3     1   75.00\n"
         "bag       0     1  100.00\n");
-  CHECK_THROWS_WITH(c.table(std::vector<std::string>{"one"}), ContainsSubstring("2 classes need as many names, got 1"));
+  CHECK_THROWS_WITH(c.str(std::vector<std::string>{"one"}), ContainsSubstring("2 classes need as many names, got 1"));
   CHECK_THROWS_WITH(c.add(0, 2), ContainsSubstring("class 0 taken for 2, there are 2 classes"));
 }

@@ -113,6 +113,14 @@ class Block {
     void* memory = MemoryPool::instance().allocate(bytes + MemoryPool::alignment);
     header_ = ::new (memory) Header{{1}, bytes};
   }
+  /// Stands for memory that belongs to somebody else and must not be written: it is never unique.
+  static Block foreign() {
+    static Header header{{2}, 0};
+    header.owners.fetch_add(1, std::memory_order_relaxed);
+    Block block;
+    block.header_ = &header;
+    return block;
+  }
   Block(const Block& other) noexcept : header_(other.header_) {
     if (header_ != nullptr) header_->owners.fetch_add(1, std::memory_order_relaxed);
   }

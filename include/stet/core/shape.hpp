@@ -44,6 +44,21 @@ class Shape {
     for (int i = first; i < last; ++i) total *= dims_[static_cast<std::size_t>(i)];
     return total;
   }
+  /// Row-major position of the element at these indices.
+  /// Errors:    Errc::shape if there is not one index per dimension; Errc::range if one lies outside
+  [[nodiscard]] std::int64_t offset(std::initializer_list<std::int64_t> indices) const {
+    require(static_cast<int>(indices.size()) == rank_, Errc::shape, "Shape: {} has {} dimensions, got {} indices", str(), rank_,
+            indices.size());
+    std::int64_t offset = 0;
+    int axis = 0;
+    for (const std::int64_t i : indices) {
+      const std::int64_t size = (*this)[axis];
+      require(i >= 0 && i < size, Errc::range, "Shape: index {} of axis {} lies outside of {}", i, axis, str());
+      offset = offset * size + i;
+      ++axis;
+    }
+    return offset;
+  }
   /// The same shape with one dimension exchanged.
   /// Errors:    Errc::shape as the constructor
   [[nodiscard]] Shape with(int axis, std::int64_t size) const {
@@ -81,12 +96,4 @@ class Shape {
 }  // namespace stet
 
 template <>
-struct fmt::formatter<stet::Shape> {
-  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
-  template <class Context>
-  auto format(const stet::Shape& shape, Context& context) const {
-    auto out = context.out();
-    for (const char c : shape.str()) *out++ = c;
-    return out;
-  }
-};
+struct fmt::formatter<stet::Shape> : stet::TextFormatter {};

@@ -5,6 +5,7 @@
 #include <stet/core/shape.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstring>
 #include <span>
 #include <type_traits>
@@ -71,12 +72,34 @@ class Tensor {
     return t;
   }
 
+  /// A tensor over memory of somebody else that is only read; no copy until edit(), which makes one.
+  /// Errors:    Errc::shape if the memory has another number of elements
+  static Tensor view(std::span<const T> memory, const Shape& shape) {
+    Tensor t = borrow({const_cast<T*>(memory.data()), memory.size()}, shape);  // foreign: edit() never writes there
+    t.block_ = Block::foreign();
+    return t;
+  }
+
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] std::int64_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] const T* data() const { return data_; }
   [[nodiscard]] std::span<const T> span() const { return {data_, static_cast<std::size_t>(size_)}; }
   [[nodiscard]] const T& operator[](std::int64_t i) const { return data_[i]; }
+
+  /// The element at these indices, one per dimension. To write one: t.edit()[t.shape().offset({i, j})], as an index.
+  /// Errors:    as Shape::offset
+  template <std::convertible_to<std::int64_t>... Index>
+  [[nodiscard]] const T& operator()(Index... index) const {
+    return data_[shape_.offset({static_cast<std::int64_t>(index)...})];
+  }
+
+  /// Text such as [2,2] {1, 2, 3, 4}; of more than 12 elements the first 12.
+  [[nodiscard]] std::string str() const {
+    std::string text = shape_.str() + " {";
+    for (std::int64_t i = 0; i < size_ && i < 12; ++i) text += formatted("{}{}", i == 0 ? "" : ", ", data_[i]);
+    return text + (size_ > 12 ? ", ...}" : "}");
+  }
 
   /// Writable elements. Copies the values first if the storage is shared.
   [[nodiscard]] std::span<T> edit() {
@@ -111,3 +134,6 @@ class Tensor {
 };
 
 }  // namespace stet
+
+template <class T>
+struct fmt::formatter<stet::Tensor<T>> : stet::TextFormatter {};

@@ -220,6 +220,18 @@ STET_ENTRY std::string format_text(const char* format, std::initializer_list<Tex
 
 }  // namespace detail
 
+/// Base of fmt's formatter of a type with str(): template <> struct fmt::formatter<X> : stet::TextFormatter {};
+struct TextFormatter {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+  template <class T, class Context>
+  auto format(const T& value, Context& context) const {
+    const std::string text = value.str();
+    auto out = context.out();
+    for (const char c : text) *out++ = c;
+    return out;
+  }
+};
+
 /// Text by a format string in fmt's notation, of numbers, strings, types with str() and types that fmt can print.
 template <class... Args>
 [[gnu::always_inline]] inline std::string formatted(FormatFor<Args...> format, const Args&... args) {

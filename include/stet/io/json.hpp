@@ -141,7 +141,7 @@ class Json {
 
   /// The value as text. With `indent` > 0 it is broken into lines, otherwise written without any space.
   /// Errors:    Errc::format if a string is not UTF-8
-  [[nodiscard]] std::string dump(int indent = 0) const {
+  [[nodiscard]] std::string str(int indent = 0) const {
     std::string out;
     write(out, indent, 0);
     if (indent > 0) out += '\n';

@@ -243,7 +243,7 @@ STET_ENTRY std::vector<std::uint8_t> SafetensorsFile::encode() const {
                                                 {"data_offsets", Json::array({Json(offset), Json(end)})}}));
     offset = end;
   }
-  std::string header = Json::object(std::move(members)).dump();
+  std::string header = Json::object(std::move(members)).str();
   header.append((8 - header.size() % 8) % 8, ' ');
   require(header.size() <= max_header, Errc::range, "safetensors: the header has {} bytes, at most {} are allowed",
           header.size(), max_header);
@@ -303,6 +303,24 @@ inline SafetensorsInfo safetensors_info(const std::string& from, const std::stri
           Shape(std::span<const std::int64_t>(dims.data(), shape.items().size())), begin, end};
 }
 
+inline void require_length(const std::string& from, std::uint64_t data, std::uint64_t before, std::uint64_t size) {
+  require(before <= size && data <= size - before, Errc::format,
+          "{}: is truncated: its tensors need {} bytes, with the header {}, the file has {}", from, data, before + data, size);
+}
+// The same of a file whose checksum is wrong, so that its header may be damaged as well: then nothing is said.
+inline void require_length(const std::string& from, std::string_view header, std::uint64_t before, std::uint64_t size) {
+  std::uint64_t data = 0;
+  try {
+    const Json json = parse_json(header, {.depth = 3});
+    for (const auto& [name, value] : json.members()) {
+      if (name != "__metadata__") data = std::max(data, safetensors_info(from, name, value).end);
+    }
+  } catch (const Error&) {
+    return;
+  }
+  require_length(from, data, before, size);
+}
+
 }  // namespace detail
 
 STET_ENTRY SafetensorsFile SafetensorsFile::decode(std::span<const std::uint8_t> file, const std::string& from) {
@@ -310,7 +328,8 @@ STET_ENTRY SafetensorsFile SafetensorsFile::decode(std::span<const std::uint8_t>
   std::uint64_t length = 0;
   std::memcpy(&length, file.data(), 8);
   require(length <= max_header && length <= file.size() - 8, Errc::format,
-          "{}: the header should have {} bytes, the file has {} in all", from, length, file.size());
+          "{}: the header should have {} bytes, the file has {} in all: it is truncated, or no safetensors file", from, length,
+          file.size());
   const std::string_view text(reinterpret_cast<const char*>(file.data()) + 8, length);
   require(!text.empty() && text.front() == '{', Errc::format, "{}: the header does not begin with {{", from);
   Json header;
@@ -320,6 +339,7 @@ STET_ENTRY SafetensorsFile SafetensorsFile::decode(std::span<const std::uint8_t>
   if (const std::size_t digits = detail::find_checksum(text); digits != text.npos) {
     const std::string sum = detail::checksum_digits(file, digits);
     const std::string_view stored(reinterpret_cast<const char*>(file.data()) + digits, detail::checksum_zeros.size());
+    if (stored != sum) detail::require_length(from, text, 8 + length, file.size());
     require(stored == sum, Errc::format,
             "{}: the checksum in the file is {}, that of its bytes {}: it is damaged (or was rewritten by a program that "
             "kept the metadata '{}'; leave that out there)",
@@ -348,6 +368,7 @@ STET_ENTRY SafetensorsFile SafetensorsFile::decode(std::span<const std::uint8_t>
   std::stable_sort(infos.begin(), infos.end(),
                    [](const auto& a, const auto& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
   const std::span<const std::uint8_t> data = file.subspan(8 + length);
+  if (!infos.empty()) detail::require_length(from, infos.back().end, 8 + length, file.size());
   std::uint64_t offset = 0;
   for (const auto& info : infos) {
     require(info.begin == offset && info.end <= data.size(), Errc::format,

@@ -208,6 +208,22 @@ Var<Tensor<T>> pad(const Var<Tensor<T>>& x, std::vector<Margin> margins, double 
                 });
 }
 
+/// Cuts out the elements first, ..., last - 1 of an axis (counted from the back if negative) on the tape.
+/// Shapes:    x -> y, with last - first along the axis
+/// Gradient:  dx = dy where it was cut out, 0 elsewhere
+/// Errors:    Errc::range if there is no such axis, or first..last is not a part of it
+template <class T>
+Var<Tensor<T>> slice(const Var<Tensor<T>>& x, int axis, std::int64_t first, std::int64_t last) {
+  const int at = resolve_axis("slice", axis, x.shape().rank());
+  const std::int64_t size = x.shape()[at];
+  require(first >= 0 && first <= last && last <= size, Errc::range, "slice: {}..{} is no part of axis {} of {}", first, last, at,
+          x.shape());
+  std::vector<Margin> margins(static_cast<std::size_t>(x.shape().rank()));
+  margins[static_cast<std::size_t>(at)] = {first, size - last};
+  return record(concat_backward(x.value(), at, first, x.shape().with(at, last - first)), std::tie(x),
+                [margins = std::move(margins)](const Tensor<T>& dy, auto dx) { dx.add(pad_forward<T>(dy, margins, T{0})); });
+}
+
 /// Joins two values along an axis (counted from the back if negative) on the tape; as concat_forward.
 /// Gradient:  the matching part of dy for each
 template <class T>

@@ -60,8 +60,7 @@ inline void choose_one(const Range& range, const Grid& grid, const QParamsOption
                        std::int32_t& zero_point) {
   require(range.finite() && range.lo <= range.hi, Errc::range,
           "choose_qparams: range {}..{} must be finite and ordered", range.lo, range.hi);
-  const float lo = range.lo < 0.0f ? range.lo : 0.0f;
-  const float hi = range.hi > 0.0f ? range.hi : 0.0f;
+  const auto [lo, hi] = range.with_zero();
   const auto steps = static_cast<float>(grid.hi - grid.lo);
   float s = options.symmetric ? Range{lo, hi}.absmax() / (steps / 2.0f) : (hi - lo) / steps;
   if (s < options.eps) s = options.eps;

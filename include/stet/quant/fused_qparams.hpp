@@ -38,8 +38,7 @@ inline void choose_one_fused(const Range& range, const Grid& grid, bool symmetri
           "choose_qparams_fused: range {}..{} must be finite and ordered", range.lo, range.hi);
   const bool middle = symmetric && range.lo < 0.0f && range.hi > 0.0f;
   const Range ends = middle ? symmetric_ends(range, grid) : range;
-  float lo = ends.lo < 0.0f ? ends.lo : 0.0f;
-  float hi = ends.hi > 0.0f ? ends.hi : 0.0f;
+  auto [lo, hi] = ends.with_zero();
   const std::int32_t steps = grid.hi - grid.lo;
   scale = static_cast<float>((static_cast<double>(hi) - static_cast<double>(lo)) / steps);
   require(std::isfinite(scale), Errc::range, "choose_qparams_fused: the width of range {}..{} exceeds float", range.lo,

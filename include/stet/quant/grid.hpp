@@ -47,6 +47,8 @@ struct Grid {
   /// Whether the codes fit the int8 container of QTensor.
   [[nodiscard]] constexpr bool fits_int8() const { return lo >= -128 && hi <= 127; }
   [[nodiscard]] constexpr bool contains(std::int32_t code) const { return lo <= code && code <= hi; }
+  /// Text such as -128..127.
+  [[nodiscard]] std::string str() const { return formatted("{}..{}", lo, hi); }
   friend constexpr bool operator==(const Grid&, const Grid&) = default;
 
  private:
@@ -54,3 +56,6 @@ struct Grid {
 };
 
 }  // namespace stet
+
+template <>
+struct fmt::formatter<stet::Grid> : stet::TextFormatter {};

@@ -102,6 +102,10 @@ class AnyObserver {
   void observe(std::span<const float> x, const Shape& shape) { held().observe(x, shape); }
   void observe(const Tensor<float>& x) { held().observe(x.span(), x.shape()); }
   void observe(std::span<const float> x) { held().observe(x, Shape{static_cast<std::int64_t>(x.size())}); }
+  /// The same of doubles, as their nearest floats.
+  void observe(std::span<const double> x, const Shape& shape) { observe(to_float(x).span(), shape); }
+  void observe(const Tensor<double>& x) { observe(x.span(), x.shape()); }
+  void observe(std::span<const double> x) { observe(to_float(x).span()); }
   /// Errors:    Errc::state if the observer needs values
   void observe(std::span<const Range> ranges) { held().observe(ranges); }
   void observe(const Range& range) { held().observe(std::span<const Range>(&range, 1)); }

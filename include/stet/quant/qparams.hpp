@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace stet {
@@ -21,6 +22,15 @@ struct QParams {
 
   static QParams per_tensor(float scale, std::int32_t zero_point, Grid grid = Grid::int8()) {
     return {grid, Granularity::per_tensor(), {scale}, {zero_point}};
+  }
+  /// Text such as: codes -128..127, per tensor, scale {0.5}, zero point {3}; the first four of each.
+  [[nodiscard]] std::string str() const {
+    const auto first = [](const auto& numbers) {
+      std::string text;
+      for (std::size_t i = 0; i < numbers.size() && i < 4; ++i) text += formatted("{}{}", i == 0 ? "" : ", ", numbers[i]);
+      return "{" + text + (numbers.size() > 4 ? ", ...}" : "}");
+    };
+    return formatted("codes {}, {}, scale {}, zero point {}", grid, describe(granularity), first(scale), first(zero_point));
   }
   friend bool operator==(const QParams&, const QParams&) = default;
 };
@@ -44,3 +54,6 @@ inline void check(const char* op, const QParams& p, const Shape& shape) {
 }
 
 }  // namespace stet
+
+template <>
+struct fmt::formatter<stet::QParams> : stet::TextFormatter {};

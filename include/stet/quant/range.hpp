@@ -1,11 +1,13 @@
 #pragma once
 // Range: the smallest and largest value of what is quantized, and how it is found.
 
+#include <stet/core/finite.hpp>
 #include <stet/core/lanes.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
 #include <stet/quant/granularity.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -21,7 +23,12 @@ struct Range {
   float lo = 0, hi = 0;
 
   [[nodiscard]] constexpr float absmax() const { return -lo > hi ? -lo : hi; }
+  /// The same with 0 in it, as every grid has.
+  [[nodiscard]] constexpr Range with_zero() const { return {lo < 0.0f ? lo : 0.0f, hi > 0.0f ? hi : 0.0f}; }
+  [[nodiscard]] constexpr double width() const { return static_cast<double>(hi) - static_cast<double>(lo); }
   [[nodiscard]] bool finite() const { return std::isfinite(lo) && std::isfinite(hi); }
+  /// Text such as -1..2.5.
+  [[nodiscard]] std::string str() const { return formatted("{}..{}", lo, hi); }
   friend bool operator==(const Range&, const Range&) = default;
 };
 
@@ -107,6 +114,13 @@ inline RangeScan scan_range(std::span<const float> x) {
   return total;
 }
 
+namespace detail {
+// Refuses what codes would hide: NaN has a code, infinities saturate.
+inline void require_finite(const char* op, std::span<const float> x) {
+  if (!all_finite(x)) require_finite(op, scan_range(x));
+}
+}  // namespace detail
+
 /// The same per scale of a granularity; indices count from the start of the tensor.
 /// Shapes:    x of `shape` -> one scan per tensor, channel or group
 /// Errors:    Errc::shape if the granularity does not fit the shape or x is not of that shape
@@ -180,4 +194,22 @@ inline std::vector<Range> min_max(const Tensor<float>& x, const Granularity& gra
   return min_max(x.span(), x.shape(), granularity);
 }
 
+/// The nearest floats; infinite beyond them.
+inline Tensor<float> to_float(std::span<const double> x) {
+  Tensor<float> y(Shape{static_cast<std::int64_t>(x.size())});
+  std::transform(x.begin(), x.end(), y.edit().begin(), [](double v) { return static_cast<float>(v); });
+  return y;
+}
+/// The same of doubles: ranges are floats, the nearest to those of the values.
+inline Range min_max(std::span<const double> x) { return min_max(to_float(x).span()); }
+inline std::vector<Range> min_max(std::span<const double> x, const Shape& shape, const Granularity& granularity) {
+  return min_max(to_float(x).span(), shape, granularity);
+}
+inline std::vector<Range> min_max(const Tensor<double>& x, const Granularity& granularity) {
+  return min_max(x.span(), x.shape(), granularity);
+}
+
 }  // namespace stet
+
+template <>
+struct fmt::formatter<stet::Range> : stet::TextFormatter {};

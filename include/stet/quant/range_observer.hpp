@@ -34,6 +34,10 @@ class RangeObserver {
   }
   void observe(const Tensor<float>& x) { observe(x.span(), x.shape()); }
   void observe(std::span<const float> x) { observe(x, Shape{static_cast<std::int64_t>(x.size())}); }
+  /// The same of doubles, as their nearest floats.
+  void observe(std::span<const double> x, const Shape& shape) { observe(to_float(x).span(), shape); }
+  void observe(const Tensor<double>& x) { observe(x.span(), x.shape()); }
+  void observe(std::span<const double> x) { observe(to_float(x).span()); }
 
   /// Takes the ranges of one batch that were found elsewhere.
   /// Errors:    Errc::range if a range is not finite and ordered; Errc::shape if their number changes

@@ -27,6 +27,10 @@ class ValueObserver {
   void observe(std::span<const float> x, const Shape& shape) { histogram_.observe(x, shape); }
   void observe(const Tensor<float>& x) { observe(x.span(), x.shape()); }
   void observe(std::span<const float> x) { observe(x, Shape{static_cast<std::int64_t>(x.size())}); }
+  /// The same of doubles, as their nearest floats.
+  void observe(std::span<const double> x, const Shape& shape) { observe(to_float(x).span(), shape); }
+  void observe(const Tensor<double>& x) { observe(x.span(), x.shape()); }
+  void observe(std::span<const double> x) { observe(to_float(x).span()); }
 
   /// Whether some scale has no value yet.
   [[nodiscard]] bool empty() const { return histogram_.empty(); }

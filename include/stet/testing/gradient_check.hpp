@@ -19,7 +19,7 @@ struct GradientCheckOptions {
   double step = 0x1p-16;    ///< of the central difference, relative to max(1, |x|)
   double tolerance = 1e-7;  ///< largest allowed error, relative to max(1, |gradient|)
   std::uint64_t seed = 1;   ///< of the random weights that make one number out of the operator's value
-  int logged = 8;           ///< how many faults the log names
+  int logged = 8;           ///< how many faults the report names
 };
 
 /// What check_gradient found.
@@ -27,9 +27,10 @@ struct GradientReport {
   double largest_error = 0;   ///< over all elements, relative to max(1, |gradient|)
   std::int64_t elements = 0;  ///< how many were compared
   std::int64_t faults = 0;    ///< how many exceeded the tolerance
-  std::string log{};          ///< one line per fault, at most options.logged; then the totals
+  std::string lines{};        ///< one per fault, at most options.logged; then the totals
 
   [[nodiscard]] bool ok() const { return faults == 0; }
+  [[nodiscard]] const std::string& str() const { return lines; }
 };
 
 namespace detail {
@@ -74,7 +75,7 @@ double play(F& f, const std::array<Tensor<double>, N>& inputs, const std::array<
 /// shape; inputs must keep away from kinks by more than the step.
 ///
 ///   auto report = check_gradient([](auto x, auto w) { return linear(x, w); }, {x, w});
-///   CHECK(report.ok());  // report.log says which element of which input differs
+///   CHECK(report.ok());  // report.str() says which element of which input differs
 ///
 /// Formula:   |dx[i] - (L(x + h e_i) - L(x - h e_i)) / 2h| <= tolerance * max(1, |dx[i]|), L = sum of random weights * f
 /// Errors:    Errc::shape if the shape of f's value depends on the values of its inputs
@@ -97,7 +98,7 @@ GradientReport check_gradient(F f, const Tensor<double> (&inputs)[N], const Grad
     report.largest_error = std::isnan(error) ? error : std::max(report.largest_error, error);
     if (error <= options.tolerance) return;
     if (report.faults++ < options.logged) {
-      report.log += formatted("input {} {} element {}: gradient {:.12g}, {} {:.12g}, error {:.3g}\n", input,
+      report.lines += formatted("input {} {} element {}: gradient {:.12g}, {} {:.12g}, error {:.3g}\n", input,
                                 x[input].shape(), i, got, with, want, error);
     }
   };
@@ -120,9 +121,12 @@ GradientReport check_gradient(F f, const Tensor<double> (&inputs)[N], const Grad
       compare(input, i, alone[input][i], together[input][i], "with all inputs wanted");
     }
   }
-  report.log += formatted("{} of {} comparisons differ, largest error {:.3g}\n", report.faults, report.elements,
+  report.lines += formatted("{} of {} comparisons differ, largest error {:.3g}\n", report.faults, report.elements,
                             report.largest_error);
   return report;
 }
 
 }  // namespace stet::testing
+
+template <>
+struct fmt::formatter<stet::testing::GradientReport> : stet::TextFormatter {};

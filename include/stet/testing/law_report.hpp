@@ -65,3 +65,6 @@ inline std::string text(const std::vector<float>& values) {
 }
 
 }  // namespace stet::testing
+
+template <>
+struct fmt::formatter<stet::testing::LawReport> : stet::TextFormatter {};

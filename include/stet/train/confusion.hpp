@@ -40,7 +40,7 @@ class Confusion {
 
   /// The matrix as text: a row per true class, a column per prediction, and the recall of each class in per cent.
   /// Errors:    Errc::shape if there are names, but not one for every class
-  [[nodiscard]] std::string table(std::span<const std::string> names = {}) const {
+  [[nodiscard]] std::string str(std::span<const std::string> names = {}) const {
     require(names.empty() || static_cast<int>(names.size()) == classes_, Errc::shape,
             "Confusion: {} classes need as many names, got {}", classes_, names.size());
     const auto name = [&](int c) { return names.empty() ? std::to_string(c) : names[static_cast<std::size_t>(c)]; };
@@ -77,3 +77,6 @@ class Confusion {
 };
 
 }  // namespace stet
+
+template <>
+struct fmt::formatter<stet::Confusion> : stet::TextFormatter {};
