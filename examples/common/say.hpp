@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace example {
 
@@ -14,6 +15,11 @@ template <class... Args>
 void say(fmt::format_string<Args...> format, Args&&... args) {
   std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stdout);
   std::fflush(stdout);
+}
+
+/// Prints what fit warns of at the end of a run.
+inline void say_warnings(const std::vector<std::string>& warnings) {
+  for (const std::string& w : warnings) say("warning: {}\n", w);
 }
 
 /// Whether the standard output took all that was said.

@@ -104,6 +104,7 @@ int run(const Options& given) {
   calibrate(qat, data.train);
   const FitReport tuned =
       fit(qat, data.train, fit_options(o, "qat", o.qat_epochs, o.qat_lr, folder.file("qat.checkpoint")));
+  say_warnings(tuned.warnings);
   save_checkpoint(folder.file("qat.safetensors"), qat);
   const IntegerModel deployed = convert(qat);
   save_integers(folder.file("int8.safetensors"), deployed);

@@ -46,7 +46,7 @@ int run(const Options& o) {
   options.title = "qat";
   options.checkpoint = folder.file("qat.checkpoint");
   options.resume = true;  // the folder has no checkpoint of another run
-  fit(qat, data.train, options);
+  say_warnings(fit(qat, data.train, options).warnings);
 
   const IntegerModel integers = convert(qat);
   save_checkpoint(folder.file("qat.safetensors"), qat);

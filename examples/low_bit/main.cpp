@@ -130,7 +130,7 @@ int run(const Options& given) {
         f.state = {{"freezing", *freezing}};
       }
       if (o.dampen > 0) f.on_gradients = OscillationDampening(qat, o.dampen);
-      fit(qat, data.train, f);
+      say_warnings(fit(qat, data.train, f).warnings);
       if (freezing) print_frozen(*freezing);
       if (o.reestimate) reestimate_batch_norm(qat, data.train);
       const IntegerModel deployed = convert(qat);

@@ -22,7 +22,7 @@ int body() {
   train(model, data, 4, 1e-3);  // as long in float, for comparison
 
   const CheckReport report = check(qat);
-  example::say("{}", report.text());
+  example::say("{}", report);
   const IntegerModel integers = convert(qat);
   const CodeComparison codes = compare_codes(qat, integers, test);
   const double real = mean_distance(model, test), trained = mean_distance(qat, test);

@@ -179,7 +179,7 @@ TEST_CASE("zeros and tiny values are quantized in one call, with a warning that 
     QatModel qat = prepare(model, recipes::int8());
     calibrate(qat, stripes());
     CHECK(check(qat).ok());
-    CHECK_THAT(check(qat).text(), ContainsSubstring("dead_out was zero, or nearly"));
+    CHECK_THAT(check(qat).str(), ContainsSubstring("dead_out was zero, or nearly"));
     CHECK(deployed_equals_forward(qat, x));
   }
   SECTION("inputs of 1e-9") {
@@ -219,7 +219,7 @@ TEST_CASE("a range below one step of what makes it is widened to what targets ta
     QatModel qat = prepare(model, recipe);
     calibrate(qat, stripes());
     CHECK(check(qat).ok());
-    CHECK_THAT(check(qat).text(), ContainsSubstring("rare_out moved by less than one step"));
+    CHECK_THAT(check(qat).str(), ContainsSubstring("rare_out moved by less than one step"));
     CHECK(deployed_equals_forward(qat, stripes().batch(0, 9).x));
   }
 }

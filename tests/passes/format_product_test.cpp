@@ -134,7 +134,7 @@ std::string refusal(IntegerFormat format, const IntegerModel& model, const Tempo
 // Asks check before training, then everybody else; the number of refusals of files.
 int agree(const Model& model, const Recipe& recipe, const Dataset& data, const TemporaryDirectory& dir) {
   const CheckReport before = check(model, recipe);
-  INFO(before.text());
+  INFO(before.str());
   if (!before.ok()) {
     CHECK_THROWS_AS(prepare(model, recipe), Error);
     return 0;
@@ -197,8 +197,8 @@ TEST_CASE("a padded average pool is known to be no .tflite before training") {
   CHECK_FALSE(report.writes(IntegerFormat::tflite));
   CHECK(report.writes(IntegerFormat::onnx));
   CHECK(report.writes(IntegerFormat::c));
-  CHECK_THAT(report.text(), ContainsSubstring("cannot be written as .tflite: AVERAGE_POOL_2D leaves out the padding"));
-  CHECK_THAT(report.text(), ContainsSubstring("; .onnx and C can"));
+  CHECK_THAT(report.str(), ContainsSubstring("cannot be written as .tflite: AVERAGE_POOL_2D leaves out the padding"));
+  CHECK_THAT(report.str(), ContainsSubstring("; .onnx and C can"));
 }
 
 TEST_CASE("a model without operators is quantized and written") {

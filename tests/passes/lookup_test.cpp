@@ -112,6 +112,6 @@ TEST_CASE("fixed scales are refused where they contradict each other or the reci
   joined.output(concat({sigmoid(x), linear(x, {.units = 2}).named("free")}));
   const CheckReport report = check(joined, recipes::int8());
   CHECK(report.ok());
-  CHECK_THAT(report.text(), ContainsSubstring("it is cut to [0, 1)"));
+  CHECK_THAT(report.str(), ContainsSubstring("it is cut to [0, 1)"));
   CHECK(report.count(Severity::warning) == 1);
 }

@@ -8,6 +8,7 @@
 #include <stet/graph/model.hpp>
 #include <stet/passes/calibrate.hpp>
 #include <stet/passes/prepare.hpp>
+#include <stet/train/fit_options.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -201,6 +202,12 @@ inline stet::Model random_model(std::uint64_t seed, const NetworkOptions& option
     }
   }
   return model;
+}
+
+/// Options of fit without a word on the way.
+inline stet::FitOptions quiet_fit(stet::FitOptions options) {
+  options.progress = stet::ProgressMode::quiet;
+  return options;
 }
 
 /// Number of logits of a model with one flat output.

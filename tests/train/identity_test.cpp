@@ -182,7 +182,7 @@ TEST_CASE("every attribute of an operator is part of a graph's description") {
   CHECK(std::set{join(false, false), join(true, false), join(false, true)}.size() == 3);
 }
 
-TEST_CASE("a model's identity is its graph and its recipe, and the first difference is shown") {
+TEST_CASE("a model's identity is its graph and its recipe, and all differences are shown") {
   Graph g;
   g.output(linear(g.input({4}), {.units = 2}));
   const Model model(g, Rng(1));
@@ -190,9 +190,24 @@ TEST_CASE("a model's identity is its graph and its recipe, and the first differe
   const Identity four = identity(QatModel(model, recipes::w4a4_lsq())), two = identity(QatModel(model, recipes::w2a2_lsq()));
   REQUIRE(four.size() == 2);
   CHECK(four[0] == two[0]);
-  CHECK(first_difference(four[1].second, two[1].second) == "name: w4a4_lsq, wanted name: w2a2_lsq (and 3 lines more)");
-  CHECK(first_difference(four[1].second, four[1].second).empty());
-  CHECK(first_difference("a\n", "a\nb\n") == "nothing, wanted b");
+  CHECK(differences(four[1].second, two[1].second) ==
+        "name: w4a4_lsq, wanted name: w2a2_lsq; weights: 4 bits per channel, least error, wanted weights: 2 bits per channel, "
+        "least error; linear weights: 4 bits per channel, least error, wanted linear weights: 2 bits per channel, least error; "
+        "activations: 4 bits, wanted activations: 2 bits");
+  CHECK(differences(four[1].second, four[1].second).empty());
+  CHECK(differences("a\n", "a\nb\n") == "nothing, wanted b");
+  CHECK(differences("a\nc\n", "a\nb\nc\n") == "nothing, wanted b");
+  CHECK(differences("a\nb\nc\n", "a\nc\n") == "b, wanted nothing");
+  std::string many, others;
+  for (int i = 0; i < 20; ++i) {
+    many += fmt::format("a{}\n", i);
+    others += fmt::format("b{}\n", i);
+  }
+  CHECK_THAT(differences(many, others), ContainsSubstring("a11, wanted b11 (and 8 lines more)"));
+  const std::string rules = differences(describe(targets::tflite_reference), describe(targets::onnxruntime));
+  CHECK_THAT(rules, ContainsSubstring("target's convolution: double_rounding, wanted target's convolution: "));
+  CHECK(enumerator_name(integer::AddRule::three_roundings) == "three_roundings");
+  CHECK(enumerator_name(static_cast<integer::AddRule>(9)) == "9");
 }
 
 TEST_CASE("content is told apart by its hash") {

@@ -48,6 +48,11 @@ FitOptions options(const std::string& checkpoint) {
 
 struct Stop {};
 
+struct Counter {
+  std::int64_t n = 0;
+  void fields(auto&& f) { f("n", n); }
+};
+
 // Trains one of two epochs, and leaves the checkpoint.
 template <class M>
 void interrupt(M model, const Dataset& data, FitOptions o) {
@@ -141,6 +146,52 @@ TEST_CASE("the second of two stages is not continued from another first one", "[
   CHECK_THROWS_WITH(fit(estimated, data, o), ContainsSubstring("ewgs"));
   QatModel without_ranges = quantized(1, false);  // gets them from the checkpoint
   CHECK(fit(without_ranges, data, o).epochs.size() == 2);
+}
+
+TEST_CASE("a run that went on with a model without ranges still belongs to the calibrated one", "[train]") {
+  const TemporaryDirectory dir;
+  const Dataset data = images();
+  FitOptions o = options(dir.path("qat"));
+  o.epochs = 3;
+  QatModel calibrated = prepare(network(), recipes::int8());
+  calibrate(calibrated, data);
+  interrupt(calibrated, data, o);
+  interrupt(prepare(network(), recipes::int8()), data, o);
+  CHECK(fit(calibrated, data, o).epochs.size() == 3);
+}
+
+TEST_CASE("a fresh run does not take the place of one that has not come to its end, unless it is told to", "[train]") {
+  const TemporaryDirectory dir;
+  const Dataset data = images();
+  FitOptions o = options(dir.path("run"));
+  interrupt(network(), data, o);
+  const auto before = read_file(o.checkpoint);
+  o.resume = false;
+  Model m = network();
+  CHECK_THROWS_WITH(fit(m, data, o), ContainsSubstring("holds a run that has done 1 of 2 epochs; set resume") &&
+                                         ContainsSubstring("replace"));
+  CHECK(read_file(o.checkpoint) == before);
+  CHECK(content_hash(m) == content_hash(network()));
+  o.replace = true;
+  CHECK(fit(m, data, o).epochs.size() == 2);
+  o.replace = false;
+  CHECK(fit(m, data, o).epochs.size() == 2);  // the one before is finished
+  save_checkpoint(o.checkpoint, m);           // no run at all
+  CHECK(fit(m, data, o).epochs.size() == 2);
+  o.resume = o.replace = true;
+  CHECK_THROWS_WITH(fit(m, data, o), ContainsSubstring("resume goes on with the run of the checkpoint, replace begins anew"));
+}
+
+TEST_CASE("names of callbacks' states that the run itself needs are refused before training", "[train]") {
+  const TemporaryDirectory dir;
+  Counter counter;
+  for (const char* name : {"optimizer", "optimizer/slots", ""}) {
+    FitOptions o = options(dir.path("run"));
+    o.state = {{name, counter}};
+    Model m = network();
+    CHECK_THROWS_WITH(fit(m, images(), o), ContainsSubstring("which the checkpoint needs for the run itself"));
+  }
+  CHECK(dir.files() == 0);
 }
 
 TEST_CASE("on_step that comes or goes between two parts of a run is said", "[train]") {

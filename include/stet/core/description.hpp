@@ -8,13 +8,20 @@
 #include <concepts>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
-
-#include <fmt/core.h>
 
 namespace stet {
 
 namespace detail {
+
+template <auto value>
+constexpr std::string_view enumerator() {
+  const std::string_view text = __PRETTY_FUNCTION__;
+  const std::size_t first = text.find("value = ") + 8;
+  const std::string_view name = text.substr(first, std::min(text.find(';', first), text.rfind(']')) - first);
+  return name.substr(name.rfind(':') + 1);
+}
 
 // A type's name as the compiler spells it: the last resort where a type does not name itself.
 template <class T>
@@ -36,6 +43,17 @@ inline std::vector<std::string_view> lines_of(std::string_view text) {
 
 }  // namespace detail
 
+/// Name of an enumerator as it stands in the code; of an enumeration whose values are 0 to 15.
+/// Errors:    none: a value that is no enumerator gives its number
+template <class E>
+std::string enumerator_name(E value) {
+  std::string name;
+  [&]<std::size_t... i>(std::index_sequence<i...>) {
+    ((static_cast<std::size_t>(value) == i ? void(name = detail::enumerator<static_cast<E>(i)>()) : void()), ...);
+  }(std::make_index_sequence<16>());
+  return name.empty() || name.find(')') != name.npos ? std::to_string(static_cast<long long>(value)) : name;
+}
+
 /// Text of a scheme, observer, estimator or optimizer: its describe(), which should name the type and every option; else
 /// its name, a member function or a static member; else its type. Equal texts stand for equal values, so a type of your own
 /// with options needs describe() where checkpoints are to tell two of them apart.
@@ -52,22 +70,21 @@ std::string description_of(const T& value) {
   }
 }
 
-/// Where two texts of several lines differ first, as "x, wanted y", with the number of other lines that differ; empty if
-/// they are equal.
-inline std::string first_difference(std::string_view found, std::string_view wanted) {
+/// Where two texts of several lines differ, as "x, wanted y" each; equal lines at both ends are passed over, so that a line
+/// that one has more is one difference. At most twelve are written out. Empty if the texts are equal.
+inline std::string differences(std::string_view found, std::string_view wanted) {
   const std::vector<std::string_view> a = detail::lines_of(found), b = detail::lines_of(wanted);
+  const std::size_t shorter = std::min(a.size(), b.size()), longer = std::max(a.size(), b.size());
+  std::size_t begin = 0, end = 0;  // of equal lines at the ends
+  while (begin < shorter && a[begin] == b[begin]) ++begin;
+  while (end < shorter - begin && a[a.size() - 1 - end] == b[b.size() - 1 - end]) ++end;
   std::string text;
-  int others = 0;
-  for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-    const std::string_view x = i < a.size() ? a[i] : "nothing", y = i < b.size() ? b[i] : "nothing";
-    if (x == y) continue;
-    if (text.empty()) {
-      text = formatted("{}, wanted {}", x, y);
-    } else {
-      ++others;
-    }
+  int count = 0;
+  for (std::size_t i = begin; i + end < longer; ++i) {
+    const std::string_view x = i + end < a.size() ? a[i] : "nothing", y = i + end < b.size() ? b[i] : "nothing";
+    if (x != y && ++count <= 12) text += formatted("{}{}, wanted {}", count == 1 ? "" : "; ", x, y);
   }
-  return others == 0 ? text : text + formatted(" (and {} lines more)", others);
+  return count <= 12 ? text : text + formatted(" (and {} lines more)", count - 12);
 }
 
 }  // namespace stet

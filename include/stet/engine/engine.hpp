@@ -7,6 +7,7 @@
 #include <stet/graph/integer_structure.hpp>
 #include <stet/integer/input_output.hpp>
 #include <stet/quant/qtensor.hpp>
+#include <stet/quant/range.hpp>
 
 #include <cstdint>
 #include <span>
@@ -48,7 +49,8 @@ class Engine {
 
   /// Computes the codes of the first output.
   /// Shapes:    x [N] + input shape -> codes [N] + output shape
-  /// Errors:    Errc::shape if x does not fit; Errc::state if the engine was moved from
+  /// Errors:    Errc::shape if x does not fit; Errc::range if a value of it is NaN or infinite, which codes would hide;
+  ///            Errc::state if the engine was moved from
   [[nodiscard]] QTensor run(const Tensor<float>& x) const { return execute(x, nullptr); }
   /// The same; `observe` sees the codes of every value as it is made, on the calling thread.
   [[nodiscard]] QTensor run(const Tensor<float>& x, Observe observe) const { return execute(x, &observe); }
@@ -59,6 +61,7 @@ class Engine {
             "engine: model expects input [N] + {}, got {}", input_shape(), x.shape());
     const std::int64_t batch = x.shape()[0];
     require(batch > 0, Errc::shape, "engine: the batch is empty (input {})", x.shape());
+    detail::require_finite("engine: the input", x.span());
     const detail::Workspaces::Loan loan(workspaces_);
     place(*loan, batch);
     std::vector<Tensor<std::int8_t>>& tensors = (*loan).tensors;

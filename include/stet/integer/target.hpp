@@ -1,6 +1,7 @@
 #pragma once
 // Targets: which runtime executes the integers, as one named rule per operator.
 
+#include <stet/core/description.hpp>
 #include <stet/core/error.hpp>
 
 #include <array>
@@ -104,17 +105,32 @@ struct Target {
   friend constexpr bool operator==(const Target&, const Target&) = default;
 };
 
-/// A target in full: its name, and all rules as numbers, because a rule may be exchanged.
+/// A target in full, one line per rule, because a rule may be exchanged.
 inline std::string describe(const Target& t) {
   const auto& [name, runtime, version, convolution, depthwise, linear, weighted_clamp, add, subtract, multiply, mean,
                average_pool, average_pool_clamp, max_pool_clamp, max_pool_sparse_clamp, activation_clamp, input, sigmoid,
                tanh, leaky_relu, hard_swish] = t;  // all of them: a new rule does not compile before it is here too
-  std::string rules;
-  const auto add_rules = [&](auto... rule) { ((rules += formatted(" {}", static_cast<int>(rule))), ...); };
-  add_rules(convolution, depthwise, linear, weighted_clamp, add, subtract, multiply, mean, average_pool,
-            average_pool_clamp, max_pool_clamp, max_pool_sparse_clamp, activation_clamp, input, sigmoid, tanh, leaky_relu,
-            hard_swish);
-  return formatted("{} ({} {}), rules{}", name, runtime, version, rules);
+  std::string text = formatted("target: {} ({} {})\n", name, runtime, version);
+  const auto rule = [&](const char* of, auto is) { text += formatted("target's {}: {}\n", of, enumerator_name(is)); };
+  rule("convolution", convolution);
+  rule("depthwise convolution", depthwise);
+  rule("linear", linear);
+  rule("clamp of layers", weighted_clamp);
+  rule("add", add);
+  rule("subtract", subtract);
+  rule("multiply", multiply);
+  rule("mean", mean);
+  rule("average pool", average_pool);
+  rule("clamp of average pools", average_pool_clamp);
+  rule("clamp of max pools", max_pool_clamp);
+  rule("clamp of sparse max pools", max_pool_sparse_clamp);
+  rule("activation", activation_clamp);
+  rule("input", input);
+  rule("sigmoid", sigmoid);
+  rule("tanh", tanh);
+  rule("leaky relu", leaky_relu);
+  rule("hard swish", hard_swish);
+  return text;
 }
 
 namespace targets {

@@ -9,6 +9,8 @@
 #include <stet/train/qat_model.hpp>
 #include <stet/train/scale_limits.hpp>
 
+#include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -22,6 +24,13 @@ struct CalibrateOptions {
 };
 
 namespace detail {
+
+// Part of the values that lie more than `margin` outside of a range.
+inline double part_beyond(std::span<const float> values, const Range& range, float margin) {
+  const auto beyond = std::count_if(values.begin(), values.end(),
+                                    [=](float v) { return v < range.lo - margin || v > range.hi + margin; });
+  return static_cast<double>(beyond) / static_cast<double>(values.size());
+}
 
 // The sample of a data set that a pass looks at.
 inline Batches sample_of(const char* op, const Dataset& data, const CalibrateOptions& o) {
@@ -37,7 +46,8 @@ inline Batches sample_of(const char* op, const Dataset& data, const CalibrateOpt
 /// running statistics, which do not move; nothing is quantized. All images weigh alike: their order in the data set does
 /// not matter but for which are drawn. Ranges that were fixed by hand or are frozen stay, and so do learned scales once a
 /// training step has moved them. A second call takes the place of the first: to use more data, give them to one call.
-/// Warns if the images are of one class only, if batches disagree, and if it replaces what an earlier call found.
+/// Warns if the images are of one class only, if batches disagree, if a range that was fixed cuts much of the values or has
+/// few steps for them, if what is concatenated differs so, and if it replaces what an earlier call found.
 /// Values that were zero on all data, or too small for a code, get the range [0, 1] for the time being, with a warning.
 /// Errors:    Errc::state if the data are empty or all ranges are frozen already; Errc::range if an option is impossible
 ///            or an activation is not finite; nothing is changed then
@@ -54,7 +64,10 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
     again = again || (q.calibrates() && q.freshly_calibrated());
   }
   require(any, Errc::state, "calibrate: all ranges are frozen; calibrate before training, or call reopen() on the model before");
-  CalibrationData seen{batches.images(), std::vector<std::int64_t>(static_cast<std::size_t>(data.classes()))};
+  const std::size_t units = qat.units().size();
+  CalibrationData seen{batches.images(), std::vector<std::int64_t>(static_cast<std::size_t>(data.classes())),
+                       std::vector<float>(units), std::vector<float>(units)};
+  std::vector<Range> reach(units);
   for (std::int64_t i = 0; i < batches.size(); ++i) {
     const Batch batch = data.batch(batches[i]);
     for (const std::int32_t label : batch.labels.span()) ++seen.of_class[static_cast<std::size_t>(label)];
@@ -63,18 +76,25 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
                   if (unit == nullptr) return;
                   const Range range = detail::range_of("calibrate", qat.node_name(node), value.span());
                   found[static_cast<std::size_t>(unit->quantizer)].observe(value.span(), range);
+                  const auto u = static_cast<std::size_t>(unit - qat.units().data());
+                  reach[u] = unite(reach[u], range);
+                  const Quantizer& q = qat.quantizer(unit->quantizer);
+                  if (q.calibrates()) return;
+                  const double part = detail::part_beyond(value.span(), q.range(), q.params().scale[0]);
+                  seen.cut[u] += static_cast<float>(part * static_cast<double>(batch.size()) / static_cast<double>(seen.images));
                 }});
     for (CalibratedRange& f : found) f.end_batch();
   }
   for (std::size_t i = 0; i < found.size(); ++i) qat.quantizers()[i].calibrate(std::move(found[i]));
+  for (std::size_t i = 0; i < units; ++i) seen.reach[i] = static_cast<float>(reach[i].width());
   qat.set_calibration_data(std::move(seen));
   if (again) {
     warn("calibrate: takes the place of an earlier call, whose images count no more; to use both, give them to one call");
   }
-  for (const CheckEntry& e : detail::calibration_findings(qat)) {
-    warn("calibrate: {}{}{}; {}", e.node, e.node.empty() ? "" : ": ", e.what, e.remedy);
-  }
   detail::widen_outputs(qat, true);
+  for (const auto& findings : {detail::calibration_findings(qat), detail::range_use_findings(qat)}) {
+    for (const CheckEntry& e : findings) warn("calibrate: {}", e);
+  }
   detail::warn_of_zeros(qat);
 }
 #endif

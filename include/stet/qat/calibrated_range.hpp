@@ -60,7 +60,7 @@ class CalibratedRange {
     chosen_ = observer_.ranges()[0];
     typical_ = batches_.ranges()[0];
     const Range all = batches_.extremes()[0];
-    if (width(chosen_) == 0 || negligible(all)) chosen_ = all;
+    if (chosen_.with_zero().width() == 0 || negligible(all)) chosen_ = all;
   }
   [[nodiscard]] const Range& chosen() const { return chosen_; }
   /// Median of the ranges of batches.
@@ -68,20 +68,21 @@ class CalibratedRange {
   /// How many times wider everything seen is than a typical batch; 1 if nothing was seen, or a typical batch is zero.
   [[nodiscard]] double disagreement() const {
     if (empty()) return 1.0;
-    const double typical = width(batches_.ranges()[0]), all = width(batches_.extremes()[0]);
+    const double typical = batches_.ranges()[0].with_zero().width(), all = batches_.extremes()[0].with_zero().width();
     return typical > 0 ? all / typical : 1.0;
   }
 
   /// Where an observer of batch ranges starts, so that follow() of it is the chosen range.
   [[nodiscard]] Range start() const {
-    return {cuts(low(chosen_), low(typical_)) ? low(typical_) : low(chosen_),
-            cuts(high(chosen_), high(typical_)) ? high(typical_) : high(chosen_)};
+    const Range chosen = chosen_.with_zero(), typical = typical_.with_zero();
+    return {cuts(chosen.lo, typical.lo) ? typical.lo : chosen.lo, cuts(chosen.hi, typical.hi) ? typical.hi : chosen.hi};
   }
   /// The range to use when an observer of batch ranges has this one now.
   /// Formula:   (129)
   [[nodiscard]] Range follow(const Range& now) const {
     if (empty()) return now;
-    return {end(low(chosen_), low(typical_), low(now)), end(high(chosen_), high(typical_), high(now))};
+    const Range chosen = chosen_.with_zero(), typical = typical_.with_zero(), seen = now.with_zero();
+    return {end(chosen.lo, typical.lo, seen.lo), end(chosen.hi, typical.hi, seen.hi)};
   }
 
   /// Visits the state by name, for checkpoints.
@@ -96,10 +97,6 @@ class CalibratedRange {
   }
 
  private:
-  // Ends of a range that contains 0, as every grid does.
-  static float low(const Range& r) { return r.lo < 0.0f ? r.lo : 0.0f; }
-  static float high(const Range& r) { return r.hi > 0.0f ? r.hi : 0.0f; }
-  static double width(const Range& r) { return static_cast<double>(high(r)) - static_cast<double>(low(r)); }
   static bool cuts(float chosen, float typical) { return std::fabs(chosen) < std::fabs(typical); }
   // The quotient first: it is exactly 1 at the start. The product on its own, lest a compiler fuse it with what follows.
   static float end(float chosen, float typical, float now) {

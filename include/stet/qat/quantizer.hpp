@@ -89,9 +89,9 @@ class Quantizer {
   [[nodiscard]] Parameter& log_scale() { return log_scale_; }
   [[nodiscard]] bool learns() const { return learned_ && state_ == QuantizerState::training && !awaits_values(); }
 
-  /// Widens the range of this step.
+  /// Widens the range of this step: one to follow, or of a learned scale one to compare with.
   void observe(const Range& range) {
-    if (!follows()) return;
+    if (!follows() && !learns()) return;
     pending_ = has_pending_ ? Range{std::min(pending_.lo, range.lo), std::max(pending_.hi, range.hi)} : range;
     has_pending_ = true;
   }
@@ -118,6 +118,7 @@ class Quantizer {
       return;
     }
     if (state_ == QuantizerState::training) last_ = pending_;
+    if (learns()) return;
     observer_.observe(pending_);
     if (state_ == QuantizerState::observing && !by_data_ && calibration_.needs_values()) {
       calibration_.end_batch();
@@ -165,6 +166,15 @@ class Quantizer {
     hold();
   }
 
+  /// Whether a hand or the runtime fixed the range.
+  [[nodiscard]] bool fixed() const { return fixed_; }
+  /// Real values of the ends of the grid now.
+  [[nodiscard]] Range range() const {
+    const QParams p = params();
+    const auto real = [&](std::int32_t q) { return p.scale[0] * static_cast<float>(q - p.zero_point[0]); };
+    return {real(grid_.lo), real(grid_.hi)};
+  }
+
   /// Scale and zero point now.
   [[nodiscard]] QParams params() const {
     require_range();
@@ -172,14 +182,11 @@ class Quantizer {
     return QParams::per_tensor(by_log ? scale_of_log(log_scale_.value[0], name_) : scale_, zero_point_, grid_);
   }
 
-  /// How many times further the range in use reaches than the last training step that was observed asked for; below 1 the
-  /// step's values reached further. 1 without such a step, and where the range does not come from steps.
+  /// How many times further the range in use, learned or not, reaches than the last training step that was observed asked
+  /// for; below 1 the step's values reached further. 1 without such a step, and where the range was fixed.
   [[nodiscard]] double misfit() const {
     if (fixed_ || awaits_values() || negligible(last_)) return 1.0;
-    const auto width = [](const Range& r) {
-      return static_cast<double>(std::max(r.hi, 0.0f)) - static_cast<double>(std::min(r.lo, 0.0f));
-    };
-    const double wanted = width(calibration_.follow(last_));
+    const double wanted = calibration_.follow(last_).with_zero().width();
     return wanted > 0 ? static_cast<double>(params().scale[0]) * (grid_.levels() - 1) / wanted : 1.0;
   }
 

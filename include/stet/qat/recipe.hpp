@@ -89,7 +89,7 @@ inline std::string Recipe::describe() const {
                       text_of(weight_estimator_), text_of(simulated_weights_), text_of(simulated_activations_));
   text += formatted("calibration observer: {}\ntraining observer: {}\n", calibration_observer_.describe(),
                       training_observer_.describe());
-  text += formatted("schedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\ntarget: {}\n", quantize_at_,
+  text += formatted("schedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\n{}", quantize_at_,
                       freeze_ranges_at_, freeze_batch_norm_at_, stet::describe(target_));
   for (const RecipeOverride& o : overrides_) {
     const auto& [node, node_weights, node_bits] = o;

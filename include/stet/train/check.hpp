@@ -44,6 +44,11 @@ class StructureCheck {
         add(id, Severity::integer, "part of " + node(unit.node).name);
       }
     }
+    if (narrow_ > 0) {
+      whole.push_back({.severity = Severity::note,
+                       .what = fmt::format("codes of fewer than 8 bits in {} of {} operators: a file cuts them by {} behind each",
+                                           narrow_, planning_.plan.units.size(), writes_tflite() ? "a MINIMUM" : "a Clip")});
+    }
     of_node_.push_back(std::move(whole));
     return std::move(of_node_);
   }
@@ -83,7 +88,7 @@ class StructureCheck {
       add(unit.node, Severity::integer,
           fmt::format("{}-bit output{}", bits, unit.shares_scale() ? ", scale of its input" : ""));
     }
-    if (bits < 8) narrow(unit, bits);
+    if (bits < 8) ++narrow_;
     const integer::FixedOutput* fixed = planning_.plan.fixed_output[static_cast<std::size_t>(unit.quantizer)];
     const bool own = table && integer::fixed_output(table->function) != nullptr;
     if (fixed != nullptr && !unit.shares_scale() && !own) {
@@ -131,17 +136,6 @@ class StructureCheck {
     }
   }
 
-  void narrow(const Unit& unit, int bits) {
-    if (writes_tflite()) {
-      add(unit.node, Severity::warning,
-          fmt::format("codes of {} bits: the kernels of .tflite clamp at 8 bits only, an export must clamp apart",
-                      bits),
-          "8-bit activations, or target onnxruntime, where a Clip on codes does it");
-    } else {
-      add(unit.node, Severity::note, fmt::format("codes of {} bits are cut by a Clip on codes", bits));
-    }
-  }
-
   // What XNNPACK does not take; LiteRT's builtin kernel computes the same codes, at its own speed.
   void left_over(const Unit& unit) {
     const auto builtin = [&](std::string why) {
@@ -163,6 +157,7 @@ class StructureCheck {
   const Graph& graph_;
   const Recipe& recipe_;
   UnitPlanning planning_;
+  int narrow_ = 0;  // values
   std::vector<std::vector<CheckEntry>> of_node_;
 };
 
@@ -195,8 +190,9 @@ inline CheckReport check(const Model& model, const Recipe& recipe) { return chec
 
 /// The same with what the calibrated scales and folded parameters add: multipliers and ratios of scales out of the limits
 /// of the target or of a file's runtimes, dead activations and channels, biases that are too coarse or cut, bounds on a
-/// tie; tensors that are not finite; phases that training missed; and what is wrong with the calibration data: few images,
-/// one class, batches that disagree.
+/// tie; tensors that are not finite; phases that training missed; what is wrong with the calibration data: few images, one
+/// class, batches that disagree; and ranges and scales that do not suit their values: fixed ones, those of neighbours in a
+/// concat, those that training could not bring to where the values are, learned or not.
 inline CheckReport check(const QatModel& qat) {
   detail::StructureCheck structure(qat.graph(), qat.recipe());
   auto of_node = structure.run();
@@ -206,16 +202,23 @@ inline CheckReport check(const QatModel& qat) {
     of_node[static_cast<std::size_t>(n.node)].push_back({node.name, std::string(graph::kind(node.op)), Severity::error,
                                                          std::move(n.what), "training has diverged: a lower learning rate"});
   }
-  if (std::string fault = detail::find_fault(qat); !fault.empty() && non_finite(qat.model()).empty()) {
-    of_node.back().push_back({"", "", Severity::error, std::move(fault),
+  const std::string fault = detail::find_fault(qat);
+  if (!fault.empty() && non_finite(qat.model()).empty()) {
+    of_node.back().push_back({"", "", Severity::error, fault,
                               "go back to a checkpoint from before training diverged, with a lower learning rate"});
   }
   for (detail::StageFinding& f : detail::stage_findings(qat)) {
     of_node.back().push_back({"", "", Severity::warning, std::move(f.what), std::move(f.remedy)});
   }
-  for (const auto& findings :
-       {detail::few_calibration_data(qat), detail::calibration_findings(qat), detail::training_range_findings(qat)}) {
-    of_node.back().insert(of_node.back().end(), findings.begin(), findings.end());
+  using Findings = std::vector<CheckEntry>(const QatModel&);
+  const auto add = [&](Findings* find) {
+    const std::vector<CheckEntry> found = find(qat);
+    of_node.back().insert(of_node.back().end(), found.begin(), found.end());
+  };
+  add(detail::few_calibration_data);
+  add(detail::calibration_findings);
+  if (fault.empty()) {  // else there are scales that are no numbers
+    for (Findings* find : {detail::range_use_findings, detail::training_range_findings, detail::weight_scale_findings}) add(find);
   }
   CheckReport report = detail::make_report(qat.recipe().target, of_node);
   if (!structure.deploys()) return report;

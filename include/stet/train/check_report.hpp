@@ -42,6 +42,11 @@ struct CheckEntry {
   std::string remedy{};  ///< the change that mends it; empty if nothing needs mending
   std::optional<IntegerFormat> refused{};  ///< the file that cannot hold the node, if that is the finding
   bool clips = false;    ///< values are cut whatever the calibration and training: prepare says it too
+
+  /// The finding as a sentence: node, what, remedy.
+  [[nodiscard]] std::string str() const {
+    return formatted("{}{}{}{}{}", node, node.empty() ? "" : ": ", what, remedy.empty() ? "" : "; ", remedy);
+  }
 };
 
 /// Findings in the order of the graph's nodes; of one node the severest first.
@@ -61,20 +66,18 @@ struct CheckReport {
     return ok() && std::none_of(entries.begin(), entries.end(), [=](const CheckEntry& e) { return e.refused == format; });
   }
 
-  /// Warnings as sentences: node, what, remedy.
+  /// Warnings as sentences.
   [[nodiscard]] std::vector<std::string> warnings() const {
     std::vector<std::string> all;
     for (const CheckEntry& e : entries) {
-      if (e.severity != Severity::warning) continue;
-      all.push_back(fmt::format("{}{}{}{}{}", e.node, e.node.empty() ? "" : ": ", e.what, e.remedy.empty() ? "" : "; ",
-                                e.remedy));
+      if (e.severity == Severity::warning) all.push_back(e.str());
     }
     return all;
   }
 
   /// A table with one row per finding under a line that counts them.
-  [[nodiscard]] std::string text() const {
-    std::string title = fmt::format("check: target {}, {} errors, {} warnings, {} notes\n", target,
+  [[nodiscard]] std::string str() const {
+    std::string title = formatted("check: target {}, {} errors, {} warnings, {} notes\n", target,
                                     count(Severity::error), count(Severity::warning), count(Severity::note));
     std::vector<std::vector<std::string>> rows{{"", "node", "kind", "what", "remedy"}};
     for (const CheckEntry& e : entries) rows.push_back({name(e.severity), e.node, e.kind, e.what, e.remedy});
@@ -83,3 +86,8 @@ struct CheckReport {
 };
 
 }  // namespace stet
+
+template <>
+struct fmt::formatter<stet::CheckReport> : stet::TextFormatter {};
+template <>
+struct fmt::formatter<stet::CheckEntry> : stet::TextFormatter {};

@@ -26,19 +26,17 @@ inline std::vector<StageFinding> stage_findings(const QatModel& qat) {
     }
     return found;
   }
-  const auto never = [&](const char* what, const char* lost, const char* by_hand) {
-    found.push_back({fmt::format("{} never frozen in {} quantized steps: {}", what, phases.quantized_steps, lost),
+  const auto moved = [&](const char* what, const char* lost, const char* by_hand) {
+    found.push_back({fmt::format("{} moved to the end of {} quantized steps: {}", what, phases.quantized_steps, lost),
                      fmt::format("let fit or QatSteps reach the end of the run, or call {} before the last steps", by_hand)});
   };
-  bool moves = false, batch_norm = false;
-  for (const Quantizer& q : qat.quantizers()) moves = moves || q.state() != QuantizerState::frozen;
-  for (const Unit& unit : qat.units()) {
-    moves = moves || qat.learns_weight_scale(unit);
-    batch_norm = batch_norm || unit.batch_norm >= 0;
+  bool batch_norm = false;
+  for (const Unit& unit : qat.units()) batch_norm = batch_norm || unit.batch_norm >= 0;
+  if (phases.steps_with_ranges_frozen == 0) {
+    moved("ranges", "no step was made with the scales that are deployed", "freeze_ranges()");
   }
-  if (moves) never("ranges were", "no step was made with the scales that are deployed", "freeze_ranges()");
-  if (batch_norm && !phases.batch_norm_frozen && !qat.recipe().simulated()) {
-    never("batch norm was", "no step was made with the deployed arithmetic", "freeze_batch_norm()");
+  if (batch_norm && phases.steps_with_batch_norm_frozen == 0 && !qat.recipe().simulated()) {
+    moved("batch norm", "no step was made with the deployed arithmetic", "freeze_batch_norm()");
   }
   return found;
 }

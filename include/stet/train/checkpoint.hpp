@@ -7,6 +7,7 @@
 #include <stet/train/checkpoint_fields.hpp>
 #include <stet/train/identity.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -30,6 +31,19 @@ inline std::string join_some(const std::vector<std::string>& items) {
   for (std::size_t i = 0; i < items.size() && i < 12; ++i) text += (i == 0 ? "" : ", ") + items[i];
   if (items.size() > 12) text += fmt::format(" and {} more", items.size() - 12);
   return text;
+}
+
+// Whether the file is of another stage than the model, as a sentence; nearly every name would be missing or too many then.
+template <class M>
+std::string stage_difference(const SafetensorsFile& file, M& model) {
+  if (file.entries().empty()) return {};
+  const auto quantizer = [](std::string_view name) { return name.starts_with(quantizer_prefix); };
+  bool wanted = false;
+  checkpoint_fields(model, [&](std::string_view name, const auto&) { wanted = wanted || quantizer(name); });
+  const bool found = std::any_of(file.entries().begin(), file.entries().end(), [&](const auto& e) { return quantizer(e.name); });
+  if (found == wanted) return {};
+  return found ? "is of a quantized model, and this one is float: load it into the QatModel that prepare makes"
+               : "is of a float model, and this one is quantized: load it into the Model, then prepare that";
 }
 
 }  // namespace detail
@@ -143,8 +157,9 @@ class CheckpointReader {
     for (const auto& [key, text] : identity(model)) {
       unknown_ = unknown_ || note(key) == nullptr;
       if (note(key) != nullptr && *note(key) != text)
-        other_.push_back(fmt::format("{}: {}", key, first_difference(*note(key), text)));
+        other_.push_back(fmt::format("{}: {}", key, differences(*note(key), text)));
     }
+    other_stage_ = detail::stage_difference(file_, model);
     detail::checkpoint_fields(model, [&](std::string_view name, auto& value) { field(name, value); });
     // What the fields mean together is asked of a copy, because nothing may be changed if it is wrong.
     checks_.push_back([this, copy = model]() mutable {
@@ -155,6 +170,8 @@ class CheckpointReader {
       return detail::find_fault(copy);
     });
   }
+  /// Errors:    Errc::state if the file is of a float model and the one that was wanted is quantized, or the reverse
+  void require_stage() const { require(other_stage_.empty(), Errc::state, "checkpoint {}: {}", path_, other_stage_); }
   /// Takes a model of another identity as long as all names and shapes fit, with a warning that says what differs.
   void allow_differences() { allow_differences_ = true; }
   /// The text under a key, or null.
@@ -163,7 +180,7 @@ class CheckpointReader {
   void expect(std::string_view key, std::string_view text) {
     const std::string* found = note(key);
     if (found == nullptr || *found != text) {
-      different_.push_back(fmt::format("{} ({})", key, first_difference(found == nullptr ? "none" : *found, text)));
+      different_.push_back(fmt::format("{} ({})", key, differences(found == nullptr ? "none" : *found, text)));
     }
   }
   /// Leaves fields alone whose name begins so.
@@ -175,6 +192,7 @@ class CheckpointReader {
   ///            infinite in a Tensor<float>, a negative variance, a quantizer's scale, zero point or state that cannot be;
   ///            nothing is changed then
   void finish() {
+    require_stage();
     std::vector<std::string> unexpected;
     for (const auto& e : file_.entries()) {
       const auto prefixes = [&](const std::string& p) { return e.name.compare(0, p.size(), p) == 0; };
@@ -218,7 +236,7 @@ class CheckpointReader {
     if (!fault.empty()) unusable_.push_back(std::move(fault));
   }
 
-  std::string path_;
+  std::string path_, other_stage_{};
   SafetensorsFile file_;
   std::vector<std::string> used_, ignored_, missing_, different_, other_, unusable_;
   std::vector<std::function<void()>> assign_;

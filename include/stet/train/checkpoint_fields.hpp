@@ -73,13 +73,15 @@ void restore_field(T& value, const typename std::remove_cvref_t<decltype(stored_
   }
 }
 
+inline constexpr std::string_view quantizer_prefix = "quantizer/";
+
 // Calls f(name, field) for everything that makes up a model: parameters and buffers under their own names; of a model
-// with quantizers also these, under "quantizer/".
+// with quantizers also these, under their prefix.
 template <class M, class F>
 void checkpoint_fields(M& model, F&& f) {
   if constexpr (requires { model.model(); }) {
     model.model().fields(f);
-    model.fields([&](std::string_view name, auto& field) { f("quantizer/" + std::string(name), field); });
+    model.fields([&](std::string_view name, auto& field) { f(std::string(quantizer_prefix) + std::string(name), field); });
   } else {
     model.fields(f);
   }
@@ -89,7 +91,7 @@ void checkpoint_fields(M& model, F&& f) {
 inline std::string non_finite_text(std::string_view name, std::span<const float> values) {
   const RangeScan scan = scan_range(values);
   if (scan.non_finite == 0) return {};
-  return fmt::format("{}: {} of {} values are NaN or infinite, the first at index {}", name, scan.non_finite,
+  return formatted("{}: {} of {} values are NaN or infinite, the first at index {}", name, scan.non_finite,
                      values.size(), scan.first_non_finite);
 }
 
@@ -124,7 +126,7 @@ std::string find_fault(const M& model) {
     for (const NamedBuffer& b : m.buffers()) {
       if (b.role != graph::Role::variance || !non_finite_text(b.name, b.value.span()).empty()) continue;
       const float least = scan_range(b.value.span()).range.lo;
-      if (least < 0.0f) take(fmt::format("{}: a variance is {}, must not be negative", b.name, least));
+      if (least < 0.0f) take(formatted("{}: a variance is {}, must not be negative", b.name, least));
     }
   };
   if constexpr (std::same_as<M, Model>) {

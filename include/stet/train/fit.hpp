@@ -206,6 +206,11 @@ STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const Para
     require(differences.empty(), Errc::state, "fit: options.run belongs to another run: {}; begin it with a new FitRun",
             join_some(differences));
   }
+  const std::string unfinished = begun || o.resume || o.replace || o.checkpoint.empty() ? "" : unfinished_run(o.checkpoint);
+  require(unfinished.empty(), Errc::state,
+          "fit: the checkpoint {} holds a run that has done {}; set resume to go on with it, or replace to begin anew in "
+          "its place, or name another file",
+          o.checkpoint, unfinished);
   const bool load = o.resume && (!begun || run.broken()) && CheckpointReader::exists(o.checkpoint);
   require(!run.broken() || load, Errc::state,
           "fit: options.run was ended by an error inside epoch {}, the model is no longer where the run was; resume from "
@@ -226,7 +231,8 @@ STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const Para
 /// Errors:    Errc::range if an option is impossible, a label has no logit, or the loss, a parameter, a buffer of the
 ///            optimizer or a running mean or variance becomes infinite or not a number (named with step and epoch);
 ///            Errc::shape if images do not fit the model; Errc::state if options contradict each other or a run or
-///            checkpoint is another; those of the model's forward. All but the loss are found before anything is changed
+///            checkpoint is another, or the checkpoint file holds a run that has not come to its end and neither resume nor
+///            replace is set; those of the model's forward. All but the loss are found before anything is changed
 template <Trainable M>
 FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
   detail::check_fit(data, options);
@@ -259,7 +265,8 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
             "give it the same model, unchanged, or begin a new FitRun");
   }
   if (detail::enter_run(entered, options, parameters, description, start)) {
-    detail::load_run(options, description + start, model, entered.optimizer(), entered.state());
+    start = detail::load_run(options, description + start, model, entered.optimizer(), entered.state());
+    entered.start_with(start);
     entered.inside_epoch(false);
   } else if constexpr (requires { model.begin_run(); }) {
     if (!run.begun()) model.begin_run();

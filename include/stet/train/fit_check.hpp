@@ -35,7 +35,11 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
           data.shape());
   require(!o.loss || o.label_smoothing == 0, Errc::state,
           "fit: label_smoothing {} belongs to softmax cross-entropy, which options.loss replaces", o.label_smoothing);
+  require(!o.resume || !o.replace, Errc::state, "fit: resume goes on with the run of the checkpoint, replace begins anew; set one");
   for (std::size_t i = 0; i < o.state.size(); ++i) {
+    const std::string& name = o.state[i].name();
+    require(!name.empty() && name.substr(0, name.find('/')) != "optimizer", Errc::state,
+            "fit: options.state has the name '{}', which the checkpoint needs for the run itself; take another", name);
     for (std::size_t k = 0; k < i; ++k) {
       require(o.state[k].name() != o.state[i].name(), Errc::state,
               "fit: options.state names {} twice; give every state a name of its own", o.state[i].name());

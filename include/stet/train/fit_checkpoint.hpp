@@ -5,6 +5,7 @@
 #include <stet/train/fit_options.hpp>
 #include <stet/train/run_identity.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -59,23 +60,53 @@ void save_run(const FitOptions& options, const std::string& run, M& model, Optim
   writer.save(options.checkpoint);
 }
 
-template <class M>
-void load_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
-  CheckpointReader reader(options.checkpoint);
-  const auto note = [&](std::string_view key) { return reader.note(key) == nullptr ? std::string() : *reader.note(key); };
-  std::vector<std::string> differences = differing_lines(note("run"), run);
-  for (const auto& [part, text] : identity(model)) {
-    if (note(part) != text) differences.push_back(formatted("{}: {}", part, first_difference(note(part), text)));
+// Where the lines of describe_start begin in the note of a run.
+inline std::size_t find_start(std::string_view run) { return run.rfind("start weights"); }
+
+// Says how far the run is whose state a file holds, if it has not come to its end; else, and of any other file, nothing.
+inline std::string unfinished_run(const std::string& path) {
+  if (!CheckpointReader::exists(path)) return {};
+  FitState state;
+  std::string run;
+  try {
+    CheckpointReader reader(path);
+    if (const std::string* note = reader.note("run")) run = *note;
+    reader.fields(std::string(training_prefix), state);
+    reader.ignore("");
+    reader.finish();
+  } catch (const Error&) {
+    return {};
   }
-  require(differences.empty(), Errc::state,
+  for (const std::string_view line : lines_of(run)) {
+    const std::string_view key = "epochs ";
+    if (!line.starts_with(key) || state.stopped) continue;
+    const std::string_view all = line.substr(key.size());
+    return all == std::to_string(state.epoch) ? "" : formatted("{} of {} epochs", state.epoch, all);
+  }
+  return {};
+}
+
+// Reads a run back; gives with what it started, because a model may get its ranges from the file.
+template <class M>
+std::string load_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
+  CheckpointReader reader(options.checkpoint);
+  reader.model(model);
+  reader.require_stage();
+  const auto note = [&](std::string_view key) { return reader.note(key) == nullptr ? std::string() : *reader.note(key); };
+  std::vector<std::string> found = differing_lines(note("run"), run);
+  for (const auto& [part, text] : identity(model)) {
+    if (note(part) != text) found.push_back(formatted("{}: {}", part, differences(note(part), text)));
+  }
+  require(found.empty(), Errc::state,
           "fit: the checkpoint {} was saved from something else than this run: {}; resume with the data, options and "
           "start that it had, or start anew, without resume or with another checkpoint",
-          options.checkpoint, join_some(differences));
-  reader.model(model);
+          options.checkpoint, join_some(found));
   reader.fields(std::string(training_prefix), state);
   reader.fields(std::string(training_prefix) + "optimizer/", optimizer);
   for (const CallbackState& callback : options.state) callback.load(reader);
   reader.finish();
+  const std::string there = note("run");
+  return there.substr(std::min(find_start(there), there.size()));
 }
 
 }  // namespace stet::detail

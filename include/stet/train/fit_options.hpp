@@ -10,6 +10,7 @@
 #include <stet/train/schedule.hpp>
 #include <stet/train/sgd.hpp>
 
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <string>
@@ -49,6 +50,20 @@ struct FitReport {
   double seconds = 0;  ///< sum over the epochs
   /// What check knows as warnings about the model at the end, one sentence each with its remedy; empty for a float model.
   std::vector<std::string> warnings{};
+
+  /// A line per epoch, then one per warning.
+  [[nodiscard]] std::string str() const {
+    std::string text;
+    for (const EpochReport& e : epochs) {
+      text += formatted("epoch {}: loss {:.4f}, accuracy {:.2f} %", e.epoch + 1, e.loss, 100 * e.accuracy);
+      if (!std::isnan(e.validation_loss)) {
+        text += formatted("; validation loss {:.4f}, accuracy {:.2f} %", e.validation_loss, 100 * e.validation_accuracy);
+      }
+      text += formatted(" ({:.1f} s)\n", e.seconds);
+    }
+    for (const std::string& w : warnings) text += formatted("warning: {}\n", w);
+    return text;
+  }
 };
 
 /// State of a callback that a checkpoint keeps along with the run, so that the callback resumes where it was: an object
@@ -99,6 +114,7 @@ struct FitOptions {
   std::vector<CallbackState> state{};  ///< of these callbacks, kept in the checkpoint
   std::string checkpoint{};  ///< file that holds the whole state of training after every epoch
   bool resume = false;       ///< continue from that file if it exists and is of this run: same start, data and options
+  bool replace = false;      ///< begin anew in place of that file, though the run in it has not come to its end
   bool drop_last = false;    ///< leave out the last batch of an epoch if it is not full
   int stop_after = 0;        ///< end this call after so many epochs of the run, which goes on in a later call; 0: at its end
   FitRun* run = nullptr;     ///< run that the call begins or goes on with (fit_run.hpp)
@@ -113,3 +129,6 @@ inline BatchOptions batches_of(const FitOptions& o) { return {.size = o.batch, .
 }  // namespace detail
 
 }  // namespace stet
+
+template <>
+struct fmt::formatter<stet::FitReport> : stet::TextFormatter {};

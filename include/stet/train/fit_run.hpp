@@ -39,6 +39,7 @@ class FitRun {
     start_ = std::move(start);
     epochs_ = epochs;
   }
+  void start_with(std::string start) { start_ = std::move(start); }
   [[nodiscard]] const std::string& description() const { return description_; }
   // The model before its first step, in words.
   [[nodiscard]] const std::string& start() const { return start_; }

@@ -136,7 +136,8 @@ class UnitPlanner {
   }
   void limits(const graph::op::AveragePool& o, int id) {
     if (!o.count_padding || o.padding.kind == Padding::Kind::valid) return;
-    problem(id, "padding counts in the mean", "integer targets average image elements only (count_padding = false)");
+    problem(id, "padding counts in the mean",
+            "the same numbers: pad(x, ...), then average_pool with Padding::valid(); or count_padding = false, another mean");
   }
   void limits(const graph::op::Concat&, int id) {
     for (const int in : node(id).inputs) {

@@ -44,7 +44,8 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
 /// A training step quantizes from the first on, unless the recipe's schedule starts later: then, and for its other
 /// phases, the model must hear how far training is (fit tells it; an own loop has QatSteps).
 /// Gradient:  straight-through, see live_layer and frozen_layer
-/// Errors:    Errc::shape if x does not fit; Errc::state if a range is missing
+/// Errors:    Errc::shape if x does not fit; Errc::range if a value of it is NaN or infinite, which codes would hide;
+///            Errc::state if a range is missing
 STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
                                   const ForwardOptions& options = {});
 #if STET_DEFINE_ENTRIES

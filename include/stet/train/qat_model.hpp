@@ -33,6 +33,8 @@ inline Range range_of(const char* op, const std::string& value, std::span<const 
 struct CalibrationData {
   std::int64_t images = 0;
   std::vector<std::int64_t> of_class{};  ///< how many of them are of each class
+  std::vector<float> reach{};  ///< per unit: width of the range of all its values, with 0
+  std::vector<float> cut{};    ///< per unit: part of its values beyond a range that was there before, as of Quantizer::fix
 };
 
 /// Model + quantizers + which value has which. Made by prepare(); a copy is independent.
@@ -94,7 +96,10 @@ class QatModel {
 
   /// What the last calibrate() went through.
   [[nodiscard]] const CalibrationData& calibration_data() const { return calibration_data_; }
-  void set_calibration_data(CalibrationData data) { calibration_data_ = std::move(data); }
+  void set_calibration_data(CalibrationData data) {
+    calibration_data_ = std::move(data);
+    phases_.steps_with_ranges_frozen = 0;
+  }
   [[nodiscard]] bool calibrated() const {
     require_whole();
     for (const Quantizer& q : quantizers_) {
@@ -176,8 +181,23 @@ class QatModel {
       start_quantizing();
     }
   }
+  /// Whether a training step moves a range or a learned scale now.
+  [[nodiscard]] bool ranges_move() const {
+    for (const Quantizer& q : quantizers_) {
+      if (q.state() != QuantizerState::frozen) return true;
+    }
+    for (const Unit& unit : plan_.units) {
+      if (learns_weight_scale(unit)) return true;
+    }
+    return false;
+  }
   /// Counts a training step that was made.
-  void count_step() { ++(phases_.quantizing ? phases_.quantized_steps : phases_.float_steps); }
+  void count_step() {
+    ++(phases_.quantizing ? phases_.quantized_steps : phases_.float_steps);
+    const auto count = [&](std::int64_t& steps, bool frozen) { steps = phases_.quantizing && frozen ? steps + 1 : 0; };
+    count(phases_.steps_with_ranges_frozen, !ranges_move());
+    count(phases_.steps_with_batch_norm_frozen, phases_.batch_norm_frozen);
+  }
 
   /// Visits the state beside parameters and buffers by name, for checkpoints.
   template <class F>
@@ -185,6 +205,8 @@ class QatModel {
     phases_.fields(f);
     f("calibration_images", calibration_data_.images);
     f("calibration_labels", calibration_data_.of_class);
+    f("calibration_reach", calibration_data_.reach);
+    f("calibration_cut", calibration_data_.cut);
     for (const Unit& unit : plan_.units) {
       if (!detail::keeps_weight_scale(unit)) continue;
       kept_scale(unit).fields([&](std::string_view field, auto& value) {

@@ -14,6 +14,8 @@ struct QatPhases {
   /// Frozen by hand: the next run leaves them so, while it re-opens what the schedule of an earlier one froze.
   bool ranges_held = false, batch_norm_held = false;
   std::int64_t float_steps = 0, quantized_steps = 0;  ///< forward passes in training so far
+  /// Quantized steps since ranges, learned scales and batch norm moved last: with them the weights met what is deployed.
+  std::int64_t steps_with_ranges_frozen = 0, steps_with_batch_norm_frozen = 0;
 
   template <class F>
   void fields(F&& f) {
@@ -24,6 +26,8 @@ struct QatPhases {
     f("ranges_held", ranges_held);
     f("float_steps", float_steps);
     f("quantized_steps", quantized_steps);
+    f("steps_with_ranges_frozen", steps_with_ranges_frozen);
+    f("steps_with_batch_norm_frozen", steps_with_batch_norm_frozen);
   }
 };
 

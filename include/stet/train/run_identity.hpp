@@ -81,7 +81,7 @@ std::string describe_start(const M& model) {
   Hash64 weights, quantizers;
   checkpoint_fields(copy, [&](std::string_view name, const auto& value) {
     const auto stored = stored_tensor(value);
-    (name.starts_with("quantizer/") ? quantizers : weights)
+    (name.starts_with(quantizer_prefix) ? quantizers : weights)
         .text(name)
         .text(stored.shape().str())
         .numbers(std::span(stored.data(), static_cast<std::size_t>(stored.size())));

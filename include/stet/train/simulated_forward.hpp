@@ -47,9 +47,7 @@ STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat,
     const QParams p = qat.params(*unit);
     if (!recipe.simulated_activations) return fake_quantize(y, p);
     const AnyScheme& scheme = *recipe.simulated_activations;
-    const Range range{p.scale[0] * static_cast<float>(p.grid.lo - p.zero_point[0]),
-                      p.scale[0] * static_cast<float>(p.grid.hi - p.zero_point[0])};
-    const std::optional<QParams> own = scheme.qparams(range);
+    const std::optional<QParams> own = scheme.qparams(qat.quantizer(unit->quantizer).range());
     return scheme.fake_quantize(y, own ? *own : scheme.qparams(y.value().span(), y.shape()), AnyEstimator());
   };
   Var<Tensor<float>> y = run_model(tape, qat.model(), trained == nullptr ? nullptr : &trained->model(),

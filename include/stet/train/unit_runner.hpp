@@ -77,7 +77,8 @@ class UnitRunner {
   Quantizer* following(const Unit& unit) {
     if (trained_ == nullptr || momentum_) return nullptr;
     Quantizer& q = trained_->quantizer(unit.quantizer);
-    return q.follows() ? &q : nullptr;
+    // A learned scale asks the data nothing, but is compared with them afterwards: now and then is enough for that.
+    return q.follows() || (q.learns() && qat_.phases().quantized_steps % 16 == 0) ? &q : nullptr;
   }
   void observe(const Unit& unit, const Range& range) {
     if (Quantizer* q = following(unit)) q->observe(after(unit.activation(), range));
@@ -131,6 +132,7 @@ class UnitRunner {
     const Shape& wanted = o.shape;
     require(x.shape().rank() > 0 && x.shape().unbatched() == wanted && x.shape()[0] > 0, Errc::shape,
             "forward: model expects input [N] + {}, got {}", wanted, x.shape());
+    require_finite("forward: the input", x.span());
     if (following(unit) != nullptr) observe(unit, range_of("forward", qat_.node_name(unit.node), x.span()));
     QTensor codes{Tensor<std::int8_t>(x.shape()), qat_.params(unit)};
     integer::quantize_input(target().input, x.span(), codes.params.scale[0], codes.params.zero_point[0], codes.params.grid,
