@@ -89,21 +89,39 @@ STET_ENTRY std::string describe(const Graph& graph) {
 }
 #endif
 
+namespace detail {
+
+// A drawing in Graphviz's language: a box per text, an arrow for every use.
+struct Box {
+  std::string text{};
+  bool output = false;
+  std::vector<int> from{};
+};
+inline std::string drawing(const std::vector<Box>& boxes) {
+  std::string text = "digraph stet {\n  node [shape=box, fontname=\"Helvetica\"];\n", arrows;
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    text += formatted("  n{} [label=\"{}\"{}];\n", i, boxes[i].text, boxes[i].output ? ", peripheries=2" : "");
+    for (const int from : boxes[i].from) arrows += formatted("  n{} -> n{};\n", from, i);
+  }
+  return text + arrows + "}\n";
+}
+inline std::string title(std::string_view name, const Operator& o) {
+  const std::string more = attributes(o);
+  return formatted("{}\\n{}{}{}", name, kind(o), more.empty() ? "" : " ", more);
+}
+
+}  // namespace detail
+
 /// The graph in Graphviz's language: `dot -Tsvg`.
 STET_ENTRY std::string dot(const Graph& graph);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::string dot(const Graph& graph) {
-  std::string text = "digraph stet {\n  node [shape=box, fontname=\"Helvetica\"];\n";
+  std::vector<detail::Box> boxes;
   for (int id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
-    const std::string more = attributes(node.op);
-    text += formatted("  n{} [label=\"{}\\n{}{}{}\\n{}\"{}];\n", id, node.name, kind(node.op), more.empty() ? "" : " ",
-                        more, node.shape, graph.is_output(id) ? ", peripheries=2" : "");
+    boxes.push_back({formatted("{}\\n{}", detail::title(node.name, node.op), node.shape), graph.is_output(id), node.inputs});
   }
-  for (int id = 0; id < graph.size(); ++id) {
-    for (const int from : graph.node(id).inputs) text += formatted("  n{} -> n{};\n", from, id);
-  }
-  return text + "}\n";
+  return detail::drawing(boxes);
 }
 #endif
 
