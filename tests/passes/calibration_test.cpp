@@ -43,12 +43,7 @@ Model trained() {
   x = relu(batch_norm(conv2d(x, {.filters = 8, .kernel = 3}))).named("features");
   g.output(linear(global_average_pool(relu(conv2d(x, {.filters = 8, .kernel = 3}))), {.units = 4}).named("logits"));
   Model model(std::move(g), Rng(1));
-  FitOptions o;
-  o.epochs = 12;
-  o.batch = 32;
-  o.optimizer = Adam{.lr = 1e-2};
-  o.schedule = Cosine{};
-  o.progress = ProgressMode::quiet;
+  const FitOptions o = quiet_fit({.epochs = 12, .batch = 32, .optimizer = Adam{.lr = 1e-2}, .schedule = Cosine{}});
   (void)fit(model, levels(512, 1), o);
   return model;
 }
@@ -183,8 +178,7 @@ TEST_CASE("a second call takes the place of the first, and says so") {
   // After training it is what one calls it for.
   twice = prepare(model, recipes::int8());
   calibrate(twice, data);
-  FitOptions o;
-  o.progress = ProgressMode::quiet;
+  const FitOptions o = quiet_fit({});
   twice.start_quantizing();
   Tape tape;
   (void)forward(tape, twice, data.batch(0, 32).x);
@@ -275,12 +269,7 @@ TEST_CASE("ranges that training cannot bring back are named at its end, where ca
   const auto warns = [&](const Dataset& calibration, std::string_view words) {
     QatModel qat = prepare(model, recipes::int8());
     calibrate(qat, calibration);
-    FitOptions o;
-    o.epochs = 2;
-    o.batch = 32;
-    o.optimizer = Adam{.lr = 1e-4};
-    o.progress = ProgressMode::quiet;
-    const FitReport report = fit(qat, data, o);
+    const FitReport report = fit(qat, data, quiet_fit({.epochs = 2, .batch = 32, .optimizer = Adam{.lr = 1e-4}}));
     return std::any_of(report.warnings.begin(), report.warnings.end(),
                        [&](const std::string& w) { return w.find(words) != std::string::npos; });
   };

@@ -41,13 +41,7 @@ void state_error(const char* text, F f) {
   }
 }
 
-FitOptions quiet(int epochs = 1) {
-  FitOptions o;
-  o.epochs = epochs;
-  o.batch = 10;
-  o.progress = ProgressMode::quiet;
-  return o;
-}
+FitOptions quiet(int epochs = 1) { return quiet_fit({.epochs = epochs, .batch = 10}); }
 
 }  // namespace
 

@@ -47,9 +47,7 @@ std::vector<std::string> warned_by_convert(const QatModel& qat) {
 std::vector<std::string> warnings_of_check(const QatModel& qat) { return check(qat).warnings(); }
 
 QatModel prepared(const Recipe& recipe = recipes::int8()) {
-  QatModel qat = prepare(network(), recipe);
-  calibrate(qat, images());
-  return qat;
+  return calibrated_model(network(), recipe, images());
 }
 
 }  // namespace
@@ -147,10 +145,7 @@ TEST_CASE("convert warns of phases that a loop left out, and check lists them") 
 
 TEST_CASE("fit reports what check warns of at the end of a run") {
   const Dataset data = images();
-  FitOptions o;
-  o.epochs = 2;
-  o.batch = 10;
-  o.progress = ProgressMode::quiet;
+  FitOptions o = quiet_fit({.epochs = 2, .batch = 10});
   QatModel qat = prepared();
   CHECK(fit(qat, data, o).warnings.empty());
   CHECK(warned_by_convert(qat).empty());
@@ -164,7 +159,10 @@ TEST_CASE("fit reports what check warns of at the end of a run") {
   Model model = network();
   o.run = nullptr;
   o.stop_after = 0;
-  CHECK(fit(model, data, o).warnings.empty());
+  FitReport report = fit(model, data, o);
+  CHECK(report.warnings.empty());
+  report.warnings = {"something is lost"};
+  CHECK_THAT(fmt::format("{}", report), ContainsSubstring("epoch 2: loss ") && ContainsSubstring("\nwarning: something is lost\n"));
 }
 
 TEST_CASE("counts of training steps are part of a checkpoint, and evaluation does not count") {

@@ -73,8 +73,7 @@ TEST_CASE("a range that was fixed is compared with the values of calibration") {
   g.output(tanh(linear(g.input({4}), {.units = 2})).named("bent"));
   Model model(std::move(g), Rng(1));
   for (float& w : model.parameter("linear_1.weight").value.edit()) w *= 30.0f;  // nearly all of it -1 or 1
-  QatModel qat = prepare(model, recipes::int8());
-  calibrate(qat, random_dataset({4}, 96, 2, 2));
+  const QatModel qat = calibrated_model(model, recipes::int8(), random_dataset({4}, 96, 2, 2));
   CHECK_FALSE(any_mentions(check(qat).warnings(), "fixed range"));
 }
 
@@ -98,8 +97,7 @@ TEST_CASE("learned scales far from their values at the end of a run are named by
     for (auto& p : model.parameters()) {
       for (float& w : p.parameter.value.edit()) w *= start;
     }
-    QatModel qat = prepare(model, recipe);
-    calibrate(qat, images());
+    QatModel qat = calibrated_model(model, recipe, images());
     const FitReport report = fit(qat, images(), quiet_fit({.epochs = 20, .batch = 16, .optimizer = Adam{.lr = 1e-2}}));
     CHECK(report.warnings == check(qat).warnings());
     return report.warnings;

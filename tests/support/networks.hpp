@@ -210,6 +210,13 @@ inline stet::FitOptions quiet_fit(stet::FitOptions options) {
   return options;
 }
 
+/// The model that prepare makes, calibrated.
+inline stet::QatModel calibrated_model(const stet::Model& model, const stet::Recipe& recipe, const stet::Dataset& data) {
+  stet::QatModel qat = prepare(model, recipe);
+  calibrate(qat, data);
+  return qat;
+}
+
 /// Number of logits of a model with one flat output.
 inline int classes_of(const stet::Model& model) {
   return static_cast<int>(model.graph().node(model.graph().outputs()[0]).shape[0]);

@@ -34,18 +34,10 @@ struct StepCounter {
 };
 
 FitOptions options(int epochs) {
-  return {.epochs = epochs,
-          .batch = 16,
-          .optimizer = Adam{.lr = 1e-2},
-          .schedule = Cosine{},
-          .progress = ProgressMode::quiet};
+  return quiet_fit({.epochs = epochs, .batch = 16, .optimizer = Adam{.lr = 1e-2}, .schedule = Cosine{}});
 }
 
-QatModel prepared(const Recipe& recipe) {
-  QatModel qat = prepare(network(), recipe);
-  calibrate(qat, images());
-  return qat;
-}
+QatModel prepared(const Recipe& recipe) { return calibrated_model(network(), recipe, images()); }
 
 void same_report(const FitReport& a, const FitReport& b) {
   CHECK(a.stopped_early == b.stopped_early);

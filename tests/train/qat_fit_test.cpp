@@ -43,19 +43,11 @@ Model network() {
 }
 
 FitOptions options(int epochs) {
-  FitOptions o;
-  o.epochs = epochs;
-  o.batch = 32;
-  o.optimizer = Adam{.lr = 1e-2};
-  o.schedule = Cosine{};
-  o.progress = ProgressMode::quiet;
-  return o;
+  return quiet_fit({.epochs = epochs, .batch = 32, .optimizer = Adam{.lr = 1e-2}, .schedule = Cosine{}});
 }
 
 QatModel prepared(const Dataset& data, const Recipe& recipe = recipes::int8()) {
-  QatModel qat = prepare(network(), recipe);
-  calibrate(qat, data);
-  return qat;
+  return calibrated_model(network(), recipe, data);
 }
 
 struct Stop {};
