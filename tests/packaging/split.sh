@@ -10,7 +10,7 @@ cd "$work"
 compile() { "$cxx" -std=c++20 -O0 -DSTET_SPLIT -I"$source/include" -c "$1" -o "$2"; }
 
 compile "$source/tests/packaging/split/train.cpp" train.o
-compile "$source/tests/packaging/consumer/other_unit.cpp" other.o
+compile "$source/tests/packaging/split/other.cpp" other.o
 compile "$source/tests/packaging/split/implementation.cpp" implementation.o
 # A unit holds the functions that it declares and nothing else does.
 defined() { nm -C "$1" | grep -c " [TW] stet::prepare(stet::Model const&" || true; }

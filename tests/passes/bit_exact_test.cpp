@@ -4,6 +4,7 @@
 #include <stet/engine/engine.hpp>
 #include <stet/passes/convert.hpp>
 #include <stet/train/qat_forward.hpp>
+#include <stet/train/unit_runner.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -2,6 +2,7 @@
 
 #include <stet/engine/engine.hpp>
 #include <stet/passes/quantize.hpp>
+#include <stet/qat/live_layer.hpp>
 #include <stet/train/qat_forward.hpp>
 
 #include "support/catch.hpp"

@@ -4,6 +4,7 @@
 
 #include <stet/io/save_tflite.hpp>
 #include <stet/passes/observe_ranges.hpp>
+#include <stet/train/forward.hpp>
 
 #include <algorithm>
 #include <vector>

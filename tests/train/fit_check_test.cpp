@@ -1,5 +1,6 @@
 // What fit finds before the first batch: labels and images that do not fit the model, and a last batch of one image.
 
+#include <stet/ops/reduction.hpp>
 #include <stet/passes/calibrate.hpp>
 #include <stet/passes/prepare.hpp>
 #include <stet/train/qat_forward.hpp>

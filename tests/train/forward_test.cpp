@@ -4,7 +4,16 @@
 
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
+#include <stet/ops/activation.hpp>
+#include <stet/ops/convolution.hpp>
+#include <stet/ops/depthwise.hpp>
+#include <stet/ops/elementwise.hpp>
+#include <stet/ops/linear.hpp>
 #include <stet/ops/loss.hpp>
+#include <stet/ops/normalization.hpp>
+#include <stet/ops/pooling.hpp>
+#include <stet/ops/reduction.hpp>
+#include <stet/ops/shape.hpp>
 #include <stet/train/forward.hpp>
 
 #include <algorithm>

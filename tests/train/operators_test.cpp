@@ -4,7 +4,9 @@
 
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
+#include <stet/ops/elementwise.hpp>
 #include <stet/train/forward.hpp>
+#include <stet/train/op/custom.hpp>
 
 #include <cmath>
 #include <functional>

@@ -24,7 +24,6 @@
 #define STET_ENTRY
 #define STET_DEFINE_ENTRIES 0
 #endif
-#define STET_DEFINE_DEPLOYMENT STET_DEFINE_ENTRIES
 
 #if defined(STET_SPLIT)
 namespace stet::detail {

@@ -13,10 +13,6 @@
 #include <string_view>
 #include <type_traits>
 
-#if STET_DEFINE_ENTRIES
-#include <fmt/args.h>
-#endif
-
 namespace stet {
 namespace detail {
 
@@ -74,28 +70,8 @@ class TextArgument {
     }
   }
 
-  // Hands the value to f with the type that fmt prints it by.
-  template <class F>
-  void visit(F f) const {
-    switch (kind_) {
-      case TextKind::boolean:
-        return f(integer_ != 0);
-      case TextKind::character:
-        return f(static_cast<char>(integer_));
-      case TextKind::integer:
-        return f(integer_);
-      case TextKind::natural:
-        return f(static_cast<unsigned long long>(integer_));
-      case TextKind::float32:
-        return f(static_cast<float>(real_));
-      case TextKind::float64:
-        return f(real_);
-      case TextKind::text:
-        return f(std::string(static_cast<const char*>(data_), size_));
-      case TextKind::object:
-        return f(text_of_(data_));
-    }
-  }
+  // Prints the value as fmt does, by one placeholder.
+  void append_to(std::string& text, const std::string& placeholder) const;
 
  private:
   TextKind kind_;
@@ -211,10 +187,57 @@ namespace detail {
 [[gnu::cold]] STET_ENTRY std::string format_text(const char* format, std::initializer_list<TextArgument> arguments);
 
 #if STET_DEFINE_ENTRIES
+STET_ENTRY void TextArgument::append_to(std::string& text, const std::string& placeholder) const {
+  const auto print = [&](const auto& value) { text += fmt::vformat(placeholder, fmt::make_format_args(value)); };
+  switch (kind_) {
+    case TextKind::boolean:
+      return print(integer_ != 0);
+    case TextKind::character:
+      return print(static_cast<char>(integer_));
+    case TextKind::integer:
+      return print(integer_);
+    case TextKind::natural:
+      return print(static_cast<unsigned long long>(integer_));
+    case TextKind::float32:
+      return print(static_cast<float>(real_));
+    case TextKind::float64:
+      return print(real_);
+    case TextKind::text:
+      return print(std::string_view(static_cast<const char*>(data_), size_));
+    case TextKind::object:
+      return print(text_of_(data_));
+  }
+}
+// Placeholder by placeholder: an argument in place of a width or precision is put into the placeholder first.
 STET_ENTRY std::string format_text(const char* format, std::initializer_list<TextArgument> arguments) {
-  fmt::dynamic_format_arg_store<fmt::format_context> store;
-  for (const TextArgument& a : arguments) a.visit([&](const auto& value) { store.push_back(value); });
-  return fmt::vformat(format, store);
+  std::string text;
+  const TextArgument* next = arguments.begin();
+  for (const char* c = format; *c != 0; ++c) {
+    if (*c != '{' && *c != '}') {
+      text += *c;
+    } else if (c[1] == *c) {
+      text += *c++;
+    } else {
+      const TextArgument* argument = next;
+      std::string placeholder = "{";
+      if (const char index = *++c; index >= '0' && index <= '9') {
+        argument = arguments.begin() + (index - '0');
+        ++c;
+      } else {
+        ++next;
+      }
+      for (; *c != '}'; ++c) {
+        if (*c == '{') {
+          (next++)->append_to(placeholder, "{}");
+          ++c;
+        } else {
+          placeholder += *c;
+        }
+      }
+      argument->append_to(text, placeholder + "}");
+    }
+  }
+  return text;
 }
 #endif
 

@@ -20,7 +20,7 @@ struct MemoryPlan {
 /// Plans an arena: largest values first, each at the lowest place that is free from the node that makes it to the node
 /// that reads it last (graph outputs to the end). Sizes are rounded up to 64 bytes.
 STET_ENTRY MemoryPlan plan_memory(const IntegerModel& model);
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY MemoryPlan plan_memory(const IntegerModel& model) {
   const std::size_t count = model.values.size();
   const int end = static_cast<int>(model.nodes.size());

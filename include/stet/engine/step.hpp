@@ -32,7 +32,7 @@ struct EngineStep {
 /// Errors:    Errc::shape or Errc::range naming the node
 STET_ENTRY EngineStep make_step(const IntegerModel& model, const IntegerNode& node);
 
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 
 namespace detail {
 

@@ -24,7 +24,7 @@ STET_ENTRY std::vector<NonFinite> non_finite(const Model& model);
 /// Errors:    Errc::range listing them
 STET_ENTRY void check_finite(const char* op, const Model& model);
 
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<NonFinite> non_finite(const Model& model) {
   std::vector<NonFinite> found;
   const auto look = [&](const auto& named, const Tensor<float>& value) {

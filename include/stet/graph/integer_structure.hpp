@@ -47,7 +47,7 @@ struct IntegerStructure {
 /// scales. What a target refuses is not looked at.
 STET_ENTRY IntegerStructure check_structure(const IntegerModel& model);
 
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 
 namespace detail {
 
@@ -62,7 +62,7 @@ class IntegerStructureCheck {
     if (inputs_ == 0) add(Errc::state, "the model", "has no input");
     if (model_.outputs.empty()) add(Errc::state, "the model", "has no output");
     for (const int out : model_.outputs) {
-      if (!made(out)) unreadable(Errc::state, "the model", fmt::format("has value {} as output, which no node makes", out));
+      if (!made(out)) unreadable(Errc::state, "the model", formatted("has value {} as output, which no node makes", out));
     }
     return std::move(result_);
   }
@@ -81,10 +81,10 @@ class IntegerStructureCheck {
 
   void check(const IntegerValue& v) {
     if (v.shape.rank() >= Shape::max_rank || v.shape.elements() <= 0) {
-      add(Errc::shape, v.name, fmt::format("has shape {}, which must have elements and room for a batch", v.shape));
+      add(Errc::shape, v.name, formatted("has shape {}, which must have elements and room for a batch", v.shape));
     }
     if (!v.codes.grid.fits_int8()) {
-      return add(Errc::range, v.name, fmt::format("codes {}..{} do not fit int8", v.codes.grid.lo, v.codes.grid.hi));
+      return add(Errc::range, v.name, formatted("codes {}..{} do not fit int8", v.codes.grid.lo, v.codes.grid.hi));
     }
     try {
       stet::check("its codes", qparams(v.codes), v.shape);
@@ -102,16 +102,16 @@ class IntegerStructureCheck {
     bool complete = true;
     if (form == graph::IntegerForm::none || form == graph::IntegerForm::training) {
       complete = false;
-      add(Errc::unsupported, n.name, fmt::format("is a {}, which has no integer form", graph::kind(n.op)));
+      add(Errc::unsupported, n.name, formatted("is a {}, which has no integer form", graph::kind(n.op)));
     }
     for (const int in : n.inputs) {
       if (made(in)) continue;
       complete = false;
-      unreadable(Errc::state, n.name, fmt::format("reads value {} before it is made", in));
+      unreadable(Errc::state, n.name, formatted("reads value {} before it is made", in));
     }
     if (!known(n.output) || made_[at(n.output)]) {
       complete = false;
-      unreadable(Errc::state, n.name, fmt::format("writes value {}, which does not exist or is written before", n.output));
+      unreadable(Errc::state, n.name, formatted("writes value {}, which does not exist or is written before", n.output));
     } else {
       made_[at(n.output)] = true;  // else every node behind it would be named
     }
@@ -127,7 +127,7 @@ class IntegerStructureCheck {
     try {
       const Shape inferred = graph::infer(n.op, in);
       if (inferred != made) {
-        add(Errc::shape, n.name, fmt::format("makes {}, its value {} has shape {}", inferred, model_.values[at(n.output)].name, made));
+        add(Errc::shape, n.name, formatted("makes {}, its value {} has shape {}", inferred, model_.values[at(n.output)].name, made));
         return false;
       }
     } catch (const Error& e) {
@@ -136,11 +136,11 @@ class IntegerStructureCheck {
     }
     const bool binary = graph::is<graph::op::Add>(n.op) || graph::is<graph::op::Sub>(n.op) || graph::is<graph::op::Mul>(n.op);
     if (binary && in[0] != in[1]) {
-      add(Errc::shape, n.name, fmt::format("reads shapes {} and {}, which must be equal", in[0], in[1]));
+      add(Errc::shape, n.name, formatted("reads shapes {} and {}, which must be equal", in[0], in[1]));
       return false;
     }
     if (graph::is<graph::op::Linear>(n.op) && in[0].rank() != 1) {
-      add(Errc::shape, n.name, fmt::format("reads {}, needs one dimension", in[0]));
+      add(Errc::shape, n.name, formatted("reads {}, needs one dimension", in[0]));
       return false;
     }
     if (const auto* pool = graph::as<graph::op::AveragePool>(n.op);
@@ -148,7 +148,7 @@ class IntegerStructureCheck {
       add(Errc::unsupported, n.name, "counts its padding, which integers do not");
     }
     if (n.activation != Activation::none && graph::form(n.op) != graph::IntegerForm::layer && !binary) {
-      add(Errc::unsupported, n.name, fmt::format("is a {} with an activation of its own", graph::kind(n.op)));
+      add(Errc::unsupported, n.name, formatted("is a {} with an activation of its own", graph::kind(n.op)));
     }
     return true;
   }
@@ -158,25 +158,25 @@ class IntegerStructureCheck {
     const Shape& w = c.weights.shape();
     const Shape wanted = graph::parameters(n.op, model_.input_shapes(n))[0].shape;
     if (w != wanted) {
-      return add(Errc::shape, n.name, fmt::format("has weights {}, its operator needs {}", w, wanted));
+      return add(Errc::shape, n.name, formatted("has weights {}, its operator needs {}", w, wanted));
     }
     const std::int64_t channels = w[graph::channel_axis(n.op)];
     const auto scales = static_cast<std::int64_t>(c.weight_scale.size());
     if (c.bias.size() != channels || (scales != 1 && scales != channels)) {
       add(Errc::shape, n.name,
-          fmt::format("has {} outputs, {} bias codes and {} weight scales", channels, c.bias.size(), scales));
+          formatted("has {} outputs, {} bias codes and {} weight scales", channels, c.bias.size(), scales));
     }
     for (std::size_t i = 0; i < c.weight_scale.size(); ++i) {
       const float s = c.weight_scale[i];
       if (s > 0.0f && std::isfinite(s)) continue;
-      return add(Errc::range, n.name, fmt::format("weight scale {} is {}, must be positive and finite", i, s));
+      return add(Errc::range, n.name, formatted("weight scale {} is {}, must be positive and finite", i, s));
     }
   }
   void check_scales(const IntegerNode& n) {
     for (const int in : n.inputs) {
       const IntegerValue& x = model_.values[at(in)];
       if (x.codes == model_.values[at(n.output)].codes) continue;
-      add(Errc::range, n.name, fmt::format("must keep scale and zero point, {} has others", x.name));
+      add(Errc::range, n.name, formatted("must keep scale and zero point, {} has others", x.name));
     }
   }
 

@@ -2,8 +2,7 @@
 // Where the checksum of a safetensors file stands in it, and what it is.
 
 #include <stet/core/hash.hpp>
-
-#include <fmt/core.h>
+#include <stet/core/text.hpp>
 
 #include <cstddef>
 #include <cstdint>

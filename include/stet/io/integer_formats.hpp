@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 #include <stet/graph/resolve.hpp>
 #include <stet/io/tflite/window_plan.hpp>
 
@@ -41,7 +41,7 @@ enum class FormatQuestion {
 STET_ENTRY std::vector<IntegerFault> format_faults(IntegerFormat format, const IntegerModel& model,
                                                    FormatQuestion question = FormatQuestion::all);
 
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 
 namespace detail {
 
@@ -95,11 +95,11 @@ class FormatCheck {
         if (model_.nodes[i].output == static_cast<int>(v)) maker = static_cast<int>(i);
       }
       faults_.push_back({Errc::unsupported, maker, model_.values[v].name,
-                         fmt::format("shape {} is not one to three dimensions of fewer than 2^31 elements", shape)});
+                         formatted("shape {} is not one to three dimensions of fewer than 2^31 elements", shape)});
     }
     if (model_.outputs.size() == 1) return;
     faults_.push_back({Errc::unsupported, -1, "the model",
-                       fmt::format("has {} outputs; a table names one", model_.outputs.size())});
+                       formatted("has {} outputs; a table names one", model_.outputs.size())});
   }
 
   // The same functions with which the engine prepares the operator: what they refuse, a runtime aborts on.

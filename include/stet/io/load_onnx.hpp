@@ -177,7 +177,7 @@ class GraphReader {
 
   void read_node(const NodeInfo& node) {
     const std::string what =
-        fmt::format("{} ({})", node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name, node.op_type);
+        formatted("{} ({})", node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name, node.op_type);
     void (*reader)(Importer&, Attributes&) = nullptr;
     bool readable = attempt(what, [&] { reader = find_reader(node); });
     for (const std::string& in : node.inputs) {
@@ -249,7 +249,7 @@ class GraphReader {
 
 /// Makes a model of what a .onnx file says; `name` is what errors call it. See load_onnx.
 STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const ImportOptions& options = {});
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const ImportOptions& options) {
   return onnx::detail::GraphReader(model, name, options).run();
 }

@@ -218,7 +218,7 @@ class SafetensorsFile {
   bool sealed_ = false;
 };
 
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 
 STET_ENTRY std::vector<std::uint8_t> SafetensorsFile::encode() const {
   std::vector<const Entry*> sorted;

@@ -19,7 +19,7 @@ namespace stet {
 ///            Errc::unsupported listing all operators that TFLM cannot register; Errc::io; the old file stays
 /// Source:    tensorflow/tflite-micro, tools/generate_cc_arrays.py (names and alignment)
 STET_ENTRY void save_c_array(const std::string& path, const std::string& name, std::span<const std::uint8_t> tflite);
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY void save_c_array(const std::string& path, const std::string& name, std::span<const std::uint8_t> tflite) {
   write_file_atomically(path, std::string_view(c::array_source(name, tflite)));
 }
@@ -33,7 +33,7 @@ STET_ENTRY void save_c_array(const std::string& path, const std::string& name, s
 /// Errors:    Errc::unsupported listing all nodes that cannot be written; Errc::io; the old file stays
 /// Source:    ARM-software/CMSIS-NN, Include/arm_nn_types.h, arm_nnfunctions.h
 STET_ENTRY void save_c_weights(const std::string& path, const IntegerModel& model);
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY void save_c_weights(const std::string& path, const IntegerModel& model) {
   const auto slash = path.rfind('/');
   const std::string file = slash == std::string::npos ? path : path.substr(slash + 1);

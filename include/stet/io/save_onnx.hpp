@@ -19,7 +19,7 @@ namespace stet {
 /// Bytes that save_onnx would write.
 /// Errors:    as save_onnx, without Errc::io
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options = {});
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options) {
   const std::int64_t opset = options.format == OnnxFormat::int16x8 ? 21 : 17;
   onnx::check_float(model.graph());
@@ -39,7 +39,7 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOp
 }
 #endif
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options = {});
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options) {
   onnx::check_integer(model, options);
   return onnx::finish(onnx::IntegerWriter(model, options).run(), options.int4_weights ? 21 : 17);

@@ -46,7 +46,7 @@ class ConstantUses {
       if (nodes.size() < 2) continue;
       std::string names;
       for (const int n : nodes) names += (names.empty() ? "" : ", ") + graph.node(n).name;
-      text += fmt::format("\n  constant '{}' is shared by {}", constant, names);
+      text += formatted("\n  constant '{}' is shared by {}", constant, names);
     }
     return text;
   }

@@ -1,18 +1,22 @@
 #pragma once
 // calibrate: ranges of a prepared model from data, without training.
 
-#include <stet/core/warning.hpp>
-#include <stet/data/batches.hpp>
+#include <stet/core/entry.hpp>
 #include <stet/data/dataset.hpp>
-#include <stet/train/check_calibration.hpp>
-#include <stet/train/forward.hpp>
 #include <stet/train/qat_model.hpp>
-#include <stet/train/scale_limits.hpp>
 
 #include <algorithm>
 #include <span>
 #include <utility>
 #include <vector>
+
+#if STET_DEFINE_ENTRIES
+#include <stet/core/warning.hpp>
+#include <stet/data/batches.hpp>
+#include <stet/train/check_calibration.hpp>
+#include <stet/train/forward.hpp>
+#include <stet/train/scale_limits.hpp>
+#endif
 
 namespace stet {
 
@@ -23,6 +27,7 @@ struct CalibrateOptions {
   std::uint64_t seed = 1;      ///< of the drawing
 };
 
+#if STET_DEFINE_ENTRIES
 namespace detail {
 
 // Part of the values that lie more than `margin` outside of a range.
@@ -41,6 +46,7 @@ inline Batches sample_of(const char* op, const Dataset& data, const CalibrateOpt
 }
 
 }  // namespace detail
+#endif
 
 /// Shows a sample of the images to the float model and lets the quantizers see every activation. Batch norm uses its
 /// running statistics, which do not move; nothing is quantized. All images weigh alike: their order in the data set does
@@ -89,7 +95,9 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
   for (std::size_t i = 0; i < units; ++i) seen.reach[i] = static_cast<float>(reach[i].width());
   qat.set_calibration_data(std::move(seen));
   if (again) {
-    warn("calibrate: takes the place of an earlier call, whose images count no more; to use both, give them to one call");
+    warn(
+        "calibrate: takes the place of an earlier call, whose images count no more; to use both, give them to one "
+        "call");
   }
   detail::widen_outputs(qat, true);
   for (const auto& findings : {detail::calibration_findings(qat), detail::range_use_findings(qat)}) {

@@ -1,12 +1,17 @@
 #pragma once
 // convert: from a model with quantizers to integers.
 
+#include <stet/core/entry.hpp>
+#include <stet/graph/integer_model.hpp>
+#include <stet/train/qat_model.hpp>
+
+#if STET_DEFINE_ENTRIES
 #include <stet/core/warning.hpp>
 #include <stet/graph/finite.hpp>
-#include <stet/graph/integer_model.hpp>
 #include <stet/train/check_stages.hpp>
 #include <stet/train/checkpoint_fields.hpp>
 #include <stet/train/lower.hpp>
+#endif
 
 namespace stet {
 

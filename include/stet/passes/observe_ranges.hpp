@@ -1,10 +1,15 @@
 #pragma once
 // observe_ranges: the range of every value of a float model on data, for formats with activations of 16 bits.
 
+#include <stet/core/entry.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/graph/activation_ranges.hpp>
+#include <stet/graph/model.hpp>
 #include <stet/passes/calibrate.hpp>
+
+#if STET_DEFINE_ENTRIES
 #include <stet/train/forward.hpp>
+#endif
 
 namespace stet {
 

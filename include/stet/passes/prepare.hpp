@@ -1,15 +1,20 @@
 #pragma once
 // prepare: from a trained float model to a model with quantizers.
 
-#include <stet/core/warning.hpp>
-#include <stet/train/check.hpp>
+#include <stet/core/entry.hpp>
 #include <stet/train/qat_model.hpp>
 
 #include <string>
 #include <utility>
 
+#if STET_DEFINE_ENTRIES
+#include <stet/core/warning.hpp>
+#include <stet/train/check.hpp>
+#endif
+
 namespace stet {
 
+#if STET_DEFINE_ENTRIES
 namespace detail {
 
 // A channel with gamma < 0 is the same function with W, conv bias, running mean and gamma negated. Exact, and the folded
@@ -39,6 +44,7 @@ inline void flip_negative_channels(QatModel& qat) {
 }
 
 }  // namespace detail
+#endif
 
 /// Prepares a copy of a model for quantization-aware training or post-training quantization.
 /// Channels whose batch norm scale is negative are negated with their weights, which changes no value.

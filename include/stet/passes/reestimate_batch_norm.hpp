@@ -1,11 +1,16 @@
 #pragma once
 // reestimate_batch_norm: statistics of the quantized network for its batch norms, after training moved its codes.
 
-#include <stet/data/batches.hpp>
+#include <stet/core/entry.hpp>
 #include <stet/data/dataset.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/qat_model.hpp>
 
 #include <cstdint>
+
+#if STET_DEFINE_ENTRIES
+#include <stet/data/batches.hpp>
+#include <stet/train/qat_forward.hpp>
+#endif
 
 namespace stet {
 

@@ -14,11 +14,23 @@
 
 namespace stet {
 
+namespace detail {
+
+// Observers of a Recipe that names none, made where the library is, not where a recipe is.
+STET_ENTRY AnyObserver default_calibration_observer();
+STET_ENTRY AnyObserver default_training_observer();
+#if STET_DEFINE_ENTRIES
+STET_ENTRY AnyObserver default_calibration_observer() { return MedianObserver<MseObserver>{}; }
+STET_ENTRY AnyObserver default_training_observer() { return MovingAverageObserver{}; }
+#endif
+
+}  // namespace detail
+
 /// When the phases of QAT begin, as fractions of the whole run (0 = from the start, above 1 = never, of which convert warns).
 struct QatSchedule {
-  double quantize_at = 0.0;           ///< fake quantization starts; before it the float network trains and is observed
-  double freeze_ranges_at = 0.5;      ///< observers stop: scales and zero points no longer move
-  double freeze_batch_norm_at = 0.75; ///< statistics stop: from here the training forward is the deployed arithmetic
+  double quantize_at = 0.0;            ///< fake quantization starts; before it the float network trains and is observed
+  double freeze_ranges_at = 0.5;       ///< observers stop: scales and zero points no longer move
+  double freeze_batch_norm_at = 0.75;  ///< statistics stop: from here the training forward is the deployed arithmetic
 };
 
 /// Another scheme for one node, by name.
@@ -31,8 +43,8 @@ struct RecipeOverride {
 /// How a model is quantized, trained and deployed.
 struct Recipe {
   std::string name = "int8";
-  WeightScheme weights{8, true};         ///< convolutions: one scale per output channel
-  WeightScheme linear_weights{8, false}; ///< linear layers: one scale, which every runtime executes
+  WeightScheme weights{8, true};          ///< convolutions: one scale per output channel
+  WeightScheme linear_weights{8, false};  ///< linear layers: one scale, which every runtime executes
   int activation_bits = 8;
   /// Bits of the layers at both ends: the weights of layers that read the input or make the output, what the latter
   /// read, and the output itself. Without it they are as the others.
@@ -50,8 +62,8 @@ struct Recipe {
   std::optional<AnyScheme> simulated_weights{}, simulated_activations{};
   /// Prototypes of observers of activations: one chooses the range from calibration data, the other says how the range then
   /// follows the batches of training. The latter sees ranges only.
-  AnyObserver calibration_observer = MedianObserver<MseObserver>{};
-  AnyObserver training_observer = MovingAverageObserver{};
+  AnyObserver calibration_observer = detail::default_calibration_observer();  ///< MedianObserver<MseObserver>{}
+  AnyObserver training_observer = detail::default_training_observer();        ///< MovingAverageObserver{}
   QatSchedule schedule{};
   Target target = targets::litert_default;
   std::vector<RecipeOverride> overrides{};
@@ -74,11 +86,12 @@ inline std::string describe(const WeightScheme& w) {
                      range == WeightRange::mse ? "least error" : "largest magnitude");
 }
 
-inline std::string Recipe::describe() const {
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::string Recipe::describe() const {
   // All fields by name: a new one does not compile before it is here too.
   const auto& [name_, weights_, linear_weights_, activation_bits_, end_bits_, learn_scales_, scale_lr_factor_,
-               weight_estimator_, simulated_weights_, simulated_activations_, calibration_observer_,
-               training_observer_, schedule_, target_, overrides_] = *this;
+               weight_estimator_, simulated_weights_, simulated_activations_, calibration_observer_, training_observer_,
+               schedule_, target_, overrides_] = *this;
   const auto& [quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_] = schedule_;
   const auto text_of = [](const auto& optional) { return optional ? optional->describe() : "none"; };
   std::string text = formatted("name: {}\nweights: {}\nlinear weights: {}\nactivations: {} bits\nends: {}\n", name_,
@@ -99,6 +112,7 @@ inline std::string Recipe::describe() const {
   }
   return text;
 }
+#endif
 
 /// Ready recipes; the name spells what they do.
 namespace recipes {
@@ -116,7 +130,9 @@ inline Recipe int8_per_tensor() {
 
 namespace detail {
 
-inline Recipe learned(const char* name, int weight_bits, int activation_bits) {
+STET_ENTRY Recipe learned(const char* name, int weight_bits, int activation_bits);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Recipe learned(const char* name, int weight_bits, int activation_bits) {
   Recipe r;
   r.name = name;
   r.weights = {weight_bits, true, WeightRange::mse};
@@ -128,6 +144,7 @@ inline Recipe learned(const char* name, int weight_bits, int activation_bits) {
   r.schedule = {.quantize_at = 0.0, .freeze_ranges_at = 0.75, .freeze_batch_norm_at = 0.9};
   return r;
 }
+#endif
 
 }  // namespace detail
 

@@ -1,9 +1,8 @@
 #pragma once
 // AdditivePowersOfTwo: levels that are sums of a few powers of two, dense near 0.
 
+#include <stet/core/text.hpp>
 #include <stet/quant/scheme.hpp>
-
-#include <fmt/core.h>
 
 #include <algorithm>
 #include <cfloat>

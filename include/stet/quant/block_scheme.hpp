@@ -1,9 +1,8 @@
 #pragma once
 // Block scales: microscaling (MX) formats, in which 32 neighbours share a power of two.
 
+#include <stet/core/text.hpp>
 #include <stet/quant/float_scheme.hpp>
-
-#include <fmt/core.h>
 
 #include <cmath>
 #include <cstdint>

@@ -3,12 +3,11 @@
 
 #include <stet/core/text.hpp>
 #include <stet/core/rounding.hpp>
+#include <stet/core/text.hpp>
 
 #include <bit>
 #include <cstdint>
 #include <string>
-
-#include <fmt/core.h>
 
 namespace stet {
 

@@ -1,10 +1,9 @@
 #pragma once
 // FloatScheme: codes that are small floating-point numbers, with or without a scale.
 
+#include <stet/core/text.hpp>
 #include <stet/quant/float_format.hpp>
 #include <stet/quant/scheme.hpp>
-
-#include <fmt/core.h>
 
 #include <cmath>
 #include <cstdint>

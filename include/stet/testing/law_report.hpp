@@ -2,8 +2,7 @@
 // Reports of the laws: which law, which parameters and input break it, what was expected and what came. Framework-free.
 
 #include <stet/core/requirements.hpp>
-
-#include <fmt/core.h>
+#include <stet/core/text.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -1,23 +1,28 @@
 #pragma once
 // check: before training, what of a network runs as integers on the target, what does not, and what mends it.
 
-#include <stet/graph/finite.hpp>
 #include <stet/graph/model.hpp>
-#include <stet/train/check_calibration.hpp>
-#include <stet/train/check_formats.hpp>
 #include <stet/train/check_report.hpp>
-#include <stet/train/check_scales.hpp>
-#include <stet/train/check_stages.hpp>
-#include <stet/train/checkpoint_fields.hpp>
-#include <stet/train/plan_units.hpp>
+#include <stet/train/qat_model.hpp>
 
 #include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
+#if STET_DEFINE_ENTRIES
+#include <stet/graph/finite.hpp>
+#include <stet/train/check_calibration.hpp>
+#include <stet/train/check_formats.hpp>
+#include <stet/train/check_scales.hpp>
+#include <stet/train/check_stages.hpp>
+#include <stet/train/checkpoint_fields.hpp>
+#include <stet/train/plan_units.hpp>
+#endif
+
 namespace stet {
 
+#if STET_DEFINE_ENTRIES
 namespace detail {
 
 // Findings that need the graph and the recipe only.
@@ -46,7 +51,7 @@ class StructureCheck {
     }
     if (narrow_ > 0) {
       whole.push_back({.severity = Severity::note,
-                       .what = fmt::format("codes of fewer than 8 bits in {} of {} operators: a file cuts them by {} behind each",
+                       .what = formatted("codes of fewer than 8 bits in {} of {} operators: a file cuts them by {} behind each",
                                            narrow_, planning_.plan.units.size(), writes_tflite() ? "a MINIMUM" : "a Clip")});
     }
     of_node_.push_back(std::move(whole));
@@ -77,7 +82,7 @@ class StructureCheck {
       function(unit, table->function);
     } else if (unit.has_weights()) {
       add(unit.node, Severity::integer,
-          fmt::format("{}-bit weights per {}, {}-bit output", unit.weights.bits,
+          formatted("{}-bit weights per {}, {}-bit output", unit.weights.bits,
                       unit.weights.per_channel ? "channel" : "tensor", bits));
       weights(unit);
     } else if (graph::is<graph::op::Sub>(unit.op()) && recipe_.target.subtract == integer::AddRule::dequantized) {
@@ -86,7 +91,7 @@ class StructureCheck {
           "same codes");
     } else {
       add(unit.node, Severity::integer,
-          fmt::format("{}-bit output{}", bits, unit.shares_scale() ? ", scale of its input" : ""));
+          formatted("{}-bit output{}", bits, unit.shares_scale() ? ", scale of its input" : ""));
     }
     if (bits < 8) ++narrow_;
     const integer::FixedOutput* fixed = planning_.plan.fixed_output[static_cast<std::size_t>(unit.quantizer)];
@@ -94,7 +99,7 @@ class StructureCheck {
     if (fixed != nullptr && !unit.shares_scale() && !own) {
       const float low = fixed->scale * static_cast<float>(-128 - fixed->zero_point);
       add(unit.node, Severity::warning,
-          fmt::format("shares the scale that the runtime fixes for a sigmoid or tanh: it is cut to [{}, 1)", low),
+          formatted("shares the scale that the runtime fixes for a sigmoid or tanh: it is cut to [{}, 1)", low),
           "do not concatenate it with one; put the function behind the concat");
       of_node_[static_cast<std::size_t>(unit.node)].back().clips = true;
     }
@@ -123,7 +128,7 @@ class StructureCheck {
     }
     if (taps > 66311) {
       add(unit.node, Severity::warning,
-          fmt::format("{} products per output can overflow 32 bits; weights are halved where they do", taps),
+          formatted("{} products per output can overflow 32 bits; weights are halved where they do", taps),
           "fewer inputs, or narrower weights (weights.bits)");
     }
     if (graph::is<graph::op::Linear>(unit.op()) && unit.weights.per_channel && writes_tflite()) {
@@ -144,7 +149,7 @@ class StructureCheck {
     if (graph::is<graph::op::AveragePool>(unit.op())) builtin("XNNPACK has no int8 average pool");
     if (clamp_of(unit.op()) != Activation::none) builtin("XNNPACK has no int8 activation of its own");
     if (graph::is<graph::op::Concat>(unit.op()) && (unit.deployed.inputs.size() < 2 || unit.deployed.inputs.size() > 5)) {
-      builtin(fmt::format("XNNPACK concatenates 2 to 5 inputs, not {}", unit.deployed.inputs.size()));
+      builtin(formatted("XNNPACK concatenates 2 to 5 inputs, not {}", unit.deployed.inputs.size()));
     }
     if (const auto* pool = graph::as<graph::op::MaxPool>(node(unit.node).op)) {
       const Pair stride = graph::op::pool_stride(pool->size, pool->stride);
@@ -172,12 +177,15 @@ inline CheckReport make_report(const Target& target, std::vector<std::vector<Che
 }
 
 }  // namespace detail
+#endif
 
 /// Says for every node of a network how the recipe's target runs it, or why not and what mends it, and which files cannot
 /// hold it. Changes nothing and needs no data; what depends on scales is found by check(QatModel) after calibration.
 /// prepare throws exactly if this finds an error: both ask find_units. save_tflite, save_onnx and save_c_weights refuse
 /// exactly what is found here, or later depends on scales: all ask format_faults.
-inline CheckReport check(const Graph& graph, const Recipe& recipe) {
+STET_ENTRY CheckReport check(const Graph& graph, const Recipe& recipe);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY CheckReport check(const Graph& graph, const Recipe& recipe) {
   detail::StructureCheck structure(graph, recipe);
   auto of_node = structure.run();
   if (structure.deploys()) {
@@ -186,6 +194,7 @@ inline CheckReport check(const Graph& graph, const Recipe& recipe) {
   }
   return detail::make_report(recipe.target, std::move(of_node));
 }
+#endif
 inline CheckReport check(const Model& model, const Recipe& recipe) { return check(model.graph(), recipe); }
 
 /// The same with what the calibrated scales and folded parameters add: multipliers and ratios of scales out of the limits
@@ -193,7 +202,9 @@ inline CheckReport check(const Model& model, const Recipe& recipe) { return chec
 /// tie; tensors that are not finite; phases that training missed; what is wrong with the calibration data: few images, one
 /// class, batches that disagree; and ranges and scales that do not suit their values: fixed ones, those of neighbours in a
 /// concat, those that training could not bring to where the values are, learned or not.
-inline CheckReport check(const QatModel& qat) {
+STET_ENTRY CheckReport check(const QatModel& qat);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY CheckReport check(const QatModel& qat) {
   detail::StructureCheck structure(qat.graph(), qat.recipe());
   auto of_node = structure.run();
   detail::ScaleCheck(qat, of_node).run();
@@ -230,5 +241,6 @@ inline CheckReport check(const QatModel& qat) {
   }
   return detail::make_report(qat.recipe().target, std::move(of_node));
 }
+#endif
 
 }  // namespace stet

@@ -48,7 +48,7 @@ inline void add_format_findings(const Graph& graph, const IntegerModel& model, F
         for (const IntegerFault& its : faults[other]) holds = holds && place(its) != id;
         if (holds) others += (others.empty() ? "" : " and ") + std::string(name(integer_formats[other]));
       }
-      CheckEntry entry{.what = fmt::format("cannot be written as {}: {}{}", name(integer_formats[f]), fault.what,
+      CheckEntry entry{.what = formatted("cannot be written as {}: {}{}", name(integer_formats[f]), fault.what,
                                            others.empty() ? "" : "; " + others + " can"),
                        .refused = integer_formats[f]};
       if (id < graph.size()) {

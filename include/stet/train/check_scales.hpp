@@ -60,19 +60,19 @@ class ScaleCheck {
     if (unit.shares_scale()) return;
     const std::string& value = node(unit.output).name;
     if (q.source() == RangeSource::stand_in || q.params().scale[0] <= FLT_EPSILON) {
-      add(unit, Severity::warning, fmt::format("{} was zero, or nearly, for all calibration data", value),
-          fmt::format("calibrate on data that reach it, scale the inputs to about 1, or quantizer(\"{}\").fix(range), or "
+      add(unit, Severity::warning, formatted("{} was zero, or nearly, for all calibration data", value),
+          formatted("calibrate on data that reach it, scale the inputs to about 1, or quantizer(\"{}\").fix(range), or "
                       "remove the branch",
                       value));
     } else if (q.widened()) {
       add(unit, Severity::note,
-          fmt::format("{} moved by less than one step of what it is made from: its range was widened to what targets take",
+          formatted("{} moved by less than one step of what it is made from: its range was widened to what targets take",
                       value));
     }
   }
 
   std::string refusal_remedy(const Unit& unit) const {
-    return fmt::format("widen the range: calibrate on more data, or quantizer(\"{}\").fix(range)",
+    return formatted("widen the range: calibrate on more data, or quantizer(\"{}\").fix(range)",
                        node(unit.output).name);
   }
 
@@ -131,22 +131,22 @@ class ScaleCheck {
         coarse += m > 0.25 ? 1 : 0;
       }
     }
-    const auto of = [&](int count) { return fmt::format("{} of {} channels", count, after.size()); };
+    const auto of = [&](int count) { return formatted("{} of {} channels", count, after.size()); };
     const std::string& value = node(unit.output).name;
     if (coarse > 0) {
       add(unit, Severity::warning,
-          fmt::format("{} multiply the accumulator by up to {:.3g}: the bias is rounded to as many output steps",
+          formatted("{} multiply the accumulator by up to {:.3g}: the bias is rounded to as many output steps",
                       of(coarse), largest),
           "more weight bits, more activation bits at its input, or a wider output range");
     }
     if (cut > 0) {
       add(unit, Severity::warning, of(cut) + " have their bias cut to 2^14 output steps",
-          fmt::format("a smaller bias or beta, or a wider range of {}", value));
+          formatted("a smaller bias or beta, or a wider range of {}", value));
     }
     if (halved > 0) {
       add(unit, Severity::warning,
           of(halved) + " have weights halved, because accumulator and bias would not fit 32 bits",
-          fmt::format("a smaller bias or beta, or a wider range of {}", value));
+          formatted("a smaller bias or beta, or a wider range of {}", value));
     }
     if (zero == static_cast<int>(after.size())) {
       add(unit, Severity::warning, "all channels are zero: the output is the bias",
@@ -169,8 +169,8 @@ class ScaleCheck {
       const int code = bound(alone ? other.activation_clamp : other.weighted_clamp);
       if (code == own) continue;
       add(unit, Severity::note,
-          fmt::format("6 lies between two codes: {} here, {} on target {}", own, code, other.name),
-          fmt::format("quantizer(\"{}\").fix({{0, 6}}) if it must be one code everywhere", node(unit.output).name));
+          formatted("6 lies between two codes: {} here, {} on target {}", own, code, other.name),
+          formatted("quantizer(\"{}\").fix({{0, 6}}) if it must be one code everywhere", node(unit.output).name));
       return;
     }
   }

@@ -19,7 +19,7 @@ inline std::vector<StageFinding> stage_findings(const QatModel& qat) {
   std::vector<StageFinding> found;
   if (phases.quantized_steps == 0) {
     if (phases.float_steps > 0) {
-      found.push_back({fmt::format("trained for {} steps, none of them quantized: the integers are those of post-training "
+      found.push_back({formatted("trained for {} steps, none of them quantized: the integers are those of post-training "
                                    "quantization",
                                    phases.float_steps),
                        "let quantization begin: schedule.quantize_at below 1, and QatSteps in an own loop"});
@@ -27,8 +27,8 @@ inline std::vector<StageFinding> stage_findings(const QatModel& qat) {
     return found;
   }
   const auto moved = [&](const char* what, const char* lost, const char* by_hand) {
-    found.push_back({fmt::format("{} moved to the end of {} quantized steps: {}", what, phases.quantized_steps, lost),
-                     fmt::format("let fit or QatSteps reach the end of the run, or call {} before the last steps", by_hand)});
+    found.push_back({formatted("{} moved to the end of {} quantized steps: {}", what, phases.quantized_steps, lost),
+                     formatted("let fit or QatSteps reach the end of the run, or call {} before the last steps", by_hand)});
   };
   bool batch_norm = false;
   for (const Unit& unit : qat.units()) batch_norm = batch_norm || unit.batch_norm >= 0;

@@ -8,12 +8,9 @@
 #include <stet/train/identity.hpp>
 
 #include <algorithm>
-#include <concepts>
-#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -29,7 +26,7 @@ inline constexpr std::string_view checkpoint_format = "stet checkpoint 2";  // 1
 inline std::string join_some(const std::vector<std::string>& items) {
   std::string text;
   for (std::size_t i = 0; i < items.size() && i < 12; ++i) text += (i == 0 ? "" : ", ") + items[i];
-  if (items.size() > 12) text += fmt::format(" and {} more", items.size() - 12);
+  if (items.size() > 12) text += formatted(" and {} more", items.size() - 12);
   return text;
 }
 
@@ -39,8 +36,9 @@ std::string stage_difference(const SafetensorsFile& file, M& model) {
   if (file.entries().empty()) return {};
   const auto quantizer = [](std::string_view name) { return name.starts_with(quantizer_prefix); };
   bool wanted = false;
-  checkpoint_fields(model, [&](std::string_view name, const auto&) { wanted = wanted || quantizer(name); });
-  const bool found = std::any_of(file.entries().begin(), file.entries().end(), [&](const auto& e) { return quantizer(e.name); });
+  checkpoint_fields(model, [&](std::string_view name, const FieldRef&) { wanted = wanted || quantizer(name); });
+  const bool found =
+      std::any_of(file.entries().begin(), file.entries().end(), [&](const auto& e) { return quantizer(e.name); });
   if (found == wanted) return {};
   return found ? "is of a quantized model, and this one is float: load it into the QatModel that prepare makes"
                : "is of a float model, and this one is quantized: load it into the Model, then prepare that";
@@ -63,14 +61,14 @@ class CheckpointWriter {
   ///            return to, so nobody wants one in place of the last that was good
   template <class T>
   void field(std::string_view name, const T& value) {
-    if constexpr (std::same_as<T, Tensor<float>>) usable(detail::non_finite_text(name, value.span()));
-    file_.add(std::string(name), detail::stored_tensor(value));
+    add(name, detail::FieldRef(value));
   }
   /// All that object.fields(f) names, each name behind the prefix.
   template <class Object>
   void fields(std::string_view prefix, Object& object) {
-    object.fields(
-        [&](std::string_view name, const auto& value) { field(std::string(prefix) + std::string(name), value); });
+    detail::visit_fields(object, [&](std::string_view name, const detail::FieldRef& field) {
+      add(std::string(prefix) + std::string(name), field);
+    });
   }
   /// A model as save_checkpoint writes it, with its identity.
   /// Errors:    Errc::range if a value is NaN or infinite, a variance negative, or a quantizer's state impossible
@@ -79,7 +77,7 @@ class CheckpointWriter {
     usable(detail::find_fault(model));
     for (const auto& [key, text] : identity(model)) note(key, text);
     M copy = model;  // shares all tensors; fields() is for changing them too
-    detail::checkpoint_fields(copy, [&](std::string_view name, const auto& value) { field(name, value); });
+    detail::checkpoint_fields(copy, [&](std::string_view name, const detail::FieldRef& field) { add(name, field); });
   }
   /// A text for readers and for CheckpointReader::expect.
   void note(std::string key, std::string text) { file_.set_metadata(std::move(key), std::move(text)); }
@@ -88,6 +86,10 @@ class CheckpointWriter {
   void save(const std::string& path) const { file_.save(path); }
 
  private:
+  void add(std::string_view name, const detail::FieldRef& field) {
+    usable(field.fault(name, field.bytes()));
+    file_.add(std::string(name), field.dtype(), field.shape(), field.bytes());
+  }
   static void usable(const std::string& fault) {
     require(fault.empty(), Errc::range,
             "checkpoint: {}; training has diverged, so nothing is written: go on from the last checkpoint with a lower "
@@ -119,37 +121,14 @@ class CheckpointReader {
   /// Wants a field: its type must be that of the file, and its shape as well (a vector takes any length).
   template <class T>
   void field(std::string_view name, T& value) {
-    used_.emplace_back(name);
-    const SafetensorsFile::Entry* e = file_.find(name);
-    if (e == nullptr) {
-      missing_.emplace_back(name);
-      return;
-    }
-    using Stored = std::remove_cvref_t<decltype(detail::stored_tensor(value))>;
-    constexpr Dtype type = detail::DtypeOf<typename Stored::value_type>::value;
-    const Shape shape = wanted_shape(value);
-    const bool fits = detail::IsVector<T>::value ? e->shape.rank() == 1 : e->shape == shape;
-    if constexpr (std::same_as<T, Tensor<float>>) {
-      if (e->dtype == type) unusable(detail::non_finite_text(name, file_.get<float>(name).span()));
-    } else if constexpr (std::same_as<T, bool>) {
-      if (e->dtype == type && fits && e->bytes[0] > 1)
-        unusable(fmt::format("{}: is {}, must be 0 or 1", name, e->bytes[0]));
-    } else if constexpr (std::is_enum_v<T>) {
-      const std::int64_t number = e->dtype == type && fits ? file_.get<std::int64_t>(name)[0] : 0;
-      if (static_cast<std::int64_t>(static_cast<T>(number)) != number) unusable(fmt::format("{}: is {}", name, number));
-    }
-    if (e->dtype != type || !fits) {
-      different_.push_back(fmt::format("{} ({} {}, wanted {} {})", name, stet::name(e->dtype), e->shape,
-                                       stet::name(type), detail::IsVector<T>::value ? "[any]" : shape.str()));
-      return;
-    }
-    assign_.push_back(
-        [this, e, &value] { detail::restore_field(value, file_.get<typename Stored::value_type>(e->name)); });
+    want(name, detail::FieldRef(value));
   }
   /// Wants all that object.fields(f) names, each name behind the prefix.
   template <class Object>
   void fields(std::string_view prefix, Object& object) {
-    object.fields([&](std::string_view name, auto& value) { field(std::string(prefix) + std::string(name), value); });
+    detail::visit_fields(object, [&](std::string_view name, const detail::FieldRef& field) {
+      want(std::string(prefix) + std::string(name), field);
+    });
   }
   /// Wants a model as save_checkpoint writes it, of this model's identity. Warns of a file that has none.
   template <class M>
@@ -157,15 +136,14 @@ class CheckpointReader {
     for (const auto& [key, text] : identity(model)) {
       unknown_ = unknown_ || note(key) == nullptr;
       if (note(key) != nullptr && *note(key) != text)
-        other_.push_back(fmt::format("{}: {}", key, differences(*note(key), text)));
+        other_.push_back(formatted("{}: {}", key, differences(*note(key), text)));
     }
     other_stage_ = detail::stage_difference(file_, model);
-    detail::checkpoint_fields(model, [&](std::string_view name, auto& value) { field(name, value); });
+    detail::checkpoint_fields(model, [&](std::string_view name, const detail::FieldRef& field) { want(name, field); });
     // What the fields mean together is asked of a copy, because nothing may be changed if it is wrong.
     checks_.push_back([this, copy = model]() mutable {
-      detail::checkpoint_fields(copy, [&](std::string_view name, auto& value) {
-        using Stored = std::remove_cvref_t<decltype(detail::stored_tensor(value))>;
-        detail::restore_field(value, file_.get<typename Stored::value_type>(name));
+      detail::checkpoint_fields(copy, [&](std::string_view name, const detail::FieldRef& field) {
+        if (const auto* e = file_.find(name); e != nullptr && field.fits(*e)) field.restore(*e);
       });
       return detail::find_fault(copy);
     });
@@ -180,7 +158,7 @@ class CheckpointReader {
   void expect(std::string_view key, std::string_view text) {
     const std::string* found = note(key);
     if (found == nullptr || *found != text) {
-      different_.push_back(fmt::format("{} ({})", key, differences(found == nullptr ? "none" : *found, text)));
+      different_.push_back(formatted("{} ({})", key, differences(found == nullptr ? "none" : *found, text)));
     }
   }
   /// Leaves fields alone whose name begins so.
@@ -191,47 +169,10 @@ class CheckpointReader {
   ///            having been asked for, and where graph and recipe differ; Errc::range if a value cannot be used: NaN or
   ///            infinite in a Tensor<float>, a negative variance, a quantizer's scale, zero point or state that cannot be;
   ///            nothing is changed then
-  void finish() {
-    require_stage();
-    std::vector<std::string> unexpected;
-    for (const auto& e : file_.entries()) {
-      const auto prefixes = [&](const std::string& p) { return e.name.compare(0, p.size(), p) == 0; };
-      const bool known = std::find(used_.begin(), used_.end(), e.name) != used_.end();
-      if (!known && std::none_of(ignored_.begin(), ignored_.end(), prefixes)) unexpected.push_back(e.name);
-    }
-    std::string problems;
-    const auto list = [&](const char* what, const std::vector<std::string>& items) {
-      if (!items.empty()) problems += fmt::format("; {}: {}", what, detail::join_some(items));
-    };
-    list("missing", missing_);
-    list("different", different_);
-    list("unexpected", unexpected);
-    const bool only_other = problems.empty();
-    if (!allow_differences_) list("another model", other_);
-    require(problems.empty(), Errc::state,
-            "checkpoint {}: was saved from something else than what it is loaded into{}{}", path_, problems,
-            only_other ? "; allow_differences takes it nevertheless, because all names and shapes fit" : "");
-    for (const auto& check : checks_) unusable(check());
-    require(unusable_.empty(), Errc::range, "checkpoint {}: holds values that nothing can compute with: {}", path_,
-            detail::join_some(unusable_));
-    if (unknown_)
-      warn("checkpoint {}: does not say of which graph or recipe it is, so that is not checked; save it again", path_);
-    if (!other_.empty()) warn("checkpoint {}: is of another model: {}", path_, detail::join_some(other_));
-    for (const auto& assign : assign_) assign();
-  }
+  void finish();
 
  private:
-  template <class T>
-  static Shape wanted_shape(const T& value) {
-    if constexpr (detail::IsTensor<T>::value) {
-      return value.shape();
-    } else if constexpr (detail::IsArray<T>::value || detail::IsVector<T>::value) {
-      return {static_cast<std::int64_t>(value.size())};
-    } else {
-      return {};
-    }
-  }
-
+  void want(std::string_view name, const detail::FieldRef& field);
   void unusable(std::string fault) {
     if (!fault.empty()) unusable_.push_back(std::move(fault));
   }
@@ -239,10 +180,53 @@ class CheckpointReader {
   std::string path_, other_stage_{};
   SafetensorsFile file_;
   std::vector<std::string> used_, ignored_, missing_, different_, other_, unusable_;
-  std::vector<std::function<void()>> assign_;
+  std::vector<std::pair<detail::FieldRef, const SafetensorsFile::Entry*>> assign_;
   std::vector<std::function<std::string()>> checks_;
   bool allow_differences_ = false, unknown_ = false;
 };
+
+#if STET_DEFINE_ENTRIES
+STET_ENTRY void CheckpointReader::want(std::string_view name, const detail::FieldRef& field) {
+  used_.emplace_back(name);
+  const SafetensorsFile::Entry* e = file_.find(name);
+  if (e == nullptr) {
+    missing_.emplace_back(name);
+  } else if (!field.fits(*e)) {
+    different_.push_back(formatted("{} ({} {}, wanted {})", name, stet::name(e->dtype), e->shape, field.wanted()));
+  } else {
+    unusable(field.fault(name, e->bytes.span()));
+    assign_.emplace_back(field, e);
+  }
+}
+STET_ENTRY void CheckpointReader::finish() {
+  require_stage();
+  std::vector<std::string> unexpected;
+  for (const auto& e : file_.entries()) {
+    const auto prefixes = [&](const std::string& p) { return e.name.compare(0, p.size(), p) == 0; };
+    const bool known = std::find(used_.begin(), used_.end(), e.name) != used_.end();
+    if (!known && std::none_of(ignored_.begin(), ignored_.end(), prefixes)) unexpected.push_back(e.name);
+  }
+  std::string problems;
+  const auto list = [&](const char* what, const std::vector<std::string>& items) {
+    if (!items.empty()) problems += formatted("; {}: {}", what, detail::join_some(items));
+  };
+  list("missing", missing_);
+  list("different", different_);
+  list("unexpected", unexpected);
+  const bool only_other = problems.empty();
+  if (!allow_differences_) list("another model", other_);
+  require(problems.empty(), Errc::state, "checkpoint {}: was saved from something else than what it is loaded into{}{}",
+          path_, problems,
+          only_other ? "; allow_differences takes it nevertheless, because all names and shapes fit" : "");
+  for (const auto& check : checks_) unusable(check());
+  require(unusable_.empty(), Errc::range, "checkpoint {}: holds values that nothing can compute with: {}", path_,
+          detail::join_some(unusable_));
+  if (unknown_)
+    warn("checkpoint {}: does not say of which graph or recipe it is, so that is not checked; save it again", path_);
+  if (!other_.empty()) warn("checkpoint {}: is of another model: {}", path_, detail::join_some(other_));
+  for (const auto& [field, entry] : assign_) field.restore(*entry);
+}
+#endif
 
 /// Writes parameters and buffers of a model (of a QatModel also its quantizers) as a safetensors file, one tensor per
 /// name, with the model's identity and a checksum as metadata; a crash leaves the old content or the new one.

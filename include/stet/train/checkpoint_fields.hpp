@@ -2,17 +2,20 @@
 // The fields of which checkpoints are made: what they store, what makes up a model, and values that nothing can use.
 
 #include <stet/core/finite.hpp>
+#include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/io/safetensors.hpp>
 #include <stet/quant/range.hpp>
 
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 namespace stet::detail {
@@ -30,60 +33,119 @@ struct IsArray : std::false_type {};
 template <class T, std::size_t N>
 struct IsArray<std::array<T, N>> : std::true_type {};
 
-template <class T>
-inline constexpr bool is_number = std::is_arithmetic_v<T> || std::is_enum_v<T>;
+// One field of an object with its type gone: what checkpoints store, and how it is put back. It refers to the field. All
+// that is done with fields is compiled once, not per kind of object and of field.
+class FieldRef {
+ public:
+  template <class T>
+  explicit FieldRef(T& value) : field_(const_cast<std::remove_const_t<T>*>(&value)) {
+    using Field = std::remove_const_t<T>;
+    restore_ = &restore_as<Field>;
+    if constexpr (IsTensor<Field>::value) {
+      kind_ = Kind::tensor;
+      view(value.shape(), value.data());
+    } else if constexpr (std::is_enum_v<Field>) {
+      kind_ = Kind::enumeration;
+      represents_ = [](std::int64_t n) { return static_cast<std::int64_t>(static_cast<Field>(n)) == n; };
+      number_ = static_cast<std::int64_t>(value);
+      view(Shape{}, static_cast<const std::int64_t*>(nullptr));
+    } else if constexpr (std::is_same_v<Field, bool>) {
+      kind_ = Kind::boolean;
+      view(Shape{}, reinterpret_cast<const std::uint8_t*>(&value));
+    } else if constexpr (std::is_arithmetic_v<Field>) {
+      kind_ = Kind::number;
+      view(Shape{}, &value);
+    } else {
+      static_assert(IsVector<Field>::value || IsArray<Field>::value,
+                    "stet: a checkpoint field is a Tensor, a number, an enumeration, or a vector or array of numbers");
+      kind_ = IsVector<Field>::value ? Kind::list : Kind::array;
+      view(Shape{static_cast<std::int64_t>(value.size())}, value.data());
+    }
+  }
 
-// Number type that the file holds for a field of type T.
-template <class T>
-auto stored_number() {
-  if constexpr (std::is_enum_v<T>) {
-    return std::int64_t{};
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return std::uint8_t{};
-  } else {
-    return T{};
+  /// Element type and shape in the file: a tensor's own, a scalar, or one dimension.
+  [[nodiscard]] Dtype dtype() const { return dtype_; }
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+  /// The elements as they lie in the file.
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const {
+    const void* from = kind_ == Kind::enumeration ? &number_ : data_;
+    return {static_cast<const std::uint8_t*>(from), static_cast<std::size_t>(shape_.elements() * bits(dtype_) / 8)};
   }
-}
+  /// Whether an entry of a file can be put back: a vector takes any length.
+  [[nodiscard]] bool fits(const SafetensorsFile::Entry& e) const {
+    return e.dtype == dtype_ && (kind_ == Kind::list ? e.shape.rank() == 1 : e.shape == shape_);
+  }
+  [[nodiscard]] std::string wanted() const {
+    return formatted("{} {}", stet::name(dtype_), kind_ == Kind::list ? "[any]" : shape_.str());
+  }
+  /// What nothing can compute with in values of this type that lie as in a file; empty if there is nothing.
+  [[nodiscard]] std::string fault(std::string_view name, std::span<const std::uint8_t> bytes) const;
+  /// Puts back an entry that fits.
+  void restore(const SafetensorsFile::Entry& e) const { restore_(field_, e); }
 
-// The elements of a field as the file holds them: a tensor as it is, numbers as a scalar, lists as one dimension.
-template <class T>
-auto stored_tensor(const T& value) {
-  if constexpr (IsTensor<T>::value) {
-    return value;
-  } else if constexpr (is_number<T>) {
-    using S = decltype(stored_number<T>());
-    return Tensor<S>(Shape{}, {static_cast<S>(value)});
-  } else {
-    static_assert(IsVector<T>::value || IsArray<T>::value,
-                  "stet: a checkpoint field is a Tensor, a number, an enumeration, or a vector or array of numbers");
-    using S = typename T::value_type;
-    return Tensor<S>(Shape{static_cast<std::int64_t>(value.size())}, std::span<const S>(value));
+ private:
+  enum class Kind { tensor, number, boolean, enumeration, list, array };
+
+  template <class S>
+  void view(const Shape& shape, const S* data) {
+    dtype_ = DtypeOf<S>::value;
+    shape_ = shape;
+    data_ = data;
   }
-}
-template <class T>
-void restore_field(T& value, const typename std::remove_cvref_t<decltype(stored_tensor(value))>& stored) {
-  if constexpr (IsTensor<T>::value) {
-    value = stored;
-  } else if constexpr (is_number<T>) {
-    value = static_cast<T>(stored[0]);
-  } else if constexpr (IsVector<T>::value) {
-    value.assign(stored.span().begin(), stored.span().end());
-  } else {
-    std::copy_n(stored.data(), value.size(), value.begin());
+  template <class T>
+  static void restore_as(void* field, const SafetensorsFile::Entry& e) {
+    T& value = *static_cast<T*>(field);
+    if constexpr (std::is_enum_v<T>) {
+      std::int64_t number = 0;
+      std::memcpy(&number, e.bytes.data(), sizeof number);
+      value = static_cast<T>(number);
+    } else if constexpr (std::is_arithmetic_v<T>) {
+      std::memcpy(&value, e.bytes.data(), sizeof value);
+    } else {
+      using S = typename T::value_type;
+      if constexpr (IsTensor<T>::value) value = T(e.shape);
+      if constexpr (IsVector<T>::value) value.resize(static_cast<std::size_t>(e.shape.elements()));
+      S* to = nullptr;
+      if constexpr (IsTensor<T>::value) {
+        to = value.edit().data();
+      } else {
+        to = value.data();
+      }
+      if (!e.bytes.empty()) std::memcpy(to, e.bytes.data(), static_cast<std::size_t>(e.bytes.size()));
+    }
   }
+
+  void* field_;
+  void (*restore_)(void* field, const SafetensorsFile::Entry& e);
+  bool (*represents_)(std::int64_t number) = nullptr;
+  Kind kind_{};
+  Dtype dtype_{};
+  Shape shape_{};
+  const void* data_ = nullptr;
+  std::int64_t number_ = 0;  // of an enumeration
+};
+
+using FieldFunction = FunctionRef<void(std::string_view name, const FieldRef& field)>;
+
+// Calls f(name, field) for all that object.fields(...) names.
+template <class Object>
+void visit_fields(Object& object, FieldFunction f) {
+  object.fields([&](std::string_view name, auto& value) { f(name, FieldRef(value)); });
 }
 
 inline constexpr std::string_view quantizer_prefix = "quantizer/";
 
 // Calls f(name, field) for everything that makes up a model: parameters and buffers under their own names; of a model
 // with quantizers also these, under their prefix.
-template <class M, class F>
-void checkpoint_fields(M& model, F&& f) {
+template <class M>
+void checkpoint_fields(M& model, FieldFunction f) {
   if constexpr (requires { model.model(); }) {
-    model.model().fields(f);
-    model.fields([&](std::string_view name, auto& field) { f(std::string(quantizer_prefix) + std::string(name), field); });
+    visit_fields(model.model(), f);
+    visit_fields(model, [&](std::string_view name, const FieldRef& field) {
+      f(std::string(quantizer_prefix) + std::string(name), field);
+    });
   } else {
-    model.fields(f);
+    visit_fields(model, f);
   }
 }
 
@@ -92,8 +154,23 @@ inline std::string non_finite_text(std::string_view name, std::span<const float>
   const RangeScan scan = scan_range(values);
   if (scan.non_finite == 0) return {};
   return formatted("{}: {} of {} values are NaN or infinite, the first at index {}", name, scan.non_finite,
-                     values.size(), scan.first_non_finite);
+                   values.size(), scan.first_non_finite);
 }
+
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::string FieldRef::fault(std::string_view name, std::span<const std::uint8_t> bytes) const {
+  if (kind_ == Kind::tensor && dtype_ == Dtype::f32) {
+    return non_finite_text(name, {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)});
+  }
+  if (kind_ == Kind::boolean && bytes[0] > 1) return formatted("{}: is {}, must be 0 or 1", name, bytes[0]);
+  if (kind_ == Kind::enumeration) {
+    std::int64_t number = 0;
+    std::memcpy(&number, bytes.data(), sizeof number);
+    if (!represents_(number)) return formatted("{}: is {}", name, number);
+  }
+  return {};
+}
+#endif
 
 /// The first running mean or variance that is NaN or infinite; empty if none is. Cheap enough for every step.
 template <class M>
@@ -119,9 +196,8 @@ std::string find_fault(const M& model) {
   const auto take = [&](std::string found) {
     if (fault.empty()) fault = std::move(found);
   };
-  checkpoint_fields(copy, [&]<class T>(std::string_view name, const T& value) {
-    if constexpr (std::same_as<T, Tensor<float>>) take(non_finite_text(name, value.span()));
-  });
+  checkpoint_fields(copy,
+                    [&](std::string_view name, const FieldRef& field) { take(field.fault(name, field.bytes())); });
   const auto variances = [&](const Model& m) {
     for (const NamedBuffer& b : m.buffers()) {
       if (b.role != graph::Role::variance || !non_finite_text(b.name, b.value.span()).empty()) continue;

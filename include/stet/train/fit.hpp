@@ -1,7 +1,6 @@
 #pragma once
 // fit: the training loop, one for every stage of a model.
 
-#include <stet/data/loader.hpp>
 #include <stet/io/file_lock.hpp>
 #include <stet/ops/loss.hpp>
 #include <stet/train/clip.hpp>
@@ -22,6 +21,10 @@
 #include <vector>
 
 #include <time.h>
+
+#if STET_DEFINE_ENTRIES
+#include <stet/data/loader.hpp>
+#endif
 
 namespace stet {
 
@@ -57,6 +60,9 @@ struct FitStage {
   FunctionRef<std::string()> fault;             // of everything, after every epoch
 };
 
+STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
+                             std::span<const ParameterRef> parameters, FitRun& run);
+#if STET_DEFINE_ENTRIES
 inline double fit_clock() {
   timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -109,7 +115,8 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int cl
   tape.backward(loss);
   // Labels of a regression are no classes.
   const bool labelled = !o.loss || classes > 1;
-  return {value, labelled ? count_correct(logits.value(), batch.labels, classes) : std::numeric_limits<double>::quiet_NaN()};
+  return {value,
+          labelled ? count_correct(logits.value(), batch.labels, classes) : std::numeric_limits<double>::quiet_NaN()};
 }
 
 inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const FitOptions& o,
@@ -139,8 +146,7 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     correct += result.correct;
     seen += batch->size();
     if (o.on_step) o.on_step(report);
-    progress.update(epoch, i + 1, loss / static_cast<double>(seen),
-                    correct / static_cast<double>(seen));
+    progress.update(epoch, i + 1, loss / static_cast<double>(seen), correct / static_cast<double>(seen));
   }
   clear_gradients(parameters);
   // What callbacks changed, too.
@@ -164,10 +170,7 @@ inline bool should_stop(FitState& state, double loss, const EarlyStop& rule) {
 }
 
 STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
-                         std::span<const ParameterRef> parameters, FitRun& run);
-#if STET_DEFINE_ENTRIES
-STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
-                         std::span<const ParameterRef> parameters, FitRun& run) {
+                             std::span<const ParameterRef> parameters, FitRun& run) {
   Progress progress(o.title, o.epochs, steps_per_epoch(data.size(), batches_of(o)), o.progress);
   FitState& state = run.state();
   const std::int64_t last = o.stop_after == 0 ? o.epochs : std::min<std::int64_t>(o.epochs, state.epoch + o.stop_after);
@@ -212,10 +215,11 @@ STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const Para
           "its place, or name another file",
           o.checkpoint, unfinished);
   const bool load = o.resume && (!begun || run.broken()) && CheckpointReader::exists(o.checkpoint);
-  require(!run.broken() || load, Errc::state,
-          "fit: options.run was ended by an error inside epoch {}, the model is no longer where the run was; resume from "
-          "a checkpoint, or begin a new run",
-          run.state().epoch + 1);
+  require(
+      !run.broken() || load, Errc::state,
+      "fit: options.run was ended by an error inside epoch {}, the model is no longer where the run was; resume from "
+      "a checkpoint, or begin a new run",
+      run.state().epoch + 1);
   if (!begun) run.begin(OptimizerState(o.optimizer, parameters), description, start, o.epochs);
   return load;
 }
@@ -260,9 +264,10 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     start = run.begun() ? run.start() : detail::describe_start(model);
   }
   if (run.begun() && !run.broken() && !run.finished()) {
-    require(run.left() == detail::describe_start(model), Errc::state,
-            "fit: options.run goes on with the model as the last part left it, and this one has other weights or ranges; "
-            "give it the same model, unchanged, or begin a new FitRun");
+    require(
+        run.left() == detail::describe_start(model), Errc::state,
+        "fit: options.run goes on with the model as the last part left it, and this one has other weights or ranges; "
+        "give it the same model, unchanged, or begin a new FitRun");
   }
   if (detail::enter_run(entered, options, parameters, description, start)) {
     start = detail::load_run(options, description + start, model, entered.optimizer(), entered.state());

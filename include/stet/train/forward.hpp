@@ -1,6 +1,14 @@
 #pragma once
 // forward: runs a Model in float on the tape.
 
+#include <stet/train/op/node_context.hpp>
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#if STET_DEFINE_ENTRIES
 #include <stet/train/op/activation.hpp>
 #include <stet/train/op/convolution.hpp>
 #include <stet/train/op/custom.hpp>
@@ -10,11 +18,7 @@
 #include <stet/train/op/pooling.hpp>
 #include <stet/train/op/reduction.hpp>
 #include <stet/train/op/shape.hpp>
-
-#include <functional>
-#include <optional>
-#include <span>
-#include <vector>
+#endif
 
 namespace stet {
 
@@ -30,14 +34,21 @@ struct ForwardOptions {
   NodeContext::Replace parameter{};
 };
 
+#if STET_DEFINE_ENTRIES
 namespace train_op {
 
 inline Var<Tensor<float>> forward(const graph::op::Input&, NodeContext& c) { return c.input(); }
 
 }  // namespace train_op
+#endif
 
 namespace detail {
 
+// Runs all nodes. `trained` is the same model in training, null in evaluation.
+STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
+                                                     std::span<const Tensor<float>> inputs,
+                                                     const ForwardOptions& options);
+#if STET_DEFINE_ENTRIES
 [[gnu::noinline]] inline Var<Tensor<float>> run_node(const graph::Operator& op, NodeContext& context) {
   return graph::match(
       op, [](const auto& o, NodeContext& c) -> decltype(train_op::forward(o, c)) { return train_op::forward(o, c); },
@@ -50,16 +61,15 @@ inline int fused_activation(const Graph& graph, int id, Clamp& clamp) {
   const std::vector<int> readers = graph.consumers(id);
   if (readers.size() != 1) return -1;
   const graph::Operator& next = graph.node(readers[0]).op;
-  clamp = graph::is<graph::op::Relu>(next) ? Clamp::relu : graph::is<graph::op::Relu6>(next) ? Clamp::relu6 : Clamp::none;
+  clamp = graph::is<graph::op::Relu>(next)    ? Clamp::relu
+          : graph::is<graph::op::Relu6>(next) ? Clamp::relu6
+                                              : Clamp::none;
   return clamp == Clamp::none ? -1 : readers[0];
 }
 
-// Runs all nodes. `trained` is the same model in training, null in evaluation.
 STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
-                                                 std::span<const Tensor<float>> inputs, const ForwardOptions& options);
-#if STET_DEFINE_ENTRIES
-STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
-                                                 std::span<const Tensor<float>> inputs, const ForwardOptions& options) {
+                                                     std::span<const Tensor<float>> inputs,
+                                                     const ForwardOptions& options) {
   const Graph& graph = model.graph();
   const auto count = static_cast<std::size_t>(graph.size());
   const std::vector<int> entries = graph.inputs();

@@ -41,7 +41,7 @@ class UnitPlanner {
     }
     if (graph_.outputs().size() != 1) {
       problems_.push_back(
-          {.what = fmt::format("the graph has {} outputs; quantized models have one", graph_.outputs().size()),
+          {.what = formatted("the graph has {} outputs; quantized models have one", graph_.outputs().size()),
            .remedy = "make one model of each output, or concatenate them"});
     }
     assign_quantizers();
@@ -93,7 +93,7 @@ class UnitPlanner {
     const RecipeOverride* o = recipe_.override_of(node(unit.node).name);
     if (o != nullptr && o->weights) unit.weights = *o->weights;
     if (unit.weights.bits < 1 || unit.weights.bits > 8) {
-      problem(unit.node, fmt::format("weights of {} bits", unit.weights.bits), "integer weights have 1 to 8");
+      problem(unit.node, formatted("weights of {} bits", unit.weights.bits), "integer weights have 1 to 8");
     }
     fuse_batch_norm(unit);
     fuse_activation(unit);
@@ -125,13 +125,13 @@ class UnitPlanner {
   void equal_shapes(int id) {
     const graph::Node &a = node(node(id).inputs[0]), &b = node(node(id).inputs[1]);
     if (a.shape == b.shape) return;
-    problem(id, fmt::format("inputs {} and {} have shapes {} and {}", a.name, b.name, a.shape, b.shape),
+    problem(id, formatted("inputs {} and {} have shapes {} and {}", a.name, b.name, a.shape, b.shape),
             "the integer operator does not broadcast: make the shapes equal");
   }
   void limits(const graph::op::MaxPool& o, int id) {
     const std::int64_t taps = std::int64_t{o.size.height} * o.size.width;
     if (taps <= 256) return;
-    problem(id, fmt::format("windows of {} taps", taps),
+    problem(id, formatted("windows of {} taps", taps),
             "training keeps the tap in 8 bits: pool in two steps, or use a window of at most 256");
   }
   void limits(const graph::op::AveragePool& o, int id) {
@@ -142,13 +142,13 @@ class UnitPlanner {
   void limits(const graph::op::Concat&, int id) {
     for (const int in : node(id).inputs) {
       if (!dropped_[static_cast<std::size_t>(in)]) continue;
-      problem(id, fmt::format("input {} passes dropout, which changes its scale in training", node(in).name),
+      problem(id, formatted("input {} passes dropout, which changes its scale in training", node(in).name),
               "move the dropout behind the concat");
     }
   }
   void limits(const graph::op::LeakyRelu& o, int id) {
     if (!(o.alpha >= 0.0f && o.alpha <= 256.0f)) {
-      problem(id, fmt::format("slope {}", o.alpha), "integer targets take slopes of 0 to 256");
+      problem(id, formatted("slope {}", o.alpha), "integer targets take slopes of 0 to 256");
     }
   }
 
@@ -214,7 +214,7 @@ class UnitPlanner {
         if (o.weights) no_weights(id);
         if (o.activation_bits && id != unit.output) {
           problem(id,
-                  fmt::format("the recipe overrides its activation bits, but its value is fused into {}",
+                  formatted("the recipe overrides its activation bits, but its value is fused into {}",
                               node(unit.output).name),
                   "name that");
         }
@@ -247,7 +247,7 @@ class UnitPlanner {
       }
       const int bits = plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
       if (bits < 2 || bits > 8) {
-        problem(unit.node, fmt::format("activations of {} bits", bits), "integer codes have 2 to 8");
+        problem(unit.node, formatted("activations of {} bits", bits), "integer codes have 2 to 8");
       }
     }
   }
@@ -266,7 +266,7 @@ class UnitPlanner {
                 "do not join sigmoid and tanh in a concat");
       }
       if (plan_.quantizer_bits[q] != 8) {
-        problem(unit.node, fmt::format("activations of {} bits", plan_.quantizer_bits[q]),
+        problem(unit.node, formatted("activations of {} bits", plan_.quantizer_bits[q]),
                 "the runtime fixes its output at 8 bits: override its activation bits with 8");
       }
       plan_.fixed_output[q] = fixed;
@@ -283,7 +283,7 @@ class UnitPlanner {
     const RecipeOverride* other = overridden_[q];
     if (other != nullptr && *other->activation_bits != *o->activation_bits) {
       problem(unit.node,
-              fmt::format("{} shares its scale with {}, but the recipe gives them {} and {} bits", o->node, other->node,
+              formatted("{} shares its scale with {}, but the recipe gives them {} and {} bits", o->node, other->node,
                           *o->activation_bits, *other->activation_bits),
               "give both the same");
     }
@@ -328,7 +328,7 @@ STET_ENTRY UnitPlan plan_units(const Graph& graph, const Recipe& recipe) {
   const std::size_t count = planning.problems.size();
   if (count > 0) {
     std::string text =
-        fmt::format("prepare: target {} cannot run {} node{}:", recipe.target.name, count, count == 1 ? "" : "s");
+        formatted("prepare: target {} cannot run {} node{}:", recipe.target.name, count, count == 1 ? "" : "s");
     for (const UnitProblem& p : planning.problems) text += "\n  " + p.text();
     throw Error(Errc::unsupported, text);
   }

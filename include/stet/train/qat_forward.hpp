@@ -2,17 +2,22 @@
 // Forward pass of a QatModel on the tape, and what fit needs of one.
 
 #include <stet/core/entry.hpp>
-#include <stet/train/check.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/simulated_forward.hpp>
-#include <stet/train/unit_runner.hpp>
+#include <stet/train/qat_model.hpp>
 
 #include <string>
 #include <utility>
 #include <vector>
 
+#if STET_DEFINE_ENTRIES
+#include <stet/train/check.hpp>
+#include <stet/train/simulated_forward.hpp>
+#include <stet/train/unit_runner.hpp>
+#endif
+
 namespace stet {
 
+#if STET_DEFINE_ENTRIES
 namespace detail {
 
 inline void require_one_output(const QatModel& qat) {
@@ -26,8 +31,7 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
   options.observe = [&, inner = std::move(options.observe)](int node, const Tensor<float>& value) {
     const Unit* unit = unit_of[static_cast<std::size_t>(node)];
     if (unit != nullptr) {
-      qat.quantizer(unit->quantizer)
-          .observe(value.span(), range_of("forward", qat.node_name(node), value.span()));
+      qat.quantizer(unit->quantizer).observe(value.span(), range_of("forward", qat.node_name(node), value.span()));
     }
     if (inner) inner(node, value);
   };
@@ -37,6 +41,7 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
 }
 
 }  // namespace detail
+#endif
 
 /// Runs a quantized model on the tape. Evaluation computes what the integer engine computes, whatever the stage of
 /// training; training normalizes in float while batch norm is live and runs the deployed arithmetic once it is frozen.
@@ -47,10 +52,10 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
 /// Errors:    Errc::shape if x does not fit; Errc::range if a value of it is NaN or infinite, which codes would hide;
 ///            Errc::state if a range is missing
 STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
-                                  const ForwardOptions& options = {});
+                                      const ForwardOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode,
-                                  const ForwardOptions& options) {
+                                      const ForwardOptions& options) {
   detail::require_one_output(qat);
   const bool trained = mode == Mode::training;
   if (trained) qat.begin_step();
@@ -71,10 +76,10 @@ STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<fl
 
 /// Output codes of a quantized model in evaluation; `observe` (if given) sees the codes of every unit, by graph node.
 STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
-                           FunctionRef<void(int node, const QTensor& codes)> observe);
+                               FunctionRef<void(int node, const QTensor& codes)> observe);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
-                           FunctionRef<void(int node, const QTensor& codes)> observe) {
+                               FunctionRef<void(int node, const QTensor& codes)> observe) {
   detail::require_one_output(qat);
   qat.require_calibrated("infer");
   require(!qat.recipe().simulated(), Errc::unsupported,
@@ -86,7 +91,9 @@ STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
 #endif
 
 /// Logits of a quantized model in evaluation.
-inline Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
+STET_ENTRY Tensor<float> infer(const QatModel& qat, const Tensor<float>& x);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
   if (qat.recipe().simulated()) {
     qat.require_calibrated("infer");
     Tape tape;
@@ -94,6 +101,7 @@ inline Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
   }
   return dequantize(infer_codes(qat, x, [](int, const QTensor&) {}));
 }
+#endif
 
 /// What check(qat) warns of, as sentences: fit reports it at the end of a run.
 STET_ENTRY std::vector<std::string> training_warnings(const QatModel& qat);

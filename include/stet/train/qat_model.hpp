@@ -23,7 +23,7 @@ inline Range range_of(const char* op, const std::string& value, std::span<const 
   try {
     return min_max(x);
   } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("{}: value of {}: {}", op, value, e.what()));
+    throw Error(e.code(), formatted("{}: value of {}: {}", op, value, e.what()));
   }
 }
 

@@ -36,13 +36,13 @@ inline std::string factors(const AnySchedule& schedule, std::int64_t total) {
   Hash64 hash;
   for (std::int64_t i = 0; i < samples; ++i) hash.number(static_cast<float>(schedule.at(i * (total / samples), total)));
   hash.number(static_cast<float>(schedule.at(total - 1, total)));
-  return formatted("factors {:.6g}, {:.6g}, {:.6g} at its start, middle and end (hash {:016x})",
-                     schedule.at(0, total), schedule.at(total / 2, total), schedule.at(total - 1, total), hash.value());
+  return formatted("factors {:.6g}, {:.6g}, {:.6g} at its start, middle and end (hash {:016x})", schedule.at(0, total),
+                   schedule.at(total / 2, total), schedule.at(total - 1, total), hash.value());
 }
 
 inline std::string describe_data(const Dataset& data) {
   return formatted("{} images {}, {} classes (hash {:016x})", data.size(), data.shape(), data.classes(),
-                     content_hash(data));
+                   content_hash(data));
 }
 
 // What must be the same in the run that continues, one line each, always the same ones.
@@ -79,12 +79,11 @@ template <class M>
 std::string describe_start(const M& model) {
   M copy = model;  // shares all tensors; fields() is for changing them too
   Hash64 weights, quantizers;
-  checkpoint_fields(copy, [&](std::string_view name, const auto& value) {
-    const auto stored = stored_tensor(value);
+  checkpoint_fields(copy, [&](std::string_view name, const FieldRef& field) {
     (name.starts_with(quantizer_prefix) ? quantizers : weights)
         .text(name)
-        .text(stored.shape().str())
-        .numbers(std::span(stored.data(), static_cast<std::size_t>(stored.size())));
+        .text(field.shape().str())
+        .bytes(field.bytes());
   });
   std::string ranges = formatted("hash {:016x}", quantizers.value());
   if constexpr (requires { model.calibrated(); }) {

@@ -5,7 +5,6 @@
 #include <stet/integer/lookup.hpp>
 #include <stet/qat/fold.hpp>
 
-#include <fmt/core.h>
 
 #include <string>
 #include <vector>
@@ -52,7 +51,7 @@ struct UnitProblem {
   std::string what{}, remedy{};
 
   [[nodiscard]] std::string text() const {
-    const std::string subject = name.empty() ? "" : kind.empty() ? name + ": " : fmt::format("{} ({}): ", name, kind);
+    const std::string subject = name.empty() ? "" : kind.empty() ? name + ": " : formatted("{} ({}): ", name, kind);
     return subject + what + "; " + remedy;
   }
 };

@@ -93,7 +93,7 @@ inline std::string array_source(const std::string& name, std::span<const std::ui
     const tflite::OperatorInfo& op = info.operators[i];
     const std::string_view function = op.custom_code.empty() ? resolver_function(op.code) : std::string_view{};
     if (function.empty()) {
-      unknown += fmt::format("\n  operator {}: code {} {}", i, static_cast<int>(op.code), op.custom_code);
+      unknown += formatted("\n  operator {}: code {} {}", i, static_cast<int>(op.code), op.custom_code);
     } else {
       functions.insert(function);
     }
@@ -102,20 +102,20 @@ inline std::string array_source(const std::string& name, std::span<const std::ui
 
   std::string upper;
   for (const char ch : name) upper += ch >= 'a' && ch <= 'z' ? static_cast<char>(ch - 'a' + 'A') : ch;
-  std::string text = fmt::format(
+  std::string text = formatted(
       "/* A model for TensorFlow Lite for Microcontrollers, {} bytes. In another file:\n"
       "     extern const unsigned char g_{}_model_data[];\n"
       "     extern const unsigned int g_{}_model_data_size;\n"
       "   Operators to register, {}:\n"
       "     tflite::MicroMutableOpResolver<{}> resolver;\n",
       bytes.size(), name, name, functions.size(), functions.size());
-  for (const std::string_view f : functions) text += fmt::format("     resolver.{}();\n", f);
+  for (const std::string_view f : functions) text += formatted("     resolver.{}();\n", f);
   text += "*/\n\n";
-  text += fmt::format("#define {}_OPERATOR_COUNT {}\n#define {}_ADD_OPERATORS(resolver) \\\n  do {{ \\\n", upper,
+  text += formatted("#define {}_OPERATOR_COUNT {}\n#define {}_ADD_OPERATORS(resolver) \\\n  do {{ \\\n", upper,
                       functions.size(), upper);
-  for (const std::string_view f : functions) text += fmt::format("    (resolver).{}(); \\\n", f);
+  for (const std::string_view f : functions) text += formatted("    (resolver).{}(); \\\n", f);
   text += "  } while (0)\n\n";
-  text += fmt::format(
+  text += formatted(
       "#ifdef __cplusplus\n#define {0}_ALIGNED alignas(16)\nextern \"C\" {{\n"
       "#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L\n#define {0}_ALIGNED _Alignas(16)\n"
       "#else\n#define {0}_ALIGNED __attribute__((aligned(16)))\n#endif\n\n"
@@ -123,7 +123,7 @@ inline std::string array_source(const std::string& name, std::span<const std::ui
       "{0}_ALIGNED const unsigned char g_{1}_model_data[] = {{\n",
       upper, name);
   append_numbers(text, bytes);
-  text += fmt::format("}};\nconst unsigned int g_{}_model_data_size = {};\n\n#ifdef __cplusplus\n}}\n#endif\n", name,
+  text += formatted("}};\nconst unsigned int g_{}_model_data_size = {};\n\n#ifdef __cplusplus\n}}\n#endif\n", name,
                       bytes.size());
   return text;
 }

@@ -36,7 +36,7 @@ inline std::string literal(std::string_view text) {
   for (const char ch : text) {
     const auto byte = static_cast<unsigned char>(ch);
     if (ch == '"' || ch == '\\' || byte < 32 || byte > 126) {
-      out += fmt::format("\\{:03o}", static_cast<unsigned>(byte));
+      out += formatted("\\{:03o}", static_cast<unsigned>(byte));
     } else {
       out += ch;
     }
@@ -50,7 +50,7 @@ std::string number(T v) {
   if constexpr (std::is_same_v<T, std::int32_t>) {
     if (v == std::numeric_limits<std::int32_t>::min()) return "(-2147483647 - 1)";
   }
-  return fmt::format("{}", v);
+  return formatted("{}", v);
 }
 
 /// Appends numbers with commas, in lines of at most 120 characters.

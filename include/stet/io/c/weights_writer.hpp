@@ -37,12 +37,12 @@ class WeightsWriter {
   [[nodiscard]] const IntegerValue& result() const { return model_.values[at(node_->output)]; }
   void write_node(std::size_t i) {
     node_ = &model_.nodes[i];
-    id_ = fmt::format("{}_{}_{}", symbol_, i, identifier(node_->name));
+    id_ = formatted("{}_{}_{}", symbol_, i, identifier(node_->name));
     row_ = {};
     site_.emplace(model_, *node_);
     graph::match_integer(node_->op, [this](const auto& op) { write(op); });
     const std::string inputs = node_->inputs.empty() ? "0" : array("int32_t", "inputs", node_->inputs);
-    rows_ += fmt::format("  {{{}, {}, {}, {}, {}, {}, {}, {}, {}, {{{}, {}}}}},\n", row_.op, literal(node_->name),
+    rows_ += formatted("  {{{}, {}, {}, {}, {}, {}, {}, {}, {}, {{{}, {}}}}},\n", row_.op, literal(node_->name),
                          inputs, node_->inputs.size(), node_->output, row_.params, row_.filter, row_.weights, row_.bias,
                          row_.multiplier, row_.shift);
   }
@@ -50,20 +50,20 @@ class WeightsWriter {
   // Defines an array or a parameter and returns its name.
   template <class Range>
   std::string array(std::string_view type, std::string_view what, const Range& numbers) {
-    const std::string name = fmt::format("{}_{}", id_, what);
-    arrays_ += fmt::format("static const {} {}[] = {{\n", type, name);
+    const std::string name = formatted("{}_{}", id_, what);
+    arrays_ += formatted("static const {} {}[] = {{\n", type, name);
     append_numbers(arrays_, numbers);
     arrays_ += "};\n";
     return name;
   }
   void params(std::string_view type, const std::string& fields) {
-    row_.params = fmt::format("&{}_params", id_);
-    arrays_ += fmt::format("static const {} {}_params = {{{}}};\n", type, id_, fields);
+    row_.params = formatted("&{}_params", id_);
+    arrays_ += formatted("static const {} {}_params = {{{}}};\n", type, id_, fields);
   }
-  static std::string pair(std::int64_t w, std::int64_t h) { return fmt::format("{{{}, {}}}", w, h); }
-  static std::string bounds(integer::Bounds b) { return fmt::format("{{{}, {}}}", b.lo, b.hi); }
+  static std::string pair(std::int64_t w, std::int64_t h) { return formatted("{{{}, {}}}", w, h); }
+  static std::string bounds(integer::Bounds b) { return formatted("{{{}, {}}}", b.lo, b.hi); }
   static std::string dims(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c) {
-    return fmt::format("{{{}, {}, {}, {}}}", n, h, w, c);
+    return formatted("{{{}, {}, {}, {}}}", n, h, w, c);
   }
   static std::string dims(const Shape& s) {
     const int r = s.rank();
@@ -87,7 +87,7 @@ class WeightsWriter {
     return pair(w.w.stride, w.h.stride) + ", " + pair(w.w.before, w.h.before) + ", " + pair(w.w.dilation, w.h.dilation);
   }
   [[nodiscard]] std::string offsets() const {
-    return fmt::format("{}, {}", -input().codes.zero_point, result().codes.zero_point);
+    return formatted("{}, {}", -input().codes.zero_point, result().codes.zero_point);
   }
 
   void write(const graph::op::Input&) {
@@ -107,7 +107,7 @@ class WeightsWriter {
     row_.op = "STET_DEPTHWISE_CONV";
     row_.filter = dims(k[0], k[1], k[2], k[3]);
     params("cmsis_nn_dw_conv_params",
-           fmt::format("{}, {}, {}, {}", offsets(), o.multiplier, tiles(window(o, input().shape)), bounds(b)));
+           formatted("{}, {}, {}, {}", offsets(), o.multiplier, tiles(window(o, input().shape)), bounds(b)));
   }
   void write(const graph::op::Linear& o) {
     const Shape& k = node_->constants.weights.shape();
@@ -115,11 +115,11 @@ class WeightsWriter {
     row_.op = "STET_FULLY_CONNECTED";
     row_.filter = dims(k[1], 1, 1, k[0]);
     params("cmsis_nn_fc_params",
-           fmt::format("{}, 0, {}, {}", -input().codes.zero_point, result().codes.zero_point, bounds(b)));
+           formatted("{}, 0, {}, {}", -input().codes.zero_point, result().codes.zero_point, bounds(b)));
   }
   void sum(const char* name, const integer::AddParameters& p) {
     row_.op = name;
-    params("stet_add_params", fmt::format("{}, {}, {}, {}, {}, {}, 20, {}, {}, {}, {}, {}", -p.z1, p.m1.multiplier,
+    params("stet_add_params", formatted("{}, {}, {}, {}, {}, {}, 20, {}, {}, {}, {}, {}", -p.z1, p.m1.multiplier,
                                           p.m1.shift, -p.z2, p.m2.multiplier, p.m2.shift, p.z_out, p.m_out.multiplier,
                                           p.m_out.shift, p.bounds.lo, p.bounds.hi));
   }
@@ -128,7 +128,7 @@ class WeightsWriter {
   void write(const graph::op::Mul& o) {
     const integer::MultiplyParameters p = site_->resolve(o);
     row_.op = "STET_MUL";
-    params("stet_mul_params", fmt::format("{}, {}, {}, {}, {}, {}, {}", -p.z1, -p.z2, p.z_out, p.m.multiplier,
+    params("stet_mul_params", formatted("{}, {}, {}, {}, {}, {}, {}", -p.z1, -p.z2, p.z_out, p.m.multiplier,
                                           p.m.shift, p.bounds.lo, p.bounds.hi));
   }
   void pool(const char* op, const Window& w) {
@@ -142,16 +142,16 @@ class WeightsWriter {
   void write(const graph::op::GlobalAveragePool& o) {
     const integer::MeanParameters p = site_->resolve(o);
     row_.op = "STET_MEAN";
-    params("stet_mean_params", fmt::format("{}, {}, {}", offsets(), p.m.multiplier, p.m.shift));
+    params("stet_mean_params", formatted("{}, {}, {}", offsets(), p.m.multiplier, p.m.shift));
   }
   void write(const graph::op::Concat& o) {
     row_.op = "STET_CONCAT";
-    params("stet_concat_params", fmt::format("{}", 4 - result().shape.rank() + o.axis));
+    params("stet_concat_params", formatted("{}", 4 - result().shape.rank() + o.axis));
   }
   void write(const graph::op::Pad& o) {
     row_.op = "STET_PAD";
     params("stet_pad_params",
-           fmt::format("{}, {}, {}, {}, {}", o.top, o.bottom, o.left, o.right, input().codes.zero_point));
+           formatted("{}, {}, {}, {}, {}", o.top, o.bottom, o.left, o.right, input().codes.zero_point));
   }
   void write(const graph::op::Reshape&) { row_.op = "STET_RESHAPE"; }
   void write(const graph::op::Transpose& o) {
@@ -159,11 +159,11 @@ class WeightsWriter {
     std::array<int, 4> axes{0, 1, 2, 3};
     for (int i = 0; i < rank; ++i) axes[at(before + i)] = before + o.axes[at(i)];
     row_.op = "STET_TRANSPOSE";
-    params("stet_transpose_params", fmt::format("{{{}, {}, {}, {}}}", axes[0], axes[1], axes[2], axes[3]));
+    params("stet_transpose_params", formatted("{{{}, {}, {}, {}}}", axes[0], axes[1], axes[2], axes[3]));
   }
   void clamp(integer::Bounds b) {
     row_.op = "STET_CLAMP";
-    params("cmsis_nn_activation", fmt::format("{}, {}", b.lo, b.hi));
+    params("cmsis_nn_activation", formatted("{}, {}", b.lo, b.hi));
   }
   void write(const graph::op::Relu& o) { clamp(site_->resolve(o).bounds); }
   void write(const graph::op::Relu6& o) { clamp(site_->resolve(o).bounds); }
@@ -174,7 +174,7 @@ class WeightsWriter {
   }
 
   [[nodiscard]] std::string head() const {
-    return fmt::format(
+    return formatted(
         "/* The integers of a quantized network in the conventions of CMSIS-NN: input_offset = -zero point of the "
         "input,\n"
         "   output_offset = +zero point of the output, multiplier and shift per output (shift > 0 is to the left),\n"
@@ -183,14 +183,14 @@ class WeightsWriter {
         targets::tflite_micro.runtime, symbol_);
   }
   [[nodiscard]] std::string tables() const {
-    std::string text = fmt::format("\nstatic const stet_value {}_values[] = {{\n", symbol_);
+    std::string text = formatted("\nstatic const stet_value {}_values[] = {{\n", symbol_);
     for (const IntegerValue& v : model_.values) {
-      text += fmt::format("  {{{}, {}, {:.9e}f, {}}},\n", literal(v.name), dims(v.shape),
+      text += formatted("  {{{}, {}, {:.9e}f, {}}},\n", literal(v.name), dims(v.shape),
                           static_cast<double>(v.codes.scale), v.codes.zero_point);
     }
-    text += fmt::format("}};\n\nstatic const stet_node {}_nodes[] = {{\n{}}};\n\n", symbol_, rows_);
-    text += fmt::format("extern const stet_network {};\n", symbol_);
-    text += fmt::format("const stet_network {0} = {{{0}_values, {0}_nodes, {1}, {2}, {3}, {4}}};\n", symbol_,
+    text += formatted("}};\n\nstatic const stet_node {}_nodes[] = {{\n{}}};\n\n", symbol_, rows_);
+    text += formatted("extern const stet_network {};\n", symbol_);
+    text += formatted("const stet_network {0} = {{{0}_values, {0}_nodes, {1}, {2}, {3}, {4}}};\n", symbol_,
                         model_.values.size(), model_.nodes.size(), input_, model_.outputs[0]);
     return text;
   }

@@ -103,7 +103,7 @@ class Arranger {
     if (clean.empty() || graph_.find(name) < 0) return name;
     int& number = numbers_[clean];  // all below it are taken
     do {
-      name = fmt::format("{}_{}", clean, ++number);
+      name = formatted("{}_{}", clean, ++number);
     } while (graph_.find(name) >= 0);
     --number;  // the caller may not take it
     return name;

@@ -324,7 +324,7 @@ class Decoder {
 /// Errors:    Errc::format if the bytes are no ONNX model; Errc::unsupported if tensors lie in other files
 /// Source:    onnx.proto3 of ONNX, field numbers
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name);
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name) {
   return detail::Decoder(name, bytes.size()).model(bytes);
 }

@@ -85,7 +85,7 @@ inline void encode(protobuf::Writer& w, const ValueInfo& v) {
 /// Makes the bytes of a .onnx file. decode() of them gives an equal description.
 /// Source:    onnx.proto3 of ONNX, field numbers
 STET_ENTRY std::vector<std::uint8_t> encode(const ModelInfo& model);
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<std::uint8_t> encode(const ModelInfo& model) {
   using protobuf::Writer;
   Writer w;

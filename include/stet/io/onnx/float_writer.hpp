@@ -347,7 +347,7 @@ inline void check_float(const Graph& graph) {
   std::string refused;
   for (const graph::Node& node : graph.nodes()) {
     if (!graph::is<graph::op::Custom>(node.op)) continue;
-    refused += fmt::format(
+    refused += formatted(
         "\n  {}: a {} is an operator of your own, which ONNX does not know; replace it by operators "
         "of the graph builder",
         node.name, kind(node.op));

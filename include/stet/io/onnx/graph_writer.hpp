@@ -131,7 +131,7 @@ class GraphWriter {
   /// A name that is used nowhere yet: the wanted one, if it is free.
   std::string unique(const std::string& wanted) {
     std::string name = wanted;
-    for (int i = 1; !names_.insert(name).second; ++i) name = fmt::format("{}_{}", wanted, i);
+    for (int i = 1; !names_.insert(name).second; ++i) name = formatted("{}_{}", wanted, i);
     return name;
   }
 
@@ -216,7 +216,7 @@ class GraphWriter {
   }
   std::string unique_node(const std::string& wanted) {
     std::string name = wanted;
-    for (int i = 1; !node_names_.insert(name).second; ++i) name = fmt::format("{}_{}", wanted, i);
+    for (int i = 1; !node_names_.insert(name).second; ++i) name = formatted("{}_{}", wanted, i);
     return name;
   }
   void exchange(const std::string& from, const std::string& to) {

@@ -35,7 +35,7 @@ class Reader {
     if (at_ == bytes_.size()) return false;
     const std::uint64_t tag = varint();
     const std::uint64_t number = tag >> 3;
-    if (number == 0 || number > 536870911) refuse(fmt::format("field number {}", number));
+    if (number == 0 || number > 536870911) refuse(formatted("field number {}", number));
     field.number = static_cast<int>(number);
     switch (tag & 7u) {
       case 0:
@@ -50,7 +50,7 @@ class Reader {
         field.type = WireType::bytes;
         const std::uint64_t size = varint();
         if (size > bytes_.size() - at_) {
-          refuse(fmt::format("field {} claims {} bytes where {} are left", number, size, bytes_.size() - at_));
+          refuse(formatted("field {} claims {} bytes where {} are left", number, size, bytes_.size() - at_));
         }
         field.payload = bytes_.subspan(at_, static_cast<std::size_t>(size));
         at_ += static_cast<std::size_t>(size);
@@ -61,7 +61,7 @@ class Reader {
         field.value = fixed<std::uint32_t>();
         break;
       default:
-        refuse(fmt::format("field {} has wire type {}, which is not in use", number, tag & 7u));
+        refuse(formatted("field {} has wire type {}, which is not in use", number, tag & 7u));
     }
     return true;
   }
@@ -114,7 +114,7 @@ class Reader {
   }
   void expect(const Field& f, WireType type) const {
     if (f.type != type) {
-      refuse(fmt::format("field {} has wire type {}, expected {}", f.number, static_cast<int>(f.type),
+      refuse(formatted("field {} has wire type {}, expected {}", f.number, static_cast<int>(f.type),
                          static_cast<int>(type)));
     }
   }

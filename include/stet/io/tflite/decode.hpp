@@ -78,7 +78,7 @@ class Decoder {
   }
 
   std::string describe(const TensorInfo& t) const {
-    return fmt::format("tensor {} ('{}')", info_.tensors.size(), t.name.substr(0, 80));
+    return formatted("tensor {} ('{}')", info_.tensors.size(), t.name.substr(0, 80));
   }
 
   std::int64_t count(const std::vector<std::int32_t>& shape, const std::string& who) const {
@@ -223,7 +223,7 @@ class Decoder {
 /// Errors:    Errc::format if the bytes are no such file or its parts do not fit together; Errc::unsupported for
 ///            several subgraphs, sparse tensors and data outside of the FlatBuffer
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name);
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name) {
   return detail::Decoder(bytes, name).run();
 }

@@ -220,7 +220,7 @@ class Encoder {
 /// description gives the same bytes.
 /// Errors:    Errc::range if the file would have 2 GiB or more
 STET_ENTRY std::vector<std::uint8_t> encode(const ModelInfo& info);
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<std::uint8_t> encode(const ModelInfo& info) { return detail::Encoder(info).run(); }
 #endif
 

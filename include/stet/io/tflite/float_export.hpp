@@ -301,7 +301,7 @@ class FloatExporter {
 /// Describes a float Model as a .tflite file.
 /// Errors:    as save_tflite
 STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options = {});
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options) {
   check_finite("save_tflite", model);
   return detail::FloatExporter(model, options).run();

@@ -144,7 +144,7 @@ class FloatPlan {
   }
 
   void problem(int id, const std::string& text) {
-    problems_ += fmt::format("\n  {} ({}): {}", graph().node(id).name, kind(op(id)), text);
+    problems_ += formatted("\n  {} ({}): {}", graph().node(id).name, kind(op(id)), text);
   }
 
   void check() {

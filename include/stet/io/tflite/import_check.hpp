@@ -43,7 +43,7 @@ class Problems {
   void require_none(const std::string& where) const {
     if (count_ == 0) return;
     std::string text = text_;
-    if (count_ > most_) text += fmt::format("\n  and {} more", count_ - most_);
+    if (count_ > most_) text += formatted("\n  and {} more", count_ - most_);
     throw Error(code_, where + ":" + text);
   }
 
@@ -69,7 +69,7 @@ inline void check_tensor(const TensorInfo& tensor, const std::string& where, Pro
   if (!tensor.data.empty()) {
     const std::int64_t bytes = data_size(tensor.type, shape.elements());  // at most 2^48 elements
     if (bytes >= 0 && static_cast<std::int64_t>(tensor.data.size()) != bytes) {
-      problems.add(Errc::format, fmt::format("{}: shape {} of {} needs {} bytes, has {}", where, shape,
+      problems.add(Errc::format, formatted("{}: shape {} of {} needs {} bytes, has {}", where, shape,
                                              type_name(tensor.type), bytes, tensor.data.size()));
     }
   }
@@ -87,23 +87,23 @@ inline void check_tensor(const TensorInfo& tensor, const std::string& where, Pro
   if (q.scale.empty()) return;  // a zero point alone says nothing; runtimes do not look at it
   if (q.zero_point.size() != q.scale.size()) {
     problems.add(Errc::format,
-                 fmt::format("{}: has {} scales and {} zero points", where, q.scale.size(), q.zero_point.size()));
+                 formatted("{}: has {} scales and {} zero points", where, q.scale.size(), q.zero_point.size()));
   }
   for (const std::int64_t z : q.zero_point) {
     if (z >= -32768 && z <= 65535) continue;
-    problems.add(Errc::range, fmt::format("{}: zero point {} lies outside 16 bits", where, z));
+    problems.add(Errc::range, formatted("{}: zero point {} lies outside 16 bits", where, z));
     break;
   }
   for (const float s : q.scale) {
     if (std::isfinite(s) && s > 0.0f && std::isfinite(1.0f / s)) continue;
-    problems.add(Errc::range, fmt::format("{}: scale {} must be positive and finite, as its reciprocal", where, s));
+    problems.add(Errc::range, formatted("{}: scale {} must be positive and finite, as its reciprocal", where, s));
     break;
   }
   if (q.scale.size() > 1 &&
       (q.dimension < 0 || static_cast<std::size_t>(q.dimension) >= rank ||
        static_cast<std::uint64_t>(tensor.shape[static_cast<std::size_t>(q.dimension)]) != q.scale.size())) {
     problems.add(Errc::format,
-                 fmt::format("{}: has {} scales along dimension {} of {}", where, q.scale.size(), q.dimension, shape));
+                 formatted("{}: has {} scales along dimension {} of {}", where, q.scale.size(), q.dimension, shape));
   }
 }
 
@@ -111,9 +111,9 @@ inline void check_tensor(const TensorInfo& tensor, const std::string& where, Pro
 
 /// Text that names a tensor in messages; of a long name the beginning.
 inline std::string tensor_name(const ModelInfo& model, std::int32_t index) {
-  if (index < 0 || static_cast<std::size_t>(index) >= model.tensors.size()) return fmt::format("tensor {}", index);
+  if (index < 0 || static_cast<std::size_t>(index) >= model.tensors.size()) return formatted("tensor {}", index);
   const std::string& name = model.tensors[static_cast<std::size_t>(index)].name;
-  return name.empty() ? fmt::format("tensor {}", index) : name.substr(0, 200);
+  return name.empty() ? formatted("tensor {}", index) : name.substr(0, 200);
 }
 
 /// Bytes of all constants of a file.
@@ -148,20 +148,20 @@ inline Readers check_structure(const ModelInfo& model, const std::string& where)
   std::vector<bool> made(count, false);
   Readers readers{std::vector<int>(count, 0), std::vector<int>(count, -1)};
   const auto make = [&](std::int32_t i, const std::string& by) {
-    if (!known(i)) return problems.add(Errc::format, fmt::format("{} makes tensor {}, which does not exist", by, i));
+    if (!known(i)) return problems.add(Errc::format, formatted("{} makes tensor {}, which does not exist", by, i));
     const auto at = static_cast<std::size_t>(i);
     if (!model.tensors[at].data.empty()) {
-      problems.add(Errc::format, fmt::format("{} writes {}, which is a constant", by, tensor_name(model, i)));
+      problems.add(Errc::format, formatted("{} writes {}, which is a constant", by, tensor_name(model, i)));
     } else if (made[at]) {
-      problems.add(Errc::format, fmt::format("{} writes {}, which is made already", by, tensor_name(model, i)));
+      problems.add(Errc::format, formatted("{} writes {}, which is made already", by, tensor_name(model, i)));
     }
     made[at] = true;
   };
   const auto read = [&](std::int32_t i, const std::string& by, int reader) {
-    if (!known(i)) return problems.add(Errc::format, fmt::format("{} reads tensor {}, which does not exist", by, i));
+    if (!known(i)) return problems.add(Errc::format, formatted("{} reads tensor {}, which does not exist", by, i));
     const auto at = static_cast<std::size_t>(i);
     if (!made[at] && model.tensors[at].data.empty()) {
-      problems.add(Errc::format, fmt::format("{} reads {} before it is made", by, tensor_name(model, i)));
+      problems.add(Errc::format, formatted("{} reads {} before it is made", by, tensor_name(model, i)));
     }
     ++readers.of_tensor[at];
     if (reader >= 0) readers.last[at] = reader;
@@ -171,7 +171,7 @@ inline Readers check_structure(const ModelInfo& model, const std::string& where)
   for (const std::int32_t i : model.inputs) make(i, "the list of inputs");
   for (std::size_t n = 0; n < model.operators.size(); ++n) {
     const OperatorInfo& op = model.operators[n];
-    const std::string by = fmt::format("operator {} ({})", n, operator_name(op));
+    const std::string by = formatted("operator {} ({})", n, operator_name(op));
     for (const std::int32_t i : op.inputs) {
       if (i != -1) read(i, by, static_cast<int>(n));
     }

@@ -242,7 +242,7 @@ class FloatImporter : FloatLayers {
 /// Makes a Model of a description.
 /// Errors:    as load_tflite; `where` begins the message
 STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const ImportOptions& options = {});
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const ImportOptions& options) {
   return FloatImporter(model, where).run(options);
 }

@@ -199,7 +199,7 @@ class FloatGraph {
     if (const auto found = source_.find(tensor); found != source_.end()) tensor = found->second;
     const TensorInfo& info = model_.tensors[static_cast<std::size_t>(tensor)];
     if (info.same_buffer >= 0) tensor = info.same_buffer;
-    return fmt::format("{} (tensor {})", model_.tensors[static_cast<std::size_t>(tensor)].name, tensor);
+    return formatted("{} (tensor {})", model_.tensors[static_cast<std::size_t>(tensor)].name, tensor);
   }
 
   void take(const Tensor<float>& values) { budget_.take(values.span().size_bytes()); }

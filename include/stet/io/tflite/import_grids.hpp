@@ -52,7 +52,7 @@ inline void settle_grids(IntegerModel& model, Problems& problems) {
     const Grid grid = smallest[root(v)];
     if (p.grid == grid) continue;
     if (!graph::moves_codes(node.op) && !detail::stays_within(node, p, grid)) {
-      problems.add(Errc::unsupported, fmt::format("{}: has codes of {}..{}, but shares its scale with values of {}..{}",
+      problems.add(Errc::unsupported, formatted("{}: has codes of {}..{}, but shares its scale with values of {}..{}",
                                                   model.values[v].name, p.grid.lo, p.grid.hi, grid.lo, grid.hi));
       continue;
     }

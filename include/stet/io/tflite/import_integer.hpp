@@ -223,7 +223,7 @@ class IntegerImporter : IntegerLayers {
 /// Makes an IntegerModel of a description.
 /// Errors:    as load_tflite_integer; `where` begins the message
 STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where);
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where) {
   return IntegerImporter(model, target, where).run();
 }

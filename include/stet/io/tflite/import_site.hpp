@@ -33,15 +33,15 @@ class Site {
   /// Text such as `conv_1 (CONV_2D)`: the tensor that is made, and the operator.
   [[nodiscard]] std::string where() const {
     const std::string made = tensor_name(model_, op_.outputs.empty() ? -1 : op_.outputs[0]);
-    return fmt::format("{} ({})", made.substr(0, made.find(';')), operator_name(op_));
+    return formatted("{} ({})", made.substr(0, made.find(';')), operator_name(op_));
   }
   template <class... Args>
-  [[noreturn]] void fail(Errc code, fmt::format_string<Args...> format, Args&&... args) const {
-    throw Error(code, where() + ": " + fmt::format(format, std::forward<Args>(args)...));
+  [[noreturn]] void fail(Errc code, FormatFor<Args...> format, const Args&... args) const {
+    throw Error(code, where() + ": " + formatted(format, args...));
   }
   template <class... Args>
-  void require(bool condition, Errc code, fmt::format_string<Args...> format, Args&&... args) const {
-    if (!condition) fail(code, format, std::forward<Args>(args)...);
+  void require(bool condition, Errc code, FormatFor<Args...> format, const Args&... args) const {
+    if (!condition) fail(code, format, args...);
   }
 
   [[nodiscard]] const OperatorInfo& info() const { return op_; }
@@ -146,7 +146,7 @@ class Names {
     if (name.empty()) name = fallback;
     const std::string base = name;
     int& number = taken_[base];
-    while (number > 0 && taken_[name] > 0) name = fmt::format("{}_{}", base, ++number);
+    while (number > 0 && taken_[name] > 0) name = formatted("{}_{}", base, ++number);
     taken_[name] = std::max(taken_[name], 1);
     return name;
   }

@@ -251,7 +251,7 @@ class IntegerExporter {
 /// Describes an IntegerModel as a .tflite file.
 /// Errors:    as save_tflite
 STET_ENTRY ModelInfo describe(const IntegerModel& model, const TfliteIntegerOptions& options = {});
-#if STET_DEFINE_DEPLOYMENT
+#if STET_DEFINE_ENTRIES
 STET_ENTRY ModelInfo describe(const IntegerModel& model, const TfliteIntegerOptions& options) {
   return detail::IntegerExporter(model, options).run();
 }

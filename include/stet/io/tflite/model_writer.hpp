@@ -123,7 +123,7 @@ class ModelWriter {
       tensor = copy;
     }
     std::string key = name;
-    for (int n = 2; has_output(key); ++n) key = fmt::format("{}_{}", name, n);
+    for (int n = 2; has_output(key); ++n) key = formatted("{}_{}", name, n);
     info_.outputs.push_back(tensor);
     info_.signature_outputs.push_back({key, tensor});
   }

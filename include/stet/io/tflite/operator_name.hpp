@@ -173,7 +173,7 @@ inline std::string operator_name(const OperatorInfo& op) {
   if (!op.custom_code.empty()) return "CUSTOM " + op.custom_code.substr(0, 80);
   const auto code = static_cast<std::int32_t>(op.code);
   if (code < 0 || static_cast<std::size_t>(code) >= detail::builtin_names.size())
-    return fmt::format("BUILTIN_{}", code);
+    return formatted("BUILTIN_{}", code);
   return std::string(detail::builtin_names[static_cast<std::size_t>(code)]);
 }
 
@@ -203,7 +203,7 @@ inline std::string type_name(TensorType type) {
     case TensorType::int4:
       return "int4";
   }
-  return fmt::format("type_{}", static_cast<int>(type));
+  return formatted("type_{}", static_cast<int>(type));
 }
 
 }  // namespace stet::tflite

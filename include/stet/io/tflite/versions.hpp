@@ -230,7 +230,7 @@ inline void set_versions(ModelInfo& m) {
             o.version);
     if (newest == nullptr || order(*entry) > order(*newest)) newest = entry;
   }
-  if (newest != nullptr) m.min_runtime_version = fmt::format("{}.{}.{}", newest->major, newest->minor, newest->patch);
+  if (newest != nullptr) m.min_runtime_version = formatted("{}.{}.{}", newest->major, newest->minor, newest->patch);
 }
 
 }  // namespace stet::tflite
