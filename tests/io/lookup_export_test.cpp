@@ -20,6 +20,7 @@ graph::Operator operator_of(Function f) {
     case Function::sigmoid: return op::Sigmoid{};
     case Function::tanh: return op::Tanh{};
     case Function::hard_swish: return op::HardSwish{};
+    case Function::scalar: break;
   }
   throw std::runtime_error("no such function");
 }

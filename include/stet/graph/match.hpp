@@ -62,10 +62,9 @@ decltype(auto) match_integer(const Operator& op, F&& f, Args&&... args) {
     using Op = std::remove_cvref_t<decltype(o)>;
     if constexpr (Op::form != IntegerForm::none && Op::form != IntegerForm::training) {
       detail::check_overload<Op, F, Args...>();
-      return f(o, args...);
-    } else {
-      fail(Errc::unsupported, "{} has no integer form", op::kind(o));
+      if (op::integer_form(o) != IntegerForm::none) return f(o, args...);
     }
+    fail(Errc::unsupported, "{} has no integer form", op::kind(o));
   });
 }
 
@@ -80,11 +79,6 @@ constexpr int channel_axis_of() {
   }
 }
 template <std::size_t... I>
-constexpr IntegerForm form_at(std::size_t index, std::index_sequence<I...>) {
-  constexpr IntegerForm forms[] = {Operator::alternative<I>::form...};
-  return forms[index];
-}
-template <std::size_t... I>
 constexpr int channel_axis_at(std::size_t index, std::index_sequence<I...>) {
   constexpr int axes[] = {channel_axis_of<Operator::alternative<I>>()...};
   return axes[index];
@@ -94,7 +88,7 @@ constexpr int channel_axis_at(std::size_t index, std::index_sequence<I...>) {
 
 /// What an operator is in a network of integers.
 inline IntegerForm form(const Operator& o) {
-  return detail::form_at(o.index(), std::make_index_sequence<Operator::count>{});
+  return match(o, [](const auto& x) { return op::integer_form(x); });
 }
 /// Whether it multiplies by weights that become codes.
 inline bool has_weights(const Operator& o) { return form(o) == IntegerForm::layer; }

@@ -11,6 +11,7 @@
 #include <stet/integer/reduction.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -37,6 +38,7 @@ struct NoParameters {};
 struct TableFunction {
   integer::Function function = integer::Function::sigmoid;
   float alpha = 0.0f;
+  std::shared_ptr<const ScalarFunction> scalar{};
 };
 
 namespace graph::op {
@@ -46,6 +48,7 @@ inline TableFunction table_function(const LeakyRelu& o) { return {integer::Funct
 inline TableFunction table_function(const Sigmoid&) { return {integer::Function::sigmoid}; }
 inline TableFunction table_function(const Tanh&) { return {integer::Function::tanh}; }
 inline TableFunction table_function(const HardSwish&) { return {integer::Function::hard_swish}; }
+inline TableFunction table_function(const Custom& o) { return {integer::Function::scalar, 0.0f, scalar_function(o)}; }
 
 template <class Op>
 concept TableOp = requires(const Op& o) { table_function(o); };
@@ -99,7 +102,7 @@ inline NoParameters resolve(const Transpose&, const Surroundings&) { return {}; 
 template <TableOp Op>
 integer::TableSpec table_spec(const Op& o, const Surroundings& s) {
   const TableFunction f = table_function(o);
-  return {f.function, f.alpha, s.in[0].codes, s.out.codes};
+  return {f.function, f.alpha, s.in[0].codes, s.out.codes, f.scalar};
 }
 template <TableOp Op>
 integer::Table resolve(const Op& o, const Surroundings& s) {
@@ -124,7 +127,9 @@ inline integer::Requantizer resolve_layer(const graph::Operator& layer, const Su
 /// The table function of an operator, if it is one.
 inline std::optional<TableFunction> table_of(const graph::Operator& o) {
   return graph::match(o, [](const auto& op) -> std::optional<TableFunction> {
-    if constexpr (requires { table_function(op); }) return table_function(op);
+    if constexpr (requires { table_function(op); }) {
+      if (integer_form(op) == graph::IntegerForm::computes) return table_function(op);
+    }
     return std::nullopt;
   });
 }

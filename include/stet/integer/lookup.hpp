@@ -2,6 +2,7 @@
 // Activations that are no clamp, as tables: 256 codes in, 256 codes out, filled as the target computes each of them.
 
 #include <stet/core/rounding.hpp>
+#include <stet/core/scalar_function.hpp>
 #include <stet/integer/codes.hpp>
 #include <stet/integer/fixed_point.hpp>
 #include <stet/integer/multiplier.hpp>
@@ -13,12 +14,13 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 
 namespace stet::integer {
 
 /// Functions that run as a table.
-enum class Function { leaky_relu, sigmoid, tanh, hard_swish };
+enum class Function { leaky_relu, sigmoid, tanh, hard_swish, scalar };
 
 /// Name of a function, as its graph operator is called.
 inline const char* name(Function f) {
@@ -31,6 +33,8 @@ inline const char* name(Function f) {
       return "tanh";
     case Function::hard_swish:
       return "hard_swish";
+    case Function::scalar:
+      return "scalar function";
   }
   return "unknown";
 }
@@ -43,6 +47,7 @@ struct TableSpec {
   Function function = Function::sigmoid;
   float alpha = 0.0f;  ///< of leaky_relu
   Affine in{}, out{};
+  std::shared_ptr<const ScalarFunction> scalar{};  ///< of scalar
 };
 
 namespace detail {
@@ -60,6 +65,8 @@ inline float function_value(const TableSpec& t, float x, bool sigmoid_in_double)
       const float inner = rounded_product(x, 1.0f / 6.0f) + 0.5f;
       return x * std::clamp(inner, 0.0f, 1.0f);
     }
+    case Function::scalar:
+      break;  // scalar_code
   }
   return 0.0f;
 }
@@ -76,6 +83,14 @@ inline std::int32_t leaky_relu_code(const TableSpec& t, LeakyReluRule rule, std:
   }
   const float m = d >= 0 ? positive : rounded_product(t.in.scale, t.alpha) / t.out.scale;
   return double_rounding(d, quantize_multiplier(static_cast<double>(m)));
+}
+
+// A user's function, which no runtime has a rule for.
+inline std::int32_t scalar_code(const TableSpec& t, std::int32_t d) {
+  const double x = static_cast<double>(t.in.scale) * d;
+  const double code = t.scalar->value(x) / static_cast<double>(t.out.scale);
+  require(!std::isnan(code), Errc::range, "{}: its value at {} is NaN; the input's range reaches there", t.scalar->name(), x);
+  return static_cast<std::int32_t>(round_half_even(std::clamp(code, -1024.0, 1024.0)));
 }
 
 // 16-bit fixed point as in gemmlowp and LiteRT.
@@ -148,10 +163,10 @@ inline const FixedOutput* fixed_output(Function f) {
 
 /// Makes the table of a function.
 /// Formula:   entry q + 128 = clamp(round(f(s_in*(q - z_in)) / s_out) + z_out), in the arithmetic of the target's rule
-/// Rounding:  as the target's rule for the function
+/// Rounding:  as the target's rule for the function; of a scalar function in double, half to even, on every target
 /// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if the output scale is not what the function
 ///            demands, the input scale is 8 or more in fixed point, a leaky ReLU has a negative slope or a multiplier of
-///            256 or more, or a hard swish has s_in/128 >= s_out
+///            256 or more, or a hard swish has s_in/128 >= s_out; Errc::range if a scalar function is NaN at a code
 /// Source:    LiteRT kernels/activations.cc, reference/hard_swish.h; TFLM kernels/logistic_common.cc, tanh.cc; XNNPACK operators/unary-elementwise-nc.c;
 ///            ONNX Runtime contrib_ops/cpu/quantization/qlinear_lookup_table.cc
 inline Table make_table(const Target& target, const TableSpec& t) {
@@ -183,6 +198,8 @@ inline Table make_table(const Target& target, const TableSpec& t) {
     if (leaky == LeakyReluRule::xnnpack && !(delegated(positive) && delegated(negative))) {
       leaky = LeakyReluRule::double_rounding;
     }
+  } else if (t.function == Function::scalar) {
+    require(t.scalar != nullptr, Errc::state, "make_table: a scalar function without a function");
   } else {
     require(t.in.scale / 128.0f < t.out.scale, Errc::unsupported,
             "hard_swish: input scale {} must be below 128 times the output scale {}", t.in.scale, t.out.scale);
@@ -191,7 +208,9 @@ inline Table make_table(const Target& target, const TableSpec& t) {
   for (std::int32_t q = -128; q < 128; ++q) {
     const std::int32_t d = q - t.in.zero_point;
     std::int32_t code = 0;
-    if (t.function == Function::leaky_relu && leaky != LeakyReluRule::division_half_even) {
+    if (t.function == Function::scalar) {
+      code = detail::scalar_code(t, d);
+    } else if (t.function == Function::leaky_relu && leaky != LeakyReluRule::division_half_even) {
       code = detail::leaky_relu_code(t, leaky, d);
     } else if (t.function == Function::hard_swish && target.hard_swish == HardSwishRule::fixed_point) {
       code = detail::hard_swish_code(t, d);

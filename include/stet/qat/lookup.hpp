@@ -38,6 +38,8 @@ inline ValueAndSlope exact_function(const integer::TableSpec& t, double x) {
       if (x < -3.0) return {0.0, 0.0};
       if (x >= 3.0) return {x, 1.0};
       return {x * (x + 3.0) / 6.0, (2.0 * x + 3.0) / 6.0};
+    case integer::Function::scalar:
+      return {t.scalar->value(x), t.scalar->derivative(x)};
   }
   return {0.0, 0.0};
 }

@@ -194,6 +194,9 @@ class UnitPlanner {
       return {"no integer kernel for this reduction", "global_average_pool has one"};
     }
     if (graph::is<op::Matmul>(o)) return {"no integer kernel for a product of two activations", "use linear"};
+    if (graph::is<op::Custom>(o)) {
+      return {"no integer kernel for an operator of your own", "derive it from graph::ScalarOp if it is a function of one number"};
+    }
     return {"no integer kernel for this operator", "replace it; a network is deployed as integers as a whole"};
   }
 

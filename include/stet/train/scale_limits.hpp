@@ -35,7 +35,7 @@ inline float largest_step(const QatModel& qat, const Unit& unit) {
     using Op = std::remove_cvref_t<decltype(o)>;
     if constexpr (op::TableOp<Op>) {
       const TableFunction table = table_function(o);
-      if (integer::fixed_output(table.function) != nullptr) return 0.0f;
+      if (integer::fixed_output(table.function) != nullptr || table.scalar != nullptr) return 0.0f;
       // Hard swish has half of the others' room.
       return scale(0) * (table.function == integer::Function::leaky_relu ? std::max(1.0f, table.alpha) : 2.0f);
     } else if constexpr (std::is_same_v<Op, op::Mul>) {

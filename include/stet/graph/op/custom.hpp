@@ -1,8 +1,10 @@
 #pragma once
 // The open alternative: an operator of the user's own.
 
+#include <stet/core/scalar_function.hpp>
 #include <stet/graph/op/spec.hpp>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,15 +24,66 @@ class CustomOp {
   [[nodiscard]] virtual std::vector<ParameterSpec> parameters(std::span<const Shape>) const { return {}; }
 };
 
+/// A user's function of one number: name it (kind) and compute it (value); a derivative is found by differences unless it is
+/// given. Among integers it is a table of 256 codes, as sigmoid is: trained, run by the engine and written to C bit for bit.
+///
+///   struct Silu final : graph::ScalarOp {
+///     std::string_view kind() const override { return "silu"; }
+///     double value(double x) const override { return x / (1.0 + std::exp(-x)); }
+///   };
+///   y = custom(x, std::make_shared<Silu>());
+class ScalarOp : public CustomOp, public ScalarFunction {
+ public:
+  [[nodiscard]] std::string_view name() const final { return kind(); }
+  [[nodiscard]] Shape infer(std::span<const Shape> inputs) const final {
+    require(inputs.size() == 1, Errc::shape, "{}: wants 1 input, got {}", kind(), inputs.size());
+    return inputs[0];
+  }
+};
+
+/// A function of one number from two lambdas.
+class FunctionOp final : public ScalarOp {
+ public:
+  using Function = std::function<double(double)>;
+  FunctionOp(std::string name, Function value, Function derivative = {})
+      : name_(std::move(name)), value_(std::move(value)), derivative_(std::move(derivative)) {
+    require(value_ != nullptr, Errc::range, "{}: the function is empty", name_);
+  }
+  [[nodiscard]] std::string_view kind() const override { return name_; }
+  [[nodiscard]] double value(double x) const override { return value_(x); }
+  [[nodiscard]] double derivative(double x) const override {
+    return derivative_ ? derivative_(x) : ScalarFunction::derivative(x);
+  }
+
+ private:
+  std::string name_;
+  Function value_, derivative_;
+};
+
 }  // namespace stet::graph
 
 namespace stet::graph::op {
 
 /// A user's operator, shared between copies of the graph because it has no state.
 struct Custom {
-  static constexpr auto form = IntegerForm::none;
+  static constexpr auto form = IntegerForm::computes;  // of a ScalarOp; integer_form says of which one
   std::shared_ptr<const CustomOp> op;
 };
+
+/// The function that an operator of the user's is; null if it is none of one number.
+inline std::shared_ptr<const ScalarFunction> scalar_function(const Custom& o) {
+  const auto* scalar = dynamic_cast<const ScalarOp*>(o.op.get());
+  return scalar == nullptr ? nullptr : std::shared_ptr<const ScalarFunction>(o.op, scalar);
+}
+
+/// What this very operator is among integers; for all but a user's its type says it.
+template <class Op>
+IntegerForm integer_form(const Op&) {
+  return Op::form;
+}
+inline IntegerForm integer_form(const Custom& o) {
+  return scalar_function(o) != nullptr ? IntegerForm::computes : IntegerForm::none;
+}
 
 inline std::string_view kind(const Custom& o) {
   require(o.op != nullptr, Errc::state, "custom: the operator is a null pointer");

@@ -264,6 +264,9 @@ class IntegerWriter {
   void write(const graph::op::Sigmoid&) { function("Sigmoid"); }
   void write(const graph::op::Tanh&) { function("Tanh"); }
   void write(const graph::op::HardSwish&) { function("HardSwish"); }
+  void write(const graph::op::Custom&) {  // check_integer has seen to it
+    fail(Errc::unsupported, "save_onnx: {} has no operator", node_->name);
+  }
 
   [[nodiscard]] bool only_linear_reads(int v) const {
     for (const int out : model_.outputs) {

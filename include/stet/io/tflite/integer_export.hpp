@@ -131,6 +131,9 @@ class IntegerExporter {
   void operation(const op::Tanh&, const IntegerNode&, std::int32_t x, std::int32_t y) {
     writer_.operation(Builtin::tanh, {x}, y);
   }
+  void operation(const op::Custom&, const IntegerNode& node, std::int32_t, std::int32_t) {
+    fail(Errc::unsupported, "save_tflite: {} has no operator", node.name);  // require_writable has seen to it
+  }
   void operation(const op::HardSwish&, const IntegerNode&, std::int32_t x, std::int32_t y) {
     writer_.operation(Builtin::hard_swish, {x}, y, {.type = OptionsType::hard_swish});
   }

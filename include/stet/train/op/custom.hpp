@@ -1,6 +1,7 @@
 #pragma once
 // Operators of the user's own, on the tape.
 
+#include <stet/ops/scalar_function.hpp>
 #include <stet/train/op/node_context.hpp>
 
 namespace stet {
@@ -20,7 +21,10 @@ namespace stet::train_op {
 
 inline Var<Tensor<float>> forward(const graph::op::Custom& o, NodeContext& c) {
   const auto* op = dynamic_cast<const TapeOp*>(o.op.get());
-  require(op != nullptr, Errc::unsupported, "{}: operator '{}' cannot run on the tape; derive it from stet::TapeOp",
+  if (const auto f = graph::op::scalar_function(o); f != nullptr && op == nullptr) return apply_function(c.input(0), f);
+  require(op != nullptr, Errc::unsupported,
+          "{}: operator '{}' cannot run on the tape; derive it from stet::TapeOp, or from stet::graph::ScalarOp if it is a "
+          "function of one number",
           c.node().name, o.op->kind());
   Var<Tensor<float>> y = op->forward(c);
   require(y.shape() == c.node().shape.batched(c.batch()), Errc::shape, "{}: forward made {}, infer promised {}",
