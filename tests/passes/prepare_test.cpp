@@ -53,12 +53,15 @@ TEST_CASE("prepare says what a fixed scale will clip, once for each value, and s
   CHECK_THAT(warnings.all()[1], ContainsSubstring("prepare: leaky shares the scale that the runtime fixes"));
   const Dataset data = random_dataset({4, 4, 2}, 32, 2, 3);
   calibrate(qat, data);
+  REQUIRE(warnings.all().size() == 4);  // how much it clips of these data
+  CHECK_THAT(warnings.all()[2], ContainsSubstring("calibrate: ") && ContainsSubstring("wide"));
+  CHECK_THAT(warnings.all()[3], ContainsSubstring("calibrate: ") && ContainsSubstring("leaky"));
   const FitReport report = fit(qat, data, {.batch = 16, .progress = ProgressMode::quiet});
   for (const char* name : {"wide: shares the scale", "leaky: shares the scale"}) {
     CHECK(std::any_of(report.warnings.begin(), report.warnings.end(),
                       [&](const std::string& w) { return w.find(name) != std::string::npos; }));
   }
-  CHECK(warnings.all().size() == 2);
+  CHECK(warnings.all().size() == 4);
 }
 
 TEST_CASE("prepare lists every node that the target cannot run, with the remedy") {

@@ -116,7 +116,7 @@ TEST_CASE("the codes of a function are its rounded values, half to even, cut to 
 TEST_CASE("files that name operators refuse a function of one's own before training, C tables hold it") {
   const TemporaryDirectory dir;
   const CheckReport report = check(network(), recipes::int8());
-  CHECK_THAT(report.text(), ContainsSubstring("gelu is a function of your own"));
+  CHECK_THAT(report.str(), ContainsSubstring("gelu is a function of your own"));
   const IntegerModel model = quantize(Model(network(), Rng(1)), recipes::int8(), random_dataset({6, 6, 3}, 24, 3, 2));
   CHECK_THROWS_WITH(save_tflite(dir.path("m.tflite"), model), ContainsSubstring("softplus is a function of your own"));
   CHECK_THROWS_WITH(save_onnx(dir.path("m.onnx"), model), ContainsSubstring("silu is a function of your own"));
