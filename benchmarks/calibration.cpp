@@ -83,7 +83,7 @@ void calibrate_in_file_order(QatModel& qat, const Dataset& data, const AnyObserv
 
 Recipe recipe_of(int bits) {
   Recipe r = recipes::int8();
-  r.activation_bits = bits;
+  r.activations = Int8Activation(bits);
   if (bits < 8) r.end_bits = 8;
   return r;
 }

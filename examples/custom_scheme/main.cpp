@@ -1,16 +1,26 @@
 // A new scheme, observer and estimator (custom_scheme.hpp): checked by the laws, then a perceptron is trained with them
-// on the tape.
+// on the tape. And a new affine scheme (affine_scheme.hpp), with which a recipe trains a network and deploys it.
 
 #include "../integrate/images.hpp"
+#include "affine_scheme.hpp"
 #include "custom_scheme.hpp"
 
 #include <stet/data/batches.hpp>
+#include <stet/engine/engine.hpp>
+#include <stet/graph/builder.hpp>
 #include <stet/ops/activation.hpp>
 #include <stet/ops/linear.hpp>
 #include <stet/ops/loss.hpp>
+#include <stet/passes/calibrate.hpp>
+#include <stet/passes/convert.hpp>
+#include <stet/passes/prepare.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/testing/laws.hpp>
 #include <stet/train/adam.hpp>
+#include <stet/train/entry_templates.hpp>
+#include <stet/train/evaluate.hpp>
+#include <stet/train/fit.hpp>
+#include <stet/train/qat_forward.hpp>
 
 #include <cmath>
 #include <vector>
@@ -78,6 +88,34 @@ double accuracy(Net& net, const Dataset& data) {
   return 100.0 * right / static_cast<double>(batch.size());
 }
 
+// A network whose weights have the new scheme: trained, and executed as integers.
+struct Deployed {
+  double fp32, trained, engine;
+  bool same;
+};
+Deployed deploy(const DatasetSplit& data) {
+  Graph g;
+  auto x = g.input(data.train.shape());
+  for (const int filters : {8, 16}) x = relu(batch_norm(conv2d(x, {.filters = filters, .kernel = 3, .stride = 2})));
+  g.output(linear(global_average_pool(x), {.units = data.train.classes()}));
+  Model model(std::move(g), Rng(1));
+  FitOptions options{.epochs = 4, .batch = 64, .optimizer = Adam{.lr = 2e-3}};
+  fit(model, data.train, options);
+
+  Recipe recipe = recipes::int8();
+  recipe.weights = recipe.linear_weights = ThreeSigma{};
+  QatModel qat = prepare(model, recipe);
+  calibrate(qat, data.train);
+  options.epochs = 2;
+  options.optimizer = Adam{.lr = 5e-4};
+  fit(qat, data.train, options);
+  Engine engine(convert(qat));
+  const Tensor<float> images = data.test.batch(0, 64).x;
+  const Tensor<float> a = infer(qat, images), b = infer(engine, images);
+  return {100 * evaluate(model, data.test).accuracy, 100 * evaluate(qat, data.test).accuracy,
+          100 * evaluate(engine, data.test).accuracy, std::equal(a.data(), a.data() + a.size(), b.data())};
+}
+
 }  // namespace
 
 int main() {
@@ -88,6 +126,7 @@ int main() {
     check(report.ok(), std::string(name) + " obeys its laws");
   };
   laws("Log4", check_scheme_laws(Log4{}));
+  laws("ThreeSigma", check_scheme_laws(ThreeSigma{}));
   laws("PeakObserver", for_all_observers([](const Granularity& g) { return PeakObserver(g); }, {}, granularities()));
   laws("LeakySte", check_estimator_laws(LeakySte{}));
 
@@ -102,8 +141,13 @@ int main() {
   train(net, data.train, 3, 5e-4);
   const double after = accuracy(net, data.test);
 
+  const Deployed deployed = deploy(data);
+  check(deployed.same && deployed.engine == deployed.trained, "what was trained is what the engine computes");
+  check(deployed.engine > deployed.fp32 - 3, "6-bit weights of an own scheme stay within 3 points of float");
+
   check(after > 75, "4-bit logarithmic weights reach 75 %");
   check(after > fp32 - 3, "training brings them to within 3 points of float");
-  return check.outcome(fmt::format("accuracy float {:.2f} %, quantized {:.2f} % without and {:.2f} % with training", fp32,
-                                   before, after));
+  return check.outcome(fmt::format(
+      "accuracy float {:.2f} %, quantized {:.2f} % without and {:.2f} % with training; deployed: float {:.2f} %, integers {:.2f} %",
+      fp32, before, after, deployed.fp32, deployed.engine));
 }

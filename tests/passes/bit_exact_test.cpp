@@ -95,8 +95,8 @@ bool equal_constants(const IntegerModel& a, const IntegerModel& b) {
 Recipe recipe_for(std::uint64_t seed) {
   Recipe r = seed / targets::all.size() % 2 == 0 ? recipes::int8() : recipes::int8_per_tensor();
   r.target = targets::all[seed % targets::all.size()];
-  if (seed % 5 == 0) r.weights.bits = 4;
-  if (seed % 7 == 0) r.activation_bits = 5;
+  if (seed % 5 == 0) r.weights = symmetric(4, r.weights.per_channel());
+  if (seed % 7 == 0) r.activations = Int8Activation(5);
   if (seed % 3 != 0) return r;
   constexpr std::array low{recipes::w4a4_lsq, recipes::w3a3_lsq, recipes::w2a2_lsq, recipes::binary};
   const Target target = r.target;

@@ -71,7 +71,7 @@ std::vector<std::int64_t> by_class(const Dataset& data) {
 Recipe with(const AnyObserver& observer, int bits = 8) {
   Recipe r = recipes::int8();
   r.calibration_observer = observer;
-  r.activation_bits = bits;
+  r.activations = Int8Activation(bits);
   return r;
 }
 

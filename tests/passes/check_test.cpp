@@ -72,7 +72,7 @@ TEST_CASE("check names every node, and finds an error exactly where prepare thro
   g.output(softmax(linear(flatten(y), {.units = 2})).named("end"));
   g.output(x);
   Recipe recipe = recipes::int8();
-  recipe.overrides = {{.node = "nowhere", .activation_bits = 4}};
+  recipe.overrides = {{.node = "nowhere", .activations = Int8Activation(4)}};
   const Model model(std::move(g), Rng(1));
   const CheckReport report = check(model, recipe);
   CHECK_FALSE(report.ok());
@@ -115,7 +115,7 @@ TEST_CASE("check says what a target runs in its own way") {
   CHECK(onnx.count(Severity::note) == 1);
 
   Recipe r = on(targets::tflite_micro);
-  r.linear_weights.per_channel = true;
+  r.linear_weights = symmetric(8);
   CHECK_THAT(found(check(varied(), r), "head"),
              ContainsSubstring("warning: TensorFlow Lite Micro before September 2024"));
   CHECK(found(check(varied(), r), "conv") == "");
@@ -125,7 +125,7 @@ TEST_CASE("check says what a target runs in its own way") {
   CHECK(found(check(varied(), r), "head") == "");
 
   r = on(targets::litert_default);
-  r.overrides = {{.node = "head", .activation_bits = 5}};
+  r.overrides = {{.node = "head", .activations = Int8Activation(5)}};
   CHECK_THAT(found(check(varied(), r), ""), ContainsSubstring("note: codes of fewer than 8 bits in 1 of 11 operators: a file cuts them by a MINIMUM"));
   CHECK(check(varied(), r).count(Severity::warning) == check(varied(), on(r.target)).count(Severity::warning));
   r.target = targets::onnxruntime;

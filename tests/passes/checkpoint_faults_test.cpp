@@ -105,16 +105,16 @@ TEST_CASE("a checkpoint of another recipe or graph is refused, with the differen
   CHECK(changed([](Recipe&) {}) == "loaded");
   CHECK_THAT(changed([](Recipe& r) { r.target = targets::onnxruntime; }),
              ContainsSubstring("wanted target: onnxruntime"));
-  CHECK_THAT(changed([](Recipe& r) { r.scale_lr_factor = 0.5; }), ContainsSubstring("at 0.5 of the learning rate"));
+  CHECK_THAT(changed([](Recipe& r) { r.scale_lr_factor = 0.5; }), ContainsSubstring("learning rate of scales: 0.5 of the others"));
   CHECK_THAT(changed([](Recipe& r) { r.weight_estimator = EwgsEstimator(0.1); }),
              ContainsSubstring("wanted weight estimator: ewgs(0.1)"));
   CHECK_THAT(changed([](Recipe& r) { r.schedule.freeze_ranges_at = 0.5; }),
              ContainsSubstring("schedule: quantize at 0, freeze ranges at 0.75"));
   CHECK_THAT(changed([](Recipe& r) { r.calibration_observer = MseObserver(Granularity::per_tensor(), Grid::int8(), false, 1024); }),
              ContainsSubstring("2048 bins, wanted calibration observer: MseObserver per tensor, 1024 bins"));
-  CHECK_THAT(changed([](Recipe& r) { r.weights.range = WeightRange::absmax; }), ContainsSubstring("largest magnitude"));
+  CHECK_THAT(changed([](Recipe& r) { r.weights = symmetric(4); }), ContainsSubstring("largest magnitude"));
   CHECK_THAT(changed([](Recipe& r) {
-               r.overrides = {{"conv", WeightScheme{8, true, WeightRange::mse}, {}}};
+               r.overrides = {{"conv", symmetric(8, true, WeightRange::mse), {}}};
              }),
              ContainsSubstring("nothing, wanted override of conv"));
   for (const auto& [attributes, text] : std::vector<std::pair<Attributes, std::string>>{
@@ -219,10 +219,10 @@ TEST_CASE("values that nothing can compute with are refused before anything is c
     CHECK_THAT(floats("batch_norm_1.variance", -1e-3f),
                ContainsSubstring("a variance is -0.001, must not be negative"));
     CHECK(floats("batch_norm_1.variance", 0.0f) == "loaded");
-    if (recipe.learn_scales) {
-      CHECK_THAT(floats("quantizer/act.log_scale", nan), ContainsSubstring("act.log_scale: 1 of 1"));
-      CHECK_THAT(floats("quantizer/middle.weight_log_scale", inf),
-                 ContainsSubstring("middle.weight_log_scale: 1 of 3"));
+    if (recipe.learned_weights) {
+      CHECK_THAT(floats("quantizer/act.range.scale", nan), ContainsSubstring("act.range.scale: 1 of 1"));
+      CHECK_THAT(floats("quantizer/middle.weight_range.scale", inf),
+                 ContainsSubstring("middle.weight_range.scale: 1 of 3"));
     }
     for (const float scale : {nan, inf, -inf, 0.0f, -0.0f, -1.0f, -3.4e38f, 1e-40f}) {
       CHECK_THAT(floats("quantizer/act.scale", scale),
@@ -257,10 +257,10 @@ TEST_CASE("a model with NaN is not saved, and the last good file stays") {
       [](QatModel& q) { q.model().buffer("batch_norm_1.variance").edit()[1] = -1.0f; },
       [](QatModel& q) {
         for (const Unit& unit : q.units()) {
-          if (unit.learns_weight_scale) q.weight_log_scale(unit).value.edit()[0] = nan;
+          if (unit.learns_weight_scale) q.weight_range(unit).parameters()[0]->value.edit()[0] = nan;
         }
       },
-      [](QatModel& q) { q.quantizer("act").log_scale().value.edit()[0] = nan; },
+      [](QatModel& q) { q.quantizer("act").learned_range().parameters()[0]->value.edit()[0] = nan; },
   };
   for (const auto& spoil : faults) {
     QatModel bad = good;

@@ -42,11 +42,11 @@ std::vector<Recipe> all_recipes() {
                           recipes::w3a3_lsq(), recipes::w2a2_lsq(),        recipes::binary()};
   Recipe percent = recipes::int8();
   percent.name = "narrow activations, not learned";
-  percent.activation_bits = 3;
+  percent.activations = Int8Activation(3);
   all.push_back(percent);
   percent.name = "narrow activations by name";
-  percent.activation_bits = 8;
-  percent.overrides = {{.node = "sum", .activation_bits = 5}};
+  percent.activations = Int8Activation(8);
+  percent.overrides = {{.node = "sum", .activations = Int8Activation(5)}};
   all.push_back(percent);
   return all;
 }
@@ -144,7 +144,7 @@ TEST_CASE("a run resumes into a model that was only prepared as if it had not be
 
 TEST_CASE("a quantizer's parameters carry its grid, whatever was loaded or fixed") {
   for (const int bits : {2, 3, 4, 5, 8}) {
-    Quantizer q("q", Grid::activation(bits), MovingAverageObserver{});
+    Quantizer q("q", Int8Activation(bits), MovingAverageObserver{});
     q.fields([]<class T>(std::string_view, T& field) {
       if constexpr (std::is_same_v<T, bool>) field = true;  // calibrated, as from a file
     });

@@ -107,7 +107,7 @@ TEST_CASE("a residual branch whose gamma is 0 trains under every recipe") {
     CHECK(codes_in_use(qat, "b_norm") == 1);
     const FitReport report = train(qat, 6);
     CHECK(report.epochs.back().loss < 0.9 * report.epochs.front().loss);
-    CHECK(codes_in_use(qat, "b_norm") >= (unit_of(qat, "b").weights.bits == 1 ? 2 : 3));
+    CHECK(codes_in_use(qat, "b_norm") >= (unit_of(qat, "b").weights.bits() == 1 ? 2 : 3));
     CHECK(deployed_equals_forward(qat, stripes().batch(0, 9).x));
   }
 }
@@ -241,7 +241,7 @@ TEST_CASE("binary weights that are all zero are as near to zero as codes come") 
   for (std::int64_t i = 0; i < 32; ++i) CHECK(std::abs(logits[3 * i]) < 1e-4f);
 }
 
-TEST_CASE("a learned scale whose logarithm is no number is an error that names the layer") {
+TEST_CASE("a learned range whose parameter is no number is an error that names the layer") {
   CaughtWarnings warnings;
   const Tensor<float> x = stripes().batch(0, 9).x;
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
@@ -250,14 +250,14 @@ TEST_CASE("a learned scale whose logarithm is no number is an error that names t
     calibrate(qat, stripes());
     qat.start_quantizing();
     QatModel weights = qat, activations = qat;
-    weights.weight_log_scale(unit_of(qat, "b")).value.edit()[2] = bad;
-    activations.quantizer("a_out").log_scale().value.edit()[0] = bad;
+    weights.weight_range(unit_of(qat, "b")).parameters()[0]->value.edit()[2] = bad;
+    activations.quantizer("a_out").learned_range().parameters()[0]->value.edit()[0] = bad;
     for (QatModel* spoiled : {&weights, &activations}) {
-      const std::string layer = std::string(spoiled == &weights ? "b" : "a_out") + ": the logarithm of a learned scale";
+      const std::string layer = std::string(spoiled == &weights ? "b" : "a_out") + ": a parameter of the learned range lsq(log) is";
       Tape tape;
       CHECK_THROWS_WITH(forward(tape, *spoiled, x, Mode::training), ContainsSubstring(layer));
       CHECK_THROWS_WITH(infer(*spoiled, x), ContainsSubstring(layer));
-      CHECK_THROWS_WITH(convert(*spoiled), ContainsSubstring(spoiled == &weights ? "b.weight_log_scale" : "a_out.log_scale"));
+      CHECK_THROWS_WITH(convert(*spoiled), ContainsSubstring(spoiled == &weights ? "b.weight_range.scale" : "a_out.range.scale"));
       CHECK_THROWS_WITH(train(*spoiled, 1), ContainsSubstring(layer) && ContainsSubstring("step 1 of epoch 1"));
     }
   }

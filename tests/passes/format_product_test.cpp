@@ -107,7 +107,7 @@ std::vector<Variant> variants() {
 Recipe on(const Target& target, int bits) {
   Recipe recipe = recipes::int8();
   recipe.target = target;
-  recipe.activation_bits = bits;
+  recipe.activations = Int8Activation(bits);
   return recipe;
 }
 

@@ -47,7 +47,7 @@ FitOptions quiet(int epochs = 1) { return quiet_fit({.epochs = epochs, .batch = 
 }  // namespace
 
 TEST_CASE("a quantizer goes from observing to training to frozen") {
-  Quantizer q("x", Grid::int8(), MinMaxObserver{});
+  Quantizer q("x", Int8Activation(), MinMaxObserver{});
   CHECK(q.state() == QuantizerState::observing);
   CHECK_FALSE(q.calibrated());
   for (const auto& early : {+[](Quantizer& p) { (void)p.params(); }, +[](Quantizer& p) { p.start(); }, +[](Quantizer& p) { p.freeze(); }}) {
@@ -272,7 +272,7 @@ TEST_CASE("codes of per-tensor weights do not jump when batch norm freezes") {
     const Tensor<std::int8_t>& frozen = deployed.nodes.back().constants.weights;
     std::vector<float> in_float;
     for (std::int64_t c = 0; c < 2; ++c) in_float.push_back(gamma.value[c] / std::sqrt(variance[c] + 1e-5f));
-    const Tensor<std::int8_t> other = quantize_weights(w.value, 0, {8, false}, in_float).codes;
+    const Tensor<std::int8_t> other = quantize_weights(w.value, 0, symmetric(8, false), in_float).codes;
     if (same_bits(frozen, other)) continue;
     ++differing;
 
@@ -284,7 +284,7 @@ TEST_CASE("codes of per-tensor weights do not jump when batch norm freezes") {
     Tape tape;
     const Var<QTensor> in = tape.variable(x);
     const LiveNorm norm{tape.parameter(gamma), tape.parameter(qat.model().parameter("norm.beta")), &mean, &variance};
-    const Var<QTensor> y = live_layer(Product::linear(), in, tape.parameter(w), {8, false}, norm, {0.05f, 0, -128, 127, false},
+    const Var<QTensor> y = live_layer(Product::linear(), in, tape.parameter(w), symmetric(8, false), norm, {0.05f, 0, -128, 127, false},
                                       QParams::per_tensor(0.05f, 0), nullptr);
     Tensor<float> dy = Tensor<float>::zeros({4, 2});
     dy.edit()[second ? 1 : 0] = 1.0f;

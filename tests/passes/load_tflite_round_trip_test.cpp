@@ -169,7 +169,7 @@ TEST_CASE("integer networks come back with the same codes of every value and the
     const Model model = random_model(seed, {.with_dropout = false, .large = seed % 4 == 0});
     Recipe recipe = recipes::int8();
     recipe.target = seed % 2 == 0 ? targets::tflite_reference : targets::litert_default;
-    if (seed % 5 == 0) recipe.activation_bits = 6;
+    if (seed % 5 == 0) recipe.activations = Int8Activation(6);
     IntegerModel integers;
     try {
       integers = quantize(model, recipe, random_dataset(input_shape(model), 24, classes_of(model), seed));
@@ -182,7 +182,7 @@ TEST_CASE("integer networks come back with the same codes of every value and the
       continue;
     }
     const Tensor<float> x = random_images(input_shape(model), 5, seed + 1);
-    const bool ends = seed % 3 == 0 || recipe.activation_bits < 8;  // only real inputs say what grid their codes lie on
+    const bool ends = seed % 3 == 0 || recipe.activations.bits() < 8;  // only real inputs say what grid their codes lie on
     require_same(integers, through_file(integers, {.float_input = ends, .float_output = ends}), x);
     ++compared;
   }
@@ -205,7 +205,7 @@ TEST_CASE("paddings, small grids and packed weights come back") {
     for (const bool ends : {false, true}) {
       INFO("bits " << bits << ", real ends " << ends);
       Recipe recipe = recipes::int8();
-      recipe.activation_bits = bits;
+      recipe.activations = Int8Activation(bits);
       recipe.target = targets::tflite_reference;  // the one that rounds layers with packed weights as LiteRT does
       const IntegerModel integers = with_small_weights(quantize(model, recipe, random_dataset({7, 7, 3}, 24, 4, 9)));
       const Tensor<float> images = random_images({7, 7, 3}, 6, 10);

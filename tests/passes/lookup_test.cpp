@@ -98,14 +98,14 @@ TEST_CASE("fixed scales are refused where they contradict each other or the reci
   both.output(concat({sigmoid(x), tanh(x)}));
   CHECK_THAT(complaint(std::move(both), recipes::int8()), ContainsSubstring("shares its scale with another function"));
   Recipe narrow = recipes::int8();
-  narrow.activation_bits = 5;
+  narrow.activations = Int8Activation(5);
   const auto squashed = [] {
     Graph g;
     g.output(sigmoid(g.input({3})).named("squash"));
     return g;
   };
   CHECK_THAT(complaint(squashed(), narrow), ContainsSubstring("squash (sigmoid): activations of 5 bits"));
-  narrow.overrides = {{.node = "squash", .activation_bits = 8}};
+  narrow.overrides = {{.node = "squash", .activations = Int8Activation(8)}};
   CHECK(complaint(squashed(), narrow) == "");
   Graph joined;
   x = joined.input({3});

@@ -55,7 +55,7 @@ QatModel prepared(const Recipe& recipe) {
 std::map<std::string, int> weight_bits(const QatModel& qat) {
   std::map<std::string, int> bits;
   for (const Unit& unit : qat.units()) {
-    if (unit.has_weights()) bits[qat.node_name(unit.node)] = unit.weights.bits;
+    if (unit.has_weights()) bits[qat.node_name(unit.node)] = unit.weights.bits();
   }
   return bits;
 }
@@ -83,7 +83,7 @@ TEST_CASE("the layers at both ends have the recipe's end bits, and what they rea
   CHECK_FALSE(qat.quantizer("sum").learned());
   // An override speaks for its node, at the ends too.
   Recipe recipe = recipes::w3a3_lsq();
-  recipe.overrides = {{"a", WeightScheme{4, true, WeightRange::mse}, std::nullopt}, {"sum", std::nullopt, 5}};
+  recipe.overrides = {{"a", symmetric(4, true, WeightRange::mse), std::nullopt}, {"sum", std::nullopt, Int8Activation(5)}};
   QatModel own = prepared(recipe);
   CHECK(weight_bits(own) == std::map<std::string, int>{{"a", 4}, {"b", 3}, {"c", 3}, {"d", 8}});
   CHECK(own.quantizer("sum").grid() == Grid::activation(5));
@@ -95,13 +95,11 @@ TEST_CASE("the layers at both ends have the recipe's end bits, and what they rea
 
 TEST_CASE("a recipe that cannot learn its scales is refused before training") {
   Recipe recipe = recipes::w4a4_lsq();
-  recipe.weights.per_channel = false;
+  recipe.weights = symmetric(4, false, WeightRange::mse);
   CHECK_THROWS_WITH(prepare(Model(network(), Rng(3)), recipe),
                     ContainsSubstring("cannot run 2 nodes") && ContainsSubstring("b (conv2d): weights per tensor in front of batch norm") &&
                         ContainsSubstring("take weights per channel"));
-  recipe = recipes::w4a4_lsq();
-  recipe.weights.bits = 9;
-  CHECK_THROWS_WITH(prepare(Model(network(), Rng(3)), recipe), ContainsSubstring("integer weights have 1 to 8"));
+  CHECK_THROWS_WITH(symmetric(9), ContainsSubstring("integer weights have 1 to 8"));
 }
 
 TEST_CASE("learned scales start at calibration, move with training, and stop when ranges freeze") {

@@ -78,17 +78,16 @@ TEST_CASE("prepare lists every node that the target cannot run, with the remedy"
   g.output(softmax(y).named("end"));
   Recipe recipe = recipes::int8();
   recipe.target = targets::tflite_micro;
-  recipe.activation_bits = 5;
-  recipe.overrides = {{.node = "nowhere", .activation_bits = 4}, {.node = "conv", .weights = WeightScheme{9, true}}};
+  recipe.activations = Int8Activation(5);
+  recipe.overrides = {{.node = "nowhere", .activations = Int8Activation(4)}, {.node = "conv", .weights = WideIntN(9)}};
   const std::string text = complaint(std::move(g), recipe);
-  CHECK_THAT(text, ContainsSubstring("prepare: target tflite_micro cannot run 12 nodes:"));
+  CHECK_THAT(text, ContainsSubstring("prepare: target tflite_micro cannot run 11 nodes:"));
   for (const char* part :
-       {"squash (sigmoid): activations of 5 bits; the runtime fixes its output at 8 bits: override its activation bits with 8", "late_norm (batch_norm): ",
+       {"squash (sigmoid): activations of 5 bits; the runtime fixes its output at 8 bits: override its activations with Int8Activation(8)", "late_norm (batch_norm): ",
         "broadcast (add): inputs late_norm and small have shapes [6,6,2] and [1,1,2]", "counting (average_pool): ",
         "per_pixel (linear): input is not flat; put a flatten before it", "leaky (leaky_relu): slope -1; integer targets take slopes of 0 to 256", "bent (tanh): activations of 5 bits",
         "total (sum): ", "average (mean): ", "end (softmax): softmax stays outside of an integer model",
-        "nowhere: the recipe overrides a node of this name, but the graph has none",
-        "conv (conv2d): weights of 9 bits"}) {
+        "nowhere: the recipe overrides a node of this name, but the graph has none"}) {
     CHECK_THAT(text, ContainsSubstring(part));
   }
 }
@@ -102,27 +101,24 @@ TEST_CASE("prepare refuses recipes and structures that cannot work") {
   };
   CHECK(complaint(simple(), recipes::int8()) == "");
   Recipe r = recipes::int8();
-  r.activation_bits = 9;
-  CHECK_THAT(complaint(simple(), r), ContainsSubstring("activations of 9 bits"));
-  r = recipes::int8();
-  r.weights.bits = 0;
-  CHECK_THAT(complaint(simple(), r), ContainsSubstring("weights of 0 bits"));
+  CHECK_THROWS_AS(Int8Activation(9), Error);
+  CHECK_THROWS_WITH(symmetric(0), ContainsSubstring("symmetric: weights of 0 bits; integer weights have 1 to 8"));
   // An override that would have no effect.
   r = recipes::int8();
-  r.overrides = {{.node = "act", .weights = WeightScheme{4, true}}};
+  r.overrides = {{.node = "act", .weights = symmetric(4)}};
   CHECK_THAT(complaint(simple(), r), ContainsSubstring("act (relu): the recipe overrides its weights, but it has none"));
-  r.overrides = {{.node = "norm", .activation_bits = 4}};
-  CHECK_THAT(complaint(simple(), r), ContainsSubstring("norm (batch_norm): the recipe overrides its activation bits, but its value is fused into act; name that"));
-  r.overrides = {{.node = "conv", .weights = WeightScheme{4, true}}, {.node = "act", .activation_bits = 4}};
+  r.overrides = {{.node = "norm", .activations = Int8Activation(4)}};
+  CHECK_THAT(complaint(simple(), r), ContainsSubstring("norm (batch_norm): the recipe overrides its activations, but its value is fused into act; name that"));
+  r.overrides = {{.node = "conv", .weights = symmetric(4)}, {.node = "act", .activations = Int8Activation(4)}};
   CHECK(complaint(simple(), r) == "");
-  r.overrides.push_back({.node = "conv", .activation_bits = 4});
+  r.overrides.push_back({.node = "conv", .activations = Int8Activation(4)});
   CHECK_THAT(complaint(simple(), r), ContainsSubstring("conv (conv2d): the recipe overrides it twice; say both in one override"));
   // Two widths for one scale group.
   Graph g;
   const auto x = g.input({4, 4, 2});
   g.output(linear(flatten(max_pool(conv2d(x, {.filters = 3}).named("conv")).named("pool")), {.units = 2}));
-  r.overrides = {{.node = "conv", .activation_bits = 4}, {.node = "pool", .activation_bits = 5}};
-  CHECK_THAT(complaint(std::move(g), r), ContainsSubstring("pool (max_pool): pool shares its scale with conv, but the recipe gives them 5 and 4 bits"));
+  r.overrides = {{.node = "conv", .activations = Int8Activation(4)}, {.node = "pool", .activations = Int8Activation(5)}};
+  CHECK_THAT(complaint(std::move(g), r), ContainsSubstring("pool (max_pool): pool shares its scale with conv, but the recipe gives them schemes 5 bits, affine per tensor, codes -128..-97 and 4 bits"));
 
   Graph two;
   const auto a = two.input({3});
@@ -168,7 +164,7 @@ TEST_CASE("values that must have one scale share one quantizer, others do not") 
   const auto summed = (flat + flat).named("summed");
   g.output(linear(global_average_pool(summed).named("mean"), {.units = 2}).named("logits"));
   Recipe recipe = recipes::int8();
-  recipe.overrides = {{.node = "padded", .activation_bits = 6}};
+  recipe.overrides = {{.node = "padded", .activations = Int8Activation(6)}};
   const QatModel qat = prepare(Model(std::move(g), Rng(1)), recipe);
   const int group = quantizer_index(qat, "a");
   for (const char* name : {"max", "average", "b", "joined", "padded", "turned", "cut", "flat"}) {

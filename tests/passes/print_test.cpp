@@ -15,7 +15,7 @@ TEST_CASE("drawings of quantized and integer models have bits, scales and zero p
   const auto x = g.input({4, 4, 1}).named("x");
   g.output(linear(flatten(relu(conv2d(x, {.filters = 2, .kernel = 3}).named("conv"))), {.units = 3}).named("head"));
   Recipe recipe = recipes::int8();
-  recipe.weights.bits = 4;
+  recipe.weights = symmetric(4);
   QatModel qat = prepare(Model(std::move(g), Rng(1)), recipe);
   CHECK_THAT(dot(qat), ContainsSubstring("weights of 4 bits per channel\\nno range yet"));
   qat.quantizer("x").fix(0.5f, 3);

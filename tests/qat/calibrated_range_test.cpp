@@ -1,5 +1,6 @@
 // A calibrated range, and how training follows from it.
 #include <stet/core/random.hpp>
+#include <stet/qat/lsq_range.hpp>
 #include <stet/qat/quantizer.hpp>
 #include <stet/quant/mse_observer.hpp>
 
@@ -21,8 +22,8 @@ std::vector<float> normal(std::uint64_t seed, float deviation) {
 }
 
 // A quantizer calibrated on three batches.
-Quantizer calibrated(const AnyObserver& observer, const Grid& grid, float deviation = 1.0f) {
-  Quantizer q("x", grid, MovingAverageObserver({}, 0.5f), observer);
+Quantizer calibrated(const AnyObserver& observer, const AnyScheme& scheme, float deviation = 1.0f) {
+  Quantizer q("x", scheme, MovingAverageObserver({}, 0.5f), observer);
   CalibratedRange found = q.calibration().fresh();
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     const std::vector<float> x = normal(seed, deviation);
@@ -63,7 +64,7 @@ TEST_CASE("training starts from the calibrated range exactly, and keeps cutting 
   for (const int bits : {2, 4, 8}) {
     INFO(bits << " bits");
     const Grid grid = Grid::activation(bits);
-    Quantizer q = calibrated(MedianObserver<MseObserver>{}, grid);
+    Quantizer q = calibrated(MedianObserver<MseObserver>{}, Int8Activation(bits));
     const Range chosen = q.calibration().chosen(), typical = q.calibration().typical();
     CHECK(q.params() == choose_qparams(chosen, grid));
     if (bits < 8) CHECK(chosen.hi < 0.9f * typical.hi);  // it cuts off
@@ -77,7 +78,7 @@ TEST_CASE("training starts from the calibrated range exactly, and keeps cutting 
 }
 
 TEST_CASE("a range that reaches beyond a typical batch is left as batches come") {
-  Quantizer q = calibrated(MinMaxObserver{}, Grid::int8());
+  Quantizer q = calibrated(MinMaxObserver{}, Int8Activation());
   const Range chosen = q.calibration().chosen(), typical = q.calibration().typical();
   CHECK(chosen.hi > typical.hi);
   CHECK(q.params() == choose_qparams(chosen, Grid::int8()));
@@ -87,7 +88,7 @@ TEST_CASE("a range that reaches beyond a typical batch is left as batches come")
 }
 
 TEST_CASE("an end that calibration did not see follows the batches") {
-  Quantizer q("x", Grid::activation(4), LastBatchObserver{}, MedianObserver<MseObserver>{});
+  Quantizer q("x", Int8Activation(4), LastBatchObserver{}, MedianObserver<MseObserver>{});
   CalibratedRange found = q.calibration().fresh();
   std::vector<float> x = normal(1, 1.0f);
   for (float& v : x) v = v < 0 ? -v : v;
@@ -102,11 +103,10 @@ TEST_CASE("an end that calibration did not see follows the batches") {
 }
 
 TEST_CASE("a new calibration takes the place of the old one, until a learned scale has moved") {
-  const Grid grid = Grid::activation(4);
-  const Quantizer wide = calibrated(MedianObserver<MseObserver>{}, grid, 8.0f);
+  const Quantizer wide = calibrated(MedianObserver<MseObserver>{}, Int8Activation(4), 8.0f);
   for (const bool learned : {false, true}) {
-    Quantizer q = calibrated(MedianObserver<MseObserver>{}, grid);
-    if (learned) q.learn();
+    Quantizer q = calibrated(MedianObserver<MseObserver>{}, Int8Activation(4));
+    if (learned) q.learn(lsq());
     CHECK(q.freshly_calibrated());
     q.calibrate(wide.calibration());
     CHECK(q.params() == wide.params());
@@ -117,7 +117,7 @@ TEST_CASE("a new calibration takes the place of the old one, until a learned sca
     step(q, {-1, 1});
     CHECK_FALSE(q.freshly_calibrated());
     CHECK(q.calibrates() == !learned);
-    q.calibrate(calibrated(MedianObserver<MseObserver>{}, grid).calibration());
+    q.calibrate(calibrated(MedianObserver<MseObserver>{}, Int8Activation(4)).calibration());
     CHECK((q.params() == before) == learned);
     q.freeze();
     CHECK_FALSE(q.calibrates());
@@ -139,7 +139,7 @@ TEST_CASE("disagreement is how far one batch reaches beyond a typical one") {
 }
 
 TEST_CASE("a value that is zero in most batches has the range of the others") {
-  Quantizer q("x", Grid::int8(), MovingAverageObserver{}, MedianObserver<MseObserver>{});
+  Quantizer q("x", Int8Activation(), MovingAverageObserver{}, MedianObserver<MseObserver>{});
   CalibratedRange found = q.calibration().fresh();
   for (const float hi : {0.0f, 0.0f, 0.5f, 0.0f}) {
     found.observe(std::vector<float>{0.0f, hi}, Range{0.0f, hi});
@@ -151,6 +151,6 @@ TEST_CASE("a value that is zero in most batches has the range of the others") {
 }
 
 TEST_CASE("an observer of values is refused where a step has ranges only") {
-  CHECK_THROWS_WITH(Quantizer("x", Grid::int8(), MseObserver{}),
+  CHECK_THROWS_WITH(Quantizer("x", Int8Activation(), MseObserver{}),
                     ContainsSubstring("quantizer of x: its training observer needs values"));
 }

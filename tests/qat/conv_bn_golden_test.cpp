@@ -181,7 +181,7 @@ void check_live(const GoldenCase& c, bool depthwise, bool per_channel) {
                       static_cast<float>(live.norm.eps),
                       static_cast<float>(live.norm.momentum)};
   const auto codes = live_layer(depthwise ? Product::depthwise(live.options) : Product::conv2d(live.options),
-                                quantize(x2, x_params), w2, {bits, per_channel}, norm, out, y_params, nullptr);
+                                quantize(x2, x_params), w2, symmetric(bits, per_channel), norm, out, y_params, nullptr);
   two.backward(codes, dy);
 
   const Tensor<float> value = dequantize(codes.value());

@@ -74,7 +74,7 @@ TEST_CASE("folded integers equal float batch norm within an eighth of an output 
       std::vector<float> k;
       for (std::size_t c = 0; c < 8; ++c) k.push_back(static_cast<float>(layer.norm().factor(c)));
       const NormView norm = layer.norm();
-      const WeightCodes w = quantize_weights(layer.w, 0, {8, per_channel}, per_channel ? std::vector<float>{} : k);
+      const WeightCodes w = quantize_weights(layer.w, 0, symmetric(8, per_channel), per_channel ? std::vector<float>{} : k);
       const LayerConstants f = fold("test", w, 0, per_channel, layer.bias, &norm, layer.in, layer.out);
       for (std::int64_t c = 0; c < 8; ++c) {
         std::vector<int> q(27);
@@ -92,7 +92,7 @@ TEST_CASE("codes survive the fold: only signs of channels with negative gamma ch
   Rng rng(3);
   const Layer layer = random_layer(rng, 16, 9);
   const NormView norm = layer.norm();
-  const WeightCodes w = quantize_weights(layer.w, 0, {8, true});
+  const WeightCodes w = quantize_weights(layer.w, 0, symmetric(8));
   const LayerConstants f = fold("test", w, 0, true, layer.bias, &norm, layer.in, layer.out);
   for (std::int64_t c = 0; c < 16; ++c) {
     const int sign = layer.gamma[static_cast<std::size_t>(c)] < 0 ? -1 : 1;
@@ -113,7 +113,7 @@ TEST_CASE("dead and tiny channels keep their bias within a step and their multip
     layer.variance[3] = static_cast<float>(std::exp2(20.0 * rng.uniform()));
     for (float& b : layer.beta) b *= static_cast<float>(std::exp2(12.0 * rng.uniform()));
     const NormView norm = layer.norm();
-    const WeightCodes w = quantize_weights(layer.w, 0, {8, true});
+    const WeightCodes w = quantize_weights(layer.w, 0, symmetric(8));
     const LayerConstants f = fold("test", w, 0, true, layer.bias, &norm, layer.in, layer.out);
     for (std::int64_t c = 0; c < 4; ++c) {
       std::vector<int> q(9);
@@ -139,7 +139,7 @@ TEST_CASE("accumulators with bias always fit 32 bits after the fold", "[bits]") 
   layer.in = {1.0f, -128};
   layer.out = {4.0f, 0};
   const std::vector<float> bias{3e6f};
-  const WeightCodes w = quantize_weights(layer.w, 0, {8, true});
+  const WeightCodes w = quantize_weights(layer.w, 0, symmetric(8));
   const LayerConstants f = fold("test", w, 0, true, bias, nullptr, layer.in, layer.out);
   double reach = std::fabs(static_cast<double>(f.bias[0]));
   for (const std::int8_t q : f.weights.span()) reach += 255.0 * std::abs(q);
@@ -153,16 +153,16 @@ TEST_CASE("weight codes always fit the packed product, per channel and per tenso
   Tensor<float> w = Tensor<float>::filled({2, depth}, 0.5f);
   for (std::int64_t i = 0; i < depth; i += 2) w.edit()[static_cast<std::size_t>(depth + i)] = 0.0f;
   for (const bool per_channel : {true, false}) {
-    const WeightCodes q = quantize_weights(w, 0, {8, per_channel});
+    const WeightCodes q = quantize_weights(w, 0, symmetric(8, per_channel));
     CHECK_NOTHROW(integer::ConvolutionWeights(q.codes));
     CHECK(q.codes[0] == 64);
     CHECK(q.codes[depth + 1] == (per_channel ? 127 : 64));  // half of them are zero: this channel fits as it is
     CHECK(static_cast<float>(q.codes[0]) * q.scale[0] == Approx(0.5f).epsilon(0.01));
     CHECK(static_cast<float>(q.codes[depth + 1]) * q.scale.back() == Approx(0.5f).epsilon(0.01));
   }
-  const WeightCodes q = quantize_weights(w.reshaped({1, depth, 1, 2}), 3, {8, true});
+  const WeightCodes q = quantize_weights(w.reshaped({1, depth, 1, 2}), 3, symmetric(8));
   CHECK_NOTHROW(integer::DepthwiseWeights(q.codes, 2));
-  const WeightCodes binary = quantize_weights(Tensor<float>::filled({1, 2 * depth}, -0.5f), 0, {1, true});
+  const WeightCodes binary = quantize_weights(Tensor<float>::filled({1, 2 * depth}, -0.5f), 0, symmetric(1));
   CHECK(binary.codes[0] * binary.scale[0] == -0.5f);
   CHECK_NOTHROW(integer::ConvolutionWeights(binary.codes));
 }
@@ -170,7 +170,7 @@ TEST_CASE("weight codes always fit the packed product, per channel and per tenso
 TEST_CASE("low-bit codes are stored as large as int8 allows", "[bits]") {
   for (int bits = 2; bits <= 8; ++bits) {
     const Tensor<float> w({1, 4}, {1.0f, -1.0f, 0.4f, 0.0f});
-    const WeightCodes codes = quantize_weights(w, 0, {bits, true});
+    const WeightCodes codes = quantize_weights(w, 0, symmetric(bits));
     const int top = (1 << (bits - 1)) - 1;
     CHECK(codes.codes[0] > 63);
     CHECK(codes.codes[0] == -codes.codes[1]);
@@ -181,7 +181,7 @@ TEST_CASE("low-bit codes are stored as large as int8 allows", "[bits]") {
 
 TEST_CASE("fold refuses what no target can run, naming layer and channel") {
   const Tensor<float> w({1, 2}, {100.0f, -50.0f});
-  const WeightCodes codes = quantize_weights(w, 0, {8, true});
+  const WeightCodes codes = quantize_weights(w, 0, symmetric(8));
   const std::vector<float> bias{0.0f};
   try {
     (void)fold("head", codes, 0, true, bias, nullptr, {1.0f, 0}, {1e-3f, 0});
@@ -201,7 +201,7 @@ TEST_CASE("scales, zero points and statistics that cannot be are refused: no loo
   constexpr std::int32_t top = std::numeric_limits<std::int32_t>::max(),
                          bottom = std::numeric_limits<std::int32_t>::min();
   for (const bool per_channel : {true, false}) {
-    const WeightCodes weights = quantize_weights(good.w, 0, {8, per_channel});
+    const WeightCodes weights = quantize_weights(good.w, 0, symmetric(8, per_channel));
     const auto refused = [&](const Layer& layer, const WeightCodes& w) {
       const NormView norm = layer.norm();
       try {
@@ -254,13 +254,13 @@ TEST_CASE("weights that are not finite have no codes, whoever gives the scale") 
     for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
       Tensor<float> w = Tensor<float>::filled({2, 3}, 0.5f);
       w.edit()[4] = value;
-      CHECK_THROWS_AS(quantize_weights(w, 0, {bits, true}), Error);
-      CHECK_THROWS_AS(quantize_weights(w, 0, {bits, true}, {}, std::vector<float>{0.1f, 0.1f}), Error);
+      CHECK_THROWS_AS(quantize_weights(w, 0, symmetric(bits)), Error);
+      CHECK_THROWS_AS(quantize_weights(w, 0, symmetric(bits), {}, std::vector<float>{0.1f, 0.1f}), Error);
     }
     const Tensor<float> w = Tensor<float>::filled({2, 3}, 0.5f);
-    CHECK_NOTHROW(quantize_weights(w, 0, {bits, true}, {}, std::vector<float>{0.1f, 0.1f}));
+    CHECK_NOTHROW(quantize_weights(w, 0, symmetric(bits), {}, std::vector<float>{0.1f, 0.1f}));
     for (const float scale : {0.0f, -1.0f, std::numeric_limits<float>::infinity()}) {
-      CHECK_THROWS_AS(quantize_weights(w, 0, {bits, true}, {}, std::vector<float>{0.1f, scale}), Error);
+      CHECK_THROWS_AS(quantize_weights(w, 0, symmetric(bits), {}, std::vector<float>{0.1f, scale}), Error);
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <stet/integer/layer.hpp>
 #include <stet/ops/normalization.hpp>
 #include <stet/qat/frozen_layer.hpp>
+#include <stet/qat/lsq_range.hpp>
 
 #include "layer_surrogate.hpp"
 #include "support/catch.hpp"
@@ -40,7 +41,7 @@ FrozenLayer folded_layer(const LayerFixture& f, const Case& c, const QParams& ou
     if (!c.per_channel) k.push_back(static_cast<float>(norm.factor(i)));
   }
   const int axis = f.product.channel_axis();
-  layer.weights = quantize_weights(f.w, axis, {8, c.per_channel}, k);
+  layer.weights = quantize_weights(f.w, axis, symmetric(8, c.per_channel), k);
   layer.folded = fold("layer", layer.weights, axis, c.per_channel, bias, c.norm ? &norm : nullptr,
                       affine(f.x.params), affine(out));
   layer.requantizer = integer::layer_requantizer(targets::litert_default, rule_of(f.kind), affine(f.x.params),
@@ -62,8 +63,9 @@ int check_case(const Case& c, std::uint64_t seed) {
   if (c.bias) p.bias = tape.parameter(bias);
   if (c.norm) p.gamma = tape.parameter(gamma);
   if (c.norm) p.beta = tape.parameter(beta);
-  Parameter log_scale{Tensor<float>::filled(Shape{1}, std::log(out.scale[0]))};
-  p.output_scale = tape.parameter(log_scale);
+  AnyLearnedRange range = lsq();
+  range.begin(out);
+  p.output = {&range, "layer"};
   Range observed;
   const Var<QTensor> y = frozen_layer(f.product, x, p, layer, out, &observed);
 
@@ -101,7 +103,7 @@ int check_case(const Case& c, std::uint64_t seed) {
   real.backward(ry, g);
   CHECK(relative_error(tape.gradient(x), real.gradient(rx)) < 1e-4);
   CHECK(relative_error(w.gradient, real.gradient(rw)) < 1e-4);
-  CHECK(static_cast<double>(log_scale.gradient[0]) ==
+  CHECK(static_cast<double>(range.parameters()[0]->gradient[0]) ==
         Approx(log_scale_gradient(dy, y.value(), g, folded)).epsilon(1e-3).margin(1e-3));
   if (c.norm) {
     CHECK(relative_error(gamma.gradient, real.gradient(rgamma)) < 1e-4);

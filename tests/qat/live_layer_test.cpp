@@ -6,6 +6,7 @@
 #include <stet/ops/linear.hpp>
 #include <stet/ops/normalization.hpp>
 #include <stet/qat/live_layer.hpp>
+#include <stet/qat/lsq_range.hpp>
 
 #include "layer_surrogate.hpp"
 #include "support/catch.hpp"
@@ -26,7 +27,7 @@ struct Case {
 int check_case(const Case& c, std::uint64_t seed) {
   Rng rng(seed);
   LayerFixture f(c.kind, c.channels, rng);
-  const WeightScheme scheme{8, c.per_channel};
+  const AnyScheme scheme = symmetric(8, c.per_channel);
   const QParams out = fixture_output(f, c.activation);
   const OutputCodes bounds = output_codes(out, c.activation);
 
@@ -36,9 +37,10 @@ int check_case(const Case& c, std::uint64_t seed) {
   const Var<QTensor> x = tape.variable(f.x);
   const LiveNorm norm{tape.parameter(gamma), tape.parameter(beta), &mean, &variance, f.bias.span(), 1e-3f, 0.1f};
   Range observed;
-  Parameter log_scale{Tensor<float>::filled(Shape{1}, std::log(out.scale[0]))};
+  AnyLearnedRange range = lsq();
+  range.begin(out);
   const Var<QTensor> y = live_layer(f.product, x, tape.parameter(w), scheme, norm, bounds, out, &observed,
-                                    {{}, tape.parameter(log_scale)});
+                                    {{}, {&range, "layer"}});
 
   // The surrogate.
   std::vector<float> k(static_cast<std::size_t>(c.channels), 1.0f);
@@ -68,7 +70,7 @@ int check_case(const Case& c, std::uint64_t seed) {
   CHECK(relative_error(gamma.gradient, real.gradient(rgamma)) < 1e-4);
   CHECK(relative_error(beta.gradient, real.gradient(rbeta)) < 1e-4);
   const double dlog = log_scale_gradient(dy, y.value(), masked(dy, passing), ry.value());
-  CHECK(static_cast<double>(log_scale.gradient[0]) == Approx(dlog).epsilon(1e-3).margin(1e-3));
+  CHECK(static_cast<double>(range.parameters()[0]->gradient[0]) == Approx(dlog).epsilon(1e-3).margin(1e-3));
   // Running statistics, with the bias of the convolution in the mean.
   for (std::int64_t i = 0; i < c.channels; ++i) rmean.edit()[static_cast<std::size_t>(i)] += 0.1 * static_cast<double>(f.bias[i]);
   CHECK(relative_error(mean, rmean) < 1e-5);
@@ -115,7 +117,7 @@ TEST_CASE("live layer: a channel with gamma 0 and per-tensor weights gives beta,
   Tape tape;
   const Var<QTensor> x = tape.variable(f.x);
   const LiveNorm norm{tape.parameter(gamma), tape.parameter(beta), &mean, &variance};
-  const Var<QTensor> y = live_layer(f.product, x, tape.parameter(w), {8, false}, norm,
+  const Var<QTensor> y = live_layer(f.product, x, tape.parameter(w), symmetric(8, false), norm,
                                     output_codes(out, integer::Activation::none), out, nullptr);
   for (std::int64_t i = 1; i < y.value().codes.size(); i += 3) CHECK(y.value().codes[i] == 25);
   tape.backward(y, Tensor<float>::filled(y.shape(), 1.0f));
@@ -142,7 +144,7 @@ TEST_CASE("live layer: one value per channel cannot be normalized") {
   const Tensor<std::int8_t> one(Shape{1, f.x.shape()[1]}, f.x.codes.span().first(static_cast<std::size_t>(f.x.shape()[1])));
   const LiveNorm norm{tape.constant(f.gamma), tape.constant(f.beta), &mean, &variance};
   const QParams out = QParams::per_tensor(0.02f, 0);
-  CHECK_THROWS_WITH(live_layer(f.product, tape.constant(QTensor{one, f.x.params}), tape.constant(f.w), {8, true}, norm,
+  CHECK_THROWS_WITH(live_layer(f.product, tape.constant(QTensor{one, f.x.params}), tape.constant(f.w), symmetric(8), norm,
                                output_codes(out, integer::Activation::none), out, nullptr),
                     Catch::Matchers::ContainsSubstring("at least two values per channel"));
   CHECK(same_values(mean, f.mean));

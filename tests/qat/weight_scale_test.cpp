@@ -1,6 +1,8 @@
 // Learned scales of weights: where they start, what codes they give, and their gradients.
 #include <stet/core/random.hpp>
 #include <stet/qat/fold.hpp>
+#include <stet/qat/lsq_range.hpp>
+#include <stet/qat/tqt_range.hpp>
 #include <stet/qat/weight_scale.hpp>
 
 #include "support/catch.hpp"
@@ -39,7 +41,7 @@ TEST_CASE("scales start at the least squared error, not far from a search over t
   const Tensor<float> w = normal({3, 4, 4, 8}, 1);
   for (const int bits : {2, 3, 4, 8}) {
     for (const bool per_channel : {true, false}) {
-      const WeightScheme scheme{bits, per_channel, WeightRange::mse};
+      const AnyScheme scheme = symmetric(bits, per_channel, WeightRange::mse);
       const std::vector<float> scale = initial_weight_scale(w, 0, scheme);
       REQUIRE(scale.size() == (per_channel ? 3u : 1u));
       const double found = squared_error(w, quantize_weights(w, 0, scheme, {}, scale), 0);
@@ -48,36 +50,40 @@ TEST_CASE("scales start at the least squared error, not far from a search over t
         for (float& s : other) s *= static_cast<float>(factor);
         CHECK(found <= 1.01 * squared_error(w, quantize_weights(w, 0, scheme, {}, other), 0));
       }
-      CHECK(found <= squared_error(w, quantize_weights(w, 0, {bits, per_channel}), 0) * 1.0001);
+      CHECK(found <= squared_error(w, quantize_weights(w, 0, symmetric(bits, per_channel)), 0) * 1.0001);
     }
   }
 }
 
 TEST_CASE("one bit is the sign times the mean magnitude, of which nothing is better") {
   const Tensor<float> w({2, 4}, {1, -2, 3, -4, 0, 0, 0, 0});
-  const WeightCodes q = quantize_weights(w, 0, {1, true});
+  const WeightCodes q = quantize_weights(w, 0, symmetric(1));
   const std::vector<std::int8_t> codes(q.codes.span().begin(), q.codes.span().end());
   CHECK(codes == std::vector<std::int8_t>{64, -64, 64, -64, 64, 64, 64, 64});
   CHECK(q.scale[0] == 2.5f / 64);
   CHECK(q.scale[1] == 0x1p-23f / 64);
   for (const float s : {2.0f, 2.4f, 2.6f, 3.0f}) {
-    CHECK(squared_error(w, q, 0) < squared_error(w, quantize_weights(w, 0, {1, true}, {}, std::vector<float>{s, 1.0f}), 0));
+    CHECK(squared_error(w, q, 0) < squared_error(w, quantize_weights(w, 0, symmetric(1), {}, std::vector<float>{s, 1.0f}), 0));
   }
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  CHECK_THROWS_WITH(quantize_weights(Tensor<float>({1, 2}, {1, nan}), 0, {1, true}), ContainsSubstring("NaN or infinite"));
+  CHECK_THROWS_WITH(quantize_weights(Tensor<float>({1, 2}, {1, nan}), 0, symmetric(1)), ContainsSubstring("NaN or infinite"));
 }
 
 TEST_CASE("the gradient of the scale is the closed form of LSQ, and the derivative where values are clipped") {
   for (const int bits : {1, 2, 3, 4, 8}) {
     for (const bool per_channel : {true, false}) {
       const Tensor<float> w = normal({3, 2, 2, 5}, static_cast<std::uint64_t>(bits));
-      const WeightScheme scheme{bits, per_channel};
+      const AnyScheme scheme = symmetric(bits, per_channel);
       const double top = bits == 1 ? 1 : Grid::narrow(bits).hi;
-      std::vector<float> logs;
+      std::vector<float> logs, scales;
       for (std::size_t c = 0; c < (per_channel ? 3u : 1u); ++c) logs.push_back(static_cast<float>(std::log(0.9 / top) + 0.1 * static_cast<double>(c)));
-      Parameter weights{w}, log_scale{Tensor<float>(Shape{static_cast<std::int64_t>(logs.size())}, logs)};
+      for (const float log : logs) scales.push_back(std::exp(log));
+      Parameter weights{w};
+      AnyLearnedRange range = lsq();
+      range.begin({*scheme.traits().grid, weight_granularity(scheme, 0), scales, std::vector<std::int32_t>(scales.size())});
+      range.set_elements(w.size());
       Tape tape;
-      const auto y = through_weight_codes(tape.parameter(weights), tape.parameter(log_scale), 0, scheme);
+      const auto y = through_weight_codes(tape.parameter(weights), scales, 0, scheme, {}, {&range, "layer"});
       const Tensor<float> d = normal(w.shape(), 9);
       tape.backward(y, d);
       std::vector<double> expected(logs.size(), 0.0), clipped(logs.size(), 0.0);
@@ -98,7 +104,7 @@ TEST_CASE("the gradient of the scale is the closed form of LSQ, and the derivati
         }
       }
       for (std::size_t k = 0; k < logs.size(); ++k) {
-        CHECK(static_cast<double>(log_scale.gradient[static_cast<std::int64_t>(k)]) ==
+        CHECK(static_cast<double>(range.parameters()[0]->gradient[static_cast<std::int64_t>(k)]) ==
               Approx(expected[k] / std::sqrt(count * top)).epsilon(1e-4).margin(1e-5));
         CHECK(clipped[k] == Approx(0).margin(1e-4));
       }
@@ -106,19 +112,27 @@ TEST_CASE("the gradient of the scale is the closed form of LSQ, and the derivati
   }
 }
 
-TEST_CASE("a scale stays a scale, whatever its logarithm became") {
-  const float inf = std::numeric_limits<float>::infinity();
-  for (const float log : {-1e30f, -61.0f, 0.0f, 61.0f, 1e30f}) {
-    const float s = scale_of_log(log);
-    CHECK(s > 0.0f);
-    CHECK(std::isfinite(s));
-    CHECK(std::isfinite(1.0f / s));
-  }
-  CHECK(scale_of_log(0.0f) == 1.0f);
-  for (const float log : {-inf, inf, std::numeric_limits<float>::quiet_NaN()}) {
-    CHECK_THROWS_WITH(scale_of_log(log, "conv"), ContainsSubstring("conv: the logarithm of a learned scale is"));
-  }
+TEST_CASE("every learned range of weights is pulled by its own rule, and NaN is an error that names the layer") {
+  const Tensor<float> w = normal({3, 4, 4, 8}, 1), d = normal(w.shape(), 2);
+  const AnyScheme scheme = symmetric(4);
+  const QParams start{Grid::narrow(4), Granularity::per_channel(0), {0.25f, 0.5f, 0.125f}, {0, 0, 0}};
+  AnyLearnedRange tqt = TqtRange();
+  REQUIRE(tqt.begin(start));
+  CHECK(tqt.qparams() == start);  // powers of two
+  AnyLearnedRange other = tqt;
+  const ScaleGradients wanted = fake_quantize_scale_backward(w.span(), d.span(), w.shape(), start, TqtRange().rule());
+  other.pull(wanted.scale, wanted.zero_point);
   Tape tape;
-  CHECK_THROWS_WITH(through_weight_codes(tape.constant(normal({3, 4}, 1)), tape.constant(Tensor<float>::zeros(Shape{2})), 0, {4, true}),
-                    ContainsSubstring("need 3 learned scales, got 2"));
+  tape.backward(through_weight_codes(tape.constant(w), start.scale, 0, scheme, {}, {&tqt, "conv"}), d);
+  for (std::int64_t k = 0; k < 3; ++k) CHECK(tqt.parameters()[0]->gradient[k] == other.parameters()[0]->gradient[k]);
+
+  Tensor<float> bad = d;
+  bad.edit()[7] = std::numeric_limits<float>::quiet_NaN();
+  AnyLearnedRange range = lsq();
+  range.begin(start);
+  Tape spoilt;
+  const auto y = through_weight_codes(spoilt.constant(w), start.scale, 0, scheme, {}, {&range, "conv"});
+  CHECK_THROWS_WITH(spoilt.backward(y, bad), ContainsSubstring("conv: LsqRange: the gradient of scale 0 is nan"));
+  CHECK_THROWS_WITH(through_weight_codes(tape.constant(normal({3, 4}, 1)), std::vector<float>{1, 1}, 0, scheme),
+                    ContainsSubstring("need 3 scales, got 2"));
 }

@@ -14,6 +14,7 @@
 #include <stet/passes/observe_ranges.hpp>
 #include <stet/train/forward.hpp>
 
+#include "../../examples/custom_scheme/affine_scheme.hpp"
 #include "error_bound.hpp"
 #include "scales.hpp"
 #include "support/networks.hpp"
@@ -55,15 +56,16 @@ struct Draw {
 
   // LiteRT's reference kernels alone compute layers of 4 bits as the engine does.
   [[nodiscard]] bool int4(const Target& target) const {
-    return recipe.weights.bits == 4 && target == targets::tflite_reference;
+    return recipe.weights.bits() == 4 && target == targets::tflite_reference;
   }
 
   explicit Draw(std::uint64_t s) : seed(s) {
     Rng rng(s ^ 0xd1ce);
     scales = all_scales[rng.below(std::size(all_scales))];
     recipe = chance(rng, 0.7) ? recipes::int8() : recipes::int8_per_tensor();
-    recipe.linear_weights.per_channel = chance(rng, 0.3);
-    if (chance(rng, 0.2)) recipe.weights.bits = 4;
+    recipe.linear_weights = symmetric(8, chance(rng, 0.3));
+    if (chance(rng, 0.2)) recipe.weights = symmetric(4, recipe.weights.per_channel());
+    if (s % 8 == 5) recipe.weights = recipe.linear_weights = ThreeSigma{};  // a scheme of a user's
     float_input = chance(rng, 0.5);
     batch = chance(rng, 0.3) ? 1 : images;
     layout = chance(rng, 0.5) ? OnnxLayout::nchw : OnnxLayout::nhwc;

@@ -1,4 +1,5 @@
 // The types of examples/custom_scheme obey the laws, and what is called an under-60-line program is one.
+#include "../../examples/custom_scheme/affine_scheme.hpp"
 #include "../../examples/custom_scheme/custom_scheme.hpp"
 
 #include <stet/testing/laws.hpp>
@@ -21,7 +22,10 @@ TEST_CASE("the example's scheme, observer and estimator obey the laws") {
   const LawReport estimator = check_estimator_laws(LeakySte{});
   INFO(estimator.str());
   CHECK(estimator.ok());
-  static_assert(!AffineScheme<Log4>);
+  const LawReport affine = check_scheme_laws(ThreeSigma{});
+  INFO(affine.str());
+  CHECK(affine.ok());
+  static_assert(!AffineScheme<Log4> && AffineScheme<ThreeSigma>);
 }
 
 TEST_CASE("the example's three types take less than 60 lines") {

@@ -82,6 +82,7 @@ struct Unguarded {
     scale.gradient = Tensor<float>::filled({1}, static_cast<float>(ds[0]) + 1.0f);
   }
   void clamp_parameters() {}
+  bool begin(const QParams&) { return true; }
   template <class F>
   void fields(F&&) {}
 };
@@ -95,7 +96,7 @@ TEST_CASE("a learned range without guards is caught") {
   INFO(report.str());
   for (const char* law : {"usable for any parameter values", "zero gradients", "pull adds", "Errc::range and changes",
                           "Errc::shape and changes", "NaN is Errc::range", "a step against any gradient",
-                          "fields() carry the state", "leaves finite"}) {
+                          "fields() carry the state", "leaves finite", "begins where another one stands"}) {
     INFO(law);
     CHECK(names_law(report, law));
   }

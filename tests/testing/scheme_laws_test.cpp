@@ -3,6 +3,7 @@
 #include <stet/quant/apot_scheme.hpp>
 #include <stet/quant/binary_scheme.hpp>
 #include <stet/quant/block_scheme.hpp>
+#include <stet/quant/mse_scheme.hpp>
 #include <stet/quant/ternary_scheme.hpp>
 #include <stet/testing/scheme_laws.hpp>
 
@@ -39,6 +40,7 @@ TEST_CASE("ternary, binary, additive, float and block schemes obey the laws", "[
                                Granularity::per_group(4)}) {
     check_ok(Ternary(g));
     check_ok(Binary(g));
+    check_ok(MseIntN(4, g));
     check_ok(Fp8E4M3(g), {.max_error = 0x1p-4});  // half a unit in the last place, of the largest magnitude
     check_ok(Fp8E5M2(g), {.max_error = 0x1p-3});
     check_ok(Float16(g), {.max_error = 0x1p-11});

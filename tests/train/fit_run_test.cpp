@@ -158,7 +158,7 @@ TEST_CASE("learned scales go on from where they are in a second fit") {
   const auto log_scales = [&] {
     std::vector<float> all;
     for (const ParameterRef& p : parameter_refs(qat)) {
-      if (p.name.find("log_scale") == std::string::npos) continue;
+      if (p.name.find("range") == std::string::npos) continue;
       all.insert(all.end(), p.parameter->value.span().begin(), p.parameter->value.span().end());
     }
     return all;

@@ -2,7 +2,9 @@
 #include <stet/graph/builder.hpp>
 #include <stet/qat/ewgs_estimator.hpp>
 #include <stet/qat/pact_estimator.hpp>
+#include <stet/qat/pact_range.hpp>
 #include <stet/qat/soft_estimators.hpp>
+#include <stet/qat/tqt_range.hpp>
 #include <stet/quant/apot_scheme.hpp>
 #include <stet/quant/binary_scheme.hpp>
 #include <stet/quant/block_scheme.hpp>
@@ -61,20 +63,25 @@ TEST_CASE("every field of a recipe is part of its description") {
   const std::vector<std::function<void(Recipe&)>> changes{
       [](Recipe&) {},
       [](Recipe& r) { r.name = "other"; },
-      [](Recipe& r) { r.weights.bits = 7; },
-      [](Recipe& r) { r.weights.per_channel = false; },
-      [](Recipe& r) { r.weights.range = WeightRange::mse; },
-      [](Recipe& r) { r.linear_weights.bits = 7; },
-      [](Recipe& r) { r.linear_weights.per_channel = true; },
-      [](Recipe& r) { r.linear_weights.range = WeightRange::mse; },
-      [](Recipe& r) { r.activation_bits = 7; },
+      [](Recipe& r) { r.weights = symmetric(7); },
+      [](Recipe& r) { r.weights = symmetric(8, false); },
+      [](Recipe& r) { r.weights = symmetric(8, true, WeightRange::mse); },
+      [](Recipe& r) { r.linear_weights = symmetric(7, false); },
+      [](Recipe& r) { r.linear_weights = symmetric(8); },
+      [](Recipe& r) { r.linear_weights = symmetric(8, false, WeightRange::mse); },
+      [](Recipe& r) { r.activations = Int8Activation(7); },
       [](Recipe& r) { r.end_bits = 8; },
-      [](Recipe& r) { r.learn_scales = true; },
-      [](Recipe& r) { r.learn_scales = true, r.scale_lr_factor = 0.1; },
+      [](Recipe& r) { r.learned_weights = lsq(); },
+      [](Recipe& r) { r.learned_weights = TqtRange(); },
+      [](Recipe& r) { r.learned_weights = LsqRange({.gradient_scale = GradientScale::none}); },
+      [](Recipe& r) { r.learned_activations = lsq(); },
+      [](Recipe& r) { r.learned_activations = PactRange(); },
+      [](Recipe& r) { r.scale_lr_factor = 0.1; },
       [](Recipe& r) { r.weight_estimator = EwgsEstimator(0.1); },
       [](Recipe& r) { r.weight_estimator = EwgsEstimator(0.2); },
-      [](Recipe& r) { r.simulated_weights = Ternary{}; },
-      [](Recipe& r) { r.simulated_activations = Ternary{}; },
+      [](Recipe& r) { r.activation_estimator = Ste{}; },
+      [](Recipe& r) { r.weights = Ternary{}; },
+      [](Recipe& r) { r.activations = Ternary{}; },
       [](Recipe& r) { r.calibration_observer = MseObserver{}; },
       [](Recipe& r) { r.calibration_observer = MedianObserver<>{}; },
       [](Recipe& r) { r.training_observer = MinMaxObserver{}; },
@@ -84,10 +91,10 @@ TEST_CASE("every field of a recipe is part of its description") {
       [](Recipe& r) { r.schedule.freeze_batch_norm_at = 0.1; },
       [](Recipe& r) { r.target = targets::onnxruntime; },
       [](Recipe& r) { r.target.add = integer::AddRule::three_roundings; },  // mixed, under the old name
-      [](Recipe& r) { r.overrides = {{"a", WeightScheme{4}, {}}}; },
-      [](Recipe& r) { r.overrides = {{"b", WeightScheme{4}, {}}}; },
-      [](Recipe& r) { r.overrides = {{"a", {}, 4}}; },
-      [](Recipe& r) { r.overrides = {{"a", {}, 5}}; },
+      [](Recipe& r) { r.overrides = {{"a", symmetric(4), {}}}; },
+      [](Recipe& r) { r.overrides = {{"b", symmetric(4), {}}}; },
+      [](Recipe& r) { r.overrides = {{"a", {}, Int8Activation(4)}}; },
+      [](Recipe& r) { r.overrides = {{"a", {}, Int8Activation(5)}}; },
   };
   std::set<std::string> texts;
   for (const auto& change : changes) {
@@ -111,7 +118,7 @@ TEST_CASE("observers, estimators, schemes and optimizers are described with thei
   all_differ<AnyEstimator>(Ste{}, ClippedSte{}, ClippedSte{ClipMask::raw_inclusive}, EwgsEstimator(0.1),
                            EwgsEstimator(0.2), PactEstimator{}, TanhEstimator(2), TanhEstimator(3), DsqEstimator(0.2),
                            DsqEstimator(0.3), SigmoidEstimator(2), SigmoidEstimator(3), UnnamedEstimator{});
-  all_differ<AnyScheme>(Int8PerTensor{}, Int8PerChannel(0), Int8PerChannel(1), IntN(8), IntN(7), IntN(7, channels),
+  all_differ<AnyScheme>(Int8PerTensor{}, Int8PerChannel(0), Int8PerChannel(1), IntN(8), IntN(7), IntN(7, channels), MseIntN(7, channels), MseIntN(6, channels),
                         WideIntN(7), Int8Activation(), Int8Activation(4), PowerOfTwoScales(), PowerOfTwoScales(4),
                         PowerOfTwoScales(8, {}, PowerOfTwo::nearest), AdditivePowersOfTwo(4),
                         AdditivePowersOfTwo(5), AdditivePowersOfTwo(4, channels), AdditivePowersOfTwo(4, {}, false),
@@ -191,9 +198,10 @@ TEST_CASE("a model's identity is its graph and its recipe, and all differences a
   REQUIRE(four.size() == 2);
   CHECK(four[0] == two[0]);
   CHECK(differences(four[1].second, two[1].second) ==
-        "name: w4a4_lsq, wanted name: w2a2_lsq; weights: 4 bits per channel, least error, wanted weights: 2 bits per channel, "
-        "least error; linear weights: 4 bits per channel, least error, wanted linear weights: 2 bits per channel, least error; "
-        "activations: 4 bits, wanted activations: 2 bits");
+        "name: w4a4_lsq, wanted name: w2a2_lsq; weights: 4 bits, least error per channel of axis 0, codes -7..7, wanted "
+        "weights: 2 bits, least error per channel of axis 0, codes -1..1; linear weights: 4 bits, least error per channel of "
+        "axis 0, codes -7..7, wanted linear weights: 2 bits, least error per channel of axis 0, codes -1..1; activations: 4 "
+        "bits, affine per tensor, codes -128..-113, wanted activations: 2 bits, affine per tensor, codes -128..-125");
   CHECK(differences(four[1].second, four[1].second).empty());
   CHECK(differences("a\n", "a\nb\n") == "nothing, wanted b");
   CHECK(differences("a\nc\n", "a\nb\nc\n") == "nothing, wanted b");

@@ -64,7 +64,7 @@ inline IntegerModel int4_weights(IntegerModel model) {
     if (has) any = detail::shrink(node.constants) || any;
   }
   require(any, Errc::unsupported,
-          "int4_weights: no convolution or linear layer has weights of 4 bits; train with WeightScheme{{.bits = 4}}");
+          "int4_weights: no convolution or linear layer has weights of 4 bits; train with symmetric(4)");
   return model;
 }
 

@@ -26,12 +26,10 @@ STET_ENTRY IntegerModel convert(const QatModel& qat) {
   qat.require_calibrated("convert");
   const Recipe& recipe = qat.recipe();
   if (recipe.simulated()) {
-    const bool weights = recipe.simulated_weights.has_value();
     fail(Errc::unsupported,
-         "convert: recipe {} simulates {} of scheme {} in float, and no integer kernel computes with them; deploy the "
-         "float model, or train with integer weights and activations",
-         recipe.name, weights ? "weights" : "activations",
-         (weights ? *recipe.simulated_weights : *recipe.simulated_activations).name());
+         "convert: recipe {} simulates {} in float, and no integer kernel computes with them; deploy the float model, or "
+         "train with integer weights and activations",
+         recipe.name, recipe.simulation());
   }
   check_finite("convert", qat.model());
   const std::string fault = detail::find_fault(qat);

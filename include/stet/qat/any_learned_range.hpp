@@ -1,9 +1,11 @@
 #pragma once
 // AnyLearnedRange: a learned range of any type as a value, for recipes and quantizers.
 
+#include <stet/core/description.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/qat/learned_range.hpp>
 
+#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -38,11 +40,29 @@ class AnyLearnedRange {
   [[nodiscard]] ScaleGradientRule rule() const { return held().rule(); }
   void pull(std::span<const double> dscale, std::span<const double> dzero_point) { held().pull(dscale, dzero_point); }
   void clamp_parameters() { held().clamp_parameters(); }
+  bool begin(const QParams& p) { return held().begin(p); }
+  /// How many values, of one image, share the parameters, where gradients depend on it.
+  void set_elements(std::int64_t elements) { held().set_elements(elements); }
+  [[nodiscard]] bool moves_zero_point() const { return held().moves_zero_point(); }
+  [[nodiscard]] bool decays() const { return held().decays(); }
+  /// Errors:    Errc::range naming `of` if a parameter is NaN or infinite
+  void require_finite(std::string_view of) const {
+    for (const Parameter* p : held().parameters()) {
+      for (const float v : p->value.span()) {
+        require(std::isfinite(v), Errc::range,
+                "{}: a parameter of the learned range {} is {}; training has diverged, lower the learning rate or "
+                "scale_lr_factor, or set clip_norm",
+                of, name(), v);
+      }
+    }
+  }
   /// Starts from values, if the range inside has initialize(x); does nothing otherwise.
   void initialize(const Tensor<float>& x) { held().initialize(x); }
   /// What the range calls itself; "custom" if it has no name().
   [[nodiscard]] std::string name() const { return held().name(); }
-  /// Fields of a range inside: Tensor<float>, std::vector<float>, std::vector<std::int32_t>, std::int64_t, bool.
+  /// What the range is, with its options: description_of(range).
+  [[nodiscard]] std::string describe() const { return held().describe(); }
+  /// Fields of a range inside: Tensor<float>, std::vector<float>, std::vector<std::int32_t>, std::int64_t, std::int32_t, bool.
   template <class F>
   void fields(F&& f) {
     held().fields([&](std::string_view name, const Field& field) {
@@ -50,6 +70,7 @@ class AnyLearnedRange {
       if (field.reals != nullptr) f(name, *field.reals);
       if (field.integers != nullptr) f(name, *field.integers);
       if (field.number != nullptr) f(name, *field.number);
+      if (field.code != nullptr) f(name, *field.code);
       if (field.flag != nullptr) f(name, *field.flag);
     });
   }
@@ -66,12 +87,14 @@ class AnyLearnedRange {
     std::vector<float>* reals = nullptr;
     std::vector<std::int32_t>* integers = nullptr;
     std::int64_t* number = nullptr;
+    std::int32_t* code = nullptr;
     bool* flag = nullptr;
 
     explicit Field(Tensor<float>& f) : tensor(&f) {}
     explicit Field(std::vector<float>& f) : reals(&f) {}
     explicit Field(std::vector<std::int32_t>& f) : integers(&f) {}
     explicit Field(std::int64_t& f) : number(&f) {}
+    explicit Field(std::int32_t& f) : code(&f) {}
     explicit Field(bool& f) : flag(&f) {}
   };
   struct Interface {
@@ -82,8 +105,13 @@ class AnyLearnedRange {
     virtual ScaleGradientRule rule() const = 0;
     virtual void pull(std::span<const double> dscale, std::span<const double> dzero_point) = 0;
     virtual void clamp_parameters() = 0;
+    virtual bool begin(const QParams& p) = 0;
+    virtual void set_elements(std::int64_t elements) = 0;
+    virtual bool moves_zero_point() const = 0;
+    virtual bool decays() const = 0;
     virtual void initialize(const Tensor<float>& x) = 0;
     virtual std::string name() const = 0;
+    virtual std::string describe() const = 0;
     virtual void fields(FunctionRef<void(std::string_view, const Field&)> f) = 0;
   };
   template <class R>
@@ -97,6 +125,16 @@ class AnyLearnedRange {
       range.pull(dscale, dzero_point);
     }
     void clamp_parameters() override { range.clamp_parameters(); }
+    bool begin(const QParams& p) override { return range.begin(p); }
+    void set_elements(std::int64_t elements) override {
+      if constexpr (requires { range.set_elements(elements); }) range.set_elements(elements);
+    }
+    bool moves_zero_point() const override {
+      return requires { requires R::moves_zero_point; };
+    }
+    bool decays() const override {
+      return requires { requires R::decays; };
+    }
     void initialize(const Tensor<float>& x) override {
       if constexpr (requires { range.initialize(x); }) range.initialize(x);
     }
@@ -109,6 +147,7 @@ class AnyLearnedRange {
         return "custom";
       }
     }
+    std::string describe() const override { return description_of(range); }
     void fields(FunctionRef<void(std::string_view, const Field&)> f) override {
       range.fields([&](std::string_view name, auto& field) { f(name, Field(field)); });
     }

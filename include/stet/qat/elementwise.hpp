@@ -4,7 +4,8 @@
 #include <stet/autograd/tape.hpp>
 #include <stet/core/bits.hpp>
 #include <stet/integer/elementwise.hpp>
-#include <stet/qat/output_scale.hpp>
+#include <stet/qat/learned_scale.hpp>
+#include <stet/qat/output_estimator.hpp>
 #include <stet/qat/qvar.hpp>
 #include <stet/quant/range.hpp>
 
@@ -80,31 +81,31 @@ inline Range elementwise_range(Elementwise op, const QTensor& a, const QTensor& 
 /// Formula:   integer::add
 /// Shapes:    a, b [N,...] equal -> codes [N,...]
 /// Gradient:  straight-through: da = g, db = g (-g for a subtraction), g = dy where the code was not clipped and the
-///            activation passes; a trained output scale: dlog_s = (sum dy*y_q - sum g*y) / sqrt(features * steps above
-///            zero), y the real sum
+///            activation passes; a trained range: ds = (sum dy*y_q - sum g*y) / s, y the real sum
 /// Errors:    Errc::shape if the shapes differ
 inline Var<QTensor> add(const Var<QTensor>& a, const Var<QTensor>& b, const integer::AddParameters& p,
-                        const QParams& out, const LogScale& output_scale = {}) {
+                        const QParams& out, const LearnedScale& learned = {}, const OutputEstimator& estimator = {}) {
   require(a.shape() == b.shape(), Errc::shape, "{}: codes of shapes {} and {} must be equal", p.subtract ? "sub" : "add",
           a.shape(), b.shape());
-  const Var<Tensor<float>> log_scale = output_scale ? *output_scale : a.tape().constant(Tensor<float>());
+  const Var<Tensor<float>> range = detail::stand_in(a.tape(), learned);
   QTensor y{Tensor<std::int8_t>(a.shape()), out};
-  const bool trains = detail::any_wanted(a, b) || log_scale.wanted();
+  const bool trains = detail::any_wanted(a, b) || range.wanted();
   Tensor<std::uint32_t> pass(Shape{trains ? bit_words(y.codes.size()) : 0});
   integer::add(a.value().codes, b.value().codes, p, y.codes.edit(), pass.edit().data());
   struct Codes {  // what the gradient of the scale needs
     QTensor a, b, y;
   };
   std::optional<Codes> kept;
-  if (log_scale.wanted()) kept = Codes{a.value(), b.value(), y};
-  return record(std::move(y), std::tie(a, b, log_scale),
-                [pass, subtract = p.subtract, kept = std::move(kept)](const Tensor<float>& dy, const auto& da,
-                                                                      const auto& db, const auto& dlog) {
-                  const Tensor<float> g = detail::kept(dy, pass);
-                  if (dlog.wanted()) {
+  if (range.wanted() || estimator.estimator != nullptr) kept = Codes{a.value(), b.value(), y};
+  return record(std::move(y), std::tie(a, b, range),
+                [pass, learned, estimator, subtract = p.subtract, kept = std::move(kept)](const Tensor<float>& dy, const auto& da,
+                                                                      const auto& db, const auto& drange) {
+                  const detail::PassedGradient passed = detail::estimated(estimator, dy, pass, kept ? &kept->y : nullptr);
+                  const Tensor<float> g = detail::kept(passed.dy, passed.pass);
+                  if (drange.wanted()) {
                     const Tensor<float> real =
                         elementwise_values(subtract ? Elementwise::sub : Elementwise::add, kept->a, kept->b);
-                    dlog.add(detail::log_scale_gradient(dy, kept->y, detail::inner_product(g, real)));
+                    detail::pull_outputs(learned, dy, kept->y, pass, detail::inner_product(g, real));
                   }
                   if (db.wanted()) db.add(subtract ? detail::scaled(g, -1.0f) : g);
                   if (da.wanted()) da.add(g);
@@ -118,14 +119,18 @@ inline Var<QTensor> add(const Var<QTensor>& a, const Var<QTensor>& b, const inte
 ///            activation passes
 /// Errors:    Errc::shape if the shapes differ
 inline Var<QTensor> multiply(const Var<QTensor>& a, const Var<QTensor>& b, const integer::MultiplyParameters& p,
-                             const QParams& out) {
+                             const QParams& out, const OutputEstimator& estimator = {}) {
   require(a.shape() == b.shape(), Errc::shape, "mul: codes of shapes {} and {} must be equal", a.shape(), b.shape());
   QTensor y{Tensor<std::int8_t>(a.shape()), out};
   Tensor<std::uint32_t> pass(Shape{detail::any_wanted(a, b) ? bit_words(y.codes.size()) : 0});
   integer::multiply(a.value().codes, b.value().codes, p, y.codes.edit(), pass.edit().data());
+  std::optional<QTensor> kept;
+  if (estimator.estimator != nullptr) kept = y;
   return record(std::move(y), std::tie(a, b),
-                [pass, qa = a.value(), qb = b.value()](const Tensor<float>& dy, const auto& da, const auto& db) {
-                  const Tensor<float> g = detail::kept(dy, pass);
+                [pass, estimator, kept = std::move(kept), qa = a.value(), qb = b.value()](
+                    const Tensor<float>& dy, const auto& da, const auto& db) {
+                  const detail::PassedGradient passed = detail::estimated(estimator, dy, pass, kept ? &*kept : nullptr);
+                  const Tensor<float> g = detail::kept(passed.dy, passed.pass);
                   const auto times = [&](const QTensor& other) {
                     Tensor<float> d(g.shape());
                     float* to = d.edit().data();

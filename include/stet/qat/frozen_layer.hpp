@@ -7,7 +7,8 @@
 #include <stet/qat/accumulators.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/qat/layer_kernels.hpp>
-#include <stet/qat/output_scale.hpp>
+#include <stet/qat/learned_scale.hpp>
+#include <stet/qat/output_estimator.hpp>
 #include <stet/qat/product.hpp>
 #include <stet/qat/qvar.hpp>
 
@@ -33,7 +34,8 @@ struct FrozenLayer {
 struct FrozenParameters {
   Var<Tensor<float>> w;
   std::optional<Var<Tensor<float>>> bias{}, gamma{}, beta{};
-  LogScale output_scale{};  ///< trained scale of the output codes
+  LearnedScale output{};  ///< trained range of the output codes
+  OutputEstimator estimator{};
   Tensor<std::int8_t>* order = nullptr;  ///< receives the outputs as 8-bit codes, see FinerCodes
 };
 
@@ -107,8 +109,7 @@ inline double passed_output(const LayerConstants& folded, const Tensor<float>& g
 /// Gradient:  straight-through, g = dy where the code was not clipped and the activation passes: dbeta = sum g, dbias =
 ///            k * sum g, D = gradient of the folded weights, dw = k*D, dgamma = (<W_q, D> - mean*dbeta)/sigma, dx with the
 ///            folded codes; without batch norm k = 1. Codes that fold() zeroed or halved are passed straight through too.
-///            A trained output scale: dlog_s = (sum dy*y_q - <W_f, D> - sum_c b*dbeta) / sqrt(features * steps above zero),
-///            W_f and b the folded weights and bias
+///            A trained range: ds = (sum dy*y_q - <W_f, D> - sum_c b*dbeta) / s_y, W_f and b the folded weights and bias
 /// Source:    docs/math.md, equations 50 to 53
 inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, const FrozenParameters& p,
                                  FrozenLayer layer, const QParams& out_params, Range* observed) {
@@ -117,8 +118,8 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
   const auto inputs = std::tuple(x, p.w, p.bias ? *p.bias : p.w.tape().constant(Tensor<float>()),
                                  p.gamma ? *p.gamma : p.w.tape().constant(Tensor<float>()),
                                  p.beta ? *p.beta : p.w.tape().constant(Tensor<float>()),
-                                 p.output_scale ? *p.output_scale : p.w.tape().constant(Tensor<float>()));
-  const bool learns = p.output_scale && p.output_scale->wanted();
+                                 detail::stand_in(p.w.tape(), p.output));
+  const bool learns = p.output.range != nullptr;
   const bool trains = x.wanted() || p.w.wanted() || (p.bias && p.bias->wanted()) || (p.gamma && p.gamma->wanted()) ||
                       (p.beta && p.beta->wanted()) || learns;
   QTensor codes{Tensor<std::int8_t>(out_shape), out_params};
@@ -151,21 +152,22 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
   if (!trains) return p.w.tape().constant(std::move(codes));
 
   std::optional<QTensor> learned;
-  if (learns) learned = codes;
+  if (learns || p.estimator.estimator != nullptr) learned = codes;
   return record(
       std::move(codes), inputs,
-      [product, xq = x.value(), layer = std::move(layer), pass, latent = p.w.value(), learned = std::move(learned)](
+      [product, xq = x.value(), layer = std::move(layer), pass, latent = p.w.value(), learned = std::move(learned), output = p.output, estimator = p.estimator](
           const Tensor<float>& dy, const auto& dx, const auto& dw, const auto& dbias, const auto& dgamma,
-          const auto& dbeta, const auto& dlog) {
+          const auto& dbeta, const auto& drange) {
         const std::int64_t count = dy.shape().back();
         const ChannelPattern pattern(count);
-        const ClippedSums sums = clipped_sums(dy.span(), pass.span(), {}, {}, pattern);
+        const detail::PassedGradient g = detail::estimated(estimator, dy, pass, learned ? &*learned : nullptr);
+        const ClippedSums sums = clipped_sums(g.dy.span(), g.pass.span(), {}, {}, pattern);
         const auto at = [](const std::vector<float>& scales, std::int64_t c) {
           return scales[scales.size() == 1 ? 0 : static_cast<std::size_t>(c)];
         };
         std::vector<float> slope;
         for (std::int64_t c = 0; c < count; ++c) slope.push_back(at(layer.folded.weight_scale, c));
-        const Tensor<float> steps = accumulator_gradient(dy, pass.span(), {}, {}, slope, {}, {}, pattern);
+        const Tensor<float> steps = accumulator_gradient(g.dy, g.pass.span(), {}, {}, slope, {}, {}, pattern);
         const bool norm = !layer.k.empty();
         const Shape channel_shape{count};
         if (dbeta.wanted() || dbias.wanted()) {
@@ -178,15 +180,15 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
           if (dbias.wanted()) dbias.add(Tensor<float>(channel_shape, dbias_values));
         }
         if (dx.wanted()) dx.add(product.pull_input(steps, layer.folded.weights, xq.shape()));
-        if (!dw.wanted() && !dgamma.wanted() && !dlog.wanted()) return;
+        if (!dw.wanted() && !dgamma.wanted() && !drange.wanted()) return;
         // D: gradient of the folded real weights.
         std::vector<float> factor;
         for (const float s : slope) factor.push_back(xq.params.scale[0] / s);
         Tensor<float> gradient = product.pull_weight(xq, steps, layer.weights.codes.shape(), factor);
         const ChannelOf channel = channel_of(gradient.shape(), product.channel_axis());
-        if (dlog.wanted()) {
+        if (drange.wanted()) {
           const double passed = detail::passed_output(layer.folded, gradient, channel, sums, xq.params.scale[0]);
-          dlog.add(detail::log_scale_gradient(dy, *learned, passed));
+          detail::pull_outputs(output, dy, *learned, pass, passed);
         }
         if (!norm) {
           if (dw.wanted()) dw.add(std::move(gradient));

@@ -2,17 +2,21 @@
 // KeptWeightScale: the scales of a layer's weights from prepare on, and what happens to those that start on zeros.
 
 #include <stet/core/parameter.hpp>
+#include <stet/qat/any_learned_range.hpp>
+#include <stet/qat/lsq_range.hpp>
 #include <stet/qat/weight_scale.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stet {
 
-/// Scales of one layer's weights that are found when the model is prepared and then kept or trained, as logarithms.
+/// Scales of one layer's weights that are found when the model is prepared and then kept or trained, as a learned range.
 /// Weights that are all zero then have no scale to keep, and training moves a scale by a small part of itself, so that it
 /// would not arrive where the weights do. Such a scale follows: it is that of the weights at hand, until settle().
 /// Shapes:    weights as those it was made from -> one scale per output channel, or one
@@ -20,31 +24,47 @@ namespace stet {
 class KeptWeightScale {
  public:
   KeptWeightScale() = default;
-  /// Errors:    Errc::range if a weight is not finite
-  KeptWeightScale(const Tensor<float>& w, int axis, const WeightScheme& scheme)
-      : axis_(axis), scheme_(scheme), logarithm_{logarithms(initial_weight_scale(w, axis, scheme))} {
-    for (const Range& range : min_max(w, weight_granularity(scheme, axis))) follows_.push_back(negligible(range));
+  /// Errors:    Errc::range if a weight is not finite; Errc::unsupported if the range cannot begin at zero points of 0
+  KeptWeightScale(const Tensor<float>& w, int axis, AnyScheme scheme, AnyLearnedRange range)
+      : axis_(axis), scheme_(std::move(scheme)), range_(std::move(range)) {
+    restart(w);
   }
 
-  /// Logarithms of the scales; empty if nothing is kept. Those of scales that follow are as renew() left them.
-  [[nodiscard]] Parameter& logarithm() { return logarithm_; }
+  /// Whether scales are kept.
+  [[nodiscard]] bool kept() const { return range_.has_value(); }
+  /// The range, whose parameters may be trained. Those of scales that follow are as renew() left them.
+  [[nodiscard]] AnyLearnedRange& range() { return *range_; }
 
-  /// The scales for these weights.
-  /// Errors:    Errc::range naming the layer if a logarithm is not finite
+  /// Finds the scales from these weights, in place of what was.
+  void restart(const Tensor<float>& w) {
+    begin(*range_, initial_weight_scale(w, axis_, scheme_));
+    range_->set_elements(w.size());
+    follows_.clear();
+    for (const Range& range : min_max(w, weight_granularity(scheme_, axis_))) follows_.push_back(negligible(range));
+  }
+  /// The scales for these weights; empty if none are kept.
+  /// Errors:    Errc::range naming the layer if a parameter is not finite
   [[nodiscard]] std::vector<float> scales(const Tensor<float>& w, std::string_view layer) const {
-    std::vector<float> scales;
-    for (const float log : logarithm_.value.span()) scales.push_back(scale_of_log(log, layer));
-    const Found found = of_following(w);
-    for (std::size_t i = 0; i < found.index.size(); ++i) {
-      scales[found.index[i]] = scale_of_log(found.logarithm[static_cast<std::int64_t>(i)]);
+    if (!kept()) return {};
+    range_->require_finite(layer);
+    std::vector<float> scales = range_->qparams().scale;
+    if (const std::optional<AnyLearnedRange> found = renewed(w)) {
+      const std::vector<float> own = found->qparams().scale;
+      for (std::size_t k = 0; k < scales.size(); ++k) {
+        if (follows_[k] != 0) scales[k] = own[k];
+      }
     }
     return scales;
   }
-  /// Sets the logarithms of scales that follow to those of these weights.
+  /// Sets the parameters of scales that follow to those of these weights.
   void renew(const Tensor<float>& w) {
-    const Found found = of_following(w);
-    for (std::size_t i = 0; i < found.index.size(); ++i) {
-      logarithm_.value.edit()[found.index[i]] = found.logarithm[static_cast<std::int64_t>(i)];
+    std::optional<AnyLearnedRange> found = renewed(w);
+    if (!found) return;
+    const std::vector<Parameter*> to = range_->parameters(), from = found->parameters();
+    for (std::size_t p = 0; p < to.size(); ++p) {
+      for (std::size_t k = 0; k < follows_.size(); ++k) {
+        if (follows_[k] != 0) to[p]->value.edit()[k] = from[p]->value[static_cast<std::int64_t>(k)];
+      }
     }
   }
   /// The same, and those that now have weights follow no longer.
@@ -60,39 +80,46 @@ class KeptWeightScale {
   /// Visits the state by name, for checkpoints.
   template <class F>
   void fields(F&& f) {
-    f("weight_log_scale", logarithm_.value);
+    range_->fields([&](std::string_view name, auto& field) { f("weight_range." + std::string(name), field); });
     f("weight_scale_follows", follows_);
   }
 
  private:
-  struct Found {
-    std::vector<std::size_t> index{};
-    Tensor<float> logarithm{};
-  };
-  // The scales that follow, as weights start with: searched on their own, because a search over all takes its time.
-  [[nodiscard]] Found of_following(const Tensor<float>& w) const {
-    Found found;
+  void begin(AnyLearnedRange& range, std::vector<float> scale) const {
+    const std::size_t count = scale.size();
+    require(range.begin(QParams{*scheme_.traits().grid, weight_granularity(scheme_, axis_), std::move(scale),
+                                std::vector<std::int32_t>(count, 0)}),
+            Errc::unsupported, "weights: the learned range {} cannot begin at a zero point of 0", range.name());
+  }
+  // The range as it begins at the scales that follow, as weights start with; nothing if none does. They are searched on
+  // their own, because a search over all takes its time; the others are 1.
+  [[nodiscard]] std::optional<AnyLearnedRange> renewed(const Tensor<float>& w) const {
+    std::vector<std::size_t> index;
     for (std::size_t k = 0; k < follows_.size(); ++k) {
-      if (follows_[k] != 0) found.index.push_back(k);
+      if (follows_[k] != 0) index.push_back(k);
     }
-    if (found.index.empty()) return found;
+    if (index.empty()) return std::nullopt;
     const ScaleMap map = scale_map(weight_granularity(scheme_, axis_), w.shape());
     const std::int64_t each = w.size() / map.count;
-    Tensor<float> own(Shape{static_cast<std::int64_t>(found.index.size()), each});
+    Tensor<float> own(Shape{static_cast<std::int64_t>(index.size()), each});
     float* to = own.edit().data();
-    for (const std::size_t k : found.index) {
+    for (const std::size_t k : index) {
       for (std::int64_t i = 0; i < each; ++i) {
         const std::int64_t run = i / map.inner * map.count + static_cast<std::int64_t>(k);
         *to++ = w[run * map.inner + i % map.inner];
       }
     }
-    found.logarithm = logarithms(initial_weight_scale(own, 0, {scheme_.bits, true, scheme_.range}));
-    return found;
+    const std::vector<float> found = initial_weight_scale(own, 0, scheme_);
+    std::vector<float> scale(follows_.size(), 1.0f);
+    for (std::size_t i = 0; i < index.size(); ++i) scale[index[i]] = found[i];
+    AnyLearnedRange range = *range_;
+    begin(range, std::move(scale));
+    return range;
   }
 
   int axis_ = 0;
-  WeightScheme scheme_{};
-  Parameter logarithm_{};
+  AnyScheme scheme_{};
+  std::optional<AnyLearnedRange> range_{};
   std::vector<std::int32_t> follows_{};  // per scale; 1: it follows the weights
 };
 

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -47,6 +48,10 @@ template <class R>
 concept ClampsParameters = requires(R& r) { r.clamp_parameters(); };
 template <class R>
 concept VisitsFields = requires(R& r) { r.fields(RangeFieldVisitor{}); };
+template <class R>
+concept BeginsAtQParams = requires(R& r, const QParams& p) {
+  { r.begin(p) } -> std::same_as<bool>;
+};
 
 }  // namespace detail
 
@@ -54,13 +59,18 @@ concept VisitsFields = requires(R& r) { r.fields(RangeFieldVisitor{}); };
 /// Members: parameters() -> std::vector<Parameter*>; qparams() const -> QParams; rule() const -> ScaleGradientRule, how
 /// an element counts for the gradients of scale and zero point; pull(dscale, dzero_point), which carries those on to
 /// the parameters' gradients; clamp_parameters(), which brings parameters that an optimizer moved too far back to the
-/// edge; fields(f) for checkpoints.
+/// edge; begin(const QParams&) -> bool, which takes over grid, granularity and zero points and starts at these scales, in
+/// place, as nearly as the range can; false, with nothing changed, where it can have no such zero points; fields(f) for
+/// checkpoints, with all that begin() took over but grid and granularity.
+/// Optional: set_elements(n), where gradients depend on how many values (of one image) share the parameters; static
+/// constexpr bools: moves_zero_point, where training moves it; decays, where parameters take weight decay.
 /// Laws (testing/learned_range_laws.hpp): qparams() is valid for any parameter value that is a number; NaN is an error;
-/// zero in, zero out; pull adds; fields carry the state.
+/// zero in, zero out; pull adds; it begins where another one stands; fields carry the state.
 template <class R>
 concept LearnedRange =
     std::copyable<R> && detail::OwnsParameters<R> && detail::MakesQParams<R> && detail::HasScaleGradientRule<R> &&
-    detail::PullsScaleGradients<R> && detail::ClampsParameters<R> && detail::VisitsFields<R>;
+    detail::PullsScaleGradients<R> && detail::ClampsParameters<R> && detail::BeginsAtQParams<R> &&
+    detail::VisitsFields<R>;
 
 /// Explains at compile time what a type lacks to be a LearnedRange.
 template <class R>
@@ -72,6 +82,7 @@ consteval bool check_learned_range() {
   static_assert(detail::PullsScaleGradients<R>,
                 "stet: a LearnedRange needs pull(std::span<const double> dscale, std::span<const double> dzero_point)");
   static_assert(detail::ClampsParameters<R>, "stet: a LearnedRange needs clamp_parameters()");
+  static_assert(detail::BeginsAtQParams<R>, "stet: a LearnedRange needs begin(const QParams&) -> bool");
   static_assert(detail::VisitsFields<R>, "stet: a LearnedRange needs fields(f), calling f(std::string_view, field&)");
   return LearnedRange<R>;
 }
@@ -87,6 +98,10 @@ struct FixedRange {
   [[nodiscard]] ScaleGradientRule rule() const { return {}; }
   void pull(std::span<const double>, std::span<const double>) {}
   void clamp_parameters() {}
+  bool begin(const QParams& p) {
+    params = p;
+    return true;
+  }
   template <class F>
   void fields(F&& f) {
     f("scale", params.scale);
@@ -117,7 +132,7 @@ inline void add_gradients(const char* range, Parameter& parameter, const std::ve
   Tensor<float> sum = first ? Tensor<float>::zeros(parameter.value.shape()) : parameter.gradient;
   const std::span<float> to = sum.edit();
   for (std::size_t k = 0; k < gradients.size(); ++k) {
-    const double total = static_cast<double>(to[k]) + gradients[k];
+    const double total = static_cast<double>(to[k]) + static_cast<double>(static_cast<float>(gradients[k]));
     require(
         std::abs(total) <= static_cast<double>(std::numeric_limits<float>::max()), Errc::range,
         "{}: the gradient of parameter {} is {}, which exceeds float; training has diverged, lower the learning rate",
@@ -133,6 +148,14 @@ inline float clamped_parameter(const char* range, const char* what, std::size_t 
   require(!std::isnan(value), Errc::range, "{}: {} {} is NaN; training has diverged, lower the learning rate", range,
           what, k);
   return value < lo ? lo : value > hi ? hi : value;
+}
+
+/// The zero point that all of the parameters have, if they have one.
+inline std::optional<std::int32_t> common_zero_point(const QParams& p) {
+  for (const std::int32_t z : p.zero_point) {
+    if (z != p.zero_point[0]) return std::nullopt;
+  }
+  return p.zero_point.empty() ? std::nullopt : std::optional(p.zero_point[0]);
 }
 
 /// Number of scales of a granularity over a shape, as a parameter's shape.

@@ -5,7 +5,8 @@
 #include <stet/qat/accumulators.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/qat/layer_kernels.hpp>
-#include <stet/qat/output_scale.hpp>
+#include <stet/qat/learned_scale.hpp>
+#include <stet/qat/output_estimator.hpp>
 #include <stet/qat/product.hpp>
 #include <stet/qat/qvar.hpp>
 #include <stet/qat/silent_channels.hpp>
@@ -31,8 +32,9 @@ struct LiveNorm {
 /// Scales of a layer that do not come from its weights' range or its output's observer.
 struct LayerScaling {
   std::span<const float> weights{};  ///< of the weight codes, see quantize_weights; empty: from the range
-  LogScale output{};                 ///< trained scale of the output codes
+  LearnedScale output{};             ///< trained range of the output codes
   Tensor<std::int8_t>* order = nullptr;  ///< receives the outputs as 8-bit codes, see FinerCodes
+  OutputEstimator estimator{};
 };
 
 namespace detail {
@@ -54,26 +56,28 @@ struct LiveCoefficients {
 /// Shapes:    x [N,...], w as the float layer -> codes [N,...,C]
 /// Units:     `observed` (may be null) receives the real range before activation and clamping
 /// Rounding:  half to even
-/// Gradient:  straight-through: g = dy where the code was not clipped and the activation passes; batch norm's true
+/// Gradient:  straight-through: g = dy where the code was not clipped and the activation passes, or what an estimator
+///            makes of it where the activation passes; batch norm's true
 ///            gradient; dw and dx of the product with the other's dequantized codes; k is a constant; per-tensor channels
-///            without a code but 0 as in a frozen layer (132); a trained output scale: dlog_s = (sum dy*y_q -
-///            sum_c(gamma*dgamma + beta*dbeta)) / sqrt(features * steps above zero)
+///            without a code but 0 as in a frozen layer (132); a trained range: ds = (sum dy*y_q -
+///            sum_c(gamma*dgamma + beta*dbeta)) / s_y
 /// Errors:    Errc::shape if fewer than two values per channel are normalized
 /// Source:    docs/math.md, equations 44 to 49; Krishnamoorthi 2018, arXiv 1806.08342, section 3.2
 inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, const Var<Tensor<float>>& w,
-                               const WeightScheme& scheme, const LiveNorm& norm, const OutputCodes& out,
+                               const AnyScheme& scheme, const LiveNorm& norm, const OutputCodes& out,
                                const QParams& out_params, Range* observed, const LayerScaling& scaling = {}) {
   const auto channels = static_cast<std::size_t>(norm.gamma.value().size());
+  const bool per_channel = scheme.per_channel();
   const ChannelPattern pattern(static_cast<std::int64_t>(channels));
   std::vector<float> k(channels, 1.0f);
   const NormView view{norm.gamma.value().span(), norm.beta.value().span(), norm.running_mean->span(),
                       norm.running_variance->span(), norm.eps};
-  if (!scheme.per_channel) k = view.weight_factors();
+  if (!per_channel) k = view.weight_factors();
   const WeightCodes weights = quantize_weights(w.value(), product.channel_axis(), scheme,
-                                               scheme.per_channel ? std::span<const float>() : std::span<const float>(k),
+                                               per_channel ? std::span<const float>() : std::span<const float>(k),
                                                scaling.weights);
   const detail::SilentChannels silent =
-      scheme.per_channel ? detail::SilentChannels()
+      per_channel ? detail::SilentChannels()
                          : detail::SilentChannels(w.value(), weights, product.channel_axis(), view, norm.bias);
 
   // Accumulators and their statistics.
@@ -107,11 +111,11 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
   for (std::size_t c = 0; c < channels; ++c) {
     const double gamma = static_cast<double>(norm.gamma.value().span()[c]);
     const double kc = static_cast<double>(k[c]);
-    const double unit = sx * static_cast<double>(weights.scale[scheme.per_channel ? c : 0]);
+    const double unit = sx * static_cast<double>(weights.scale[per_channel ? c : 0]);
     const double mean = statistics.mean(c);
     const double variance = statistics.variance(c) * unit * unit;
     const double eps = static_cast<double>(norm.eps) * kc * kc;
-    const double gamma_u = scheme.per_channel ? gamma : std::fabs(gamma);
+    const double gamma_u = per_channel ? gamma : std::fabs(gamma);
     const double inverse = kc == 0.0 ? 0.0 : 1.0 / std::sqrt(variance + eps);
     const auto centre = static_cast<std::int32_t>(std::nearbyint(mean));
     const double shift = (mean - static_cast<double>(centre)) * unit;
@@ -151,16 +155,17 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
   affine_to_codes(acc.span(), pattern, co.centre, co.slope, co.offset, out, codes.codes.edit(), pass.edit(),
                   finer ? &*finer : nullptr);
 
-  const Var<Tensor<float>> log_scale = scaling.output ? *scaling.output : w.tape().constant(Tensor<float>());
+  const Var<Tensor<float>> range_of_output = detail::stand_in(w.tape(), scaling.output);
   std::optional<QTensor> learned;
-  if (log_scale.wanted()) learned = codes;
+  if (range_of_output.wanted() || scaling.estimator.estimator != nullptr) learned = codes;
   return record(
-      std::move(codes), std::tie(x, w, norm.gamma, norm.beta, log_scale),
-      [product, xq = x.value(), weights, scheme, silent, k = std::move(k), co = std::move(co), acc, pass, pattern, n,
-       beta = norm.beta.value(), learned = std::move(learned)](const Tensor<float>& dy, const auto& dx, const auto& dw,
-                                                               const auto& dgamma, const auto& dbeta, const auto& dlog) {
+      std::move(codes), std::tie(x, w, norm.gamma, norm.beta, range_of_output),
+      [product, xq = x.value(), weights, per_channel, silent, k = std::move(k), co = std::move(co), acc, pass, pattern, n,
+       beta = norm.beta.value(), learned = std::move(learned), output = scaling.output, estimator = scaling.estimator](const Tensor<float>& dy, const auto& dx, const auto& dw,
+                                                               const auto& dgamma, const auto& dbeta, const auto& drange) {
         const std::size_t count = co.centre.size();
-        const ClippedSums sums = clipped_sums(dy.span(), pass.span(), acc.span(), co.centre, pattern);
+        const detail::PassedGradient g = detail::estimated(estimator, dy, pass, learned ? &*learned : nullptr);
+        const ClippedSums sums = clipped_sums(g.dy.span(), g.pass.span(), acc.span(), co.centre, pattern);
         // With xhat = (acc - m)*s_u*r - shift*r: sum g*xhat from the two sums; then
         // du = gamma*r*(g - sum g/n - xhat * (sum g*xhat)/n), scaled to weight steps for the products.
         std::vector<float> slope(count), curve(count), offset(count), dgamma_values(count), dbeta_values(count);
@@ -168,7 +173,7 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
         for (std::size_t c = 0; c < count; ++c) {
           const double r = co.inverse_std[c];
           const double gx = r * (co.unit[c] * sums.product[c] - co.shift[c] * sums.gradient[c]);
-          const double scale = co.gamma[c] * r * static_cast<double>(weights.scale[scheme.per_channel ? c : 0]);
+          const double scale = co.gamma[c] * r * static_cast<double>(weights.scale[per_channel ? c : 0]);
           slope[c] = static_cast<float>(scale);
           curve[c] = static_cast<float>(-scale * (gx / n) * r * co.unit[c]);
           offset[c] = static_cast<float>(-scale * (sums.gradient[c] / n - (gx / n) * r * co.shift[c]));
@@ -180,19 +185,19 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
             curve[c] = offset[c] = 0.0f;
           }
         }
-        if (dlog.wanted()) dlog.add(detail::log_scale_gradient(dy, *learned, passed));
+        if (drange.wanted()) detail::pull_outputs(output, dy, *learned, pass, passed);
         const Shape channel_shape{static_cast<std::int64_t>(count)};
         if (dbeta.wanted()) dbeta.add(Tensor<float>(channel_shape, dbeta_values));
         const bool weights_too = dw.wanted() || (dgamma.wanted() && silent.any());
         if (dx.wanted() || weights_too) {
           const Tensor<float> steps =
-              accumulator_gradient(dy, pass.span(), acc.span(), co.centre, slope, curve, offset, pattern);
+              accumulator_gradient(g.dy, g.pass.span(), acc.span(), co.centre, slope, curve, offset, pattern);
           if (dx.wanted()) dx.add(product.pull_input(steps, weights.codes, xq.shape()));
           if (weights_too) {
             std::vector<float> factor(count);
             for (std::size_t c = 0; c < count; ++c) {
               const float s = xq.params.scale[0];
-              factor[c] = silent[c] ? s : k[c] * s / weights.scale[scheme.per_channel ? c : 0];
+              factor[c] = silent[c] ? s : k[c] * s / weights.scale[per_channel ? c : 0];
             }
             Tensor<float> gradient = product.pull_weight(xq, steps, weights.codes.shape(), factor);
             if (silent.any()) silent.pull(gradient, k, sums.gradient, dgamma_values);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace stet {
@@ -31,6 +32,8 @@ struct LsqPlusOptions {
 /// Source:    Bhalgat 2020, LSQ+, arXiv 2004.09576
 class LsqPlusRange {
  public:
+  static constexpr bool moves_zero_point = true;
+
   explicit LsqPlusRange(const LsqPlusOptions& options = {}, const Shape& shape = {})
       : options_(options),
         scale_{
@@ -43,6 +46,10 @@ class LsqPlusRange {
   }
 
   [[nodiscard]] const char* name() const { return options_.log_scale ? "lsq+(log)" : "lsq+"; }
+  [[nodiscard]] std::string describe() const {
+    return formatted("{}, gradient scale {}, limits {}..{}", name(), static_cast<int>(options_.gradient_scale),
+                       options_.limits.smallest, options_.limits.largest);
+  }
   [[nodiscard]] const LsqPlusOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return initialized_; }
 
@@ -62,6 +69,18 @@ class LsqPlusRange {
     set(scales, offsets);
     elements_ = detail::elements_of(x.shape(), options_.batched);
   }
+  bool begin(const QParams& p) {
+    options_.grid = p.grid;
+    options_.granularity = p.granularity;
+    scale_.parameter.value = offset_.value = Tensor<float>::zeros(Shape{static_cast<std::int64_t>(p.scale.size())});
+    std::vector<float> offsets;
+    for (std::size_t k = 0; k < p.scale.size(); ++k) {
+      offsets.push_back(p.scale[k] * static_cast<float>(p.grid.lo - p.zero_point[k]));
+    }
+    set(p.scale, offsets);
+    return true;
+  }
+  void set_elements(std::int64_t elements) { elements_ = elements; }
   /// Starts from given scales and offsets (the real value of the lowest code).
   /// Errors:    Errc::shape if there is not one of each per scale; Errc::range if a scale is not positive and finite or
   ///            an offset not finite
@@ -96,7 +115,7 @@ class LsqPlusRange {
   void pull(std::span<const double> dscale, std::span<const double> dzero_point) {
     detail::check_scale_gradients("LsqPlusRange", scale_.size(), dscale, dzero_point);
     const double factor =
-        detail::gradient_factor(options_.gradient_scale, elements_, scale_.size(), options_.grid.hi - options_.grid.lo);
+        1.0 / detail::gradient_divisor(options_.gradient_scale, elements_, scale_.size(), options_.grid.hi - options_.grid.lo);
     const QParams p = qparams();
     std::vector<double> ds, doffset;
     for (std::size_t k = 0; k < dscale.size(); ++k) {

@@ -6,9 +6,11 @@
 #include <stet/quant/mean_magnitude.hpp>
 #include <stet/quant/mse_range.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace stet {
@@ -54,7 +56,7 @@ struct ScaleParameter {
   }
   void set(std::int64_t k, float s) {
     parameter.value.edit()[static_cast<std::size_t>(k)] =
-        log_scale ? static_cast<float>(std::log(static_cast<double>(s))) : s;
+        log_scale ? std::log(s) : s;
   }
   /// d(parameter) for each d(scale): times s for a logarithm, the sign for |s|.
   [[nodiscard]] double chain(const char* range, std::int64_t k) const {
@@ -83,17 +85,18 @@ struct ScaleParameter {
   }
 };
 
-inline double gradient_factor(GradientScale kind, std::int64_t elements, std::int64_t scales, double steps) {
+// What gradients are divided by: one rounding less than a factor.
+inline double gradient_divisor(GradientScale kind, std::int64_t elements, std::int64_t scales, double steps) {
   const double n = static_cast<double>(elements > 0 ? elements : 1);
   switch (kind) {
     case GradientScale::none:
       return 1.0;
     case GradientScale::count_and_steps:
-      return 1.0 / std::sqrt(n * steps);
+      return std::sqrt(n * steps);
     case GradientScale::count:
-      return 1.0 / std::sqrt(n);
+      return std::sqrt(n);
     case GradientScale::scale_and_steps:
-      return 1.0 / std::sqrt(n / static_cast<double>(scales) * steps);
+      return std::sqrt(n / static_cast<double>(scales) * steps);
   }
   fail(Errc::range, "GradientScale: unknown kind");
 }
@@ -135,6 +138,10 @@ class LsqRange {
   }
 
   [[nodiscard]] const char* name() const { return options_.log_scale ? "lsq(log)" : "lsq"; }
+  [[nodiscard]] std::string describe() const {
+    return formatted("{}, gradient scale {}, limits {}..{}", name(), static_cast<int>(options_.gradient_scale),
+                       options_.limits.smallest, options_.limits.largest);
+  }
   [[nodiscard]] const LsqOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return initialized_; }
 
@@ -156,6 +163,19 @@ class LsqRange {
     set(scales);
     elements_ = detail::elements_of(x.shape(), options_.batched);
   }
+  /// False where the zero points differ.
+  /// Errors:    Errc::range if a scale is not positive and finite
+  bool begin(const QParams& p) {
+    const std::optional<std::int32_t> zero_point = detail::common_zero_point(p);
+    if (!zero_point) return false;
+    options_.grid = p.grid;
+    options_.granularity = p.granularity;
+    options_.zero_point = *zero_point;
+    scale_.parameter.value = Tensor<float>::zeros(Shape{static_cast<std::int64_t>(p.scale.size())});
+    set(p.scale);
+    return true;
+  }
+  void set_elements(std::int64_t elements) { elements_ = elements; }
   /// Starts from given scales.
   /// Errors:    Errc::shape if there is not one per scale; Errc::range if one is not positive and finite
   void set(std::span<const float> scales) {
@@ -182,10 +202,10 @@ class LsqRange {
   /// Errors:    Errc::shape if there is not one gradient per scale; Errc::range if one is NaN or infinite
   void pull(std::span<const double> dscale, std::span<const double> dzero_point) {
     detail::check_scale_gradients("LsqRange", scale_.size(), dscale, dzero_point);
-    const double factor = detail::gradient_factor(options_.gradient_scale, elements_, scale_.size(), steps());
+    const double divisor = detail::gradient_divisor(options_.gradient_scale, elements_, scale_.size(), steps());
     std::vector<double> d;
     for (std::size_t k = 0; k < dscale.size(); ++k) {
-      d.push_back(factor * dscale[k] * scale_.chain("LsqRange", static_cast<std::int64_t>(k)));
+      d.push_back(dscale[k] * scale_.chain("LsqRange", static_cast<std::int64_t>(k)) / divisor);
     }
     detail::add_gradients("LsqRange", scale_.parameter, d);
   }
@@ -194,17 +214,24 @@ class LsqRange {
   template <class F>
   void fields(F&& f) {
     f("scale", scale_.parameter.value);
+    f("zero_point", options_.zero_point);
     f("elements", elements_);
     f("initialized", initialized_);
   }
 
  private:
-  [[nodiscard]] double steps() const { return options_.grid.hi - options_.zero_point; }
+  [[nodiscard]] double steps() const { return std::max(options_.grid.hi - options_.zero_point, 1); }
 
   LsqOptions options_;
   detail::ScaleParameter scale_;
   std::int64_t elements_;
   bool initialized_ = false;
 };
+
+/// LSQ as low-bit recipes have it: the logarithm of each scale is trained, with one gradient scale per channel.
+/// Source:    Esser 2020, arXiv 1902.08153; start and logarithm: docs/results.md
+inline LsqRange lsq() {
+  return LsqRange({.gradient_scale = GradientScale::scale_and_steps, .limits = {.smallest = 0x1p-86f, .largest = 0x1p86f}});
+}
 
 }  // namespace stet

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace stet {
@@ -29,6 +30,8 @@ struct MinMaxRangeOptions {
 /// Source:    TensorFlow 2.21, fake_quant_ops_functor.h (golden set tf_fake_quant)
 class MinMaxRange {
  public:
+  static constexpr bool moves_zero_point = true;
+
   explicit MinMaxRange(const MinMaxRangeOptions& options = {}, const Shape& shape = {})
       : options_(options),
         min_{Tensor<float>::filled(detail::scales_shape(options.granularity, shape), -1.0f)},
@@ -37,6 +40,9 @@ class MinMaxRange {
   }
 
   [[nodiscard]] const char* name() const { return options_.rounding_term ? "min_max(rounding)" : "min_max"; }
+  [[nodiscard]] std::string describe() const {
+    return formatted("{}, limits {}..{}", name(), options_.limits.smallest, options_.limits.largest);
+  }
   [[nodiscard]] const MinMaxRangeOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return initialized_; }
 
@@ -46,6 +52,18 @@ class MinMaxRange {
   ///            number of scales
   void initialize(const Tensor<float>& x) {
     set(min_max(detail::starting_values(x, options_.granularity), options_.granularity));
+  }
+  bool begin(const QParams& p) {
+    options_.grid = p.grid;
+    options_.granularity = p.granularity;
+    min_.value = max_.value = Tensor<float>::zeros(Shape{static_cast<std::int64_t>(p.scale.size())});
+    std::vector<Range> ranges;
+    for (std::size_t k = 0; k < p.scale.size(); ++k) {
+      ranges.push_back({p.scale[k] * static_cast<float>(p.grid.lo - p.zero_point[k]),
+                        p.scale[k] * static_cast<float>(p.grid.hi - p.zero_point[k])});
+    }
+    set(ranges);
+    return true;
   }
   /// Starts from given ranges.
   /// Errors:    Errc::shape if there is not one per scale; Errc::range if one is not finite and ordered

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace stet {
@@ -25,12 +26,17 @@ struct PactOptions {
 /// Source:    Choi 2018, PACT, arXiv 1805.06085
 class PactRange {
  public:
+  static constexpr bool decays = true;
+
   explicit PactRange(const PactOptions& options = {}) : options_(options) {
     detail::check_limits("PactRange", options.limits);
     set(options.alpha);
   }
 
   [[nodiscard]] const char* name() const { return "pact"; }
+  [[nodiscard]] std::string describe() const {
+    return formatted("pact, limits {}..{}", options_.limits.smallest, options_.limits.largest);
+  }
   [[nodiscard]] const PactOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return true; }
 
@@ -39,6 +45,13 @@ class PactRange {
   void initialize(const Tensor<float>& x) {
     const float highest = min_max(x, Granularity::per_tensor())[0].hi;
     set(highest > 0.0f && !negligible({0.0f, highest}) ? highest : options_.alpha);
+  }
+  /// False unless there is one scale and 0 is the lowest code.
+  bool begin(const QParams& p) {
+    if (p.scale.size() != 1 || p.zero_point[0] != p.grid.lo) return false;
+    options_.grid = p.grid;
+    set(p.scale[0] * levels());
+    return true;
   }
   /// Errors:    Errc::range if alpha is not positive and finite
   void set(float alpha) {

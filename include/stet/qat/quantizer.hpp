@@ -2,13 +2,14 @@
 // Quantizer: the range of one activation (or scale group) on its way from observation to frozen scale and zero point.
 
 #include <stet/core/parameter.hpp>
+#include <stet/qat/any_learned_range.hpp>
+#include <stet/qat/any_scheme.hpp>
 #include <stet/qat/calibrated_range.hpp>
-#include <stet/qat/weight_scale.hpp>
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/observer.hpp>
 
 #include <algorithm>
-#include <cmath>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,17 +34,21 @@ enum class RangeSource {
 /// Range, scale and zero point of one activation.
 /// calibrate() gives it the range that its calibration observer chose. In training the range follows from there, as the
 /// training observer says: the parameters used in step t come from ranges up to step t-1, observe() collects all members
-/// of a scale group during a step, end_step() hands their union to the observer once. A learned scale starts at what
-/// calibration found and is then a parameter that the optimizer moves.
+/// of a scale group during a step, end_step() hands their union to the observer once. A learned range starts at what
+/// calibration found; the optimizer moves its parameters from there.
 /// Where calibration found no values (a branch whose gamma is 0, a classifier of zeros) there is nothing to start from, and no
 /// small step of a logarithm would ever reach the values that come. Such a scale follows the data, learned or not: it is
 /// that of the last step's range, until freeze().
 /// Errors:    Errc::state if parameters are asked for before anything was observed
 class Quantizer {
  public:
-  /// Errors:    Errc::state if the training observer needs values: a step has ranges only
-  Quantizer(std::string name, Grid grid, AnyObserver training, AnyObserver calibration = MedianObserver<>{})
-      : name_(std::move(name)), grid_(grid), observer_(std::move(training)), calibration_(std::move(calibration)) {
+  /// Errors:    Errc::unsupported as activation_refusal; Errc::state if the training observer needs values: a step has
+  ///            ranges only
+  Quantizer(std::string name, AnyScheme scheme, AnyObserver training, AnyObserver calibration = MedianObserver<>{})
+      : name_(std::move(name)), scheme_(std::move(scheme)), observer_(std::move(training)), calibration_(std::move(calibration)) {
+    const std::string refusal = activation_refusal(scheme_);
+    require(refusal.empty(), Errc::unsupported, "quantizer of {}: scheme {}: {}", name_, scheme_.name(), refusal);
+    grid_ = *scheme_.traits().grid;
     require(!observer_.needs_values(), Errc::state,
             "quantizer of {}: its training observer needs values, which training steps do not give; take one of ranges "
             "there, and this one for calibration",
@@ -52,17 +57,18 @@ class Quantizer {
   }
 
   [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const AnyScheme& scheme() const { return scheme_; }
   [[nodiscard]] const Grid& grid() const { return grid_; }
   [[nodiscard]] QuantizerState state() const { return state_; }
   [[nodiscard]] bool calibrated() const { return calibrated_; }
   /// Whether a range would be used if a step observed it now.
   [[nodiscard]] bool follows() const {
-    return state_ == QuantizerState::observing || (state_ == QuantizerState::training && (!learned_ || awaits_values()));
+    return state_ == QuantizerState::observing || (state_ == QuantizerState::training && (!begun_ || awaits_values()));
   }
   [[nodiscard]] RangeSource source() const { return source_; }
   /// Whether calibration would be used: not once the range is frozen, or training has moved a learned scale.
   [[nodiscard]] bool calibrates() const {
-    return state_ == QuantizerState::observing || (state_ == QuantizerState::training && !(learned_ && stepped_));
+    return state_ == QuantizerState::observing || (state_ == QuantizerState::training && !(begun_ && stepped_));
   }
   /// What calibration found, or nothing yet.
   [[nodiscard]] const CalibratedRange& calibration() const { return calibration_; }
@@ -82,12 +88,18 @@ class Quantizer {
   }
   /// Whether calibrate() gave the range and no training step has moved it since.
   [[nodiscard]] bool freshly_calibrated() const { return by_data_ && !stepped_; }
-  /// Makes the scale a trained parameter from start() to freeze(); the zero point stays as calibrated.
-  void learn() { learned_ = true; }
-  [[nodiscard]] bool learned() const { return learned_; }
-  /// Logarithm of the scale, [1]; its gradient is wanted only while learns().
-  [[nodiscard]] Parameter& log_scale() { return log_scale_; }
-  [[nodiscard]] bool learns() const { return learned_ && state_ == QuantizerState::training && !awaits_values(); }
+  /// Lets this range be trained from start() to freeze(); it begins where calibration ends. One that cannot begin there
+  /// (PACT, where values below 0 were seen) trains nothing, and the scale follows the data.
+  void learn(AnyLearnedRange range) {
+    learned_ = std::move(range);
+    // In any case on this grid, which checkpoints do not hold.
+    const bool begins = learned_->begin(QParams::per_tensor(scale_, calibrated_ ? zero_point_ : grid_.lo, grid_));
+    begun_ = calibrated_ && begins;
+  }
+  [[nodiscard]] bool learned() const { return learned_.has_value(); }
+  /// The range that is trained; gradients of its parameters are wanted only while learns().
+  [[nodiscard]] AnyLearnedRange& learned_range() { return *learned_; }
+  [[nodiscard]] bool learns() const { return begun_ && state_ == QuantizerState::training && !awaits_values(); }
 
   /// Widens the range of this step: one to follow, or of a learned scale one to compare with.
   void observe(const Range& range) {
@@ -130,7 +142,7 @@ class Quantizer {
   void widen(float smallest) {
     if (state_ == QuantizerState::frozen || params().scale[0] >= smallest) return;
     smallest_ = smallest;
-    set(QParams::per_tensor(smallest, zero_point_, grid_));
+    set(QParams::per_tensor(smallest, params().zero_point[0], grid_));
   }
   /// Whether the scale is what widen() demanded, not what the values did.
   [[nodiscard]] bool widened() const { return smallest_ > QParamsOptions{}.eps && params().scale[0] <= smallest_; }
@@ -178,8 +190,9 @@ class Quantizer {
   /// Scale and zero point now.
   [[nodiscard]] QParams params() const {
     require_range();
-    const bool by_log = learned_ && state_ != QuantizerState::observing;
-    return QParams::per_tensor(by_log ? scale_of_log(log_scale_.value[0], name_) : scale_, zero_point_, grid_);
+    if (!begun_ || state_ == QuantizerState::observing) return QParams::per_tensor(scale_, zero_point_, grid_);
+    learned_->require_finite(name_);
+    return learned_->qparams();
   }
 
   /// How many times further the range in use, learned or not, reaches than the last training step that was observed asked
@@ -201,6 +214,7 @@ class Quantizer {
     }
     try {
       check(("quantizer of " + name_).c_str(), QParams::per_tensor(scale_, zero_point_, grid_), Shape{});
+      if (begun_) check(("quantizer of " + name_).c_str(), learned_->qparams(), Shape{});
       (void)calibration_.disagreement();  // reads what the batches left
       return {};
     } catch (const Error& e) {
@@ -218,7 +232,10 @@ class Quantizer {
     f("calibrated", calibrated_);
     f("source", source_);
     f("smallest", smallest_);
-    if (learned_) f("log_scale", log_scale_.value);
+    if (learned_) {
+      learned_->fields([&](std::string_view name, auto& field) { f("range." + std::string(name), field); });
+      f("begun", begun_);
+    }
     f("stepped", stepped_);
     f("by_data", by_data_);
     f("last_lo", last_.lo);
@@ -236,13 +253,13 @@ class Quantizer {
   [[nodiscard]] bool awaits_values() const { return source_ != RangeSource::observer; }
   void set(const Range& range) {
     const bool empty = negligible(range);
-    set(choose_qparams(empty ? Range{0.0f, 1.0f} : range, grid_, {.eps = smallest_}));
+    set(*scheme_.qparams(empty ? Range{0.0f, 1.0f} : range, smallest_));
     source_ = empty ? RangeSource::stand_in : RangeSource::observer;
   }
   void set(const QParams& params) {
     scale_ = params.scale[0];
     zero_point_ = params.zero_point[0];
-    if (learned_) log_scale_.value.edit()[0] = std::log(scale_);
+    if (learned_) begun_ = learned_->begin(params);
     calibrated_ = true;
   }
   void require_range() const {
@@ -250,14 +267,15 @@ class Quantizer {
   }
 
   std::string name_;
-  Grid grid_;
+  AnyScheme scheme_;
+  Grid grid_{};  // of the scheme
   AnyObserver observer_;
   CalibratedRange calibration_;
   // Not QParams: those would hold a second grid, which a checkpoint would have to keep equal to this one.
   float scale_ = 1.0f;
   std::int32_t zero_point_ = 0;
-  Parameter log_scale_{Tensor<float>::zeros(Shape{1})};
-  bool learned_ = false;
+  std::optional<AnyLearnedRange> learned_{};
+  bool begun_ = false;  // learned_ has a range
   Range pending_{};
   Range last_{};  // of the last training step that was observed
   bool has_pending_ = false;

@@ -4,6 +4,7 @@
 #include <stet/integer/target.hpp>
 #include <stet/qat/any_scheme.hpp>
 #include <stet/qat/fold.hpp>
+#include <stet/qat/kept_weight_scale.hpp>
 #include <stet/qat/quantizer.hpp>
 #include <stet/quant/mse_observer.hpp>
 
@@ -36,30 +37,32 @@ struct QatSchedule {
 /// Another scheme for one node, by name.
 struct RecipeOverride {
   std::string node{};
-  std::optional<WeightScheme> weights{};
-  std::optional<int> activation_bits{};
+  std::optional<AnyScheme> weights{};
+  std::optional<AnyScheme> activations{};
 };
 
 /// How a model is quantized, trained and deployed.
 struct Recipe {
   std::string name = "int8";
-  WeightScheme weights{8, true};          ///< convolutions: one scale per output channel
-  WeightScheme linear_weights{8, false};  ///< linear layers: one scale, which every runtime executes
-  int activation_bits = 8;
+  /// Schemes of weights: of convolutions, by default one scale per output channel; of linear layers, by default one scale,
+  /// which every runtime executes. A scheme sees weights with their output channels first. What integer kernels multiply
+  /// with (weight_refusal says what they do not) is trained and deployed as integers. A model with any other scheme is
+  /// simulated in float, its batch norms unfolded; convert refuses it.
+  AnyScheme weights = symmetric(8), linear_weights = symmetric(8, false);
+  /// Scheme of activations, with which integer kernels compute if activation_refusal says nothing; any other is simulated
+  /// with parameters for the observed range, or for the values at hand where it needs those.
+  AnyScheme activations = Int8Activation();
   /// Bits of the layers at both ends: the weights of layers that read the input or make the output, what the latter
   /// read, and the output itself. Without it they are as the others.
   std::optional<int> end_bits{};
-  /// Below 8 bits, scales of weights and of the activations of layers and additions are trained parameters (LSQ).
-  bool learn_scales = false;
-  double scale_lr_factor = 1.0;  ///< their learning rate, relative to the others
-  /// What stands in for the derivative of rounding weights; without it the gradient passes inside the range. Activations
-  /// always pass theirs where the deployed code was not clipped.
-  std::optional<AnyEstimator> weight_estimator{};
-  /// Schemes that are simulated in float, in place of `weights` and of the affine activations. A model with one trains
-  /// and is evaluated with its batch norms unfolded; convert refuses it, because no integer kernel computes with it.
-  /// Weights are rounded with the scheme's own granularity; activations with parameters for the observed range, or for the
-  /// values at hand where the scheme needs those.
-  std::optional<AnyScheme> simulated_weights{}, simulated_activations{};
+  /// Prototypes of learned ranges: below 8 bits, scales of weights, and of the activations of layers and additions, are
+  /// trained by one. Those of weights keep the zero point 0 (LsqRange, TqtRange).
+  std::optional<AnyLearnedRange> learned_weights{}, learned_activations{};
+  double scale_lr_factor = 1.0;  ///< the learning rate of their parameters, relative to the others
+  /// What stands in for the derivative of rounding weights, and the outputs of layers, additions and products; without it
+  /// the gradient passes inside the range, of activations where the deployed code was not clipped. That of integer
+  /// activations knows pass bits only, and not together with learned_activations.
+  std::optional<AnyEstimator> weight_estimator{}, activation_estimator{};
   /// Prototypes of observers of activations: one chooses the range from calibration data, the other says how the range then
   /// follows the batches of training. The latter sees ranges only.
   AnyObserver calibration_observer = detail::default_calibration_observer();  ///< MedianObserver<MseObserver>{}
@@ -68,7 +71,22 @@ struct Recipe {
   Target target = targets::litert_default;
   std::vector<RecipeOverride> overrides{};
 
-  [[nodiscard]] bool simulated() const { return simulated_weights || simulated_activations; }
+  /// What is simulated in float and why; empty if all is deployed.
+  [[nodiscard]] std::string simulation() const {
+    std::string text;
+    const auto refused = [&](const char* what, const AnyScheme& scheme, const std::string& refusal) {
+      if (text.empty() && !refusal.empty()) text = formatted("{} of scheme {} ({})", what, scheme.name(), refusal);
+    };
+    refused("weights", weights, weight_refusal(weights));
+    refused("weights", linear_weights, weight_refusal(linear_weights));
+    refused("activations", activations, activation_refusal(activations));
+    for (const RecipeOverride& o : overrides) {
+      if (o.weights) refused("weights", *o.weights, weight_refusal(*o.weights));
+      if (o.activations) refused("activations", *o.activations, activation_refusal(*o.activations));
+    }
+    return text;
+  }
+  [[nodiscard]] bool simulated() const { return !simulation().empty(); }
   /// All of it, one line per field: what a checkpoint must have been made with.
   [[nodiscard]] std::string describe() const;
   [[nodiscard]] const RecipeOverride* override_of(std::string_view node) const {
@@ -79,36 +97,29 @@ struct Recipe {
   }
 };
 
-/// Text of how weights are quantized.
-inline std::string describe(const WeightScheme& w) {
-  const auto& [bits, per_channel, range] = w;
-  return formatted("{} bits per {}, {}", bits, per_channel ? "channel" : "tensor",
-                     range == WeightRange::mse ? "least error" : "largest magnitude");
-}
-
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::string Recipe::describe() const {
   // All fields by name: a new one does not compile before it is here too.
-  const auto& [name_, weights_, linear_weights_, activation_bits_, end_bits_, learn_scales_, scale_lr_factor_,
-               weight_estimator_, simulated_weights_, simulated_activations_, calibration_observer_, training_observer_,
-               schedule_, target_, overrides_] = *this;
+  const auto& [name_, weights_, linear_weights_, activations_, end_bits_, learned_weights_, learned_activations_, scale_lr_factor_,
+               weight_estimator_, activation_estimator_, calibration_observer_,
+               training_observer_, schedule_, target_, overrides_] = *this;
   const auto& [quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_] = schedule_;
   const auto text_of = [](const auto& optional) { return optional ? optional->describe() : "none"; };
-  std::string text = formatted("name: {}\nweights: {}\nlinear weights: {}\nactivations: {} bits\nends: {}\n", name_,
-                                 stet::describe(weights_), stet::describe(linear_weights_), activation_bits_,
+  std::string text = formatted("name: {}\nweights: {}\nlinear weights: {}\nactivations: {}\nends: {}\n", name_,
+                                 weights_.describe(), linear_weights_.describe(), activations_.describe(),
                                  end_bits_ ? formatted("{} bits", *end_bits_) : "as the others");
-  text += formatted("learned scales: {}\nweight estimator: {}\nsimulated weights: {}\nsimulated activations: {}\n",
-                      learn_scales_ ? formatted("at {} of the learning rate", scale_lr_factor_) : "none",
-                      text_of(weight_estimator_), text_of(simulated_weights_), text_of(simulated_activations_));
+  text += formatted("learned weights: {}\nlearned activations: {}\nlearning rate of scales: {} of the others\nweight estimator: {}\nactivation estimator: {}\n",
+                      text_of(learned_weights_), text_of(learned_activations_), scale_lr_factor_,
+                      text_of(weight_estimator_), text_of(activation_estimator_));
   text += formatted("calibration observer: {}\ntraining observer: {}\n", calibration_observer_.describe(),
                       training_observer_.describe());
   text += formatted("schedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\n{}", quantize_at_,
                       freeze_ranges_at_, freeze_batch_norm_at_, stet::describe(target_));
   for (const RecipeOverride& o : overrides_) {
-    const auto& [node, node_weights, node_bits] = o;
+    const auto& [node, node_weights, node_activations] = o;
     text += formatted("override of {}: weights {}, activations {}\n", node,
-                        node_weights ? stet::describe(*node_weights) : "as the others",
-                        node_bits ? formatted("{} bits", *node_bits) : "as the others");
+                        node_weights ? node_weights->describe() : "as the others",
+                        node_activations ? node_activations->describe() : "as the others");
   }
   return text;
 }
@@ -124,7 +135,7 @@ inline Recipe int8() { return {}; }
 inline Recipe int8_per_tensor() {
   Recipe r;
   r.name = "int8_per_tensor";
-  r.weights.per_channel = false;
+  r.weights = symmetric(8, false);
   return r;
 }
 
@@ -135,11 +146,10 @@ STET_ENTRY Recipe learned(const char* name, int weight_bits, int activation_bits
 STET_ENTRY Recipe learned(const char* name, int weight_bits, int activation_bits) {
   Recipe r;
   r.name = name;
-  r.weights = {weight_bits, true, WeightRange::mse};
-  r.linear_weights = {weight_bits, true, WeightRange::mse};
-  r.activation_bits = activation_bits;
+  r.weights = r.linear_weights = symmetric(weight_bits, true, WeightRange::mse);
+  r.activations = Int8Activation(activation_bits);
   r.end_bits = 8;
-  r.learn_scales = true;
+  r.learned_weights = r.learned_activations = lsq();
   r.calibration_observer = MseObserver{};  // a grid of few codes is chosen better from all values at once (docs/results.md)
   r.schedule = {.quantize_at = 0.0, .freeze_ranges_at = 0.75, .freeze_batch_norm_at = 0.9};
   return r;

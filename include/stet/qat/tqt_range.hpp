@@ -3,11 +3,13 @@
 
 #include <stet/qat/lsq_range.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace stet {
@@ -39,6 +41,9 @@ class TqtRange {
   }
 
   [[nodiscard]] const char* name() const { return "tqt"; }
+  [[nodiscard]] std::string describe() const {
+    return formatted("tqt, limits {}..{}", options_.limits.smallest, options_.limits.largest);
+  }
   [[nodiscard]] const TqtOptions& options() const { return options_; }
   [[nodiscard]] bool initialized() const { return initialized_; }
 
@@ -59,6 +64,30 @@ class TqtRange {
       thresholds[k] = static_cast<float>(exponent + (lower ? 0.0 : 1.0) + std::log2(steps()) - 0.5);
     });
     set(thresholds);
+  }
+  /// At the nearest powers of two, in the middle of their intervals of log2 t. A zero point inside an asymmetric grid moves
+  /// to the middle of the grid, which covers the same values. False where the zero points differ, or there are not as many
+  /// codes above them as a power of two has.
+  bool begin(const QParams& p) {
+    const std::optional<std::int32_t> zero_point = detail::common_zero_point(p);
+    if (!zero_point) return false;
+    const auto codes_above = [&](std::int32_t z) { return static_cast<std::uint32_t>(p.grid.hi - z + 1); };
+    std::int32_t z = *zero_point;
+    if (z != p.grid.lo && z != symmetric_zero_point(p.grid)) z = p.grid.lo + p.grid.levels() / 2;
+    if (!std::has_single_bit(codes_above(z)) || codes_above(z) < 2) return false;
+    const double reach = std::max(p.grid.hi - *zero_point, *zero_point - p.grid.lo);
+    const double wider = z == *zero_point ? 1.0 : reach / (p.grid.hi - z);
+    options_.grid = p.grid;
+    options_.granularity = p.granularity;
+    options_.zero_point = z;
+    threshold_.value = Tensor<float>::zeros(Shape{static_cast<std::int64_t>(p.scale.size())});
+    std::vector<float> thresholds;
+    for (const float s : p.scale) {
+      const double exponent = std::nearbyint(std::log2(static_cast<double>(s) * wider));
+      thresholds.push_back(static_cast<float>(exponent + std::log2(steps()) - 0.5));
+    }
+    set(thresholds);
+    return true;
   }
   /// Starts from given log2 t.
   /// Errors:    Errc::shape if there is not one per scale; Errc::range if one is not finite
@@ -105,6 +134,7 @@ class TqtRange {
   template <class F>
   void fields(F&& f) {
     f("log2_threshold", threshold_.value);
+    f("zero_point", options_.zero_point);
     f("initialized", initialized_);
   }
 

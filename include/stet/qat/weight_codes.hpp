@@ -5,9 +5,7 @@
 #include <stet/core/rounding.hpp>
 #include <stet/core/tensor.hpp>
 #include <stet/integer/kernel/packed.hpp>
-#include <stet/quant/choose_qparams.hpp>
-#include <stet/quant/mean_magnitude.hpp>
-#include <stet/quant/quantize.hpp>
+#include <stet/qat/any_scheme.hpp>
 
 #include <algorithm>
 #include <cfloat>
@@ -18,20 +16,6 @@
 #include <vector>
 
 namespace stet {
-
-/// Where the scale of weights comes from, unless it is learned.
-enum class WeightRange {
-  absmax,  ///< the largest magnitude, anew in every step: nothing is clipped
-  mse      ///< least mean squared error, found when the model is prepared, then kept
-};
-
-/// How the weights of a layer are quantized: on the symmetric narrow grid of `bits`, which is ternary at 2 bits; 1 bit
-/// means the two codes -1 and 1.
-struct WeightScheme {
-  int bits = 8;
-  bool per_channel = true;
-  WeightRange range = WeightRange::absmax;
-};
 
 /// Weight codes of one step: one scale per output channel or one for all.
 struct WeightCodes {
@@ -62,31 +46,42 @@ inline std::vector<std::int64_t> magnitudes(const Tensor<std::int8_t>& codes, co
   return sum;
 }
 
-/// Which weights share a scale.
-inline Granularity weight_granularity(const WeightScheme& scheme, int axis) {
-  return scheme.per_channel ? Granularity::per_channel(axis) : Granularity::per_tensor();
+/// Which weights share a scale: a scheme sees weights with their output channels first, in a layer they lie along `axis`.
+inline Granularity weight_granularity(const AnyScheme& scheme, int axis) {
+  return scheme.per_channel() ? Granularity::per_channel(axis) : Granularity::per_tensor();
 }
 
 namespace detail {
 
-// Mean magnitude per scale: the scale of binary weights with the least squared error (Rastegari 2016, equation 6). There is
-// no code for 0, so weights that are all 0 have the smallest scale, as near to 0 as codes come.
-inline std::vector<float> binary_scales(const Tensor<float>& w, const Granularity& granularity) {
-  static_cast<void>(min_max(w, granularity));  // refuses what has no mean
-  std::vector<float> scale;
-  for (const double mean : mean_magnitude(w.span(), w.shape(), granularity)) {
-    scale.push_back(std::max(static_cast<float>(mean), FLT_EPSILON));
+// Elements between the layer's order and that of rows, one per output channel.
+template <class T>
+Tensor<T> reordered(const Tensor<T>& from, Tensor<T> to, const ChannelOf& channel, bool to_rows) {
+  const std::int64_t each = from.size() / channel.channels;
+  const std::span<T> out = to.edit();
+  for (std::int64_t i = 0; i < from.size(); ++i) {
+    const std::int64_t row = i / (channel.inner * channel.channels) * channel.inner + i % channel.inner;
+    const std::int64_t k = channel(i) * each + row;
+    out[static_cast<std::size_t>(to_rows ? k : i)] = from[to_rows ? i : k];
   }
-  return scale;
+  return to;
 }
 
-// The codes -1 and 1; 0 counts as positive.
-inline WeightCodes binary_codes(const Tensor<float>& w, std::vector<float> scale) {
-  WeightCodes q{Tensor<std::int8_t>(w.shape()), std::move(scale)};
-  std::int8_t* to = q.codes.edit().data();
-  const float* from = w.data();
-  lanes(w.size(), [=](std::int64_t i) { to[i] = from[i] < 0.0f ? std::int8_t{-1} : std::int8_t{1}; });
-  return q;
+// Weights as a scheme sees them.
+inline Tensor<float> scheme_view(const Tensor<float>& w, int axis, const AnyScheme& scheme) {
+  if (axis == 0 || !scheme.per_channel()) return w;
+  const ChannelOf channel = channel_of(w.shape(), axis);
+  return reordered(w, Tensor<float>(Shape{channel.channels, w.size() / channel.channels}), channel, true);
+}
+
+// A scheme's parameters for weights that an integer layer can have: zero points are 0, and there is no scale of 0, which
+// a scheme without a code for 0 would give weights that are all 0.
+inline QParams integer_qparams(const Tensor<float>& rows, const AnyScheme& scheme) {
+  QParams p = scheme.qparams(rows);
+  for (float& s : p.scale) s = std::max(s, FLT_EPSILON);
+  for (const std::int32_t z : p.zero_point) {
+    require(z == 0, Errc::unsupported, "weights of scheme {}: zero point {}; integer weights have 0", scheme.describe(), z);
+  }
+  return p;
 }
 
 // Halves codes and doubles their scale, per channel or for all that share one, until no product of them overflows.
@@ -111,54 +106,67 @@ inline void fit_product(WeightCodes& q, const ChannelOf& channel) {
 
 }  // namespace detail
 
+/// Why no integer kernel multiplies with weights of a scheme; empty if one does.
+inline std::string weight_refusal(const AnyScheme& scheme) {
+  const SchemeTraits& t = scheme.traits();
+  if (!t.grid) return "its codes do not mean scale * code";
+  if (!t.int8_codes || t.grid->lo < -127 || t.grid->hi > 127 || t.grid->hi < 1) {
+    return formatted("its codes are not int8 within -127..127 ({}..{}{})", t.grid->lo, t.grid->hi,
+                       t.int8_codes ? "" : ", in wider ones");
+  }
+  if (t.granularity.kind == Granularity::Kind::per_group || t.granularity.axis != 0) {
+    return formatted("its scales are {}, those of integer weights per tensor or per channel of axis 0, the outputs",
+                       describe(t.granularity));
+  }
+  for (const std::int32_t z : scheme.qparams(Tensor<float>({1, 2}, {-1.0f, 0.5f})).zero_point) {
+    if (z != 0) return formatted("its zero point is {} for values from -1 to 0.5, that of integer weights 0", z);
+  }
+  return {};
+}
+
 /// Quantizes weights for one step.
-/// Formula:   quantize on the narrow grid of `bits` with `scale`, or if that is empty with the scales of weight_qparams
-///            (mean magnitude at 1 bit); per tensor with batch norm: of k*w, with one scale (docs/math.md, equation 40).
+/// Formula:   the scheme's codes with `scale`, or if that is empty with the scales that it chooses; per tensor with batch
+///            norm: of k*w, with one scale (docs/math.md, equation 40).
 ///            Below 8 bits codes are stored times 2^t and the scale times 2^-t, t as large as int8 allows, so that the
 ///            bias, which is rounded to that scale, stays fine; codes are halved, and their scale doubled, until the sum
 ///            of their magnitudes is one that every kernel can add up (docs/math.md, equation 23)
 /// Shapes:    w any, output channels along `axis`; k empty or [C]; scale empty or one per channel, or one
 /// Units:     scale real per code before the shift by t
-/// Rounding:  half to even; at 1 bit the sign
-/// Errors:    Errc::range if a weight is not finite or a scale is invalid; Errc::shape if their number is wrong
-inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const WeightScheme& scheme,
+/// Rounding:  the scheme's
+/// Errors:    Errc::range if a weight is not finite, a scale is invalid or a code outside the scheme's grid; Errc::shape
+///            if the number of scales is wrong; Errc::unsupported if a zero point is not 0
+inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const AnyScheme& scheme,
                                     std::span<const float> k = {}, std::span<const float> scale = {}) {
+  const ChannelOf channel = channel_of(w.shape(), axis);
   Tensor<float> scaled = w;
   if (!k.empty()) {
-    const ChannelOf channel = channel_of(w.shape(), axis);
     const auto out = scaled.edit();
     for (std::size_t i = 0; i < out.size(); ++i) {
       out[i] *= k[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))];
     }
   }
-  const Granularity granularity = weight_granularity(scheme, axis);
-  const int top = scheme.bits == 1 ? 1 : Grid::narrow(scheme.bits).hi;
-  if (!scale.empty()) {  // else the range is asked for, which refuses what is not finite
-    if (!all_finite(scaled.span())) detail::require_finite("quantize_weights", scan_range(scaled.span()));
-    stet::check(
-        "quantize_weights",
-        QParams{Grid{-top, top}, granularity, {scale.begin(), scale.end()}, std::vector<std::int32_t>(scale.size(), 0)},
-        w.shape());
-  }
-  WeightCodes result;
-  if (scheme.bits == 1) {
-    result = detail::binary_codes(scaled, scale.empty() ? detail::binary_scales(scaled, granularity)
-                                                        : std::vector<float>(scale.begin(), scale.end()));
+  const Grid grid = scheme.traits().grid.value_or(Grid{});
+  QParams p{grid, scheme.traits().granularity, {scale.begin(), scale.end()}, std::vector<std::int32_t>(scale.size(), 0)};
+  const Tensor<float> rows = detail::scheme_view(scaled, axis, scheme);
+  if (scale.empty()) {
+    p = detail::integer_qparams(rows, scheme);  // asks for the range, which refuses what is not finite
   } else {
-    const Grid grid = Grid::narrow(scheme.bits);
-    QTensor q = scale.empty()
-                    ? quantize(scaled, weight_qparams(scaled, granularity, grid))
-                    : quantize(scaled, QParams{grid, granularity, std::vector<float>(scale.begin(), scale.end()),
-                                               std::vector<std::int32_t>(scale.size(), 0)});
-    result = {std::move(q.codes), std::move(q.params.scale)};
+    if (!all_finite(rows.span())) detail::require_finite("quantize_weights", scan_range(rows.span()));
+    stet::check("quantize_weights", p, rows.shape());
   }
+  Tensor<std::int8_t> codes = scheme.codes(rows, p);
+  const int top = std::max(-grid.lo, grid.hi);
   int factor = 1;
   while (2 * factor * top <= 127) factor *= 2;
-  if (factor > 1) {
-    for (std::int8_t& code : result.codes.edit()) code = static_cast<std::int8_t>(code * factor);
-    for (float& s : result.scale) s /= static_cast<float>(factor);
+  for (std::int8_t& code : codes.edit()) {
+    require(grid.contains(code), Errc::range, "weights of scheme {}: code {} lies outside its grid", scheme.describe(),
+            static_cast<int>(code));
+    code = static_cast<std::int8_t>(code * factor);
   }
-  detail::fit_product(result, channel_of(w.shape(), axis));
+  for (float& s : p.scale) s /= static_cast<float>(factor);
+  if (codes.shape() != w.shape()) codes = detail::reordered(codes, Tensor<std::int8_t>(w.shape()), channel, false);
+  WeightCodes result{std::move(codes), std::move(p.scale)};
+  detail::fit_product(result, channel);
   return result;
 }
 

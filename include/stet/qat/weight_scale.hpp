@@ -1,18 +1,16 @@
 #pragma once
-// The scale of weight codes as a trained parameter: where it starts, and its gradient.
+// The scale of weight codes: where it starts, and the gradient of a trained one.
 
 #include <stet/autograd/tape.hpp>
 #include <stet/qat/any_estimator.hpp>
 #include <stet/qat/fake_quantize.hpp>
+#include <stet/qat/learned_scale.hpp>
 #include <stet/qat/weight_codes.hpp>
-#include <stet/quant/mse_range.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -20,35 +18,12 @@
 namespace stet {
 
 /// Scales at which weights start when their scale is kept or learned.
-/// Formula:   as scheme.range says: absmax/p, or the least mean squared error; at 1 bit the mean magnitude
+/// Formula:   those that the scheme chooses, at least FLT_EPSILON
 /// Shapes:    w any, output channels along `axis` -> one scale per channel, or one
 /// Units:     real per code, before quantize_weights shifts codes
 /// Errors:    Errc::range if a weight is not finite
-inline std::vector<float> initial_weight_scale(const Tensor<float>& w, int axis, const WeightScheme& scheme) {
-  const Granularity granularity = weight_granularity(scheme, axis);
-  if (scheme.bits == 1) return detail::binary_scales(w, granularity);
-  const Grid grid = Grid::narrow(scheme.bits);
-  if (scheme.range == WeightRange::absmax) return weight_qparams(w, granularity, grid).scale;
-  return weight_qparams(mse_range(w, granularity, grid, true), granularity, grid).scale;
-}
-
-/// Real scale of a learned logarithm. Never zero, infinite or negative, however far the optimizer moved it.
-/// Formula:   s = exp(clamp(log_s, -60, 60))
-/// Errors:    Errc::range naming `of` if the logarithm is NaN or infinite
-inline float scale_of_log(float log_scale, std::string_view of = "weights") {
-  require(std::isfinite(log_scale), Errc::range,
-          "{}: the logarithm of a learned scale is {}; training has diverged, lower the learning rate or scale_lr_factor, "
-          "or set clip_norm",
-          of, log_scale);
-  return static_cast<float>(std::exp(static_cast<double>(std::clamp(log_scale, -60.0f, 60.0f))));
-}
-
-/// What scale_of_log turns back into scales.
-inline Tensor<float> logarithms(std::span<const float> scale) {
-  Tensor<float> logs(Shape{static_cast<std::int64_t>(scale.size())});
-  const std::span<float> to = logs.edit();
-  for (std::size_t k = 0; k < to.size(); ++k) to[k] = std::log(scale[k]);
-  return logs;
+inline std::vector<float> initial_weight_scale(const Tensor<float>& w, int axis, const AnyScheme& scheme) {
+  return detail::integer_qparams(detail::scheme_view(w, axis, scheme), scheme).scale;
 }
 
 namespace detail {
@@ -63,28 +38,29 @@ inline Tensor<float> estimate_weights(const AnyEstimator& estimator, const Tenso
 }  // namespace detail
 
 /// Passes weights on to a layer that multiplies with their codes: the value is w itself, the gradient that of rounding
-/// with a learned scale.
-/// Formula:   s = scale_of_log(log_scale), v = w/s; value w
-/// Shapes:    w any, output channels along `axis`; log_scale one per channel, or one -> as w
-/// Gradient:  from D, the gradient of the quantized weights: dw = D where |v| <= p, else 0 (at 1 bit: D everywhere), or
-///            what `estimator` makes of D, if one is given; dlog_s = s/sqrt(n*p) * sum D*c, c = rne(v) - v inside, -p
-///            below, p above (at 1 bit: sign w); n weights share s. Not the derivative (STE)
-/// Errors:    Errc::shape if the number of scales is wrong
-/// Source:    Esser 2020, LSQ, arXiv 1902.08153, equations 3 and 5, with the logarithm as parameter
-inline Var<Tensor<float>> through_weight_codes(const Var<Tensor<float>>& w, const Var<Tensor<float>>& log_scale, int axis,
-                                               const WeightScheme& scheme,
-                                               const std::optional<AnyEstimator>& estimator = {}) {
+/// with these scales, which a range may train.
+/// Formula:   v = w/s; value w
+/// Shapes:    w any, output channels along `axis`; one scale per channel, or one -> as w
+/// Gradient:  from D, the gradient of the quantized weights: dw = D where |v| <= p, else 0 (D everywhere if no code is 0),
+///            or what `estimator` makes of D, if one is given; a trained range is pulled with ds = sum D*c by its rule. By
+///            that of LSQ (ends outside, with the rounding term) in float steps: c = rne(v) - v where |v| <= p, -p below,
+///            p above (sign w if no code is 0). Not the derivative (STE)
+/// Errors:    Errc::shape if the number of scales is wrong; in backward Errc::range naming the layer if a gradient is NaN
+/// Source:    Esser 2020, LSQ, arXiv 1902.08153, equations 3 and 5
+inline Var<Tensor<float>> through_weight_codes(const Var<Tensor<float>>& w, std::span<const float> scale, int axis,
+                                               const AnyScheme& scheme,
+                                               const std::optional<AnyEstimator>& estimator = {},
+                                               const LearnedScale& learned = {}) {
   const Granularity granularity = weight_granularity(scheme, axis);
   const ScaleMap map = scale_map(granularity, w.shape());
-  require(log_scale.value().size() == map.count, Errc::shape, "weights {}: need {} learned scales, got {}", w.shape(),
-          map.count, log_scale.value().size());
-  QParams p{scheme.bits == 1 ? Grid{-1, 1} : Grid::narrow(scheme.bits), granularity, {}, {}};
-  for (const float log : log_scale.value().span()) p.scale.push_back(scale_of_log(log));
-  p.zero_point.assign(p.scale.size(), 0);
+  require(static_cast<std::int64_t>(scale.size()) == map.count, Errc::shape, "weights {}: need {} scales, got {}",
+          w.shape(), map.count, scale.size());
+  QParams p{*scheme.traits().grid, granularity, {scale.begin(), scale.end()}, std::vector<std::int32_t>(scale.size(), 0)};
+  const Var<Tensor<float>> range = detail::stand_in(w.tape(), learned);
   return record(
-      w.value(), std::tie(w, log_scale),
-      [map, p = std::move(p), binary = scheme.bits == 1, estimator, weights = w.value()](
-          const Tensor<float>& d, const auto& dw, const auto& dlog) {
+      w.value(), std::tie(w, range),
+      [map, p = std::move(p), binary = !scheme.traits().has_zero, estimator, learned, weights = w.value()](
+          const Tensor<float>& d, const auto& dw, const auto& drange) {
         const auto top = static_cast<float>(p.grid.hi);
         Tensor<float> through(d.shape());
         const std::span<float> to = through.edit();
@@ -98,15 +74,12 @@ inline Var<Tensor<float>> through_weight_codes(const Var<Tensor<float>>& w, cons
           to[static_cast<std::size_t>(i)] = inside ? d[i] : 0.0f;
           sum[k] += static_cast<double>(d[i]) * static_cast<double>(slope);
         }
-        if (dlog.wanted()) {
-          const double count = static_cast<double>(d.size()) / static_cast<double>(map.count);
-          Tensor<float> values(Shape{static_cast<std::int64_t>(sum.size())});
-          const std::span<float> out = values.edit();
-          for (std::size_t k = 0; k < sum.size(); ++k) {
-            out[k] = static_cast<float>(sum[k] * static_cast<double>(p.scale[k]) /
-                                        std::sqrt(count * static_cast<double>(top)));
+        if (drange.wanted()) {
+          const ScaleGradientRule rule = learned.range->rule();
+          if (!binary && rule != ScaleGradientRule{ClipMask::raw_exclusive, true}) {
+            sum = fake_quantize_scale_backward(weights.span(), d.span(), d.shape(), p, rule).scale;
           }
-          dlog.add(std::move(values));
+          detail::pull_range(learned, sum, std::vector<double>(sum.size(), 0.0));
         }
         if (dw.wanted()) dw.add(estimator ? detail::estimate_weights(*estimator, d, weights, p) : std::move(through));
       });

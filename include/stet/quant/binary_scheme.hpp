@@ -11,8 +11,8 @@
 
 namespace stet {
 
-/// Weights: codes -1 and 1 times the mean magnitude, any granularity. Float simulation only: 0 is not representable, so
-/// it is no AffineScheme and no integer engine runs it.
+/// Weights: codes -1 and 1 times the mean magnitude, any granularity. 0 is not representable, so it is no AffineScheme,
+/// but codes and scale are what the integer engine multiplies with.
 /// Formula:   math.md 77: s = mean|w|, code = 1 where w >= 0, else -1, y = code * s; s = 0 if all are 0. NaN gives -1
 /// Gradient:  masks: raw_inclusive |w| <= s; raw_exclusive |w| < s; rounded_inclusive |w| <= 2s, half the distance of
 ///            the codes beyond. The papers pass the gradient where |w| <= 1 whatever s is
@@ -20,15 +20,17 @@ namespace stet {
 ///            finite; Errc::shape as scale_map, or if sizes do not fit
 /// Source:    Rastegari 2016, XNOR-Net, arXiv 1603.05279
 struct Binary {
+  static constexpr bool has_zero = false;
   Granularity sharing{};
 
   Binary() = default;
   explicit Binary(const Granularity& granularity) : sharing(granularity) {}
   [[nodiscard]] static std::string name() { return "binary"; }
+  [[nodiscard]] Grid grid() const { return {-1, 1}; }
   [[nodiscard]] Granularity granularity() const { return sharing; }
   [[nodiscard]] QParams qparams(std::span<const float> x, const Shape& shape) const {
     static_cast<void>(min_max(x, shape, sharing));  // refuses what has no mean
-    QParams p{{-1, 1}, sharing, {}, {}};
+    QParams p{grid(), sharing, {}, {}};
     p.scale.clear();
     for (const double mean : mean_magnitude(x, shape, sharing)) p.scale.push_back(static_cast<float>(mean));
     p.zero_point.assign(p.scale.size(), 0);
@@ -38,18 +40,12 @@ struct Binary {
               std::span<std::int8_t> codes, std::span<std::uint32_t> pass) const {
     detail::check_encode("Binary: encode", shape, p, x.size(), codes.size(), pass.size());
     check_scales("Binary: encode", p);
-    detail::with_mask(mask, [&](auto policy) {
-      detail::encode_loop(x, shape, p, codes, pass, [](float v, const detail::CodeRule<float>& r, std::int8_t& code) {
-        const float magnitude = std::abs(v);
-        code = static_cast<std::int8_t>(v >= 0.0f ? 1 : -1);
-        if constexpr (decltype(policy)::value == ClipMask::rounded_inclusive) {
-          return static_cast<std::uint8_t>(magnitude <= 2.0f * r.scale);
-        } else if constexpr (decltype(policy)::value == ClipMask::raw_inclusive) {
-          return static_cast<std::uint8_t>(magnitude <= r.scale);
-        } else {
-          return static_cast<std::uint8_t>(magnitude < r.scale);
-        }
-      });
+    const float steps = mask == ClipMask::rounded_inclusive ? 2.0f : 1.0f;
+    const int ends = mask == ClipMask::raw_exclusive ? 0 : 1;
+    detail::encode_loop(x, shape, p, codes, pass, [=](float v, const detail::CodeRule<float>& r, std::int8_t& code) {
+      const float magnitude = std::abs(v), end = steps * r.scale;
+      code = static_cast<std::int8_t>(v >= 0.0f ? 1 : -1);
+      return static_cast<std::uint8_t>(static_cast<int>(magnitude < end) | (static_cast<int>(magnitude == end) & ends));
     });
   }
   void decode(std::span<const std::int8_t> codes, const Shape& shape, const QParams& p, std::span<float> y) const {

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace stet {
 
@@ -56,6 +57,9 @@ template <class S>
 concept HasGrid = requires(const S& s) {
   { s.grid() } -> std::same_as<Grid>;
 };
+// A scheme with a grid, none of whose codes stands for 0, says so: static constexpr bool has_zero = false.
+template <class S>
+concept LacksZero = requires { requires !S::has_zero; };
 
 }  // namespace detail
 
@@ -67,10 +71,10 @@ concept HasGrid = requires(const S& s) {
 template <class S>
 concept Scheme = std::copyable<S> && detail::HasQParams<S> && detail::HasEncode<S> && detail::HasDecode<S>;
 
-/// A scheme whose codes mean scale * (code - zero_point); only these reach the integer engine.
+/// A scheme whose codes mean scale * (code - zero_point); only these, and binary codes, reach the integer engine.
 /// Laws (testing/laws.hpp): 0 is exactly representable; error <= scale / 2 inside the range.
 template <class S>
-concept AffineScheme = Scheme<S> && detail::HasGrid<S> && detail::HasGranularity<S>;
+concept AffineScheme = Scheme<S> && detail::HasGrid<S> && detail::HasGranularity<S> && !detail::LacksZero<S>;
 
 /// Explains at compile time what a type lacks to be a Scheme.
 template <class S>
@@ -166,6 +170,9 @@ struct BasicIntN : AffineCodes<CodeType> {
             bits, 8 * sizeof(CodeType));
     static_cast<void>(Grid::narrow(bits));  // refuses fewer than 2
   }
+  [[nodiscard]] std::string describe() const {
+    return formatted("{} bits{}, largest magnitude", bits, sizeof(CodeType) > 1 ? " in wide codes" : "");
+  }
   [[nodiscard]] Grid grid() const { return Grid::narrow(bits); }
   [[nodiscard]] Granularity granularity() const { return sharing; }
   [[nodiscard]] QParams qparams(std::span<const Range> ranges) const {
@@ -182,9 +189,13 @@ struct Int8Activation : AffineCodes<> {
 
   Int8Activation() = default;
   explicit Int8Activation(int bit_count) : bits(bit_count) { static_cast<void>(Grid::activation(bits)); }
+  [[nodiscard]] std::string describe() const { return formatted("{} bits, affine", bits); }
   [[nodiscard]] Grid grid() const { return Grid::activation(bits); }
   [[nodiscard]] Granularity granularity() const { return Granularity::per_tensor(); }
-  [[nodiscard]] QParams qparams(std::span<const Range> ranges) const { return choose_qparams(ranges, grid()); }
+  /// @param smallest  least scale
+  [[nodiscard]] QParams qparams(std::span<const Range> ranges, float smallest = QParamsOptions{}.eps) const {
+    return choose_qparams(ranges, grid(), {.eps = smallest});
+  }
 };
 
 /// Weights: symmetric narrow with scales rounded to powers of two, any granularity.

@@ -39,6 +39,14 @@ inline bool usable(const QParams& p, std::size_t scales) {
   return good;
 }
 
+// Whether parameters are the same but for rounding of the scales.
+inline bool alike(const QParams& a, const QParams& b) {
+  bool same = a.grid == b.grid && a.granularity == b.granularity && a.zero_point == b.zero_point &&
+              a.scale.size() == b.scale.size();
+  for (std::size_t k = 0; same && k < a.scale.size(); ++k) same = std::abs(a.scale[k] / b.scale[k] - 1.0f) < 1e-5f;
+  return same;
+}
+
 // Copies the state of a range into another through fields(), as a checkpoint does: by type and order.
 template <class R>
 void carry_fields(R& from, R& to) {
@@ -118,7 +126,7 @@ std::string error_of(F f) {
 
 /// Checks a learned range that was initialized, and one of the same kind that may hold other values (`other`), into
 /// which its state is carried.
-/// Laws:  qparams() is usable for any parameter values, tiny, huge, infinite and of either sign; a parameter that is
+/// Laws:  begin() stands where another one stands, or changes nothing; qparams() is usable for any parameter values, tiny, huge, infinite and of either sign; a parameter that is
 ///        NaN is Errc::range; clamp_parameters() changes no qparams() and is a projection; pull of zeros gives zeros of the
 ///        parameters' shapes, pull adds and is linear; gradients that are NaN or infinite, or of another number, are
 ///        errors that change nothing; a step against any gradient leaves a usable range; fields() carry the state;
@@ -145,6 +153,13 @@ LawReport check_learned_range_laws(const R& given, const R& other, const Learned
   };
   report.check(detail::usable(given.qparams(), scales), "qparams() is usable", "as given", "positive scales",
                detail::summary(given.qparams()));
+
+  R begun = other;
+  const bool began = begun.begin(given.qparams());
+  report.check(detail::alike(begun.qparams(), began ? given.qparams() : other.qparams()),
+               began ? "it begins where another one stands" : "what it cannot begin at changes nothing",
+               detail::summary(given.qparams()), detail::summary(began ? given.qparams() : other.qparams()),
+               detail::summary(begun.qparams()));
 
   R silent = given;
   silent.pull(zeros, zeros);

@@ -72,18 +72,19 @@ class StructureCheck {
 
   void describe(const Unit& unit) {
     if (recipe_.simulated()) {
-      return add(unit.node, Severity::warning, "simulated in float: convert refuses the model",
+      return add(unit.node, Severity::warning,
+                 formatted("simulated in float, as the recipe has {}: convert refuses the model", recipe_.simulation()),
                  "integer weights and activations, to deploy it");
     }
-    const int bits = planning_.plan.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
+    const int bits = planning_.plan.quantizer_schemes[static_cast<std::size_t>(unit.quantizer)].bits();
     if (unit.training_only()) return add(unit.node, Severity::integer, "in training only, nothing is deployed");
     const auto table = table_of(unit.op());
     if (table) {
       function(unit, table->function);
     } else if (unit.has_weights()) {
       add(unit.node, Severity::integer,
-          formatted("{}-bit weights per {}, {}-bit output", unit.weights.bits,
-                      unit.weights.per_channel ? "channel" : "tensor", bits));
+          formatted("{}-bit weights per {}, {}-bit output", unit.weights.bits(),
+                      unit.weights.per_channel() ? "channel" : "tensor", bits));
       weights(unit);
     } else if (graph::is<graph::op::Sub>(unit.op()) && recipe_.target.subtract == integer::AddRule::dequantized) {
       add(unit.node, Severity::note,
@@ -129,15 +130,15 @@ class StructureCheck {
     if (taps > 66311) {
       add(unit.node, Severity::warning,
           formatted("{} products per output can overflow 32 bits; weights are halved where they do", taps),
-          "fewer inputs, or narrower weights (weights.bits)");
+          "fewer inputs, or weights of fewer bits");
     }
-    if (graph::is<graph::op::Linear>(unit.op()) && unit.weights.per_channel && writes_tflite()) {
+    if (graph::is<graph::op::Linear>(unit.op()) && unit.weights.per_channel() && writes_tflite()) {
       const bool micro = target_is(targets::tflite_micro);
       add(unit.node, micro ? Severity::warning : Severity::note,
           "TensorFlow Lite Micro before September 2024 computes other codes from per-channel weights of a linear "
           "layer, "
           "without a word",
-          "linear_weights.per_channel = false");
+          "linear_weights = symmetric(8, false)");
     }
   }
 

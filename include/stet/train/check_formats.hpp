@@ -19,7 +19,7 @@ inline IntegerModel shapes_of(const Graph& graph, const UnitPlan& plan, const Ta
     return LayerConstants{Tensor<std::int8_t>(weights), {1.0f}, Tensor<std::int32_t>::zeros({weights[unit.channel_axis()]})};
   };
   const auto codes = [&](const Unit& unit) {
-    const Grid grid = Grid::activation(plan.quantizer_bits[static_cast<std::size_t>(unit.quantizer)]);
+    const Grid grid = plan.quantizer_schemes[static_cast<std::size_t>(unit.quantizer)].traits().grid.value_or(Grid{});
     return Affine{1.0f, grid.lo, grid};
   };
   return assemble(graph, plan.units, target, constants, codes);

@@ -96,15 +96,15 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int cl
                                std::string_view where) {
   Tape tape;
   // A value that diverged is found in the layer, which does not know the step.
-  const auto located = [&] {
+  const auto located = [&](auto run) {
     try {
-      return stage.forward(tape, batch.x, {.rng = &rng});
+      return run();
     } catch (const Error& e) {
       if (e.code() != Errc::range) throw;
       throw Error(Errc::range, formatted("fit: at {}: {}", where, e.what()));
     }
   };
-  const Var<Tensor<float>> logits = located();
+  const Var<Tensor<float>> logits = located([&] { return stage.forward(tape, batch.x, {.rng = &rng}); });
   const Var<Tensor<float>> loss =
       o.loss ? o.loss(logits, batch)
              : softmax_cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});
@@ -112,7 +112,7 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int cl
   const auto value = static_cast<double>(loss.value()[0]);
   require(std::isfinite(value), Errc::range,
           "fit: the loss is {} at {}; lower the learning rate, warm it up or set clip_norm", value, where);
-  tape.backward(loss);
+  located([&] { tape.backward(loss); });
   // Labels of a regression are no classes.
   const bool labelled = !o.loss || classes > 1;
   return {value,

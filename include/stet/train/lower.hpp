@@ -48,7 +48,7 @@ inline std::optional<NormView> norm_of(const QatModel& qat, const Unit& unit) {
 
 // Codes of a unit's weights as they are folded.
 inline WeightCodes weight_codes_of(const QatModel& qat, const Unit& unit, const std::optional<NormView>& norm) {
-  const bool of_product = norm && !unit.weights.per_channel;
+  const bool of_product = norm && !unit.weights.per_channel();
   return quantize_weights(qat.model().parameter(qat.node_name(unit.node) + ".weight").value,
                           unit.channel_axis(), unit.weights,
                           of_product ? norm->weight_factors() : std::vector<float>(), qat.weight_scale(unit));
@@ -61,7 +61,7 @@ inline WeightCodes weight_codes_of(const QatModel& qat, const Unit& unit, const 
 inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit, const QParams& in) {
   const std::span<const float> bias = detail::bias_of(qat, unit);
   FrozenLayer layer;
-  layer.per_channel = unit.weights.per_channel;
+  layer.per_channel = unit.weights.per_channel();
   const std::optional<NormView> norm = detail::norm_of(qat, unit);
   if (norm) norm->check(qat.node_name(unit.node));
   for (std::size_t c = 0; norm && c < norm->gamma.size(); ++c) {
@@ -72,7 +72,7 @@ inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit, const QParam
   layer.weights = detail::weight_codes_of(qat, unit, norm);
   const QParams out = qat.params(unit);
   layer.folded = fold(qat.node_name(unit.node), layer.weights, unit.channel_axis(),
-                      unit.weights.per_channel, bias,
+                      unit.weights.per_channel(), bias,
                       norm ? &*norm : nullptr,
                       affine(in), affine(out));
   const Operand from{{}, affine(in)}, to{{}, affine(out)};

@@ -18,7 +18,7 @@ inline void plan_ends(const Graph& graph, const Recipe& recipe, UnitPlan& plan) 
   const auto at = [](int i) { return static_cast<std::size_t>(i); };
   const auto widen = [&](Unit& layer) {
     const RecipeOverride* o = recipe.override_of(graph.node(layer.node).name);
-    if (o == nullptr || !o->weights) layer.weights = {bits, layer.weights.per_channel};
+    if (o == nullptr || !o->weights) layer.weights = symmetric(bits, layer.weights.per_channel());
   };
   std::vector<bool> before(plan.units.size(), false);  // no weights between the input and this value
   for (Unit& unit : plan.units) {
@@ -27,17 +27,19 @@ inline void plan_ends(const Graph& graph, const Recipe& recipe, UnitPlan& plan) 
     if (all && unit.has_weights()) widen(unit);
     if (!all || unit.has_weights()) continue;
     before[at(unit.deployed.output)] = true;
-    plan.quantizer_bits[at(unit.quantizer)] = bits;
+    plan.quantizer_schemes[at(unit.quantizer)] = Int8Activation(bits);
   }
   std::vector<bool> behind(plan.units.size(), false);  // no weights between this value and the output
   for (const Unit& unit : plan.units) behind[at(unit.deployed.output)] = graph.is_output(unit.output);
   for (std::size_t i = plan.units.size(); i-- > 0;) {
     Unit& unit = plan.units[i];
     if (!behind[i]) continue;
-    plan.quantizer_bits[at(unit.quantizer)] = bits;
+    plan.quantizer_schemes[at(unit.quantizer)] = Int8Activation(bits);
     if (unit.has_weights()) {
       widen(unit);
-      for (const int in : unit.deployed.inputs) plan.quantizer_bits[at(plan.units[at(in)].quantizer)] = bits;
+      for (const int in : unit.deployed.inputs) {
+        plan.quantizer_schemes[at(plan.units[at(in)].quantizer)] = Int8Activation(bits);
+      }
     } else {
       for (const int in : unit.deployed.inputs) behind[at(in)] = true;
     }
@@ -46,12 +48,12 @@ inline void plan_ends(const Graph& graph, const Recipe& recipe, UnitPlan& plan) 
 
 // Decides which scales are trained: below 8 bits, of weights, and of values that only layers and additions make.
 inline void plan_learned_scales(const Recipe& recipe, UnitPlan& plan) {
-  plan.quantizer_learns.assign(plan.quantizer_bits.size(), recipe.learn_scales);
-  for (std::size_t q = 0; q < plan.quantizer_bits.size(); ++q) {
-    if (plan.quantizer_bits[q] >= 8 || plan.fixed_output[q] != nullptr) plan.quantizer_learns[q] = false;
+  plan.quantizer_learns.assign(plan.quantizer_schemes.size(), recipe.learned_activations.has_value());
+  for (std::size_t q = 0; q < plan.quantizer_schemes.size(); ++q) {
+    if (plan.quantizer_schemes[q].bits() >= 8 || plan.fixed_output[q] != nullptr) plan.quantizer_learns[q] = false;
   }
   for (Unit& unit : plan.units) {
-    unit.learns_weight_scale = recipe.learn_scales && unit.has_weights() && unit.weights.bits < 8;
+    unit.learns_weight_scale = recipe.learned_weights && unit.has_weights() && unit.weights.bits() < 8;
     const bool trains = unit.has_weights() || graph::is<graph::op::Add>(unit.op()) || graph::is<graph::op::Sub>(unit.op());
     if (!trains && !unit.shares_scale()) plan.quantizer_learns[static_cast<std::size_t>(unit.quantizer)] = false;
   }
@@ -59,7 +61,7 @@ inline void plan_learned_scales(const Recipe& recipe, UnitPlan& plan) {
 
 // Whether the scale of a unit's weights is kept from prepare on, trained or not.
 inline bool keeps_weight_scale(const Unit& unit) {
-  return unit.has_weights() && (unit.learns_weight_scale || unit.weights.range == WeightRange::mse);
+  return unit.has_weights() && (unit.learns_weight_scale || unit.weights.traits().keeps_scale);
 }
 
 }  // namespace stet::detail

@@ -31,9 +31,28 @@ class UnitPlanner {
       if (!taken_[static_cast<std::size_t>(id)]) visit(id);
     }
     check_overrides();
-    if (recipe_.simulated() && recipe_.learn_scales) {
+    if (recipe_.simulated() && (recipe_.learned_weights || recipe_.learned_activations)) {
       problems_.push_back({.what = "the recipe learns scales, but its schemes are simulated in float",
-                           .remedy = "learn_scales = false, or integer weights and activations"});
+                           .remedy = "no learned_weights and learned_activations, or integer weights and activations"});
+    }
+    if (recipe_.learned_weights && !begins_at_zero(*recipe_.learned_weights)) {
+      problems_.push_back(
+          {.what = formatted("the recipe's learned_weights is {}, whose zero point moves or is not 0",
+                               recipe_.learned_weights->name()),
+           .remedy = "name it learned_activations; integer weights take LsqRange, TqtRange or none"});
+    }
+    if (recipe_.activation_estimator && !recipe_.simulated()) {
+      if (recipe_.activation_estimator->needs_input()) {
+        problems_.push_back({.what = formatted("the recipe's activation_estimator {} needs values before rounding, which "
+                                                 "layers of integers do not keep",
+                                                 recipe_.activation_estimator->name()),
+                             .remedy = "one of pass bits, such as Ste or ClippedSte, or a recipe that is simulated"});
+      }
+      if (recipe_.learned_activations) {
+        problems_.push_back({.what = "the recipe has an activation_estimator and learned_activations, whose sums are those "
+                                     "of gradients that pass where nothing was clipped",
+                             .remedy = "name one of them"});
+      }
     }
     if (recipe_.training_observer.needs_values()) {
       problems_.push_back({.what = "the recipe's training_observer needs values, a training step gives ranges of batches",
@@ -52,6 +71,10 @@ class UnitPlanner {
 
  private:
   const graph::Node& node(int id) const { return graph_.nodes()[static_cast<std::size_t>(id)]; }
+
+  static bool begins_at_zero(AnyLearnedRange range) {
+    return !range.moves_zero_point() && range.begin(QParams::per_tensor(1.0f, 0, Grid::narrow(4)));
+  }
 
   void problem(int id, std::string what, std::string remedy) {
     problems_.push_back({id, node(id).name, std::string(graph::kind(node(id).op)), std::move(what), std::move(remedy)});
@@ -88,13 +111,10 @@ class UnitPlanner {
     taken_[static_cast<std::size_t>(next)] = true;
   }
 
-  void weights(Unit& unit, const WeightScheme& scheme) {
+  void weights(Unit& unit, const AnyScheme& scheme) {
     unit.weights = scheme;
     const RecipeOverride* o = recipe_.override_of(node(unit.node).name);
     if (o != nullptr && o->weights) unit.weights = *o->weights;
-    if (unit.weights.bits < 1 || unit.weights.bits > 8) {
-      problem(unit.node, formatted("weights of {} bits", unit.weights.bits), "integer weights have 1 to 8");
-    }
     fuse_batch_norm(unit);
     fuse_activation(unit);
   }
@@ -215,9 +235,9 @@ class UnitPlanner {
         if (o.weights && unit.node == id && !unit.has_weights()) no_weights(id);
         if (id <= unit.node || id > unit.output || !inside(unit, id)) continue;
         if (o.weights) no_weights(id);
-        if (o.activation_bits && id != unit.output) {
+        if (o.activations && id != unit.output) {
           problem(id,
-                  formatted("the recipe overrides its activation bits, but its value is fused into {}",
+                  formatted("the recipe overrides its activations, but its value is fused into {}",
                               node(unit.output).name),
                   "name that");
         }
@@ -232,8 +252,8 @@ class UnitPlanner {
     for (Unit& unit : plan_.units) {
       const auto root = static_cast<std::size_t>(find(unit.output));
       if (index[root] < 0) {
-        index[root] = static_cast<int>(plan_.quantizer_bits.size());
-        plan_.quantizer_bits.push_back(recipe_.activation_bits);
+        index[root] = static_cast<int>(plan_.quantizer_schemes.size());
+        plan_.quantizer_schemes.push_back(recipe_.activations);
       }
       unit.quantizer = index[root];
     }
@@ -244,20 +264,16 @@ class UnitPlanner {
     plan_learned_scales(recipe_, plan_);
     for (const Unit& unit : plan_.units) {
       if ((keeps_weight_scale(unit) || (recipe_.weight_estimator && unit.has_weights())) &&
-          !unit.weights.per_channel && unit.batch_norm >= 0) {
+          !unit.weights.per_channel() && unit.batch_norm >= 0) {
         problem(unit.node, "weights per tensor in front of batch norm, with a scale that is kept or learned or an estimator",
-                "take weights per channel, or WeightRange::absmax without learn_scales and weight_estimator");
-      }
-      const int bits = plan_.quantizer_bits[static_cast<std::size_t>(unit.quantizer)];
-      if (bits < 2 || bits > 8) {
-        problem(unit.node, formatted("activations of {} bits", bits), "integer codes have 2 to 8");
+                "take weights per channel, or a scheme such as symmetric(8, false) without learned_weights and weight_estimator");
       }
     }
   }
 
   // The scale of a sigmoid or tanh is the runtime's: it decides for the values that share it.
   void fix_outputs() {
-    plan_.fixed_output.assign(plan_.quantizer_bits.size(), nullptr);
+    plan_.fixed_output.assign(plan_.quantizer_schemes.size(), nullptr);
     for (const Unit& unit : plan_.units) {
       const std::optional<TableFunction> table = table_of(unit.op());
       if (!table) continue;
@@ -268,9 +284,9 @@ class UnitPlanner {
         problem(unit.node, "shares its scale with another function whose scale the runtime fixes",
                 "do not join sigmoid and tanh in a concat");
       }
-      if (plan_.quantizer_bits[q] != 8) {
-        problem(unit.node, formatted("activations of {} bits", plan_.quantizer_bits[q]),
-                "the runtime fixes its output at 8 bits: override its activation bits with 8");
+      if (plan_.quantizer_schemes[q].bits() != 8) {
+        problem(unit.node, formatted("activations of {} bits", plan_.quantizer_schemes[q].bits()),
+                "the runtime fixes its output at 8 bits: override its activations with Int8Activation(8)");
       }
       plan_.fixed_output[q] = fixed;
     }
@@ -279,19 +295,19 @@ class UnitPlanner {
   // The operator's name speaks for its value, unless the value has an override of its own.
   void override_bits(const Unit& unit) {
     const RecipeOverride* o = recipe_.override_of(node(unit.output).name);
-    if (o == nullptr || !o->activation_bits) o = recipe_.override_of(node(unit.node).name);
-    if (o == nullptr || !o->activation_bits) return;
+    if (o == nullptr || !o->activations) o = recipe_.override_of(node(unit.node).name);
+    if (o == nullptr || !o->activations) return;
     const auto q = static_cast<std::size_t>(unit.quantizer);
-    overridden_.resize(plan_.quantizer_bits.size(), nullptr);
+    overridden_.resize(plan_.quantizer_schemes.size(), nullptr);
     const RecipeOverride* other = overridden_[q];
-    if (other != nullptr && *other->activation_bits != *o->activation_bits) {
+    if (other != nullptr && other->activations->describe() != o->activations->describe()) {
       problem(unit.node,
-              formatted("{} shares its scale with {}, but the recipe gives them {} and {} bits", o->node, other->node,
-                          *o->activation_bits, *other->activation_bits),
+              formatted("{} shares its scale with {}, but the recipe gives them schemes {} and {}", o->node, other->node,
+                          o->activations->describe(), other->activations->describe()),
               "give both the same");
     }
     overridden_[q] = o;
-    plan_.quantizer_bits[q] = *o->activation_bits;
+    plan_.quantizer_schemes[q] = *o->activations;
   }
 
   const Graph& graph_;

@@ -17,7 +17,7 @@ inline std::string dot(const QatModel& qat) {
     const Shape& shape = qat.graph().node(unit.output).shape;
     const Quantizer& q = qat.quantizer(unit.quantizer);
     const std::string weights =
-        unit.has_weights() ? formatted("\\nweights of {} bits per {}", unit.weights.bits, unit.weights.per_channel ? "channel" : "tensor")
+        unit.has_weights() ? formatted("\\nweights of {} bits per {}", unit.weights.bits(), unit.weights.per_channel() ? "channel" : "tensor")
                            : "";
     if (q.calibrated()) {
       boxes.push_back({detail::box_text(unit.deployed, shape, affine(q.params()), weights)});

@@ -109,16 +109,21 @@ STET_ENTRY std::vector<std::string> training_warnings(const QatModel& qat);
 STET_ENTRY std::vector<std::string> training_warnings(const QatModel& qat) { return check(qat).warnings(); }
 #endif
 
-/// Trained tensors of a quantized model, learned scales included; weight decay applies to weights only.
+/// Trained tensors of a quantized model, learned ranges included; weight decay applies to weights, and to the parameters of ranges that ask for it.
 inline std::vector<ParameterRef> parameter_refs(QatModel& qat) {
   std::vector<ParameterRef> refs = parameter_refs(qat.model());
   const double factor = qat.recipe().scale_lr_factor;
+  const auto add = [&](AnyLearnedRange& range, const std::string& name) {
+    const std::vector<Parameter*> parameters = range.parameters();
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      refs.push_back({parameters[i], i == 0 ? name : fmt::format("{}.{}", name, i), range.decays(), factor});
+    }
+  };
   for (const Unit& unit : qat.units()) {
-    if (!unit.learns_weight_scale) continue;
-    refs.push_back({&qat.weight_log_scale(unit), qat.node_name(unit.node) + ".weight_log_scale", false, factor});
+    if (unit.learns_weight_scale) add(qat.weight_range(unit), qat.node_name(unit.node) + ".weight_range");
   }
   for (Quantizer& q : qat.quantizers()) {
-    if (q.learned()) refs.push_back({&q.log_scale(), q.name() + ".log_scale", false, factor});
+    if (q.learned()) add(q.learned_range(), q.name() + ".range");
   }
   return refs;
 }

@@ -73,6 +73,10 @@ class QatModel {
     for (const Unit& unit : plan_.units) names += (names.empty() ? "" : ", ") + node_name(unit.output);
     fail(Errc::range, "QatModel: no quantized value is named {}; there are {}", node, names);
   }
+  /// Scheme of a unit's output.
+  [[nodiscard]] const AnyScheme& activations(const Unit& unit) const {
+    return plan_.quantizer_schemes[static_cast<std::size_t>(unit.quantizer)];
+  }
   /// Scale and zero point of a unit's output.
   [[nodiscard]] QParams params(const Unit& unit) const { return quantizer(unit.quantizer).params(); }
   /// Scale and zero point of an input of a unit.
@@ -80,10 +84,10 @@ class QatModel {
     return params(plan_.units[static_cast<std::size_t>(unit.deployed.inputs[i])]);
   }
 
-  /// Logarithms of the scales of a unit's weights, one per channel or one; empty where they come from the range.
-  [[nodiscard]] Parameter& weight_log_scale(const Unit& unit) { return kept_scale(unit).logarithm(); }
-  /// The scales themselves.
-  /// Errors:    Errc::range naming the layer if a logarithm is not finite
+  /// Range of a unit's weights whose scales are kept or learned.
+  [[nodiscard]] AnyLearnedRange& weight_range(const Unit& unit) { return kept_scale(unit).range(); }
+  /// Its scales, one per channel or one; empty where they come from the weights at hand.
+  /// Errors:    Errc::range naming the layer if a parameter of the range is not finite
   [[nodiscard]] std::vector<float> weight_scale(const Unit& unit) const {
     return weight_scales_[static_cast<std::size_t>(unit.node)].scales(weights_of(unit), node_name(unit.node));
   }
@@ -92,6 +96,21 @@ class QatModel {
   /// Whether training moves them now: from the start of quantization until ranges are frozen.
   [[nodiscard]] bool learns_weight_scale(const Unit& unit) const {
     return unit.learns_weight_scale && phases_.quantizing && !phases_.ranges_frozen;
+  }
+
+  /// Brings parameters of learned ranges that an optimizer moved too far back to the edge, at the begin of a step.
+  /// Errors:    Errc::range naming the layer if one is not finite
+  void clamp_ranges() {
+    for (const Unit& unit : plan_.units) {
+      if (!learns_weight_scale(unit)) continue;
+      weight_range(unit).require_finite(node_name(unit.node));
+      weight_range(unit).clamp_parameters();
+    }
+    for (Quantizer& q : quantizers_) {
+      if (!q.learns()) continue;
+      q.learned_range().require_finite(q.name());
+      q.learned_range().clamp_parameters();
+    }
   }
 
   /// What the last calibrate() went through.
@@ -135,7 +154,7 @@ class QatModel {
   void start_quantizing() {
     require_whole();
     for (Quantizer& q : quantizers_) q.start();
-    if (!phases_.quantizing && phases_.float_steps > 0) keep_weight_scales();  // the weights have moved since prepare
+    if (!phases_.quantizing && phases_.float_steps > 0) restart_weight_scales();  // the weights have moved since prepare
     phases_.quantizing = true;
   }
   /// Freezes ranges and learned scales, or batch norm, by hand: they stay so over all later runs, until reopen().
@@ -235,7 +254,11 @@ class QatModel {
     phases_.ranges_frozen = true;
   }
   // Finds the scales that are kept from the weights as they are now.
-  void keep_weight_scales();
+  void restart_weight_scales() {
+    for (const Unit& unit : plan_.units) {
+      if (detail::keeps_weight_scale(unit)) kept_scale(unit).restart(weights_of(unit));
+    }
+  }
   [[nodiscard]] const Tensor<float>& weights_of(const Unit& unit) const {
     return model_.parameter(node_name(unit.node) + ".weight").value;
   }
@@ -252,24 +275,23 @@ class QatModel {
 
 #if STET_DEFINE_ENTRIES
 STET_ENTRY void QatModel::make_quantizers() {
-  std::vector<std::string> names(plan_.quantizer_bits.size());
+  std::vector<std::string> names(plan_.quantizer_schemes.size());
   for (const Unit& unit : plan_.units) {
     std::string& name = names[static_cast<std::size_t>(unit.quantizer)];
     if (name.empty()) name = node_name(unit.output);
   }
   for (std::size_t i = 0; i < names.size(); ++i) {
-    quantizers_.emplace_back(names[i], Grid::activation(plan_.quantizer_bits[i]), recipe_.training_observer,
-                             recipe_.calibration_observer);
+    const AnyScheme& scheme = plan_.quantizer_schemes[i];  // one that is simulated gets its range as 8 bits would
+    quantizers_.emplace_back(names[i], activation_refusal(scheme).empty() ? scheme : Int8Activation(),
+                             recipe_.training_observer, recipe_.calibration_observer);
     if (const auto* fixed = plan_.fixed_output[i]) quantizers_.back().fix(fixed->scale, fixed->zero_point);
-    if (plan_.quantizer_learns[i]) quantizers_.back().learn();
+    if (plan_.quantizer_learns[i]) quantizers_.back().learn(*recipe_.learned_activations);
   }
   weight_scales_.resize(model_.graph().nodes().size());
-  keep_weight_scales();
-}
-STET_ENTRY void QatModel::keep_weight_scales() {
   for (const Unit& unit : plan_.units) {
     if (!detail::keeps_weight_scale(unit)) continue;
-    kept_scale(unit) = KeptWeightScale(weights_of(unit), unit.channel_axis(), unit.weights);
+    kept_scale(unit) = KeptWeightScale(weights_of(unit), unit.channel_axis(), unit.weights,
+                                       unit.learns_weight_scale ? *recipe_.learned_weights : AnyLearnedRange(lsq()));
   }
 }
 #endif

@@ -25,8 +25,8 @@ inline float largest_step(const QatModel& qat, const Unit& unit) {
     double largest = 0.0;
     for (std::size_t c = 0; c < magnitude.size(); ++c) {
       if (magnitude[c] == 0) continue;
-      const double k = unit.weights.per_channel && norm ? std::fabs(norm->factor(c)) : 1.0;
-      largest = std::max(largest, k * static_cast<double>(weights.scale[unit.weights.per_channel ? c : 0]));
+      const double k = unit.weights.per_channel() && norm ? std::fabs(norm->factor(c)) : 1.0;
+      largest = std::max(largest, k * static_cast<double>(weights.scale[unit.weights.per_channel() ? c : 0]));
     }
     return static_cast<float>(largest * static_cast<double>(scale(0)));
   }

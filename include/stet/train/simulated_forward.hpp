@@ -19,11 +19,11 @@ namespace detail {
 STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained,
                                                 const Tensor<float>& x, Rng* rng);
 #if STET_DEFINE_ENTRIES
-inline bool has_unit_weights(const QatModel& qat, int node) {
+inline const Unit* layer_at(const QatModel& qat, int node) {
   for (const Unit& unit : qat.units()) {
-    if (unit.node == node) return unit.has_weights();
+    if (unit.node == node) return unit.has_weights() ? &unit : nullptr;
   }
-  return false;
+  return nullptr;
 }
 
 STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained,
@@ -31,12 +31,17 @@ STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat,
   const Recipe& recipe = qat.recipe();
   const std::vector<const Unit*> unit_of = units_by_output(qat);
   const AnyEstimator estimator = recipe.weight_estimator.value_or(AnyEstimator());
+  const AnyEstimator of_activations = recipe.activation_estimator.value_or(AnyEstimator());
   ForwardOptions options;
   options.rng = rng;
   options.parameter = [&](int node, std::string_view suffix, const Var<Tensor<float>>& w) {
-    if (suffix != "weight" || !recipe.simulated_weights || !has_unit_weights(qat, node)) return w;
-    const AnyScheme& scheme = *recipe.simulated_weights;
-    return scheme.fake_quantize(w, scheme.qparams(w.value().span(), w.shape()), estimator);
+    const Unit* layer = suffix == "weight" ? layer_at(qat, node) : nullptr;
+    if (layer == nullptr) return w;
+    const AnyScheme& scheme = layer->weights;
+    const bool turned = layer->channel_axis() == 3 && scheme.per_channel();  // output channels first
+    const Var<Tensor<float>> rows = turned ? transpose(w, {3, 0, 1, 2}) : w;
+    const Var<Tensor<float>> y = scheme.fake_quantize(rows, scheme.qparams(rows.value()), estimator);
+    return turned ? transpose(y, {1, 2, 3, 0}) : y;
   };
   options.value = [&](int node, const Var<Tensor<float>>& y) {
     const Unit* unit = unit_of[static_cast<std::size_t>(node)];
@@ -45,10 +50,10 @@ STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat,
       trained->quantizer(unit->quantizer).observe(y.value().span(), range_of("forward", qat.node_name(node), y.value().span()));
     }
     const QParams p = qat.params(*unit);
-    if (!recipe.simulated_activations) return fake_quantize(y, p);
-    const AnyScheme& scheme = *recipe.simulated_activations;
+    const AnyScheme& scheme = qat.activations(*unit);
+    if (activation_refusal(scheme).empty()) return fake_quantize(y, p, of_activations);
     const std::optional<QParams> own = scheme.qparams(qat.quantizer(unit->quantizer).range());
-    return scheme.fake_quantize(y, own ? *own : scheme.qparams(y.value().span(), y.shape()), AnyEstimator());
+    return scheme.fake_quantize(y, own ? *own : scheme.qparams(y.value().span(), y.shape()), of_activations);
   };
   Var<Tensor<float>> y = run_model(tape, qat.model(), trained == nullptr ? nullptr : &trained->model(),
                                    std::span<const Tensor<float>>(&x, 1), options)[0];

@@ -20,7 +20,7 @@ struct Unit {
   int batch_norm = -1;  ///< node of the fused batch norm, -1 for none
   int output = -1;      ///< node whose value the unit makes: the last of those fused
   int quantizer = -1;   ///< index of the output's quantizer; members of a scale group share one
-  WeightScheme weights{};
+  AnyScheme weights{};
   bool learns_weight_scale = false;
 
   [[nodiscard]] const graph::Operator& op() const { return deployed.op; }
@@ -39,7 +39,7 @@ struct Unit {
 /// All units in execution order, and what their quantizers are.
 struct UnitPlan {
   std::vector<Unit> units{};
-  std::vector<int> quantizer_bits{};
+  std::vector<AnyScheme> quantizer_schemes{};
   std::vector<bool> quantizer_learns{};  ///< whether the scale is a trained parameter
   std::vector<const integer::FixedOutput*> fixed_output{};  ///< per quantizer; null where the range follows the data
 };

@@ -38,7 +38,10 @@ class UnitRunner {
   void reestimate(float momentum) { momentum_ = momentum; }
 
   Var<QTensor> run(const Tensor<float>& x, const Observe* observe) {
-    if (trained_ != nullptr && !momentum_) widen_outputs(*trained_, false);
+    if (trained_ != nullptr && !momentum_) {
+      trained_->clamp_ranges();
+      widen_outputs(*trained_, false);
+    }
     const Graph& graph = qat_.graph();
     x_ = &x;
     std::vector<int> readers(qat_.units().size(), 0);
@@ -93,26 +96,31 @@ class UnitRunner {
     }
     return nullptr;
   }
-  // The trained scale of a unit's output codes, where it is being trained.
-  LogScale log_scale(const Unit& unit) {
-    if (trained_ == nullptr) return std::nullopt;
+  OutputEstimator estimator(const Unit& unit) const {
+    const auto& estimator = qat_.recipe().activation_estimator;
+    return {estimator ? &*estimator : nullptr, unit.activation()};
+  }
+  // The trained range of a unit's output codes, where it is being trained.
+  LearnedScale learned(const Unit& unit) {
+    if (trained_ == nullptr) return {};
     Quantizer& q = trained_->quantizer(unit.quantizer);
-    if (!q.learns()) return std::nullopt;
-    return tape_.parameter(q.log_scale());
+    if (!q.learns()) return {};
+    return {&q.learned_range(), q.name()};
   }
   Var<Tensor<float>> weights(const Unit& unit) {
     const Var<Tensor<float>> w = parameter(qat_.node_name(unit.node) + ".weight");
     const auto& estimator = qat_.recipe().weight_estimator;
     const bool kept = keeps_weight_scale(unit);
-    if (trained_ == nullptr || (!kept && !estimator)) return w;
+    // Weights that a scheme of ranges covers, or one batch norm's factors are multiplied to, are passed straight through.
+    const bool clips = unit.weights.traits().from_values && (unit.weights.per_channel() || unit.batch_norm < 0);
+    if (trained_ == nullptr || (!kept && !estimator && !clips)) return w;
     const int axis = unit.channel_axis();
     if (kept) trained_->renew_weight_scale(unit);
     const std::vector<float> scale =
         kept ? qat_.weight_scale(unit) : initial_weight_scale(w.value(), axis, unit.weights);
-    if (qat_.learns_weight_scale(unit)) {
-      return through_weight_codes(w, tape_.parameter(trained_->weight_log_scale(unit)), axis, unit.weights, estimator);
-    }
-    return through_weight_codes(w, tape_.constant(logarithms(scale)), axis, unit.weights, estimator);
+    LearnedScale learned;
+    if (qat_.learns_weight_scale(unit)) learned = {&trained_->weight_range(unit), qat_.node_name(unit.node)};
+    return through_weight_codes(w, scale, axis, unit.weights, estimator, learned);
   }
   static Operand operand(const Var<QTensor>& x) { return {x.shape().unbatched(), affine(x.value().params)}; }
   Operand output(const Unit& unit) const {
@@ -166,10 +174,11 @@ class UnitRunner {
       const std::vector<float> scale = qat_.weight_scale(unit);
       return finish(live_layer(product, input(unit), weights(unit), unit.weights, norm,
                                {out.scale[0], out.zero_point[0], bounds.lo, bounds.hi, unit.deployed.activation != Activation::none},
-                               out, observed, {scale, log_scale(unit), order(unit)}));
+                               out, observed, {scale, learned(unit), order(unit), estimator(unit)}));
     }
     FrozenParameters p{weights(unit)};
-    p.output_scale = log_scale(unit);
+    p.output = learned(unit);
+    p.estimator = estimator(unit);
     p.order = order(unit);
     if (qat_.model().find_parameter(name + ".bias") != nullptr) p.bias = parameter(name + ".bias");
     if (unit.batch_norm >= 0) {
@@ -189,15 +198,17 @@ class UnitRunner {
   }
   Var<QTensor> run(const graph::op::Add& o, const Unit& unit) {
     observe_binary(unit, Elementwise::add);
-    return add(input(unit, 0), input(unit, 1), resolved(o, unit), qat_.params(unit), log_scale(unit));
+    return add(input(unit, 0), input(unit, 1), resolved(o, unit), qat_.params(unit), learned(unit),
+               estimator(unit));
   }
   Var<QTensor> run(const graph::op::Sub& o, const Unit& unit) {
     observe_binary(unit, Elementwise::sub);
-    return add(input(unit, 0), input(unit, 1), resolved(o, unit), qat_.params(unit), log_scale(unit));
+    return add(input(unit, 0), input(unit, 1), resolved(o, unit), qat_.params(unit), learned(unit),
+               estimator(unit));
   }
   Var<QTensor> run(const graph::op::Mul& o, const Unit& unit) {
     observe_binary(unit, Elementwise::mul);
-    return multiply(input(unit, 0), input(unit, 1), resolved(o, unit), qat_.params(unit));
+    return multiply(input(unit, 0), input(unit, 1), resolved(o, unit), qat_.params(unit), estimator(unit));
   }
   Var<QTensor> run(const graph::op::MaxPool& o, const Unit& unit) {
     const Tensor<std::int8_t>& finer = orders_[static_cast<std::size_t>(unit.deployed.inputs[0])];

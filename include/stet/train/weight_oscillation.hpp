@@ -25,7 +25,7 @@ struct OscillatingLayer {
     return qat.model().parameter(qat.node_name(unit->node) + ".weight").value;
   }
   [[nodiscard]] QParams params(const QatModel& qat) const {
-    QParams p{Grid::narrow(unit->weights.bits), weight_granularity(unit->weights, axis), qat.weight_scale(*unit), {}};
+    QParams p{*unit->weights.traits().grid, weight_granularity(unit->weights, axis), qat.weight_scale(*unit), {}};
     p.zero_point.assign(p.scale.size(), 0);
     return p;
   }
@@ -34,7 +34,7 @@ struct OscillatingLayer {
 inline std::vector<OscillatingLayer> oscillating_layers(const QatModel& qat) {
   std::vector<OscillatingLayer> layers;
   for (const Unit& unit : qat.units()) {
-    if (!keeps_weight_scale(unit) || unit.weights.bits < 2 || unit.weights.bits > 4) continue;
+    if (!keeps_weight_scale(unit) || unit.weights.bits() < 2 || unit.weights.bits() > 4) continue;
     layers.push_back({&unit, unit.channel_axis()});
   }
   return layers;
@@ -65,7 +65,7 @@ class OscillationFreezing {
       : qat_(&qat), options_(options), layers_(detail::oscillating_layers(qat)) {
     require(!layers_.empty(), Errc::state,
             "OscillationFreezing: no weights of 2 to 4 bits with a kept scale; take a recipe such as w4a4_lsq, or "
-            "WeightRange::mse");
+            "symmetric(4, true, WeightRange::mse)");
     trackers_.assign(layers_.size(), OscillationTracker(options.momentum));
   }
 

@@ -1,0 +1,49 @@
+#pragma once
+// OutputEstimator: an estimator for the codes that a layer or an elementwise operator makes.
+
+#include <stet/core/bits.hpp>
+#include <stet/integer/clamp.hpp>
+#include <stet/qat/any_estimator.hpp>
+#include <stet/quant/qtensor.hpp>
+
+#include <cstdint>
+
+namespace stet {
+
+/// What stands in for the derivative of rounding outputs; without one the gradient passes where the integers were not
+/// clipped. It knows that from pass bits; the values before rounding are not kept, so it must not need them.
+struct OutputEstimator {
+  const AnyEstimator* estimator = nullptr;
+  integer::Activation activation = integer::Activation::none;  ///< fused before the rounding: what it cut off passes nothing
+};
+
+namespace detail {
+
+/// Gradient of outputs before rounding, and where it goes on.
+struct PassedGradient {
+  Tensor<float> dy;
+  Tensor<std::uint32_t> pass;
+};
+
+// The gradient and pass bits of the integers, or what an estimator makes of them.
+inline PassedGradient estimated(const OutputEstimator& by, const Tensor<float>& dy, const Tensor<std::uint32_t>& pass,
+                                const QTensor* y) {
+  if (by.estimator == nullptr) return {dy, pass};
+  const float scale = y->params.scale[0];
+  const std::int32_t zero = y->params.zero_point[0];
+  const auto cut_off = [&](std::int8_t code) {
+    if (by.activation == integer::Activation::none) return false;
+    const float real = scale * static_cast<float>(code - zero);
+    return real <= 0.0f || (by.activation == integer::Activation::relu6 && real >= 6.0f - scale / 2.0f);
+  };
+  PassedGradient passed{by.estimator->pull(dy, Kept{pass, {}}, y->params).dx, Tensor<std::uint32_t>::zeros(pass.shape())};
+  std::uint32_t* to = passed.pass.edit().data();
+  for (std::int64_t i = 0; i < dy.size(); ++i) {
+    const bool passes = test_bit(pass.data(), i) || !cut_off(y->codes[i]);
+    to[i / 32] |= static_cast<std::uint32_t>(passes) << (i % 32);
+  }
+  return passed;
+}
+
+}  // namespace detail
+}  // namespace stet
