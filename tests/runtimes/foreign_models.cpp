@@ -142,10 +142,10 @@ void make(const std::string& base, std::uint64_t seed) {
   for (const Target& target : {targets::tflite_reference, targets::litert_default}) {
     const IntegerModel model = load_tflite_integer(base + ".tflite", target);
     const Engine engine(model);
-    const QParams& p = model.values[static_cast<std::size_t>(model.nodes[0].output)].params;
+    const Affine& p = model.values[static_cast<std::size_t>(model.nodes[0].output)].codes;
     const Tensor<std::int8_t> codes = Drawer(seed + 1).images(engine.input_shape(), 20);
     Tensor<float> x(codes.shape());
-    integer::dequantize_output(codes.span(), p.scale[0], p.zero_point[0], x.edit());
+    integer::dequantize_output(codes.span(), p.scale, p.zero_point, x.edit());
     save_npy(base + ".x.npy", codes);
     save_npy(base + "." + std::string(target.name) + ".npy", engine.run(x).codes);
   }
