@@ -95,7 +95,8 @@ TEST_CASE("a checkpoint of another recipe or graph is refused, with the differen
   CHECK_THAT(refusal_of(dir.path("m"), two),
              ContainsSubstring("state: checkpoint ") &&
                  ContainsSubstring("another model: recipe: name: w4a4_lsq, wanted name: w2a2_lsq; weights: 4 bits") &&
-                 ContainsSubstring("activations: 4 bits, wanted activations: 2 bits; allow_differences takes it"));
+                 ContainsSubstring("activations: 4 bits, affine per tensor, codes -128..-113, wanted activations: 2 bits") &&
+                 ContainsSubstring("; allow_differences takes it"));
   const auto changed = [&](const std::function<void(Recipe&)>& change) {
     Recipe recipe = recipes::w4a4_lsq();
     change(recipe);

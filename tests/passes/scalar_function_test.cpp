@@ -4,7 +4,11 @@
 #include <stet/io/save_c.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
+#include <stet/ops/scalar_function.hpp>
+#include <stet/passes/calibrate.hpp>
+#include <stet/passes/check.hpp>
 #include <stet/passes/convert.hpp>
+#include <stet/passes/prepare.hpp>
 #include <stet/passes/quantize.hpp>
 #include <stet/testing/gradient_check.hpp>
 #include <stet/train/fit.hpp>

@@ -136,7 +136,7 @@ TEST_CASE("learned scales and weights of quantized models are watched, which hid
   calibrate(qat, images());
   std::string scale;
   for (const ParameterRef& ref : parameter_refs(qat)) {
-    if (ref.name.find("scale") != std::string::npos) scale = ref.name;
+    if (ref.name.find("range") != std::string::npos) scale = ref.name;
   }
   REQUIRE_FALSE(scale.empty());
   CHECK_THAT(spoilt(qat, 2, scale, not_a_number, dir.path("s")),
