@@ -1,6 +1,8 @@
 #pragma once
 // ScalarFunction: a function of one number, applied to every element, with its derivative.
 
+#include <stet/core/requirements.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <string_view>

@@ -43,9 +43,7 @@ class StepMaker {
 
   StepMaker(const IntegerModel& model, const IntegerNode& node) : node_(node), site_(model, node) {}
 
-  Run make() {
-    return graph::match_integer(node_.op, [this](const auto& o) -> Run { return step(o); });
-  }
+  Run make();
 
  private:
   static Tensor<std::int8_t>& at(EngineStep::Values& v, int i) { return v[static_cast<std::size_t>(i)]; }
@@ -151,6 +149,11 @@ class StepMaker {
   const IntegerNode& node_;
   NodeSite site_;
 };
+
+// Behind the class: clang 16 loses member templates that a generic lambda instantiates before their bodies are parsed.
+inline StepMaker::Run StepMaker::make() {
+  return graph::match_integer(node_.op, [this](const auto& o) -> Run { return step(o); });
+}
 
 }  // namespace detail
 

@@ -76,21 +76,7 @@ class ScaleCheck {
                        node(unit.output).name);
   }
 
-  void unit_scales(const Unit& unit) {
-    if (unit.has_weights()) return layer(unit);
-    std::vector<Operand> in;
-    for (std::size_t i = 0; i < unit.deployed.inputs.size(); ++i) {
-      const Unit& from = qat_.units()[static_cast<std::size_t>(unit.deployed.inputs[i])];
-      in.push_back({node(from.output).shape, affine(qat_.input_params(unit, i))});
-    }
-    const Operand out{node(unit.output).shape, affine(qat_.params(unit))};
-    const Surroundings around{target(), in, out, unit.deployed.activation};
-    graph::match_integer(unit.op(), [&](const auto& o) {
-      if constexpr (std::remove_cvref_t<decltype(o)>::form != graph::IntegerForm::layer) {
-        left_to_builtin(unit, resolve(o, around), o);
-      }
-    });
-  }
+  void unit_scales(const Unit& unit);
   // Operators that XNNPACK leaves to LiteRT's builtin kernels at these scales.
   template <class Parameters, class Op>
   void left_to_builtin(const Unit&, const Parameters&, const Op&) {}
@@ -178,5 +164,22 @@ class ScaleCheck {
   const QatModel& qat_;
   std::vector<std::vector<CheckEntry>>& of_node_;
 };
+
+// Behind the class: clang 16 loses member templates that a generic lambda instantiates before their bodies are parsed.
+inline void ScaleCheck::unit_scales(const Unit& unit) {
+  if (unit.has_weights()) return layer(unit);
+  std::vector<Operand> in;
+  for (std::size_t i = 0; i < unit.deployed.inputs.size(); ++i) {
+    const Unit& from = qat_.units()[static_cast<std::size_t>(unit.deployed.inputs[i])];
+    in.push_back({node(from.output).shape, affine(qat_.input_params(unit, i))});
+  }
+  const Operand out{node(unit.output).shape, affine(qat_.params(unit))};
+  const Surroundings around{target(), in, out, unit.deployed.activation};
+  graph::match_integer(unit.op(), [&](const auto& o) {
+    if constexpr (std::remove_cvref_t<decltype(o)>::form != graph::IntegerForm::layer) {
+      left_to_builtin(unit, resolve(o, around), o);
+    }
+  });
+}
 
 }  // namespace stet::detail

@@ -37,40 +37,7 @@ class UnitRunner {
   /// Lets batch norm's statistics follow with this momentum, frozen or not, and nothing else.
   void reestimate(float momentum) { momentum_ = momentum; }
 
-  Var<QTensor> run(const Tensor<float>& x, const Observe* observe) {
-    if (trained_ != nullptr && !momentum_) {
-      trained_->clamp_ranges();
-      widen_outputs(*trained_, false);
-    }
-    const Graph& graph = qat_.graph();
-    x_ = &x;
-    std::vector<int> readers(qat_.units().size(), 0);
-    for (const Unit& unit : qat_.units()) {
-      for (const int in : unit.deployed.inputs) ++readers[static_cast<std::size_t>(in)];
-    }
-    values_.resize(qat_.units().size());
-    orders_.resize(qat_.units().size());
-    std::optional<Var<QTensor>> result;
-    for (const Unit& unit : qat_.units()) {
-      auto& slot = values_[static_cast<std::size_t>(unit.deployed.output)];
-      slot.emplace(graph::match(unit.op(), [&](const auto& o) -> Var<QTensor> {
-        if constexpr (std::remove_cvref_t<decltype(o)>::form == graph::IntegerForm::none) {
-          fail(Errc::unsupported, "forward: {} has no integer form", kind(o));
-        } else {
-          return run(o, unit);
-        }
-      }));
-      if (observe != nullptr) (*observe)(unit.output, slot->value());
-      if (graph.is_output(unit.output)) result = *slot;
-      for (const int in : unit.deployed.inputs) {
-        if (--readers[static_cast<std::size_t>(in)] == 0) values_[static_cast<std::size_t>(in)].reset();
-      }
-    }
-    if (trained_ != nullptr && !momentum_) {
-      for (Quantizer& q : trained_->quantizers()) q.end_step();
-    }
-    return *result;
-  }
+  Var<QTensor> run(const Tensor<float>& x, const Observe* observe);
 
  private:
   const Target& target() const { return qat_.recipe().target; }
@@ -263,5 +230,41 @@ class UnitRunner {
   std::vector<std::optional<Var<QTensor>>> values_;  // per unit
   std::vector<Tensor<std::int8_t>> orders_;  // per unit, empty where no pool asks
 };
+
+// Behind the class: clang 16 loses member templates that a generic lambda instantiates before their bodies are parsed.
+inline Var<QTensor> UnitRunner::run(const Tensor<float>& x, const Observe* observe) {
+  if (trained_ != nullptr && !momentum_) {
+    trained_->clamp_ranges();
+    widen_outputs(*trained_, false);
+  }
+  const Graph& graph = qat_.graph();
+  x_ = &x;
+  std::vector<int> readers(qat_.units().size(), 0);
+  for (const Unit& unit : qat_.units()) {
+    for (const int in : unit.deployed.inputs) ++readers[static_cast<std::size_t>(in)];
+  }
+  values_.resize(qat_.units().size());
+  orders_.resize(qat_.units().size());
+  std::optional<Var<QTensor>> result;
+  for (const Unit& unit : qat_.units()) {
+    auto& slot = values_[static_cast<std::size_t>(unit.deployed.output)];
+    slot.emplace(graph::match(unit.op(), [&](const auto& o) -> Var<QTensor> {
+      if constexpr (std::remove_cvref_t<decltype(o)>::form == graph::IntegerForm::none) {
+        fail(Errc::unsupported, "forward: {} has no integer form", kind(o));
+      } else {
+        return run(o, unit);
+      }
+    }));
+    if (observe != nullptr) (*observe)(unit.output, slot->value());
+    if (graph.is_output(unit.output)) result = *slot;
+    for (const int in : unit.deployed.inputs) {
+      if (--readers[static_cast<std::size_t>(in)] == 0) values_[static_cast<std::size_t>(in)].reset();
+    }
+  }
+  if (trained_ != nullptr && !momentum_) {
+    for (Quantizer& q : trained_->quantizers()) q.end_step();
+  }
+  return *result;
+}
 
 }  // namespace stet::detail

@@ -35,18 +35,7 @@ class WeightsWriter {
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
   [[nodiscard]] const IntegerValue& input(std::size_t i = 0) const { return model_.values[at(node_->inputs[i])]; }
   [[nodiscard]] const IntegerValue& result() const { return model_.values[at(node_->output)]; }
-  void write_node(std::size_t i) {
-    node_ = &model_.nodes[i];
-    id_ = formatted("{}_{}_{}", symbol_, i, identifier(node_->name));
-    row_ = {};
-    site_.emplace(model_, *node_);
-    graph::match_integer(node_->op, [this](const auto& op) { write(op); });
-    const std::string inputs = node_->inputs.empty() ? "0" : array("int32_t", "inputs", node_->inputs);
-    rows_ += formatted("  {{{}, {}, {}, {}, {}, {}, {}, {}, {}, {{{}, {}}}}},\n", row_.op, literal(node_->name),
-                         inputs, node_->inputs.size(), node_->output, row_.params, row_.filter, row_.weights, row_.bias,
-                         row_.multiplier, row_.shift);
-  }
-
+  void write_node(std::size_t i);
   // Defines an array or a parameter and returns its name.
   template <class Range>
   std::string array(std::string_view type, std::string_view what, const Range& numbers) {
@@ -206,5 +195,18 @@ class WeightsWriter {
   Row row_{};
   int input_ = -1;
 };
+
+// Behind the class: clang 16 loses member templates that a generic lambda instantiates before their bodies are parsed.
+inline void WeightsWriter::write_node(std::size_t i) {
+  node_ = &model_.nodes[i];
+  id_ = formatted("{}_{}_{}", symbol_, i, identifier(node_->name));
+  row_ = {};
+  site_.emplace(model_, *node_);
+  graph::match_integer(node_->op, [this](const auto& op) { write(op); });
+  const std::string inputs = node_->inputs.empty() ? "0" : array("int32_t", "inputs", node_->inputs);
+  rows_ += formatted("  {{{}, {}, {}, {}, {}, {}, {}, {}, {}, {{{}, {}}}}},\n", row_.op, literal(node_->name),
+                       inputs, node_->inputs.size(), node_->output, row_.params, row_.filter, row_.weights, row_.bias,
+                       row_.multiplier, row_.shift);
+}
 
 }  // namespace stet::c
