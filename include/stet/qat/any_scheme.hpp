@@ -53,7 +53,7 @@ class AnyScheme {
   [[nodiscard]] int bits() const {
     const SchemeTraits& t = traits();
     const auto steps = static_cast<std::uint32_t>(t.grid ? t.grid->hi - t.grid->lo : 0);
-    return t.has_zero ? std::bit_width(steps) : 1;
+    return t.has_zero ? static_cast<int>(std::bit_width(steps)) : 1;
   }
 
   /// Parameters for a range observed per tensor; empty if the scheme chooses from values, or not per tensor.
