@@ -51,13 +51,7 @@ std::vector<Recipe> all_recipes() {
   return all;
 }
 
-FitOptions options() {
-  FitOptions o;
-  o.batch = 16;
-  o.optimizer = Adam{.lr = 1e-2};
-  o.progress = ProgressMode::quiet;
-  return o;
-}
+FitOptions options() { return quiet_fit({.batch = 16, .optimizer = Adam{.lr = 1e-2}}); }
 
 // What can have been done to a model before it is saved.
 const std::vector<std::pair<const char*, std::function<void(QatModel&)>>> stages{

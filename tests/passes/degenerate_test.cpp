@@ -57,12 +57,7 @@ void fill(Model& model, const char* parameter, float value) {
 }
 
 FitReport train(QatModel& qat, int epochs) {
-  FitOptions o;
-  o.epochs = epochs;
-  o.batch = 16;
-  o.optimizer = Adam{.lr = 1e-2};
-  o.progress = ProgressMode::quiet;
-  return fit(qat, stripes(), o);
+  return fit(qat, stripes(), quiet_fit({.epochs = epochs, .batch = 16, .optimizer = Adam{.lr = 1e-2}}));
 }
 
 // How many codes a value of the model takes on data.

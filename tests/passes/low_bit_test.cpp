@@ -37,14 +37,7 @@ Graph network() {
 
 Dataset images(std::int64_t count = 64) { return random_dataset({8, 8, 2}, count, 4, 5); }
 
-FitOptions options(int epochs) {
-  FitOptions o;
-  o.epochs = epochs;
-  o.batch = 16;
-  o.optimizer = Adam{.lr = 1e-2};
-  o.progress = ProgressMode::quiet;
-  return o;
-}
+FitOptions options(int epochs) { return quiet_fit({.epochs = epochs, .batch = 16, .optimizer = Adam{.lr = 1e-2}}); }
 
 QatModel prepared(const Recipe& recipe) {
   QatModel qat = prepare(Model(network(), Rng(3)), recipe);

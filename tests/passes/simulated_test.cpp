@@ -29,14 +29,7 @@ Graph network() {
 }
 Dataset images() { return random_dataset({8, 8, 32}, 64, 4, 5); }
 
-FitOptions options(int epochs) {
-  FitOptions o;
-  o.epochs = epochs;
-  o.batch = 16;
-  o.optimizer = Adam{.lr = 1e-2};
-  o.progress = ProgressMode::quiet;
-  return o;
-}
+FitOptions options(int epochs) { return quiet_fit({.epochs = epochs, .batch = 16, .optimizer = Adam{.lr = 1e-2}}); }
 
 double distance(const Tensor<float>& a, const Tensor<float>& b) {
   double sum = 0, size = 0;

@@ -46,7 +46,7 @@ double folded_value(const LayerConstants& f, const Layer& layer, std::int64_t c,
   for (std::int64_t i = 0; i < depth; ++i) {
     acc += std::int64_t{f.weights[c * depth + i]} * (q[static_cast<std::size_t>(i)] - layer.in.zero_point);
   }
-  const float s = f.weight_scale[f.weight_scale.size() == 1 ? 0 : static_cast<std::size_t>(c)];
+  const float s = f.scale(static_cast<std::size_t>(c));
   return static_cast<double>(acc) * static_cast<double>(layer.in.scale) * static_cast<double>(s);
 }
 

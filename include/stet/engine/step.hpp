@@ -136,7 +136,10 @@ class StepMaker {
     });
   }
   Run step(const graph::op::Reshape&) const {
-    return unary(0, [](const auto& x, int, auto y) { std::copy(x.span().begin(), x.span().end(), y.begin()); });
+    return [x = in(), y = node_.output](auto& v) {
+      const auto from = at(v, x).span();
+      std::copy(from.begin(), from.end(), at(v, y).edit().begin());
+    };
   }
   Run step(const graph::op::Transpose& o) const {
     std::vector<int> order{0};

@@ -12,6 +12,11 @@
 
 namespace stet {
 
+/// Whether runtimes have a kernel of an operator for weights of 4 bits: the reference kernels of LiteRT have no depthwise one.
+inline bool has_int4_kernel(const graph::Operator& o) {
+  return graph::has_weights(o) && !graph::is<graph::op::DepthwiseConv2D>(o);
+}
+
 namespace detail {
 
 // The power of two by which the codes first, first+step, ... are multiples of codes of -7..7; 0 if there is none.
@@ -60,8 +65,7 @@ inline bool shrink(LayerConstants& layer) {
 inline IntegerModel int4_weights(IntegerModel model) {
   bool any = false;
   for (IntegerNode& node : model.nodes) {
-    const bool has = graph::has_weights(node.op) && !graph::is<graph::op::DepthwiseConv2D>(node.op);
-    if (has) any = detail::shrink(node.constants) || any;
+    if (has_int4_kernel(node.op)) any = detail::shrink(node.constants) || any;
   }
   require(any, Errc::unsupported,
           "int4_weights: no convolution or linear layer has weights of 4 bits; train with symmetric(4)");

@@ -6,6 +6,7 @@
 #include <stet/integer/target.hpp>
 #include <stet/quant/affine.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,6 +20,9 @@ struct LayerConstants {
   Tensor<std::int8_t> weights{};
   std::vector<float> weight_scale{};
   Tensor<std::int32_t> bias{};
+
+  /// Weight scale of an output channel, also where one stands for all.
+  [[nodiscard]] float scale(std::size_t channel) const { return weight_scale[weight_scale.size() == 1 ? 0 : channel]; }
 };
 
 }  // namespace stet

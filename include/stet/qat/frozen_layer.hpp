@@ -45,7 +45,7 @@ namespace detail {
 inline Range accumulator_range(const AccumulatorStatistics& s, const LayerConstants& folded, float input_scale) {
   Range range{3.4e38f, -3.4e38f};
   for (std::size_t c = 0; c < s.lowest.size(); ++c) {
-    const double unit = static_cast<double>(input_scale) * static_cast<double>(folded.weight_scale[folded.weight_scale.size() == 1 ? 0 : c]);
+    const double unit = static_cast<double>(input_scale) * static_cast<double>(folded.scale(c));
     for (const std::int32_t a : {s.lowest[c], s.highest[c]}) {
       const auto y = static_cast<float>(unit * (static_cast<double>(a) + static_cast<double>(folded.bias[static_cast<std::int64_t>(c)])));
       range = {std::min(range.lo, y), std::max(range.hi, y)};
@@ -59,7 +59,7 @@ class FinerRows {
  public:
   FinerRows(const FrozenLayer& layer, const QParams& out, float input_scale) : finer_(out) {
     for (std::size_t c = 0; c < static_cast<std::size_t>(layer.folded.bias.size()); ++c) {
-      const float scale = layer.folded.weight_scale[layer.folded.weight_scale.size() == 1 ? 0 : c];
+      const float scale = layer.folded.scale(c);
       factor_.push_back(input_scale * scale / out.scale[0] * finer_.factor);
       bias_.push_back(static_cast<float>(layer.folded.bias.span()[c]));
     }
@@ -87,7 +87,7 @@ class FinerRows {
 // Sum of the passing gradient times the layer's real output, from the gradient of the folded weights.
 inline double passed_output(const LayerConstants& folded, const Tensor<float>& gradient, const ChannelOf& channel,
                             const ClippedSums& sums, float input_scale) {
-  const auto scale = [&](std::size_t c) { return static_cast<double>(folded.weight_scale[folded.weight_scale.size() == 1 ? 0 : c]); };
+  const auto scale = [&](std::size_t c) { return static_cast<double>(folded.scale(c)); };
   double total = 0.0;
   for (std::int64_t i = 0; i < gradient.size(); ++i) {
     total += static_cast<double>(folded.weights[i]) * scale(static_cast<std::size_t>(channel(i))) *
@@ -166,7 +166,7 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
           return scales[scales.size() == 1 ? 0 : static_cast<std::size_t>(c)];
         };
         std::vector<float> slope;
-        for (std::int64_t c = 0; c < count; ++c) slope.push_back(at(layer.folded.weight_scale, c));
+        for (std::int64_t c = 0; c < count; ++c) slope.push_back(layer.folded.scale(static_cast<std::size_t>(c)));
         const Tensor<float> steps = accumulator_gradient(g.dy, g.pass.span(), {}, {}, slope, {}, {}, pattern);
         const bool norm = !layer.k.empty();
         const Shape channel_shape{count};

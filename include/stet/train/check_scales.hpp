@@ -106,7 +106,7 @@ class ScaleCheck {
     int coarse = 0, zero = 0, halved = 0, cut = 0;
     double largest = 0;
     for (std::size_t c = 0; c < after.size(); ++c) {
-      const float s = layer.folded.weight_scale[layer.folded.weight_scale.size() == 1 ? 0 : c];
+      const float s = layer.folded.scale(c);
       const double m = static_cast<double>(x.scale[0]) * static_cast<double>(s) / static_cast<double>(y.scale[0]);
       largest = std::max(largest, m);
       cut += std::fabs(m * static_cast<double>(layer.folded.bias[static_cast<std::int64_t>(c)])) > 16383.0 ? 1 : 0;

@@ -1,6 +1,7 @@
 #pragma once
 // What of an IntegerModel cannot be written as .tflite: all of it, found before anything is written.
 
+#include <stet/graph/int4_weights.hpp>
 #include <stet/io/int4.hpp>
 #include <stet/io/integer_formats.hpp>
 #include <stet/io/tflite/model_writer.hpp>
@@ -23,10 +24,9 @@ struct TfliteIntegerOptions {
 
 namespace stet::tflite::detail {
 
-/// Whether a layer's weights go into the file with 4 bits. The reference kernels know no depthwise ones.
+/// Whether a layer's weights go into the file with 4 bits.
 inline bool writes_int4(const IntegerNode& node, const TfliteIntegerOptions& options) {
-  return options.int4_weights && graph::has_weights(node.op) && !graph::is<graph::op::DepthwiseConv2D>(node.op) &&
-         fits_int4(node.constants.weights.span());
+  return options.int4_weights && has_int4_kernel(node.op) && fits_int4(node.constants.weights.span());
 }
 
 /// Errors:    Errc::unsupported listing every node that cannot be written
