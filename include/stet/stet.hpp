@@ -35,7 +35,7 @@
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/op/custom.hpp>
+#include <stet/operators/custom/float.hpp>
 #include <stet/train/qat_forward.hpp>
 #include <stet/train/qat_steps.hpp>
 #include <stet/version.hpp>

@@ -1,5 +1,6 @@
 // Reads every #include line under <dir>/stet against the layer table of docs/design.md and reports each fault as
-// file:line. Also: included files exist, only room eigen touches Eigen, no file is longer than 400 lines.
+// file:line. Also: included files exist, only room eigen touches Eigen, no file is longer than 400 lines, and a file of an
+// operator is included by its stage's list, by operators and by the umbrella, and by nothing else.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -39,6 +40,11 @@ const std::map<std::string, Rooms> table = [] {
   return t;
 }();
 
+// The room whose rules a file of an operator keeps: operators/<family>/<stage>.hpp, and the list operators/<stage>.hpp.
+const std::map<std::string, std::string> room_of_stage = {
+    {"list", "graph"}, {"graph", "graph"},   {"build", "graph"}, {"resolve", "graph"}, {"float", "train"},
+    {"quantized", "train"}, {"engine", "engine"}, {"tflite", "io"},   {"onnx", "io"},       {"c", "io"}};
+
 constexpr std::size_t longest_file = 400;
 
 class Checker {
@@ -60,7 +66,14 @@ class Checker {
   // "stet/ops/linear.hpp" -> "ops"; files directly in stet/ have no room.
   static std::string room_of(const fs::path& file) {
     const auto parent = file.parent_path();
-    return parent == "stet" ? "" : std::next(file.begin())->string();
+    if (parent == "stet") return "";
+    const std::string folder = std::next(file.begin())->string();
+    if (folder != "operators") return folder;
+    const auto stage = room_of_stage.find(file.stem().string());
+    return stage == room_of_stage.end() ? "operators" : stage->second;
+  }
+  static bool of_an_operator(const fs::path& file) {
+    return std::distance(file.begin(), file.end()) == 4 && *std::next(file.begin()) == "operators";
   }
 
   void fault(const fs::path& file, std::size_t line, const std::string& what) {
@@ -104,6 +117,8 @@ class Checker {
     if ((other == "eigen" || target == "stet/eigen.hpp") && room != "eigen" && file != "stet/eigen.hpp")
       return fault(file, line, "includes " + name + "; Eigen is the user's to include");
     if (target == "stet/stet.hpp") return fault(file, line, "includes the umbrella header");
+    if (of_an_operator(target) && !umbrella && *std::next(file.begin()) != "operators")
+      return fault(file, line, "includes " + name + "; include the list of the stage, which names all operators");
     if (umbrella || other == room) return;
     if (other.empty()) return;  // version.hpp
     const auto entry = table.find(room);

@@ -6,7 +6,7 @@
 #include <stet/graph/builder.hpp>
 #include <stet/ops/elementwise.hpp>
 #include <stet/train/forward.hpp>
-#include <stet/train/op/custom.hpp>
+#include <stet/operators/custom/float.hpp>
 
 #include <cmath>
 #include <functional>

@@ -3,7 +3,7 @@
 
 #include <stet/core/random.hpp>
 #include <stet/core/tensor.hpp>
-#include <stet/graph/op/spec.hpp>
+#include <stet/graph/operator_spec.hpp>
 
 #include <cmath>
 

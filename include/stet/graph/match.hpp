@@ -1,7 +1,7 @@
 #pragma once
 // Dispatch over the operators of a graph. A fold over the alternatives, because std::visit costs twice the compile time.
 
-#include <stet/graph/op/list.hpp>
+#include <stet/operators/list.hpp>
 
 #include <concepts>
 #include <optional>
@@ -16,7 +16,7 @@ template <class Op, class F, class... Args>
 constexpr void check_overload() {
   static_assert(std::invocable<F&, const Op&, Args&...>,
                 "stet: a behaviour has no overload for the operator `Op` named here; every room that dispatches over "
-                "graph/op/list.hpp must handle it (see docs/design.md, Operators)");
+                "operators/list.hpp must handle it (see docs/design.md, Operators)");
 }
 
 template <class F, std::size_t... I, class... Args>

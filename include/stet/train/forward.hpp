@@ -1,7 +1,7 @@
 #pragma once
 // forward: runs a Model in float on the tape.
 
-#include <stet/train/op/node_context.hpp>
+#include <stet/train/node_context.hpp>
 
 #include <functional>
 #include <optional>
@@ -9,15 +9,7 @@
 #include <vector>
 
 #if STET_DEFINE_ENTRIES
-#include <stet/train/op/activation.hpp>
-#include <stet/train/op/convolution.hpp>
-#include <stet/train/op/custom.hpp>
-#include <stet/train/op/elementwise.hpp>
-#include <stet/train/op/linear.hpp>
-#include <stet/train/op/normalization.hpp>
-#include <stet/train/op/pooling.hpp>
-#include <stet/train/op/reduction.hpp>
-#include <stet/train/op/shape.hpp>
+#include <stet/operators/float.hpp>
 #endif
 
 namespace stet {
@@ -33,14 +25,6 @@ struct ForwardOptions {
   std::function<Var<Tensor<float>>(int node, const Var<Tensor<float>>& value)> value{};
   NodeContext::Replace parameter{};
 };
-
-#if STET_DEFINE_ENTRIES
-namespace train_op {
-
-inline Var<Tensor<float>> forward(const graph::op::Input&, NodeContext& c) { return c.input(); }
-
-}  // namespace train_op
-#endif
 
 namespace detail {
 

@@ -1,9 +1,7 @@
 #pragma once
 // Attributes of operators in a file as those of the graph's operators. Float and integer models read them alike.
 
-#include <stet/graph/op/convolution.hpp>
-#include <stet/graph/op/pooling.hpp>
-#include <stet/graph/op/shape.hpp>
+#include <stet/operators/list.hpp>
 #include <stet/io/tflite/import_site.hpp>
 
 #include <algorithm>

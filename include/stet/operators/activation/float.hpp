@@ -4,7 +4,7 @@
 #include <stet/ops/activation.hpp>
 #include <stet/ops/dropout.hpp>
 #include <stet/ops/softmax.hpp>
-#include <stet/train/op/node_context.hpp>
+#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

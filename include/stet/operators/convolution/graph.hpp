@@ -2,7 +2,7 @@
 // Convolutions of images.
 
 #include <stet/core/window.hpp>
-#include <stet/graph/op/spec.hpp>
+#include <stet/graph/operator_spec.hpp>
 
 namespace stet::graph::op {
 

@@ -3,7 +3,7 @@
 
 #include <stet/ops/reduction.hpp>
 #include <stet/ops/shape.hpp>
-#include <stet/train/op/node_context.hpp>
+#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

@@ -2,7 +2,7 @@
 // Pooling of images.
 
 #include <stet/core/window.hpp>
-#include <stet/graph/op/convolution.hpp>
+#include <stet/operators/convolution/graph.hpp>
 
 namespace stet::graph::op {
 

@@ -1,7 +1,7 @@
 #pragma once
 // Normalization.
 
-#include <stet/graph/op/spec.hpp>
+#include <stet/graph/operator_spec.hpp>
 
 namespace stet::graph::op {
 

@@ -1,7 +1,7 @@
 #pragma once
 // Functions of one value that keep its shape.
 
-#include <stet/graph/op/spec.hpp>
+#include <stet/graph/operator_spec.hpp>
 
 #include <concepts>
 

@@ -2,7 +2,7 @@
 // Operators of the user's own, on the tape.
 
 #include <stet/ops/scalar_function.hpp>
-#include <stet/train/op/node_context.hpp>
+#include <stet/train/node_context.hpp>
 
 namespace stet {
 

@@ -1,7 +1,7 @@
 #pragma once
 // Sums and means over dimensions of a sample.
 
-#include <stet/graph/op/spec.hpp>
+#include <stet/graph/operator_spec.hpp>
 
 namespace stet::graph::op {
 

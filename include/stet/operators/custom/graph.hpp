@@ -2,7 +2,7 @@
 // The open alternative: an operator of the user's own.
 
 #include <stet/core/scalar_function.hpp>
-#include <stet/graph/op/spec.hpp>
+#include <stet/graph/operator_spec.hpp>
 
 #include <functional>
 #include <memory>

@@ -2,16 +2,16 @@
 // The operators of a graph. Adding one is a line here; then the compiler names each room that does not handle it.
 
 #include <stet/core/one_of.hpp>
-#include <stet/graph/op/activation.hpp>
-#include <stet/graph/op/convolution.hpp>
-#include <stet/graph/op/custom.hpp>
-#include <stet/graph/op/elementwise.hpp>
-#include <stet/graph/op/input.hpp>
-#include <stet/graph/op/linear.hpp>
-#include <stet/graph/op/normalization.hpp>
-#include <stet/graph/op/pooling.hpp>
-#include <stet/graph/op/reduction.hpp>
-#include <stet/graph/op/shape.hpp>
+#include <stet/operators/activation/graph.hpp>
+#include <stet/operators/convolution/graph.hpp>
+#include <stet/operators/custom/graph.hpp>
+#include <stet/operators/elementwise/graph.hpp>
+#include <stet/operators/input/graph.hpp>
+#include <stet/operators/linear/graph.hpp>
+#include <stet/operators/normalization/graph.hpp>
+#include <stet/operators/pooling/graph.hpp>
+#include <stet/operators/reduction/graph.hpp>
+#include <stet/operators/shape/graph.hpp>
 
 namespace stet::graph {
 

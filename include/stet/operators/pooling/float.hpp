@@ -2,7 +2,7 @@
 // Pooling, from graph to tape.
 
 #include <stet/ops/pooling.hpp>
-#include <stet/train/op/node_context.hpp>
+#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

@@ -5,7 +5,7 @@
 #include <stet/core/parallel.hpp>
 #include <stet/ops/linear.hpp>
 #include <stet/ops/shape.hpp>
-#include <stet/train/op/node_context.hpp>
+#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

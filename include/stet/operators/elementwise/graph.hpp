@@ -1,7 +1,7 @@
 #pragma once
 // Sums, differences and products of two values, element by element.
 
-#include <stet/graph/op/spec.hpp>
+#include <stet/graph/operator_spec.hpp>
 
 namespace stet::graph::op {
 

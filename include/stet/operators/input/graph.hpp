@@ -1,7 +1,7 @@
 #pragma once
 // Input: where values enter a graph.
 
-#include <stet/graph/op/spec.hpp>
+#include <stet/graph/operator_spec.hpp>
 
 namespace stet::graph::op {
 

@@ -3,7 +3,7 @@
 
 #include <stet/ops/convolution.hpp>
 #include <stet/ops/depthwise.hpp>
-#include <stet/train/op/node_context.hpp>
+#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

@@ -1,7 +1,7 @@
 #pragma once
 // Operators that move values without changing them.
 
-#include <stet/graph/op/reduction.hpp>
+#include <stet/operators/reduction/graph.hpp>
 
 namespace stet::graph::op {
 

@@ -1,0 +1,13 @@
+#pragma once
+// Every operator from graph to tape: forward(op, NodeContext).
+
+#include <stet/operators/activation/float.hpp>
+#include <stet/operators/convolution/float.hpp>
+#include <stet/operators/custom/float.hpp>
+#include <stet/operators/elementwise/float.hpp>
+#include <stet/operators/input/float.hpp>
+#include <stet/operators/linear/float.hpp>
+#include <stet/operators/normalization/float.hpp>
+#include <stet/operators/pooling/float.hpp>
+#include <stet/operators/reduction/float.hpp>
+#include <stet/operators/shape/float.hpp>

@@ -1,0 +1,2 @@
+#include "stet/operators/engine.hpp"
+#include "stet/operators/gelu/engine.hpp"

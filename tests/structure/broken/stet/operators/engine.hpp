@@ -1,0 +1,1 @@
+#include "stet/operators/gelu/engine.hpp"

@@ -1,0 +1,1 @@
+// a stage that the table does not know

@@ -1,0 +1,2 @@
+#include "stet/operators/gelu/graph.hpp"
+#include "stet/train/fit.hpp"

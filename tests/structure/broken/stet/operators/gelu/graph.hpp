@@ -1,0 +1,1 @@
+#include "stet/core/tensor.hpp"
