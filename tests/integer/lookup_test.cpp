@@ -101,6 +101,28 @@ TEST_CASE("tables stay near their function and inside the grid on every target",
   }
 }
 
+TEST_CASE("a function of runtimes is computed in float and rounded as the target names it", "[integer][bits]") {
+  struct Half final : integer::RuntimeFunction {
+    std::string_view name() const override { return "half"; }
+    double value(double x) const override { return 0.5 * x; }
+    float value_on(const Target& target, float x) const override {
+      require(target != targets::tflite_micro, Errc::unsupported, "half: not here");
+      return 0.5f * x;
+    }
+  };
+  const TableSpec spec{Function::scalar, 0.0f, {1.0f, 0}, {1.0f, 3}, std::make_shared<Half>()};
+  for (const Target& target : {targets::tflite_reference, targets::litert_default, targets::onnxruntime}) {
+    const integer::Table table = make_table(target, spec);
+    for (int q = -128; q < 128; ++q) {  // every second one lies between two codes
+      const double half = 0.5 * q;
+      const double rounded = target == targets::onnxruntime ? std::nearbyint(half) : std::round(half);
+      CHECK(table[static_cast<std::size_t>(q + 128)] == static_cast<int>(rounded) + 3);
+    }
+  }
+  CHECK_THROWS_WITH(make_table(targets::tflite_micro, spec), "half: not here");
+  CHECK(integer::of_runtimes(spec.scalar.get()) == spec.scalar.get());
+}
+
 TEST_CASE("lookup maps every code through its table", "[integer]") {
   integer::Table table{};
   for (std::size_t i = 0; i < 256; ++i) table[i] = static_cast<std::int8_t>(127 - static_cast<int>(i));

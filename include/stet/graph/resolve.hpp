@@ -48,7 +48,11 @@ inline TableFunction table_function(const LeakyRelu& o) { return {integer::Funct
 inline TableFunction table_function(const Sigmoid&) { return {integer::Function::sigmoid}; }
 inline TableFunction table_function(const Tanh&) { return {integer::Function::tanh}; }
 inline TableFunction table_function(const HardSwish&) { return {integer::Function::hard_swish}; }
-inline TableFunction table_function(const Custom& o) { return {integer::Function::scalar, 0.0f, scalar_function(o)}; }
+template <class Op>
+  requires requires(const Op& o) { scalar_function(o); }
+TableFunction table_function(const Op& o) {
+  return {integer::Function::scalar, 0.0f, scalar_function(o)};
+}
 
 template <class Op>
 concept TableOp = requires(const Op& o) { table_function(o); };

@@ -6,6 +6,7 @@
 #include <stet/integer/codes.hpp>
 #include <stet/integer/fixed_point.hpp>
 #include <stet/integer/multiplier.hpp>
+#include <stet/integer/runtime_function.hpp>
 #include <stet/integer/target.hpp>
 #include <stet/quant/affine.hpp>
 
@@ -52,7 +53,7 @@ struct TableSpec {
 
 namespace detail {
 
-inline float function_value(const TableSpec& t, float x, bool sigmoid_in_double) {
+inline float function_value(const Target& target, const TableSpec& t, float x, bool sigmoid_in_double) {
   switch (t.function) {
     case Function::leaky_relu:
       return x >= 0.0f ? x : t.alpha * x;
@@ -66,7 +67,7 @@ inline float function_value(const TableSpec& t, float x, bool sigmoid_in_double)
       return x * std::clamp(inner, 0.0f, 1.0f);
     }
     case Function::scalar:
-      break;  // scalar_code
+      return of_runtimes(t.scalar.get())->value_on(target, x);
   }
   return 0.0f;
 }
@@ -136,9 +137,9 @@ inline std::int32_t fixed_function_code(const TableSpec& t, std::int32_t d) {
                  : rounding_divide_by_power_of_two(fixed_point::tanh(x), 24);
 }
 
-inline std::int32_t real_function_code(const TableSpec& t, FunctionRule rule, std::int32_t d) {
+inline std::int32_t real_function_code(const Target& target, const TableSpec& t, FunctionRule rule, std::int32_t d) {
   const float x = rounded_product(t.in.scale, static_cast<float>(d));
-  const float f = function_value(t, x, rule == FunctionRule::reciprocal_half_even);
+  const float f = function_value(target, t, x, rule == FunctionRule::reciprocal_half_even);
   if (rule == FunctionRule::division_half_even) return steps(round_half_even(f / t.out.scale));
   const float scaled = rounded_product(f, 1.0f / t.out.scale);
   if (rule == FunctionRule::reciprocal_half_away) return steps(round_half_away(scaled));
@@ -163,14 +164,18 @@ inline const FixedOutput* fixed_output(Function f) {
 
 /// Makes the table of a function.
 /// Formula:   entry q + 128 = clamp(round(f(s_in*(q - z_in)) / s_out) + z_out), in the arithmetic of the target's rule
-/// Rounding:  as the target's rule for the function; of a scalar function in double, half to even, on every target
+/// Rounding:  as the target's rule for the function; of a scalar function that no runtime has in double, half to even
 /// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if the output scale is not what the function
 ///            demands, the input scale is 8 or more in fixed point, a leaky ReLU has a negative slope or a multiplier of
-///            256 or more, or a hard swish has s_in/128 >= s_out; Errc::range if a scalar function is NaN at a code
+///            256 or more, or a hard swish has s_in/128 >= s_out; Errc::range if a scalar function is NaN at a code;
+///            what RuntimeFunction::value_on throws
 /// Source:    LiteRT kernels/activations.cc, reference/hard_swish.h; TFLM kernels/logistic_common.cc, tanh.cc; XNNPACK operators/unary-elementwise-nc.c;
 ///            ONNX Runtime contrib_ops/cpu/quantization/qlinear_lookup_table.cc
 inline Table make_table(const Target& target, const TableSpec& t) {
-  const char* op = name(t.function);
+  const bool scalar = t.function == Function::scalar;
+  require(!scalar || t.scalar != nullptr, Errc::state, "make_table: a scalar function without a function");
+  const std::string_view op = scalar ? t.scalar->name() : std::string_view(name(t.function));
+  const bool own = scalar && of_runtimes(t.scalar.get()) == nullptr;
   for (const float s : {t.in.scale, t.out.scale}) {
     require(std::isfinite(s) && s > 0.0f, Errc::range, "{}: scale {} must be positive and finite", op, s);
   }
@@ -198,8 +203,8 @@ inline Table make_table(const Target& target, const TableSpec& t) {
     if (leaky == LeakyReluRule::xnnpack && !(delegated(positive) && delegated(negative))) {
       leaky = LeakyReluRule::double_rounding;
     }
-  } else if (t.function == Function::scalar) {
-    require(t.scalar != nullptr, Errc::state, "make_table: a scalar function without a function");
+  } else if (scalar) {
+    rule = target.function;
   } else {
     require(t.in.scale / 128.0f < t.out.scale, Errc::unsupported,
             "hard_swish: input scale {} must be below 128 times the output scale {}", t.in.scale, t.out.scale);
@@ -208,7 +213,7 @@ inline Table make_table(const Target& target, const TableSpec& t) {
   for (std::int32_t q = -128; q < 128; ++q) {
     const std::int32_t d = q - t.in.zero_point;
     std::int32_t code = 0;
-    if (t.function == Function::scalar) {
+    if (own) {
       code = detail::scalar_code(t, d);
     } else if (t.function == Function::leaky_relu && leaky != LeakyReluRule::division_half_even) {
       code = detail::leaky_relu_code(t, leaky, d);
@@ -217,7 +222,7 @@ inline Table make_table(const Target& target, const TableSpec& t) {
     } else if (rule == FunctionRule::fixed_point) {
       code = detail::fixed_function_code(t, d);
     } else {
-      code = detail::real_function_code(t, rule, d);
+      code = detail::real_function_code(target, t, rule, d);
     }
     code = std::clamp(code + t.out.zero_point, t.out.grid.lo, t.out.grid.hi);
     table[static_cast<std::size_t>(q + 128)] = static_cast<std::int8_t>(code);

@@ -55,7 +55,7 @@ enum class AveragePoolRule {
   dequantized       ///< real values summed in float in the order of the taps, /count, /s + unsigned z, half to even
 };
 
-/// How sigmoid and tanh become a table of codes: f(s_x*(q - z_x)) in float, then
+/// How sigmoid, tanh and other functions become a table of codes: f(s_x*(q - z_x)) in float, then
 enum class FunctionRule {
   reciprocal_half_away,  ///< round(f*(1/s_y)) + z, half away from zero
   reciprocal_half_even,  ///< round(f*(1/s_y) + z), half to even; sigmoid in double
@@ -100,6 +100,7 @@ struct Target {
   integer::ClampRule activation_clamp;       ///< of RELU and RELU6 as operators of their own
   integer::InputRule input;
   integer::FunctionRule sigmoid, tanh;
+  integer::FunctionRule function;  ///< of all others that have no rule of their own here
   integer::LeakyReluRule leaky_relu;
   integer::HardSwishRule hard_swish;
   friend constexpr bool operator==(const Target&, const Target&) = default;
@@ -109,7 +110,7 @@ struct Target {
 inline std::string describe(const Target& t) {
   const auto& [name, runtime, version, convolution, depthwise, linear, weighted_clamp, add, subtract, multiply, mean,
                average_pool, average_pool_clamp, max_pool_clamp, max_pool_sparse_clamp, activation_clamp, input, sigmoid,
-               tanh, leaky_relu, hard_swish] = t;  // all of them: a new rule does not compile before it is here too
+               tanh, function, leaky_relu, hard_swish] = t;  // all of them: a new rule does not compile before it is here too
   std::string text = formatted("target: {} ({} {})\n", name, runtime, version);
   const auto rule = [&](const char* of, auto is) { text += formatted("target's {}: {}\n", of, enumerator_name(is)); };
   rule("convolution", convolution);
@@ -128,6 +129,7 @@ inline std::string describe(const Target& t) {
   rule("input", input);
   rule("sigmoid", sigmoid);
   rule("tanh", tanh);
+  rule("other functions", function);
   rule("leaky relu", leaky_relu);
   rule("hard swish", hard_swish);
   return text;
@@ -156,6 +158,7 @@ inline constexpr Target tflite_reference{
     .input = integer::InputRule::division_half_away,
     .sigmoid = integer::FunctionRule::reciprocal_half_away,
     .tanh = integer::FunctionRule::reciprocal_half_away,
+    .function = integer::FunctionRule::reciprocal_half_away,
     .leaky_relu = integer::LeakyReluRule::double_rounding,
     .hard_swish = integer::HardSwishRule::fixed_point,
 };
@@ -181,6 +184,7 @@ inline constexpr Target litert_default{
     .input = integer::InputRule::reciprocal_half_even,
     .sigmoid = integer::FunctionRule::reciprocal_half_even,
     .tanh = integer::FunctionRule::reciprocal_half_even,
+    .function = integer::FunctionRule::reciprocal_half_away,
     .leaky_relu = integer::LeakyReluRule::xnnpack,
     .hard_swish = integer::HardSwishRule::fixed_point,
 };
@@ -207,6 +211,7 @@ inline constexpr Target onnxruntime{
     .input = integer::InputRule::division_half_even,
     .sigmoid = integer::FunctionRule::division_half_even,
     .tanh = integer::FunctionRule::division_half_even,
+    .function = integer::FunctionRule::division_half_even,
     .leaky_relu = integer::LeakyReluRule::division_half_even,
     .hard_swish = integer::HardSwishRule::division_half_even,
 };
@@ -233,6 +238,7 @@ inline constexpr Target tflite_micro{
     .input = integer::InputRule::division_half_away,
     .sigmoid = integer::FunctionRule::fixed_point,
     .tanh = integer::FunctionRule::fixed_point,
+    .function = integer::FunctionRule::reciprocal_half_away,
     .leaky_relu = integer::LeakyReluRule::double_rounding,
     .hard_swish = integer::HardSwishRule::fixed_point,
 };

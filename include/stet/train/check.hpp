@@ -80,7 +80,7 @@ class StructureCheck {
     if (unit.training_only()) return add(unit.node, Severity::integer, "in training only, nothing is deployed");
     const auto table = table_of(unit.op());
     if (table) {
-      function(unit, table->function);
+      function(unit, *table);
     } else if (unit.has_weights()) {
       add(unit.node, Severity::integer,
           formatted("{}-bit weights per {}, {}-bit output", unit.weights.bits(),
@@ -107,15 +107,17 @@ class StructureCheck {
     if (target_is(targets::litert_default)) left_over(unit);
   }
 
-  void function(const Unit& unit, integer::Function f) {
+  void function(const Unit& unit, const TableFunction& table) {
     using integer::Function;
-    if (target_is(targets::onnxruntime) && (f == Function::tanh || f == Function::hard_swish)) {
+    const Function f = table.function;
+    const bool of_runtimes = integer::of_runtimes(table.scalar.get()) != nullptr;
+    if (target_is(targets::onnxruntime) && (f == Function::tanh || f == Function::hard_swish || of_runtimes)) {
       add(unit.node, Severity::note,
           "the runtime has no integer form: it dequantizes, computes in float and quantizes; stet's table has the "
           "codes "
           "that it gives");
-    } else if (target_is(targets::litert_default) && f == Function::hard_swish) {
-      add(unit.node, Severity::note, "XNNPACK has no int8 hard_swish: LiteRT's builtin kernel runs it");
+    } else if (target_is(targets::litert_default) && (f == Function::hard_swish || of_runtimes)) {
+      add(unit.node, Severity::note, formatted("XNNPACK has no int8 {}: LiteRT's builtin kernel runs it", kind(unit.op())));
     } else {
       add(unit.node, Severity::integer, "a table of 256 codes");
     }
