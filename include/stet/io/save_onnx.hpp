@@ -21,13 +21,12 @@ namespace stet {
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options) {
-  const std::int64_t opset = options.format == OnnxFormat::int16x8 ? 21 : 17;
   onnx::check_float(model.graph());
   check_finite("save_onnx", model);
-  if (!options.fold_batch_norm) return onnx::finish(onnx::FloatWriter(model, options).run(), opset);
+  if (!options.fold_batch_norm) return onnx::finish(onnx::FloatWriter(model, options).run());
   const FoldedBatchNorm folded = fold_batch_norm_with_map(model);
   OnnxOptions of_folded = options;
-  if (opset == 21) {
+  if (options.format == OnnxFormat::int16x8) {
     check("save_onnx: int16x8", options.ranges, model.graph());
     of_folded.ranges.of_node.assign(folded.model.graph().nodes().size(), Range{});
     for (std::size_t id = 0; id < folded.node_of.size(); ++id) {  // a batch norm's range replaces that of its layer
@@ -35,18 +34,18 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOp
       if (made >= 0) of_folded.ranges.of_node[static_cast<std::size_t>(made)] = options.ranges.of_node[id];
     }
   }
-  return onnx::finish(onnx::FloatWriter(folded.model, of_folded).run(), opset);
+  return onnx::finish(onnx::FloatWriter(folded.model, of_folded).run());
 }
 #endif
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options) {
   onnx::check_integer(model, options);
-  return onnx::finish(onnx::IntegerWriter(model, options).run(), options.int4_weights ? 21 : 17);
+  return onnx::finish(onnx::IntegerWriter(model, options).run());
 }
 #endif
 
-/// Writes a float model: opset 17, IR 8, float32; or, as int16x8, opset 21, IR 10, QuantizeLinear and DequantizeLinear
+/// Writes a float model: opset 17, IR 8 (opset 21, IR 10 where an operator came later), float32; or, as int16x8, opset 21, IR 10, QuantizeLinear and DequantizeLinear
 /// around every operator. Values and nodes have the names of the graph's nodes, constants those of the model's
 /// parameters; an output that is an input is called "<input>_output". Dropout is left out. The bytes are read back and compared before the file takes its name.
 /// Shapes:    images [N,C,H,W] or, with OnnxLayout::nhwc, [N,H,W,C]; other values as in the graph
@@ -57,7 +56,7 @@ inline void save_onnx(const std::string& path, const Model& model, const OnnxOpt
 }
 
 /// Writes an integer model: QuantizeLinear and DequantizeLinear around float operators, which ONNX Runtime fuses into
-/// integer ones that end in the codes of `targets::onnxruntime`. Opset 17, IR 8; with int4 weights opset 21, IR 10.
+/// integer ones that end in the codes of `targets::onnxruntime`. Opset 17, IR 8; with int4 weights, or an operator that came later, opset 21, IR 10.
 /// The real input has the name of the first value, a real output that of its value; codes are "<value>_quantized".
 /// With int8 activations ONNX Runtime on x86-64 fuses a convolution only where its input codes have one reader; with
 /// int4 weights it multiplies in float. Neither is then exact.

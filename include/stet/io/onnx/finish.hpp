@@ -12,11 +12,10 @@ namespace stet::onnx {
 
 /// Bytes of a model that a GraphWriter made. Opset 17 with IR 8, or opset 21 with IR 10.
 /// Errors:    Errc::state if they do not read back as what was meant
-inline std::vector<std::uint8_t> finish(ModelInfo model, std::int64_t opset) {
-  model.ir_version = opset >= 21 ? 10 : 8;
+inline std::vector<std::uint8_t> finish(ModelInfo model) {
+  model.ir_version = model.opsets[0].version >= 21 ? 10 : 8;
   model.producer_name = "stet";
   model.graph_name = "stet";
-  model.opsets = {{"", opset}};
   std::vector<std::uint8_t> bytes = encode(model);
   require(decode(bytes, "save_onnx") == model, Errc::state,
           "save_onnx: the file does not read back as it was written; nothing was saved");

@@ -25,6 +25,7 @@ class FloatWriter {
         options_(options),
         out_(graph_.nodes().size()),
         flat_(graph_.nodes().size()) {
+    out_.model.opsets = {opset_of(graph_.nodes(), options.format == OnnxFormat::int16x8)};
     if (options.format == OnnxFormat::int16x8) scale_ = int16_scales(graph_, options.ranges);
   }
 
@@ -298,7 +299,7 @@ class FloatWriter {
     emit("Transpose", {out_.get(input(), layout)}, layout, {attribute("perm", perm)});
   }
   void write(const graph::op::Sum& o) { reduce("ReduceSum", o.axes, o.keep_dims, true); }
-  void write(const graph::op::Mean& o) { reduce("ReduceMean", o.axes, o.keep_dims, !scale_.empty()); }
+  void write(const graph::op::Mean& o) { reduce("ReduceMean", o.axes, o.keep_dims, out_.model.opsets[0].version >= 18); }
   void write(const graph::op::Custom&) { fail(Errc::unsupported, "save_onnx: {} cannot be written", node().name); }
 
   [[nodiscard]] bool only_linear_reads(int id) const {

@@ -4,6 +4,7 @@
 
 #include <stet/core/shape.hpp>
 #include <stet/core/window.hpp>
+#include <stet/graph/match.hpp>
 #include <stet/io/onnx/options.hpp>
 #include <stet/io/onnx/schema.hpp>
 
@@ -26,6 +27,21 @@ inline AttributeInfo attribute(std::string name, float value) {
 }
 inline AttributeInfo attribute(std::string name, std::vector<std::int64_t> values) {
   return {.name = std::move(name), .type = AttributeType::integers, .integers = std::move(values)};
+}
+
+/// Stands beside an operator where its file asks which opset has it: argument-dependent lookup then finds least_opset.
+struct OperatorSets {};
+
+/// The opset of a file with these operators: 17, or 21 if one of them or the file's codes came later.
+template <class Nodes>
+OpsetInfo opset_of(const Nodes& nodes, bool later) {
+  for (const auto& node : nodes) {
+    later = later || graph::match(node.op, [](const auto& o) {
+              if constexpr (requires { least_opset(o, OperatorSets{}); }) return least_opset(o, OperatorSets{}) > 17;
+              return false;
+            });
+  }
+  return {"", later ? 21 : 17};
 }
 
 namespace detail {

@@ -24,7 +24,9 @@ class IntegerWriter {
         out_(model.values.size()),
         scale_(model.values.size()),
         zero_(model.values.size()),
-        flat_(model.values.size()) {}
+        flat_(model.values.size()) {
+    out_.model.opsets = {opset_of(model.nodes, options.int4_weights)};
+  }
 
   /// The nodes, inputs and outputs.
   ModelInfo run() {
