@@ -2,6 +2,7 @@
 
 #include <stet/engine/engine.hpp>
 #include <stet/passes/quantize.hpp>
+#include <stet/qat/linear.hpp>
 #include <stet/qat/live_layer.hpp>
 #include <stet/train/qat_forward.hpp>
 
@@ -284,7 +285,7 @@ TEST_CASE("codes of per-tensor weights do not jump when batch norm freezes") {
     Tape tape;
     const Var<QTensor> in = tape.variable(x);
     const LiveNorm norm{tape.parameter(gamma), tape.parameter(qat.model().parameter("norm.beta")), &mean, &variance};
-    const Var<QTensor> y = live_layer(Product::linear(), in, tape.parameter(w), symmetric(8, false), norm, {0.05f, 0, -128, 127, false},
+    const Var<QTensor> y = live_layer(linear_product(), in, tape.parameter(w), symmetric(8, false), norm, {0.05f, 0, -128, 127, false},
                                       QParams::per_tensor(0.05f, 0), nullptr);
     Tensor<float> dy = Tensor<float>::zeros({4, 2});
     dy.edit()[second ? 1 : 0] = 1.0f;

@@ -84,7 +84,7 @@ TEST_CASE("prepare lists every node that the target cannot run, with the remedy"
   CHECK_THAT(text, ContainsSubstring("prepare: target tflite_micro cannot run 11 nodes:"));
   for (const char* part :
        {"squash (sigmoid): activations of 5 bits; the runtime fixes its output at 8 bits: override its activations with Int8Activation(8)", "late_norm (batch_norm): ",
-        "broadcast (add): inputs late_norm and small have shapes [6,6,2] and [1,1,2]", "counting (average_pool): ",
+        "broadcast (add): inputs have shapes [6,6,2] and [1,1,2] (late_norm, small)", "counting (average_pool): ",
         "per_pixel (linear): input is not flat; put a flatten before it", "leaky (leaky_relu): slope -1; integer targets take slopes of 0 to 256", "bent (tanh): activations of 5 bits",
         "total (sum): ", "average (mean): ", "end (softmax): softmax stays outside of an integer model",
         "nowhere: the recipe overrides a node of this name, but the graph has none"}) {

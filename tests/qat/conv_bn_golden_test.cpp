@@ -5,6 +5,7 @@
 #include <stet/ops/depthwise.hpp>
 #include <stet/ops/elementwise.hpp>
 #include <stet/ops/normalization.hpp>
+#include <stet/qat/convolution.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/qat/live_layer.hpp>
 #include <stet/quant/choose_qparams.hpp>
@@ -180,7 +181,7 @@ void check_live(const GoldenCase& c, bool depthwise, bool per_channel) {
                       live.bias.span(),
                       static_cast<float>(live.norm.eps),
                       static_cast<float>(live.norm.momentum)};
-  const auto codes = live_layer(depthwise ? Product::depthwise(live.options) : Product::conv2d(live.options),
+  const auto codes = live_layer(depthwise ? depthwise_product(live.options) : conv2d_product(live.options),
                                 quantize(x2, x_params), w2, symmetric(bits, per_channel), norm, out, y_params, nullptr);
   two.backward(codes, dy);
 

@@ -6,9 +6,10 @@
 #include <stet/ops/convolution.hpp>
 #include <stet/ops/depthwise.hpp>
 #include <stet/ops/linear.hpp>
+#include <stet/qat/convolution.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/qat/layer_kernels.hpp>
-#include <stet/qat/product.hpp>
+#include <stet/qat/linear.hpp>
 #include <stet/quant/qtensor.hpp>
 
 #include <algorithm>
@@ -40,7 +41,7 @@ bool same_values(const stet::Tensor<T>& a, const stet::Tensor<T>& b) {
 struct LayerFixture {
   LayerKind kind;
   stet::ConvOptions options{};
-  stet::Product product = stet::Product::linear();
+  stet::Product product = stet::linear_product();
   stet::QTensor x{};
   stet::Tensor<float> w{}, gamma{}, beta{}, mean{}, variance{}, bias{};
 
@@ -49,17 +50,17 @@ struct LayerFixture {
     Shape input{4, 7, 6, channels}, weights{1, 3, 3, channels};
     if (kind == LayerKind::conv2d) {
       options = {.stride = {2, 1}, .padding = stet::Padding::of(1, 0, 2, 1), .dilation = {1, 2}};
-      product = stet::Product::conv2d(options);
+      product = stet::conv2d_product(options);
       input = {4, 7, 6, 5};
       weights = {channels, 3, 2, 5};
     } else if (kind == LayerKind::grouped) {
       options = {.groups = 2};
-      product = stet::Product::conv2d(options);
+      product = stet::conv2d_product(options);
       input = {4, 7, 6, 6};
       weights = {channels, 3, 3, 3};
     } else if (kind == LayerKind::depthwise) {
       options = {.stride = {1, 2}};
-      product = stet::Product::depthwise(options);
+      product = stet::depthwise_product(options);
     } else {
       input = {40, 19};
       weights = {channels, 19};

@@ -45,14 +45,13 @@ inline NormLine norm_line(const Model& model, int id) {
 }
 
 // Whether the channel of weight i is i % channels (depthwise) or i / (elements per channel).
-inline bool channels_last(const graph::Operator& o) { return graph::is<graph::op::DepthwiseConv2D>(o); }
+inline bool channels_last(const graph::Operator& o) { return graph::channel_axis(o) != 0; }
 
 inline graph::Operator with_bias(const graph::Operator& o) {
-  graph::Operator result = o;
-  if (auto* conv = result.get_if<graph::op::Conv2D>()) conv->bias = true;
-  if (auto* depthwise = result.get_if<graph::op::DepthwiseConv2D>()) depthwise->bias = true;
-  if (auto* linear = result.get_if<graph::op::Linear>()) linear->bias = true;
-  return result;
+  return graph::match(o, [](auto layer) -> graph::Operator {
+    if constexpr (requires { layer.bias = true; }) layer.bias = true;
+    return layer;
+  });
 }
 
 class BatchNormFolder {
@@ -110,10 +109,7 @@ class BatchNormFolder {
     const graph::Node& node = graph_.node(id);
     if (!graph::is<graph::op::BatchNorm>(node.op)) return -1;
     const int from = node.inputs[0];
-    const graph::Operator& o = graph_.node(from).op;
-    const bool layer =
-        graph::is<graph::op::Conv2D>(o) || graph::is<graph::op::DepthwiseConv2D>(o) || graph::is<graph::op::Linear>(o);
-    return layer && !graph_.is_output(from) && graph_.consumers(from).size() == 1 ? from : -1;
+    return graph::has_weights(graph_.node(from).op) && !graph_.is_output(from) && graph_.consumers(from).size() == 1 ? from : -1;
   }
   // A batch norm of an image that stays, as a depthwise convolution of one tap.
   bool leftover(int id) const {

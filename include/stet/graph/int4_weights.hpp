@@ -8,13 +8,20 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace stet {
 
 /// Whether runtimes have a kernel of an operator for weights of 4 bits: the reference kernels of LiteRT have no depthwise one.
 inline bool has_int4_kernel(const graph::Operator& o) {
-  return graph::has_weights(o) && !graph::is<graph::op::DepthwiseConv2D>(o);
+  return graph::match(o, [](const auto& x) {
+    if constexpr (std::remove_cvref_t<decltype(x)>::form == graph::IntegerForm::layer) {
+      return x.int4_kernels;
+    } else {
+      return false;
+    }
+  });
 }
 
 namespace detail {

@@ -50,22 +50,4 @@ struct IntegerModel {
   }
 };
 
-/// The clamp that an operator is: relu and relu6 on their own; none for all others.
-inline Activation clamp_of(const graph::Operator& o) {
-  return graph::is<graph::op::Relu>(o)    ? Activation::relu
-         : graph::is<graph::op::Relu6>(o) ? Activation::relu6
-                                          : Activation::none;
-}
-
-/// The operator that integers know in place of one of a graph: a flatten is a reshape, a mean over height and width a
-/// global average pool; others stay as they are.
-inline graph::Operator integer_form_of(const graph::Operator& o, std::span<const Shape> in, const Shape& out) {
-  namespace op = graph::op;
-  if (graph::is<op::Flatten>(o)) return op::Reshape{out};
-  if (const auto* mean = graph::as<op::Mean>(o)) {
-    if (mean->axes == std::vector<int>{0, 1} && !mean->keep_dims && in[0].rank() == 3) return op::GlobalAveragePool{};
-  }
-  return o;
-}
-
 }  // namespace stet

@@ -134,20 +134,11 @@ class IntegerStructureCheck {
       add(e.code(), n.name, e.what());
       return false;
     }
-    const bool binary = graph::is<graph::op::Add>(n.op) || graph::is<graph::op::Sub>(n.op) || graph::is<graph::op::Mul>(n.op);
-    if (binary && in[0] != in[1]) {
-      add(Errc::shape, n.name, formatted("reads shapes {} and {}, which must be equal", in[0], in[1]));
+    if (const auto obstacle = graph::obstacle(n.op, in)) {
+      add(obstacle->code, n.name, obstacle->what + "; " + obstacle->remedy);
       return false;
     }
-    if (graph::is<graph::op::Linear>(n.op) && in[0].rank() != 1) {
-      add(Errc::shape, n.name, formatted("reads {}, needs one dimension", in[0]));
-      return false;
-    }
-    if (const auto* pool = graph::as<graph::op::AveragePool>(n.op);
-        pool != nullptr && pool->count_padding && pool->padding.kind != Padding::Kind::valid) {
-      add(Errc::unsupported, n.name, "counts its padding, which integers do not");
-    }
-    if (n.activation != Activation::none && graph::form(n.op) != graph::IntegerForm::layer && !binary) {
+    if (n.activation != Activation::none && !graph::takes_activation(n.op)) {
       add(Errc::unsupported, n.name, formatted("is a {} with an activation of its own", graph::kind(n.op)));
     }
     return true;

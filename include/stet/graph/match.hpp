@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -97,6 +98,40 @@ inline bool moves_codes(const Operator& o) { return form(o) == IntegerForm::move
 /// Axis of the weights that counts output channels.
 inline int channel_axis(const Operator& o) {
   return detail::channel_axis_at(o.index(), std::make_index_sequence<Operator::count>{});
+}
+
+/// Whether it applies an activation that stands behind it: layers, and who says so.
+inline bool takes_activation(const Operator& o) {
+  return match(o, [](const auto& x) { return x.form == IntegerForm::layer || requires { x.takes_activation; }; });
+}
+/// The clamp that an operator is: relu and relu6 on their own; none for all others.
+inline integer::Activation clamp_of(const Operator& o) {
+  return match(o, [](const auto& x) {
+    if constexpr (requires { x.clamps; }) {
+      return x.clamps;
+    } else {
+      return integer::Activation::none;
+    }
+  });
+}
+/// The operator that integers know in place of one of a graph; most are it themselves.
+inline Operator integer_form_of(const Operator& o, std::span<const Shape> in, const Shape& out) {
+  return match(o, [&](const auto& x) -> Operator {
+    if constexpr (requires { as_integer(x, in, out); }) {
+      if (auto other = as_integer(x, in, out)) return *other;
+    }
+    return x;
+  });
+}
+/// What stands in its way among integers, whatever the target: that they do not know it, or know it only otherwise.
+inline std::optional<Obstacle> obstacle(const Operator& o, std::span<const Shape> in) {
+  return match(o, [&](const auto& x) -> std::optional<Obstacle> {
+    using Op = std::remove_cvref_t<decltype(x)>;
+    if constexpr (Op::form == IntegerForm::none || requires { no_integer_form(x); }) {
+      if (op::integer_form(x) == IntegerForm::none) return no_integer_form(x);
+    }
+    return integer_limit(x, in);
+  });
 }
 
 // The dispatchers are not inlined: it saves compile time, and g++ then has no reason to warn about the arity of

@@ -4,9 +4,11 @@
 #include <stet/core/shape.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace stet::graph {
@@ -25,6 +27,12 @@ enum class IntegerForm {
   computes,  ///< makes new codes of codes
   moves,     ///< passes on codes of its inputs, which keep scale and zero point
   training   ///< acts in training only: nothing of it is deployed
+};
+
+/// What stands in an operator's way among integers, and the change that mends it.
+struct Obstacle {
+  Errc code = Errc::unsupported;
+  std::string what{}, remedy{};
 };
 
 /// One parameter or buffer that a node needs; its name is "<node>.<suffix>".
@@ -47,12 +55,60 @@ inline void expect_inputs(std::string_view kind, std::size_t wanted, Shapes in) 
           in.size());
 }
 
+/// The shape of the only input, which is that of the output.
+template <class Op>
+const Shape& same_shape(const Op& o, Shapes in) {
+  expect_inputs(o.name, 1, in);
+  return in[0];
+}
+
 /// The one input of an operator on images.
 /// Errors:    Errc::shape unless there is one input [height,width,channels]
 inline const Shape& expect_image(std::string_view kind, Shapes in) {
   expect_inputs(kind, 1, in);
   require(in[0].rank() == 3, Errc::shape, "{}: wants an image [height,width,channels], got {}", kind, in[0]);
   return in[0];
+}
+
+// What follows holds for an operator that says nothing else in its own folder.
+
+/// Name of its kind.
+template <class Op>
+constexpr std::string_view kind(const Op&) {
+  return Op::name;
+}
+/// What this very operator is among integers: what its type says.
+template <class Op>
+constexpr IntegerForm integer_form(const Op&) {
+  return Op::form;
+}
+/// What every target demands of it beyond what infer does: nothing.
+template <class Op>
+std::optional<Obstacle> integer_limit(const Op&, Shapes) {
+  return std::nullopt;
+}
+/// What training on codes demands of it beyond that: nothing.
+template <class Op>
+std::optional<Obstacle> training_limit(const Op&) {
+  return std::nullopt;
+}
+/// Text of its attributes: none where it has no attributes.
+template <class Op>
+  requires std::is_empty_v<Op>
+std::string attributes(const Op&) {
+  return "";
+}
+/// Parameters: none but those of layers, which name theirs.
+template <class Op>
+  requires(Op::form != IntegerForm::layer)
+std::vector<ParameterSpec> parameters(const Op&, Shapes) {
+  return {};
+}
+/// Multiplications with addition of one sample.
+template <class Op>
+  requires(Op::form != IntegerForm::layer)
+std::int64_t multiply_adds(const Op&, Shapes, const Shape&) {
+  return 0;
 }
 
 }  // namespace stet::graph::op

@@ -2,65 +2,28 @@
 // resolve: from an operator on codes to the parameters with which a target computes it. Training, the engine, check and the
 // writers of files all ask here, which is why they cannot differ.
 
-#include <stet/core/window.hpp>
 #include <stet/graph/integer_model.hpp>
-#include <stet/integer/elementwise_parameters.hpp>
 #include <stet/integer/layer.hpp>
-#include <stet/integer/lookup.hpp>
-#include <stet/integer/pooling.hpp>
-#include <stet/integer/reduction.hpp>
+#include <stet/operators/resolve.hpp>
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 
 namespace stet {
 
-/// A value as the operators around it see it: its shape without the batch, and what its codes mean.
-struct Operand {
-  Shape shape{};
-  Affine codes{};
-};
-
-/// What surrounds an operator: the target, its inputs and output, the activation that it applies.
-struct Surroundings {
-  const Target& target;
-  std::span<const Operand> in;
-  const Operand& out;
-  Activation activation = Activation::none;
-};
-
-/// Parameters of an operator that computes nothing of codes.
-struct NoParameters {};
-
-/// The function that an operator computes by a table, and its slope where it has one.
-struct TableFunction {
-  integer::Function function = integer::Function::sigmoid;
-  float alpha = 0.0f;
-  std::shared_ptr<const ScalarFunction> scalar{};
-};
-
 namespace graph::op {
 
-/// The functions that integers compute by a table of 256 codes.
-inline TableFunction table_function(const LeakyRelu& o) { return {integer::Function::leaky_relu, o.alpha}; }
-inline TableFunction table_function(const Sigmoid&) { return {integer::Function::sigmoid}; }
-inline TableFunction table_function(const Tanh&) { return {integer::Function::tanh}; }
-inline TableFunction table_function(const HardSwish&) { return {integer::Function::hard_swish}; }
+/// Whoever names its scalar function is a table of it.
 template <class Op>
   requires requires(const Op& o) { scalar_function(o); }
 TableFunction table_function(const Op& o) {
   return {integer::Function::scalar, 0.0f, scalar_function(o)};
 }
 
+/// An operator whose function integers compute by a table of 256 codes.
 template <class Op>
 concept TableOp = requires(const Op& o) { table_function(o); };
-
-/// The rule by which a target requantizes the sums of a layer.
-inline integer::Requantization requantization(const Conv2D&, const Target& t) { return t.convolution; }
-inline integer::Requantization requantization(const DepthwiseConv2D&, const Target& t) { return t.depthwise; }
-inline integer::Requantization requantization(const Linear&, const Target& t) { return t.linear; }
 
 template <class Op>
 concept LayerOp = Op::form == IntegerForm::layer;
@@ -73,36 +36,6 @@ integer::Requantizer resolve(const Op& o, const Surroundings& s, std::span<const
   return integer::layer_requantizer(s.target, requantization(o, s.target), s.in[0].codes, weight_scale, bias, s.out.codes,
                                     s.activation);
 }
-inline integer::AddParameters resolve(const Add&, const Surroundings& s) {
-  return integer::make_add(s.target, s.in[0].codes, s.in[1].codes, s.out.codes, s.activation);
-}
-inline integer::AddParameters resolve(const Sub&, const Surroundings& s) {
-  return integer::make_add(s.target, s.in[0].codes, s.in[1].codes, s.out.codes, s.activation, true);
-}
-inline integer::MultiplyParameters resolve(const Mul&, const Surroundings& s) {
-  return integer::make_multiply(s.target, s.in[0].codes, s.in[1].codes, s.out.codes, s.activation);
-}
-inline integer::MeanParameters resolve(const GlobalAveragePool&, const Surroundings& s) {
-  const Shape& x = s.in[0].shape;
-  return integer::make_mean(s.target, s.in[0].codes, s.out.codes, x[0] * x[1]);
-}
-inline integer::Bounds resolve(const MaxPool& o, const Surroundings& s) {
-  return integer::max_pool_bounds(s.target, s.activation, s.out.codes, window(o, s.in[0].shape));
-}
-inline integer::AveragePoolParameters resolve(const AveragePool&, const Surroundings& s) {
-  return integer::make_average_pool(s.target, s.activation, s.out.codes);
-}
-inline integer::ClampParameters resolve(const Relu&, const Surroundings& s) {
-  return integer::make_clamp(s.target, s.out.codes, Activation::relu);
-}
-inline integer::ClampParameters resolve(const Relu6&, const Surroundings& s) {
-  return integer::make_clamp(s.target, s.out.codes, Activation::relu6);
-}
-inline NoParameters resolve(const Input&, const Surroundings&) { return {}; }
-inline NoParameters resolve(const Concat&, const Surroundings&) { return {}; }
-inline NoParameters resolve(const Pad&, const Surroundings&) { return {}; }
-inline NoParameters resolve(const Reshape&, const Surroundings&) { return {}; }
-inline NoParameters resolve(const Transpose&, const Surroundings&) { return {}; }
 template <TableOp Op>
 integer::TableSpec table_spec(const Op& o, const Surroundings& s) {
   const TableFunction f = table_function(o);

@@ -3,13 +3,17 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/io/c/array.hpp>
-#include <stet/io/c/weights_writer.hpp>
 #include <stet/io/file.hpp>
+#include <stet/io/integer_formats.hpp>
 
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+
+#if STET_DEFINE_ENTRIES
+#include <stet/operators/c.hpp>
+#endif
 
 namespace stet {
 
@@ -38,7 +42,16 @@ STET_ENTRY void save_c_weights(const std::string& path, const IntegerModel& mode
   const auto slash = path.rfind('/');
   const std::string file = slash == std::string::npos ? path : path.substr(slash + 1);
   const std::string symbol = c::identifier(file.substr(0, file.find('.')));
-  write_file_atomically(path, std::string_view(c::WeightsWriter(model, symbol).run()));
+  c::WeightsWriter writer(model, symbol);
+  const std::string problems =
+      check_structure(writer.model()).text() + fault_lines(format_faults(IntegerFormat::c, writer.model()));
+  require(problems.empty(), Errc::unsupported, "save_c_weights: this model cannot be written:{}", problems);
+  for (std::size_t i = 0; i < model.nodes.size(); ++i) {
+    writer.node(i, [&](const IntegerNode& node) {
+      graph::match_integer(node.op, [&](const auto& o) { write(o, writer); });
+    });
+  }
+  write_file_atomically(path, std::string_view(writer.source()));
 }
 #endif
 

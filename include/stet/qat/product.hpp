@@ -1,54 +1,45 @@
 #pragma once
-// Product: what convolution, depthwise convolution and linear layer have in common on codes. A layer's normalization
-// and rounding do not depend on which of them it is.
+// Product: what layers with weights have in common on codes. A layer's normalization and rounding do not depend on which
+// of them it is.
 
 #include <stet/core/lanes.hpp>
 #include <stet/integer/convolution.hpp>
-#include <stet/integer/depthwise.hpp>
-#include <stet/ops/convolution.hpp>
-#include <stet/ops/depthwise.hpp>
-#include <stet/ops/linear.hpp>
 #include <stet/quant/qtensor.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
 
 namespace stet {
 
-/// A bilinear operator on codes and weight codes, with both of its gradients.
-class Product {
+/// A bilinear operator on codes and weight codes, with both of its gradients: what a kind of layer says of itself.
+class ProductRule {
  public:
-  static Product conv2d(const ConvOptions& options) { return Product(Kind::conv2d, options); }
-  static Product depthwise(const ConvOptions& options) { return Product(Kind::depthwise, options); }
-  static Product linear() { return Product(Kind::linear, {}); }
-
+  virtual ~ProductRule() = default;
   /// Axis of the weights that counts output channels.
-  [[nodiscard]] int channel_axis() const { return kind_ == Kind::depthwise ? 3 : 0; }
-
+  [[nodiscard]] virtual int channel_axis() const = 0;
   /// Errors:    Errc::shape as the float operators
-  [[nodiscard]] Shape output_shape(const Shape& x, const Shape& w) const {
-    if (kind_ == Kind::linear) {
-      require(x.rank() == 2 && w.rank() == 2 && x[1] == w[1], Errc::shape,
-              "linear: input {} does not fit weights {} ([out,in])", x, w);
-      return {x[0], w[0]};
-    }
-    const Window window = this->window(x, w);
-    return {x[0], window.h.out, window.w.out, w[channel_axis()]};
-  }
-
+  [[nodiscard]] virtual Shape output_shape(const Shape& x, const Shape& w) const = 0;
   /// Exact accumulators, tile by tile, without bias.
   /// Formula:   acc = sum q_w * (q_x - z_x), padded taps contribute nothing
+  virtual void accumulate(const QTensor& x, const Tensor<std::int8_t>& w, integer::AccumulatorSink sink) const = 0;
+  /// Gradient of the input with respect to real weights w, for the gradient dy of the sums.
+  [[nodiscard]] virtual Tensor<float> backward_input(const Tensor<float>& dy, const Tensor<float>& w, const Shape& x) const = 0;
+  /// Gradient of the weights in steps of the input.
+  /// Formula:   dw = sum dy * (q_x - z_x)
+  [[nodiscard]] virtual Tensor<float> backward_weight(const QTensor& x, const Tensor<float>& dy, const Shape& w) const = 0;
+};
+
+/// Any of them, as a value.
+class Product {
+ public:
+  explicit Product(std::shared_ptr<const ProductRule> rule) : rule_(std::move(rule)) {}
+
+  [[nodiscard]] int channel_axis() const { return rule_->channel_axis(); }
+  [[nodiscard]] Shape output_shape(const Shape& x, const Shape& w) const { return rule_->output_shape(x, w); }
   void accumulate(const QTensor& x, const Tensor<std::int8_t>& w, integer::AccumulatorSink sink) const {
-    const std::int32_t z = x.params.zero_point[0];
-    switch (kind_) {
-      case Kind::conv2d:
-        integer::convolve(x.codes, z, integer::ConvolutionWeights(w, options_.groups), window(x.shape(), w.shape()), sink);
-        return;
-      case Kind::depthwise:
-        integer::depthwise(x.codes, z, integer::DepthwiseWeights(w, x.shape()[3]), window(x.shape(), w.shape()), sink);
-        return;
-      case Kind::linear: integer::linear(x.codes, z, integer::ConvolutionWeights(w), sink); return;
-    }
+    rule_->accumulate(x, w, sink);
   }
 
   /// Gradient of the input in real units.
@@ -61,27 +52,14 @@ class Product {
       const std::int8_t* from = w.data();
       lanes(w.size(), [=](std::int64_t i) { to[i] = static_cast<float>(from[i]); });
     }
-    switch (kind_) {
-      case Kind::conv2d: return conv2d_backward_input(steps, real, window(x, w.shape()), options_.groups, x);
-      case Kind::depthwise: return depthwise_conv2d_backward_input(steps, real, window(x, w.shape()), x);
-      case Kind::linear: return linear_backward_input(steps, real);
-    }
-    fail(Errc::range, "Product: unknown kind");
+    return rule_->backward_input(steps, real, x);
   }
 
   /// Gradient of the weights.
   /// Formula:   dw = factor[c] * sum steps * (q_x - z_x)
   [[nodiscard]] Tensor<float> pull_weight(const QTensor& x, const Tensor<float>& steps, const Shape& w,
                                           std::span<const float> factor) const {
-    const std::int32_t z = x.params.zero_point[0];
-    Tensor<float> dw;
-    switch (kind_) {
-      case Kind::conv2d: dw = conv2d_backward_weight(x.codes, steps, window(x.shape(), w), options_.groups, z); break;
-      case Kind::depthwise:
-        dw = depthwise_conv2d_backward_weight(x.codes, steps, window(x.shape(), w), z);
-        break;
-      case Kind::linear: dw = linear_backward_weight(x.codes, steps, z); break;
-    }
+    Tensor<float> dw = rule_->backward_weight(x, steps, w);
     const std::int64_t inner = w.product(channel_axis() + 1, w.rank());
     const std::int64_t channels = w[channel_axis()];
     float* to = dw.edit().data();
@@ -90,17 +68,7 @@ class Product {
   }
 
  private:
-  enum class Kind { conv2d, depthwise, linear };
-  Product(Kind kind, const ConvOptions& options) : kind_(kind), options_(options) {}
-
-  [[nodiscard]] Window window(const Shape& x, const Shape& w) const {
-    return make_window(kind_ == Kind::conv2d ? "conv2d" : "depthwise_conv2d", x[1], x[2],
-                       Pair(static_cast<int>(w[1]), static_cast<int>(w[2])), options_.stride, options_.dilation,
-                       options_.padding);
-  }
-
-  Kind kind_;
-  ConvOptions options_;
+  std::shared_ptr<const ProductRule> rule_;
 };
 
 }  // namespace stet

@@ -150,7 +150,7 @@ class StructureCheck {
       add(unit.node, Severity::note, std::move(why) + ": LiteRT's builtin kernel runs it");
     };
     if (graph::is<graph::op::AveragePool>(unit.op())) builtin("XNNPACK has no int8 average pool");
-    if (clamp_of(unit.op()) != Activation::none) builtin("XNNPACK has no int8 activation of its own");
+    if (graph::clamp_of(unit.op()) != Activation::none) builtin("XNNPACK has no int8 activation of its own");
     if (graph::is<graph::op::Concat>(unit.op()) && (unit.deployed.inputs.size() < 2 || unit.deployed.inputs.size() > 5)) {
       builtin(formatted("XNNPACK concatenates 2 to 5 inputs, not {}", unit.deployed.inputs.size()));
     }

@@ -149,7 +149,7 @@ class ScaleCheck {
     const auto bound = [&](integer::ClampRule rule) {
       return integer::clamp_bounds(rule, unit.activation(), p.scale[0], p.zero_point[0], p.grid).hi;
     };
-    const bool alone = clamp_of(unit.op()) != Activation::none;
+    const bool alone = graph::clamp_of(unit.op()) != Activation::none;
     const int own = bound(alone ? target().activation_clamp : target().weighted_clamp);
     for (const Target& other : targets::all) {
       const int code = bound(alone ? other.activation_clamp : other.weighted_clamp);

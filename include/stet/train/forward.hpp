@@ -44,10 +44,10 @@ inline int fused_activation(const Graph& graph, int id, Clamp& clamp) {
   if (!graph::is<graph::op::BatchNorm>(graph.node(id).op) || graph.is_output(id)) return -1;
   const std::vector<int> readers = graph.consumers(id);
   if (readers.size() != 1) return -1;
-  const graph::Operator& next = graph.node(readers[0]).op;
-  clamp = graph::is<graph::op::Relu>(next)    ? Clamp::relu
-          : graph::is<graph::op::Relu6>(next) ? Clamp::relu6
-                                              : Clamp::none;
+  const integer::Activation next = graph::clamp_of(graph.node(readers[0]).op);
+  clamp = next == integer::Activation::relu    ? Clamp::relu
+          : next == integer::Activation::relu6 ? Clamp::relu6
+                                               : Clamp::none;
   return clamp == Clamp::none ? -1 : readers[0];
 }
 

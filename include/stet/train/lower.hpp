@@ -15,20 +15,6 @@
 
 namespace stet {
 
-/// Product of a unit with weights, from its operator's attributes.
-inline Product product_of(const Unit& unit) {
-  const graph::Operator& o = unit.op();
-  if (const auto* conv = graph::as<graph::op::Conv2D>(o)) {
-    return Product::conv2d({.stride = conv->stride, .padding = conv->padding, .dilation = conv->dilation,
-                            .groups = conv->groups});
-  }
-  if (const auto* depthwise = graph::as<graph::op::DepthwiseConv2D>(o)) {
-    return Product::depthwise({.stride = depthwise->stride, .padding = depthwise->padding,
-                               .dilation = depthwise->dilation});
-  }
-  return Product::linear();
-}
-
 namespace detail {
 
 inline std::span<const float> bias_of(const QatModel& qat, const Unit& unit) {

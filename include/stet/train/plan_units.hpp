@@ -80,6 +80,14 @@ class UnitPlanner {
     problems_.push_back({id, node(id).name, std::string(graph::kind(node(id).op)), std::move(what), std::move(remedy)});
   }
 
+  // An operator's obstacle, with the names of its inputs where it has several.
+  void report(std::optional<graph::Obstacle> obstacle, int id) {
+    if (!obstacle) return;
+    std::string names;
+    for (const int in : node(id).inputs) names += (names.empty() ? " (" : ", ") + node(in).name;
+    problem(id, obstacle->what + (node(id).inputs.size() > 1 ? names + ")" : ""), obstacle->remedy);
+  }
+
   // The only consumer of a value, or -1 if it has several or is an output of the graph.
   int sole_consumer(int id) const {
     const std::vector<int>& consumers = graph_.consumers(id);
@@ -104,7 +112,7 @@ class UnitPlanner {
 
   void fuse_activation(Unit& unit) {
     const int next = sole_consumer(unit.output);
-    const Activation activation = next < 0 ? Activation::none : clamp_of(node(next).op);
+    const Activation activation = next < 0 ? Activation::none : graph::clamp_of(node(next).op);
     if (activation == Activation::none) return;
     unit.deployed.activation = activation;
     unit.output = next;
@@ -129,46 +137,12 @@ class UnitPlanner {
     dropped_[static_cast<std::size_t>(unit.output)] = dropped;
   }
 
-  // What targets demand of an operator beyond its integer form.
-  template <class Op>
-  void limits(const Op&, int) {}
-  void limits(const graph::op::Input&, int id) {
-    inputs_ += 1;
-    if (inputs_ > 1) problem(id, "a second input", "integer models have one: join the data before the model");
-  }
-  void limits(const graph::op::Linear&, int id) {
-    if (node(node(id).inputs[0]).shape.rank() != 1) problem(id, "input is not flat", "put a flatten before it");
-  }
-  void limits(const graph::op::Add&, int id) { equal_shapes(id); }
-  void limits(const graph::op::Sub&, int id) { equal_shapes(id); }
-  void limits(const graph::op::Mul&, int id) { equal_shapes(id); }
-  void equal_shapes(int id) {
-    const graph::Node &a = node(node(id).inputs[0]), &b = node(node(id).inputs[1]);
-    if (a.shape == b.shape) return;
-    problem(id, formatted("inputs {} and {} have shapes {} and {}", a.name, b.name, a.shape, b.shape),
-            "the integer operator does not broadcast: make the shapes equal");
-  }
-  void limits(const graph::op::MaxPool& o, int id) {
-    const std::int64_t taps = std::int64_t{o.size.height} * o.size.width;
-    if (taps <= 256) return;
-    problem(id, formatted("windows of {} taps", taps),
-            "training keeps the tap in 8 bits: pool in two steps, or use a window of at most 256");
-  }
-  void limits(const graph::op::AveragePool& o, int id) {
-    if (!o.count_padding || o.padding.kind == Padding::Kind::valid) return;
-    problem(id, "padding counts in the mean",
-            "the same numbers: pad(x, ...), then average_pool with Padding::valid(); or count_padding = false, another mean");
-  }
-  void limits(const graph::op::Concat&, int id) {
+  // What joins values under one scale cannot take one whose scale dropout changes.
+  void one_scale(int id) {
     for (const int in : node(id).inputs) {
       if (!dropped_[static_cast<std::size_t>(in)]) continue;
       problem(id, formatted("input {} passes dropout, which changes its scale in training", node(in).name),
-              "move the dropout behind the concat");
-    }
-  }
-  void limits(const graph::op::LeakyRelu& o, int id) {
-    if (!(o.alpha >= 0.0f && o.alpha <= 256.0f)) {
-      problem(id, formatted("slope {}", o.alpha), "integer targets take slopes of 0 to 256");
+              formatted("move the dropout behind the {}", graph::kind(node(id).op)));
     }
   }
 
@@ -177,47 +151,30 @@ class UnitPlanner {
     Unit unit;
     unit.node = unit.output = id;
     unit.deployed.name = n.name;
-    unit.deployed.op = integer_form_of(n.op, graph_.input_shapes(id), n.shape);
+    unit.deployed.op = graph::integer_form_of(n.op, graph_.input_shapes(id), n.shape);
+    report(graph::obstacle(unit.op(), graph_.input_shapes(id)), id);
+    report(graph::match(unit.op(), [](const auto& o) { return training_limit(o); }), id);
     switch (graph::form(unit.op())) {
-      case graph::IntegerForm::none: {
-        auto [what, remedy] = advice(n.op);
-        problem(id, std::move(what), std::move(remedy));
+      case graph::IntegerForm::none: break;
+      case graph::IntegerForm::input:
+        if (++inputs_ > 1) problem(id, "a second input", "integer models have one: join the data before the model");
         break;
-      }
-      case graph::IntegerForm::input: break;
       case graph::IntegerForm::layer:
         weights(unit, graph::is<graph::op::Linear>(n.op) ? recipe_.linear_weights : recipe_.weights);
         break;
       case graph::IntegerForm::computes:
-        if (n.inputs.size() == 2) fuse_activation(unit);
+        if (graph::takes_activation(unit.op())) fuse_activation(unit);
         break;
       case graph::IntegerForm::moves:
-      case graph::IntegerForm::training: share(unit); break;
+      case graph::IntegerForm::training:
+        if (n.inputs.size() > 1) one_scale(id);
+        share(unit);
+        break;
     }
-    graph::match(unit.op(), [&](const auto& o) { limits(o, id); });
     const auto index = static_cast<int>(plan_.units.size());
     for (const int in : n.inputs) unit.deployed.inputs.push_back(unit_of_[static_cast<std::size_t>(in)]);
     unit_of_[static_cast<std::size_t>(unit.output)] = unit.deployed.output = index;
     plan_.units.push_back(std::move(unit));
-  }
-
-  // Why an operator has no integer form, and what to do.
-  static std::pair<std::string, std::string> advice(const graph::Operator& o) {
-    namespace op = graph::op;
-    if (graph::is<op::BatchNorm>(o)) {
-      return {"no convolution or linear layer before it that only it reads", "move it behind one, or remove it"};
-    }
-    if (graph::is<op::Softmax>(o) || graph::is<op::LogSoftmax>(o)) {
-      return {"softmax stays outside of an integer model", "end the graph at the logits and apply it to its outputs"};
-    }
-    if (graph::is<op::Mean>(o) || graph::is<op::Sum>(o)) {
-      return {"no integer kernel for this reduction", "global_average_pool has one"};
-    }
-    if (graph::is<op::Matmul>(o)) return {"no integer kernel for a product of two activations", "use linear"};
-    if (graph::is<op::Custom>(o)) {
-      return {"no integer kernel for an operator of your own", "derive it from graph::ScalarOp if it is a function of one number"};
-    }
-    return {"no integer kernel for this operator", "replace it; a network is deployed as integers as a whole"};
   }
 
   // An override without effect is a mistake: unknown names, weights where there are none, values inside a unit.

@@ -5,7 +5,6 @@
 #include <stet/integer/lookup.hpp>
 #include <stet/qat/fold.hpp>
 
-
 #include <string>
 #include <vector>
 
@@ -30,8 +29,12 @@ struct Unit {
   [[nodiscard]] bool training_only() const { return graph::form(deployed.op) == graph::IntegerForm::training; }
   /// The clamp of its output: its own, or that of an activation fused behind it.
   [[nodiscard]] Activation activation() const {
-    const Activation own = clamp_of(deployed.op);
+    const Activation own = graph::clamp_of(deployed.op);
     return own != Activation::none ? own : deployed.activation;
+  }
+  /// Whether it would rather choose among values finer than its input's codes (max_pool).
+  [[nodiscard]] bool orders_inputs() const {
+    return graph::match(deployed.op, [](const auto& o) { return requires { o.orders_inputs; }; });
   }
   [[nodiscard]] int channel_axis() const { return graph::channel_axis(deployed.op); }
 };

@@ -277,7 +277,7 @@ class IntegerWriter {
     for (const IntegerNode& node : model_.nodes) {
       for (const int in : node.inputs) {
         if (in != v || graph::is<graph::op::Linear>(node.op)) continue;
-        if (clamp_of(node.op) == Activation::none || !only_linear_reads(node.output)) return false;
+        if (graph::clamp_of(node.op) == Activation::none || !only_linear_reads(node.output)) return false;
       }
     }
     return true;

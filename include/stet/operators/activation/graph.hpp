@@ -2,90 +2,96 @@
 // Functions of one value that keep its shape.
 
 #include <stet/graph/operator_spec.hpp>
-
-#include <concepts>
+#include <stet/integer/clamp.hpp>
 
 namespace stet::graph::op {
 
+using integer::Activation;
+
 /// max(x, 0)
 struct Relu {
+  static constexpr std::string_view name = "relu";
+  static constexpr auto clamps = Activation::relu;
   static constexpr auto form = IntegerForm::moves;
 };
 /// min(max(x, 0), 6)
 struct Relu6 {
+  static constexpr std::string_view name = "relu6";
+  static constexpr auto clamps = Activation::relu6;
   static constexpr auto form = IntegerForm::moves;
 };
 /// x where x > 0, else alpha*x
 struct LeakyRelu {
+  static constexpr std::string_view name = "leaky_relu";
   static constexpr auto form = IntegerForm::computes;
   float alpha = 0.01f;
 };
 /// 1/(1+exp(-x))
 struct Sigmoid {
+  static constexpr std::string_view name = "sigmoid";
   static constexpr auto form = IntegerForm::computes;
 };
 /// tanh(x)
 struct Tanh {
+  static constexpr std::string_view name = "tanh";
   static constexpr auto form = IntegerForm::computes;
 };
 /// x*relu6(x+3)/6
 struct HardSwish {
+  static constexpr std::string_view name = "hard_swish";
   static constexpr auto form = IntegerForm::computes;
 };
 /// Softmax over the last dimension.
 struct Softmax {
+  static constexpr std::string_view name = "softmax";
   static constexpr auto form = IntegerForm::none;
 };
 /// Logarithm of the softmax over the last dimension.
 struct LogSoftmax {
+  static constexpr std::string_view name = "log_softmax";
   static constexpr auto form = IntegerForm::none;
 };
 /// In training each element is zero with probability rate, others are divided by 1-rate; elsewhere the identity.
 struct Dropout {
+  static constexpr std::string_view name = "dropout";
   static constexpr auto form = IntegerForm::training;
   float rate = 0.5f;
 };
 
-template <class T>
-concept ActivationOp = std::same_as<T, Relu> || std::same_as<T, Relu6> || std::same_as<T, LeakyRelu> ||
-                     std::same_as<T, Sigmoid> || std::same_as<T, Tanh> || std::same_as<T, HardSwish> ||
-                     std::same_as<T, Softmax> || std::same_as<T, LogSoftmax> || std::same_as<T, Dropout>;
-
-inline std::string_view kind(const Relu&) { return "relu"; }
-inline std::string_view kind(const Relu6&) { return "relu6"; }
-inline std::string_view kind(const LeakyRelu&) { return "leaky_relu"; }
-inline std::string_view kind(const Sigmoid&) { return "sigmoid"; }
-inline std::string_view kind(const Tanh&) { return "tanh"; }
-inline std::string_view kind(const HardSwish&) { return "hard_swish"; }
-inline std::string_view kind(const Softmax&) { return "softmax"; }
-inline std::string_view kind(const LogSoftmax&) { return "log_softmax"; }
-inline std::string_view kind(const Dropout&) { return "dropout"; }
-
-template <ActivationOp T>
-std::string attributes(const T&) {
-  return "";
-}
 inline std::string attributes(const LeakyRelu& o) { return formatted("alpha {}", o.alpha); }
 inline std::string attributes(const Dropout& o) { return formatted("rate {}", o.rate); }
 
-template <ActivationOp T>
-Shape infer(const T& o, Shapes in) {
-  expect_inputs(kind(o), 1, in);
-  if constexpr (std::same_as<T, Dropout>) {
-    require(o.rate >= 0.0f && o.rate < 1.0f, Errc::range, "dropout: rate must be in [0, 1), got {}", o.rate);
-  }
-  if constexpr (std::same_as<T, Softmax> || std::same_as<T, LogSoftmax>) {
-    require(in[0].rank() >= 1, Errc::shape, "{}: wants [..,classes], got {}", kind(o), in[0]);
-  }
-  return in[0];
+inline Shape infer(const Relu& o, Shapes in) { return same_shape(o, in); }
+inline Shape infer(const Relu6& o, Shapes in) { return same_shape(o, in); }
+inline Shape infer(const LeakyRelu& o, Shapes in) { return same_shape(o, in); }
+inline Shape infer(const Sigmoid& o, Shapes in) { return same_shape(o, in); }
+inline Shape infer(const Tanh& o, Shapes in) { return same_shape(o, in); }
+inline Shape infer(const HardSwish& o, Shapes in) { return same_shape(o, in); }
+inline Shape infer(const Dropout& o, Shapes in) {
+  require(o.rate >= 0.0f && o.rate < 1.0f, Errc::range, "dropout: rate must be in [0, 1), got {}", o.rate);
+  return same_shape(o, in);
 }
-template <ActivationOp T>
-std::vector<ParameterSpec> parameters(const T&, Shapes) {
-  return {};
+namespace detail {
+template <class Op>
+Shape over_classes(const Op& o, Shapes in) {
+  const Shape x = same_shape(o, in);
+  require(x.rank() >= 1, Errc::shape, "{}: wants [..,classes], got {}", o.name, x);
+  return x;
 }
-template <ActivationOp T>
-std::int64_t multiply_adds(const T&, Shapes, const Shape&) {
-  return 0;
+}  // namespace detail
+inline Shape infer(const Softmax& o, Shapes in) { return detail::over_classes(o, in); }
+inline Shape infer(const LogSoftmax& o, Shapes in) { return detail::over_classes(o, in); }
+inline std::optional<Obstacle> integer_limit(const LeakyRelu& o, Shapes) {
+  if (o.alpha >= 0.0f && o.alpha <= 256.0f) return std::nullopt;
+  return Obstacle{Errc::range, formatted("slope {}", o.alpha), "integer targets take slopes of 0 to 256"};
 }
+namespace detail {
+inline Obstacle softmax_outside() {
+  return {.what = "softmax stays outside of an integer model",
+          .remedy = "end the graph at the logits and apply it to its outputs"};
+}
+}  // namespace detail
+inline Obstacle no_integer_form(const Softmax&) { return detail::softmax_outside(); }
+inline Obstacle no_integer_form(const LogSoftmax&) { return detail::softmax_outside(); }
 
 }  // namespace stet::graph::op

@@ -8,8 +8,10 @@ namespace stet::graph::op {
 
 /// Convolution. Shapes:    [H,W,C] -> [H',W',filters]; weight [filters,kh,kw,C/groups], bias [filters]
 struct Conv2D {
+  static constexpr std::string_view name = "conv2d";
   static constexpr auto form = IntegerForm::layer;
-  static constexpr int channel_axis = 0;  ///< of the weights: counts output channels
+  static constexpr int channel_axis = 0;      ///< of the weights: counts output channels
+  static constexpr bool int4_kernels = true;  ///< whether LiteRT has one for weights of 4 bits
   int filters = 0;  ///< output channels; required
   Pair kernel = 1;
   Pair stride = 1;
@@ -22,8 +24,10 @@ struct Conv2D {
 /// Convolution of each channel on its own. Shapes:    [H,W,C] -> [H',W',C*multiplier]; weight
 /// [1,kh,kw,C*multiplier], bias [C*multiplier]; output channel c*multiplier+m reads input channel c
 struct DepthwiseConv2D {
+  static constexpr std::string_view name = "depthwise_conv2d";
   static constexpr auto form = IntegerForm::layer;
   static constexpr int channel_axis = 3;
+  static constexpr bool int4_kernels = false;
   Pair kernel = 3;
   Pair stride = 1;
   Padding padding = Padding::same();
@@ -60,7 +64,6 @@ inline Window window(const DepthwiseConv2D& o, const Shape& x) {
   return make_window("depthwise_conv2d", x[0], x[1], o.kernel, o.stride, o.dilation, o.padding);
 }
 
-inline std::string_view kind(const Conv2D&) { return "conv2d"; }
 inline std::string attributes(const Conv2D& o) {
   std::string text = detail::window_text(o.kernel, o.stride, o.padding, o.dilation);
   if (o.groups != 1) text += formatted(" groups {}", o.groups);
@@ -85,7 +88,6 @@ inline std::int64_t multiply_adds(const Conv2D& o, Shapes in, const Shape& out) 
   return out.elements() * o.kernel.height * o.kernel.width * (in[0][2] / o.groups);
 }
 
-inline std::string_view kind(const DepthwiseConv2D&) { return "depthwise_conv2d"; }
 inline std::string attributes(const DepthwiseConv2D& o) {
   std::string text = detail::window_text(o.kernel, o.stride, o.padding, o.dilation);
   if (o.multiplier != 1) text += formatted(" multiplier {}", o.multiplier);

@@ -76,11 +76,7 @@ inline std::shared_ptr<const ScalarFunction> scalar_function(const Custom& o) {
   return scalar == nullptr ? nullptr : std::shared_ptr<const ScalarFunction>(o.op, scalar);
 }
 
-/// What this very operator is among integers; for all but a user's its type says it.
-template <class Op>
-IntegerForm integer_form(const Op&) {
-  return Op::form;
-}
+/// What this very operator is among integers: the user's type says it.
 inline IntegerForm integer_form(const Custom& o) {
   return scalar_function(o) != nullptr ? IntegerForm::computes : IntegerForm::none;
 }
@@ -93,5 +89,9 @@ inline std::string attributes(const Custom& o) { return o.op->attributes(); }
 inline Shape infer(const Custom& o, Shapes in) { return o.op->infer(in); }
 inline std::vector<ParameterSpec> parameters(const Custom& o, Shapes in) { return o.op->parameters(in); }
 inline std::int64_t multiply_adds(const Custom&, Shapes, const Shape&) { return 0; }
+inline Obstacle no_integer_form(const Custom&) {
+  return {.what = "no integer kernel for an operator of your own",
+          .remedy = "derive it from graph::ScalarOp if it is a function of one number"};
+}
 
 }  // namespace stet::graph::op

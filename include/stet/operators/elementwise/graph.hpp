@@ -7,13 +7,19 @@ namespace stet::graph::op {
 
 /// Element by element; a dimension of size 1 is repeated. Shapes:    two of equal rank, dimensions equal or 1
 struct Add {
+  static constexpr std::string_view name = "add";
   static constexpr auto form = IntegerForm::computes;
+  static constexpr bool takes_activation = true;  ///< applies one that stands behind it
 };
 struct Sub {
+  static constexpr std::string_view name = "sub";
   static constexpr auto form = IntegerForm::computes;
+  static constexpr bool takes_activation = true;  ///< applies one that stands behind it
 };
 struct Mul {
+  static constexpr std::string_view name = "mul";
   static constexpr auto form = IntegerForm::computes;
+  static constexpr bool takes_activation = true;  ///< applies one that stands behind it
 };
 
 namespace detail {
@@ -30,22 +36,19 @@ inline Shape broadcast(std::string_view kind, Shapes in) {
           a, b);
   return out;
 }
+inline std::optional<Obstacle> equal_shapes(Shapes in) {
+  if (in[0] == in[1]) return std::nullopt;
+  return Obstacle{Errc::shape, formatted("inputs have shapes {} and {}", in[0], in[1]),
+                  "the integer operator does not broadcast: make the shapes equal"};
+}
 }  // namespace detail
 
-inline std::string_view kind(const Add&) { return "add"; }
-inline std::string_view kind(const Sub&) { return "sub"; }
-inline std::string_view kind(const Mul&) { return "mul"; }
-inline std::string attributes(const Add&) { return ""; }
-inline std::string attributes(const Sub&) { return ""; }
-inline std::string attributes(const Mul&) { return ""; }
 inline Shape infer(const Add&, Shapes in) { return detail::broadcast("add", in); }
 inline Shape infer(const Sub&, Shapes in) { return detail::broadcast("sub", in); }
 inline Shape infer(const Mul&, Shapes in) { return detail::broadcast("mul", in); }
-inline std::vector<ParameterSpec> parameters(const Add&, Shapes) { return {}; }
-inline std::vector<ParameterSpec> parameters(const Sub&, Shapes) { return {}; }
-inline std::vector<ParameterSpec> parameters(const Mul&, Shapes) { return {}; }
-inline std::int64_t multiply_adds(const Add&, Shapes, const Shape&) { return 0; }
-inline std::int64_t multiply_adds(const Sub&, Shapes, const Shape&) { return 0; }
+inline std::optional<Obstacle> integer_limit(const Add&, Shapes in) { return detail::equal_shapes(in); }
+inline std::optional<Obstacle> integer_limit(const Sub&, Shapes in) { return detail::equal_shapes(in); }
+inline std::optional<Obstacle> integer_limit(const Mul&, Shapes in) { return detail::equal_shapes(in); }
 inline std::int64_t multiply_adds(const Mul&, Shapes, const Shape& out) { return out.elements(); }
 
 }  // namespace stet::graph::op

@@ -7,18 +7,16 @@ namespace stet::graph::op {
 
 /// Entry of the graph. Shapes:    shape is that of one sample; the batch is implicit
 struct Input {
+  static constexpr std::string_view name = "input";
   static constexpr auto form = IntegerForm::input;
   Shape shape;
 };
 
-inline std::string_view kind(const Input&) { return "input"; }
 inline std::string attributes(const Input&) { return ""; }
 inline Shape infer(const Input& o, Shapes in) {
   expect_inputs("input", 0, in);
   require(o.shape.elements() > 0, Errc::shape, "input: shape {} has no elements", o.shape);
   return o.shape;
 }
-inline std::vector<ParameterSpec> parameters(const Input&, Shapes) { return {}; }
-inline std::int64_t multiply_adds(const Input&, Shapes, const Shape&) { return 0; }
 
 }  // namespace stet::graph::op

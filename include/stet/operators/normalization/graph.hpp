@@ -8,12 +8,12 @@ namespace stet::graph::op {
 /// Batch normalization over all but the last dimension. Shapes:    [..,C] -> [..,C]; gamma, beta, mean, variance [C]
 /// Formula:   training: batch statistics; mean' = (1-momentum)*mean + momentum*batch mean, variance likewise
 struct BatchNorm {
+  static constexpr std::string_view name = "batch_norm";
   static constexpr auto form = IntegerForm::none;
   float eps = 1e-5f;
   float momentum = 0.1f;
 };
 
-inline std::string_view kind(const BatchNorm&) { return "batch_norm"; }
 inline std::string attributes(const BatchNorm& o) {
   std::string text;
   if (o.eps != BatchNorm{}.eps) text += formatted("eps {}", o.eps);
@@ -36,5 +36,8 @@ inline std::vector<ParameterSpec> parameters(const BatchNorm&, Shapes in) {
           {"variance", channels, Role::variance}};
 }
 inline std::int64_t multiply_adds(const BatchNorm&, Shapes, const Shape& out) { return out.elements(); }
+inline Obstacle no_integer_form(const BatchNorm&) {
+  return {.what = "no convolution or linear layer before it that only it reads", .remedy = "move it behind one, or remove it"};
+}
 
 }  // namespace stet::graph::op

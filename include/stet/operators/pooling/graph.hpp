@@ -8,7 +8,9 @@ namespace stet::graph::op {
 
 /// Largest value of each window. Shapes:    [H,W,C] -> [H',W',C]
 struct MaxPool {
+  static constexpr std::string_view name = "max_pool";
   static constexpr auto form = IntegerForm::moves;
+  static constexpr bool orders_inputs = true;  ///< training chooses among values finer than codes of few bits
   Pair size = 2;
   Pair stride = 0;  ///< 0: the size
   Padding padding = Padding::valid();
@@ -16,6 +18,7 @@ struct MaxPool {
 
 /// Mean of each window. Shapes:    [H,W,C] -> [H',W',C]
 struct AveragePool {
+  static constexpr std::string_view name = "average_pool";
   static constexpr auto form = IntegerForm::moves;
   Pair size = 2;
   Pair stride = 0;  ///< 0: the size
@@ -25,6 +28,7 @@ struct AveragePool {
 
 /// Mean over height and width. Shapes:    [H,W,C] -> [C]
 struct GlobalAveragePool {
+  static constexpr std::string_view name = "global_average_pool";
   static constexpr auto form = IntegerForm::computes;
 };
 
@@ -57,14 +61,10 @@ inline Window window(const AveragePool& o, const Shape& x) {
   return detail::pool_window("average_pool", o.size, o.stride, o.padding, x);
 }
 
-inline std::string_view kind(const MaxPool&) { return "max_pool"; }
-inline std::string_view kind(const AveragePool&) { return "average_pool"; }
-inline std::string_view kind(const GlobalAveragePool&) { return "global_average_pool"; }
 inline std::string attributes(const MaxPool& o) { return detail::pool_text(o.size, o.stride, o.padding); }
 inline std::string attributes(const AveragePool& o) {
   return detail::pool_text(o.size, o.stride, o.padding) + (o.count_padding ? " count padding" : "");
 }
-inline std::string attributes(const GlobalAveragePool&) { return ""; }
 inline Shape infer(const MaxPool& o, Shapes in) {
   const Shape& x = expect_image("max_pool", in);
   const Window w = window(o, x);
@@ -76,11 +76,17 @@ inline Shape infer(const AveragePool& o, Shapes in) {
   return {w.h.out, w.w.out, x[2]};
 }
 inline Shape infer(const GlobalAveragePool&, Shapes in) { return {expect_image("global_average_pool", in)[2]}; }
-inline std::vector<ParameterSpec> parameters(const MaxPool&, Shapes) { return {}; }
-inline std::vector<ParameterSpec> parameters(const AveragePool&, Shapes) { return {}; }
-inline std::vector<ParameterSpec> parameters(const GlobalAveragePool&, Shapes) { return {}; }
-inline std::int64_t multiply_adds(const MaxPool&, Shapes, const Shape&) { return 0; }
-inline std::int64_t multiply_adds(const AveragePool&, Shapes, const Shape&) { return 0; }
-inline std::int64_t multiply_adds(const GlobalAveragePool&, Shapes, const Shape&) { return 0; }
+inline std::optional<Obstacle> integer_limit(const AveragePool& o, Shapes) {
+  if (!o.count_padding || o.padding.kind == Padding::Kind::valid) return std::nullopt;
+  return Obstacle{
+      .what = "padding counts in the mean",
+      .remedy = "the same numbers: pad(x, ...), then average_pool with Padding::valid(); or count_padding = false, another mean"};
+}
+inline std::optional<Obstacle> training_limit(const MaxPool& o) {
+  const std::int64_t taps = std::int64_t{o.size.height} * o.size.width;
+  if (taps <= 256) return std::nullopt;
+  return Obstacle{.what = formatted("windows of {} taps", taps),
+                  .remedy = "training keeps the tap in 8 bits: pool in two steps, or use a window of at most 256"};
+}
 
 }  // namespace stet::graph::op

@@ -1,12 +1,13 @@
 #pragma once
 // Sums and means over dimensions of a sample.
 
-#include <stet/graph/operator_spec.hpp>
+#include <stet/operators/pooling/graph.hpp>
 
 namespace stet::graph::op {
 
 /// Sum over dimensions; axes count without the batch, from 0, ascending.
 struct Sum {
+  static constexpr std::string_view name = "sum";
   static constexpr auto form = IntegerForm::none;
   std::vector<int> axes;
   bool keep_dims = false;  ///< whether a reduced dimension stays, with size 1
@@ -14,6 +15,7 @@ struct Sum {
 
 /// Mean over dimensions; axes count without the batch, from 0, ascending.
 struct Mean {
+  static constexpr std::string_view name = "mean";
   static constexpr auto form = IntegerForm::none;
   std::vector<int> axes;
   bool keep_dims = false;
@@ -53,15 +55,21 @@ inline std::string reduce_text(const std::vector<int>& axes, bool keep_dims) {
 }
 }  // namespace detail
 
-inline std::string_view kind(const Sum&) { return "sum"; }
-inline std::string_view kind(const Mean&) { return "mean"; }
 inline std::string attributes(const Sum& o) { return detail::reduce_text(o.axes, o.keep_dims); }
 inline std::string attributes(const Mean& o) { return detail::reduce_text(o.axes, o.keep_dims); }
 inline Shape infer(const Sum& o, Shapes in) { return detail::reduce("sum", o.axes, o.keep_dims, in); }
 inline Shape infer(const Mean& o, Shapes in) { return detail::reduce("mean", o.axes, o.keep_dims, in); }
-inline std::vector<ParameterSpec> parameters(const Sum&, Shapes) { return {}; }
-inline std::vector<ParameterSpec> parameters(const Mean&, Shapes) { return {}; }
-inline std::int64_t multiply_adds(const Sum&, Shapes, const Shape&) { return 0; }
-inline std::int64_t multiply_adds(const Mean&, Shapes, const Shape&) { return 0; }
+namespace detail {
+inline Obstacle no_integer_reduction() {
+  return {.what = "no integer kernel for this reduction", .remedy = "global_average_pool has one"};
+}
+}  // namespace detail
+/// The operator that integers know in its place: over height and width it is a global average pool.
+inline std::optional<GlobalAveragePool> as_integer(const Mean& o, Shapes in, const Shape&) {
+  const bool pool = o.axes == std::vector<int>{0, 1} && !o.keep_dims && in[0].rank() == 3;
+  return pool ? std::optional(GlobalAveragePool{}) : std::nullopt;
+}
+inline Obstacle no_integer_form(const Mean&) { return detail::no_integer_reduction(); }
+inline Obstacle no_integer_form(const Sum&) { return detail::no_integer_reduction(); }
 
 }  // namespace stet::graph::op

@@ -7,42 +7,41 @@ namespace stet::graph::op {
 
 /// Values side by side along one dimension, which counts without the batch.
 struct Concat {
+  static constexpr std::string_view name = "concat";
   static constexpr auto form = IntegerForm::moves;
   int axis = 0;
 };
 
 /// Zeros around an image. Shapes:    [H,W,C] -> [H+top+bottom,W+left+right,C]
 struct Pad {
+  static constexpr std::string_view name = "pad";
   static constexpr auto form = IntegerForm::moves;
   int top = 0, bottom = 0, left = 0, right = 0;
 };
 
 /// The same elements under another shape (without the batch).
 struct Reshape {
+  static constexpr std::string_view name = "reshape";
   static constexpr auto form = IntegerForm::moves;
   Shape shape;
 };
 
 /// All elements of a sample in one dimension.
 struct Flatten {
+  static constexpr std::string_view name = "flatten";
   static constexpr auto form = IntegerForm::none;
 };
 
 /// Dimensions in another order. Shapes:    output dimension i is input dimension axes[i], without the batch
 struct Transpose {
+  static constexpr std::string_view name = "transpose";
   static constexpr auto form = IntegerForm::moves;
   std::vector<int> axes;
 };
 
-inline std::string_view kind(const Concat&) { return "concat"; }
-inline std::string_view kind(const Pad&) { return "pad"; }
-inline std::string_view kind(const Reshape&) { return "reshape"; }
-inline std::string_view kind(const Flatten&) { return "flatten"; }
-inline std::string_view kind(const Transpose&) { return "transpose"; }
 inline std::string attributes(const Concat& o) { return formatted("axis {}", o.axis); }
 inline std::string attributes(const Pad& o) { return formatted("{},{},{},{}", o.top, o.bottom, o.left, o.right); }
 inline std::string attributes(const Reshape&) { return ""; }
-inline std::string attributes(const Flatten&) { return ""; }
 inline std::string attributes(const Transpose& o) { return "axes " + str(o.axes); }
 
 inline Shape infer(const Concat& o, Shapes in) {
@@ -90,16 +89,8 @@ inline Shape infer(const Transpose& o, Shapes in) {
           x);
   return out;
 }
-
-inline std::vector<ParameterSpec> parameters(const Concat&, Shapes) { return {}; }
-inline std::vector<ParameterSpec> parameters(const Pad&, Shapes) { return {}; }
-inline std::vector<ParameterSpec> parameters(const Reshape&, Shapes) { return {}; }
-inline std::vector<ParameterSpec> parameters(const Flatten&, Shapes) { return {}; }
-inline std::vector<ParameterSpec> parameters(const Transpose&, Shapes) { return {}; }
-inline std::int64_t multiply_adds(const Concat&, Shapes, const Shape&) { return 0; }
-inline std::int64_t multiply_adds(const Pad&, Shapes, const Shape&) { return 0; }
-inline std::int64_t multiply_adds(const Reshape&, Shapes, const Shape&) { return 0; }
-inline std::int64_t multiply_adds(const Flatten&, Shapes, const Shape&) { return 0; }
-inline std::int64_t multiply_adds(const Transpose&, Shapes, const Shape&) { return 0; }
+/// The operator that integers know in its place.
+inline std::optional<Reshape> as_integer(const Flatten&, Shapes, const Shape& out) { return Reshape{out}; }
+inline Obstacle no_integer_form(const Flatten&) { return {.what = "a flatten among integers", .remedy = "use reshape"}; }
 
 }  // namespace stet::graph::op

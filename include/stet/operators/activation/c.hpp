@@ -1,0 +1,15 @@
+#pragma once
+// Activations as tables of C.
+
+#include <stet/io/c/weights_writer.hpp>
+
+namespace stet::c {
+
+inline void clamp(integer::Bounds b, WeightsWriter& w) {
+  w.row.op = "STET_CLAMP";
+  w.params("cmsis_nn_activation", formatted("{}, {}", b.lo, b.hi));
+}
+inline void write(const graph::op::Relu& o, WeightsWriter& w) { clamp(w.site().resolve(o).bounds, w); }
+inline void write(const graph::op::Relu6& o, WeightsWriter& w) { clamp(w.site().resolve(o).bounds, w); }
+
+}  // namespace stet::c

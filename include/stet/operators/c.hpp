@@ -1,0 +1,10 @@
+#pragma once
+// Every operator that integers know as tables of C: write(op, WeightsWriter). Tables of codes have one in common.
+
+#include <stet/operators/activation/c.hpp>
+#include <stet/operators/convolution/c.hpp>
+#include <stet/operators/elementwise/c.hpp>
+#include <stet/operators/input/c.hpp>
+#include <stet/operators/linear/c.hpp>
+#include <stet/operators/pooling/c.hpp>
+#include <stet/operators/shape/c.hpp>

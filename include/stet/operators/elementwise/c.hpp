@@ -1,0 +1,23 @@
+#pragma once
+// Sums, differences and products as tables of C.
+
+#include <stet/io/c/weights_writer.hpp>
+
+namespace stet::c {
+
+inline void sum(const char* name, const integer::AddParameters& p, WeightsWriter& w) {
+  w.row.op = name;
+  w.params("stet_add_params", formatted("{}, {}, {}, {}, {}, {}, 20, {}, {}, {}, {}, {}", -p.z1, p.m1.multiplier, p.m1.shift,
+                                        -p.z2, p.m2.multiplier, p.m2.shift, p.z_out, p.m_out.multiplier, p.m_out.shift,
+                                        p.bounds.lo, p.bounds.hi));
+}
+inline void write(const graph::op::Add& o, WeightsWriter& w) { sum("STET_ADD", w.site().resolve(o), w); }
+inline void write(const graph::op::Sub& o, WeightsWriter& w) { sum("STET_SUB", w.site().resolve(o), w); }
+inline void write(const graph::op::Mul& o, WeightsWriter& w) {
+  const integer::MultiplyParameters p = w.site().resolve(o);
+  w.row.op = "STET_MUL";
+  w.params("stet_mul_params", formatted("{}, {}, {}, {}, {}, {}, {}", -p.z1, -p.z2, p.z_out, p.m.multiplier, p.m.shift,
+                                        p.bounds.lo, p.bounds.hi));
+}
+
+}  // namespace stet::c

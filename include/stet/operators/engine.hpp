@@ -1,0 +1,10 @@
+#pragma once
+// The step on codes of every operator that integers know: step(op, StepSite). Tables have one in common.
+
+#include <stet/operators/activation/engine.hpp>
+#include <stet/operators/convolution/engine.hpp>
+#include <stet/operators/elementwise/engine.hpp>
+#include <stet/operators/input/engine.hpp>
+#include <stet/operators/linear/engine.hpp>
+#include <stet/operators/pooling/engine.hpp>
+#include <stet/operators/shape/engine.hpp>

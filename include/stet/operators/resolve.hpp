@@ -1,0 +1,11 @@
+#pragma once
+// What the operators that integers know ask of a target: resolve(op, Surroundings), requantization(op, Target) of layers,
+// table_function(op) of functions of one number.
+
+#include <stet/operators/activation/resolve.hpp>
+#include <stet/operators/convolution/resolve.hpp>
+#include <stet/operators/elementwise/resolve.hpp>
+#include <stet/operators/input/resolve.hpp>
+#include <stet/operators/linear/resolve.hpp>
+#include <stet/operators/pooling/resolve.hpp>
+#include <stet/operators/shape/resolve.hpp>
