@@ -79,4 +79,32 @@ inline Window make_window(const char* op, std::int64_t height, std::int64_t widt
           window_axis(op, width, kernel.width, stride.width, dilation.width, p.kind, p.left, p.right)};
 }
 
+/// Resolves one axis of a transposed convolution, as the window of the convolution that it turns back: `in` is the size of
+/// its result, `out` that of its input.
+/// Formula:   SAME: in = out*stride, before = max(kernel-stride, 0)/2; otherwise in = (out-1)*stride + kernel - before - after
+/// Errors:    Errc::range if kernel or stride is below 1 or a padding is not in 0..kernel-1; Errc::shape if nothing remains
+/// Source:    docs/math.md, equation 36
+inline WindowAxis transposed_window_axis(const char* op, std::int64_t out, int kernel, int stride, Padding::Kind kind,
+                                         int before, int after) {
+  require(kernel >= 1 && stride >= 1, Errc::range, "{}: kernel {} and stride {} must be at least 1", op, kernel, stride);
+  require(before >= 0 && after >= 0 && before < kernel && after < kernel, Errc::range,
+          "{}: padding {} and {} must be less than the kernel of {}: it cuts off what the kernel adds at the border", op,
+          before, after, kernel);
+  require(kernel <= 2 * out + 64 && stride <= 2 * out + 64, Errc::range,
+          "{}: kernel {} and stride {} on an input of {}; at most {} (twice the input and 64) are computed", op, kernel, stride,
+          out, 2 * out + 64);
+  if (kind == Padding::Kind::same) return {out * stride, out, kernel, stride, 1, kernel > stride ? (kernel - stride) / 2 : 0};
+  const std::int64_t in = (out - 1) * stride + kernel - before - after;
+  require(in >= 1, Errc::shape, "{}: padding {} and {} leave nothing of the {} that kernel {} and stride {} make of {}", op,
+          before, after, in + before + after, kernel, stride, out);
+  return {in, out, kernel, stride, 1, before};
+}
+
+/// Resolves a transposed convolution on an input of this height and width; see transposed_window_axis.
+inline Window make_transposed_window(const char* op, std::int64_t height, std::int64_t width, Pair kernel, Pair stride,
+                                     const Padding& p) {
+  return {transposed_window_axis(op, height, kernel.height, stride.height, p.kind, p.top, p.bottom),
+          transposed_window_axis(op, width, kernel.width, stride.width, p.kind, p.left, p.right)};
+}
+
 }  // namespace stet
