@@ -134,7 +134,7 @@ class IntegerStructureCheck {
       add(e.code(), n.name, e.what());
       return false;
     }
-    if (const auto obstacle = graph::obstacle(n.op, in)) {
+    if (const auto obstacle = graph::obstacle(n.op, in, model_.target)) {
       add(obstacle->code, n.name, obstacle->what + "; " + obstacle->remedy);
       return false;
     }

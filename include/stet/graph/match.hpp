@@ -123,14 +123,15 @@ inline Operator integer_form_of(const Operator& o, std::span<const Shape> in, co
     return x;
   });
 }
-/// What stands in its way among integers, whatever the target: that they do not know it, or know it only otherwise.
-inline std::optional<Obstacle> obstacle(const Operator& o, std::span<const Shape> in) {
+/// What stands in its way among integers: that they or the target do not know it, or know it only otherwise.
+inline std::optional<Obstacle> obstacle(const Operator& o, std::span<const Shape> in, const Target& target) {
   return match(o, [&](const auto& x) -> std::optional<Obstacle> {
     using Op = std::remove_cvref_t<decltype(x)>;
     if constexpr (Op::form == IntegerForm::none || requires { no_integer_form(x); }) {
       if (op::integer_form(x) == IntegerForm::none) return no_integer_form(x);
     }
-    return integer_limit(x, in);
+    auto limit = integer_limit(x, in);
+    return limit ? limit : target_limit(x, in, target);
   });
 }
 

@@ -2,6 +2,7 @@
 // What an operator says about itself: the parameters it needs, and the checks that its inference shares with others.
 
 #include <stet/core/shape.hpp>
+#include <stet/integer/target.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -85,6 +86,11 @@ constexpr IntegerForm integer_form(const Op&) {
 /// What every target demands of it beyond what infer does: nothing.
 template <class Op>
 std::optional<Obstacle> integer_limit(const Op&, Shapes) {
+  return std::nullopt;
+}
+/// What one target demands of it beyond that, whatever the scales: nothing.
+template <class Op>
+std::optional<Obstacle> target_limit(const Op&, Shapes, const Target&) {
   return std::nullopt;
 }
 /// What training on codes demands of it beyond that: nothing.

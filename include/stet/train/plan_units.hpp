@@ -152,7 +152,7 @@ class UnitPlanner {
     unit.node = unit.output = id;
     unit.deployed.name = n.name;
     unit.deployed.op = graph::integer_form_of(n.op, graph_.input_shapes(id), n.shape);
-    report(graph::obstacle(unit.op(), graph_.input_shapes(id)), id);
+    report(graph::obstacle(unit.op(), graph_.input_shapes(id), recipe_.target), id);
     report(graph::match(unit.op(), [](const auto& o) { return training_limit(o); }), id);
     switch (graph::form(unit.op())) {
       case graph::IntegerForm::none: break;
