@@ -6,6 +6,7 @@
 
 #include <stet/core/random.hpp>
 #include <stet/graph/int4_weights.hpp>
+#include <stet/io/int4.hpp>
 #include <stet/io/save_tflite.hpp>
 
 #include <string>

@@ -4,7 +4,11 @@
 #include "support/catch.hpp"
 
 #include <stet/graph/builder.hpp>
+#include <stet/graph/fold_batch_norm.hpp>
+#include <stet/io/int4.hpp>
 #include <stet/io/save_tflite.hpp>
+#include <stet/io/tflite/float16.hpp>
+#include <stet/io/tflite/window_plan.hpp>
 
 #include <cmath>
 #include <cstring>

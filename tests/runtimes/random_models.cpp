@@ -6,6 +6,7 @@
 #include <stet/graph/fold_batch_norm.hpp>
 #include <stet/graph/int4_weights.hpp>
 #include <stet/graph/print.hpp>
+#include <stet/io/int4.hpp>
 #include <stet/io/integers.hpp>
 #include <stet/io/save_c.hpp>
 #include <stet/io/save_onnx.hpp>
@@ -129,8 +130,8 @@ void export_integers(const std::string& to, const IntegerModel& model, const Dra
   }
   TfliteIntegerOptions options{.float_input = draw.float_input, .batch = draw.batch};
   for (const IntegerNode& node : model.nodes) {
-    options.int4_weights =
-        options.int4_weights || (draw.int4(model.target) && tflite::detail::writes_int4(node, {.int4_weights = true}));
+    options.int4_weights = options.int4_weights || (draw.int4(model.target) && has_int4_kernel(node.op) &&
+                                                    fits_int4(node.constants.weights.span()));
   }
   save_tflite(to + ".tflite", model, options);
   save_tflite(to + ".all.tflite", all, options);

@@ -1,15 +1,69 @@
 #pragma once
 // save_tflite: models as .tflite files, which LiteRT and TensorFlow Lite Micro execute.
 
+#include <stet/core/entry.hpp>
+#include <stet/graph/integer_model.hpp>
+#include <stet/graph/model.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/tflite/decode.hpp>
 #include <stet/io/tflite/encode.hpp>
-#include <stet/io/tflite/float_export.hpp>
-#include <stet/io/tflite/integer_export.hpp>
+#include <stet/io/tflite/save_options.hpp>
 
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#if STET_DEFINE_ENTRIES
+#include <stet/graph/finite.hpp>
+#include <stet/io/tflite/float_writer.hpp>
+#include <stet/io/tflite/integer_writer.hpp>
+#include <stet/io/tflite/versions.hpp>
+#include <stet/operators/tflite.hpp>
+
+#include <utility>
+#endif
+
+namespace stet::tflite {
+
+/// Describes a float Model as a .tflite file.
+/// Errors:    as save_tflite
+STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options) {
+  check_finite("save_tflite", model);
+  FloatWriter w(model, options, [](const graph::Operator& any, const Shape& x) {
+    return graph::match(any, [](const auto& o, const Shape& in) { return traits_of(o, in); }, x);
+  });
+  for (int id = 0; id < w.graph().size(); ++id) {
+    if (!w.begin(id)) continue;
+    graph::match(
+        w.graph().node(id).op, [](const auto& o, FloatWriter& to) -> decltype(write(o, to)) { write(o, to); }, w);
+  }
+  ModelInfo info = std::move(w).finish();
+  set_versions(info, row_of);
+  return info;
+}
+#endif
+
+/// Describes an IntegerModel as a .tflite file.
+/// Errors:    as save_tflite
+STET_ENTRY ModelInfo describe(const IntegerModel& model, const TfliteIntegerOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY ModelInfo describe(const IntegerModel& model, const TfliteIntegerOptions& options) {
+  IntegerWriter w(model, options);
+  for (const IntegerNode& node : model.nodes) {
+    w.begin(node);
+    graph::match_integer(
+        node.op, [](const auto& o, IntegerWriter& to) -> decltype(write(o, to)) { write(o, to); }, w);
+    w.end();
+  }
+  ModelInfo info = std::move(w).finish();
+  set_versions(info, row_of);
+  return info;
+}
+#endif
+
+}  // namespace stet::tflite
 
 namespace stet {
 

@@ -2,50 +2,54 @@
 // FloatPlan: what is decided about a float model before it is written as .tflite: fused activations, 16-bit scales, and
 // whether the format can express every node.
 
-#include <stet/graph/activation_ranges.hpp>
 #include <stet/graph/fold_batch_norm.hpp>
-#include <stet/io/tflite/model_writer.hpp>
+#include <stet/io/tflite/save_options.hpp>
+#include <stet/io/tflite/writer.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <numeric>
 #include <string>
+#include <string_view>
 #include <vector>
 
-namespace stet {
+namespace stet::tflite {
 
-/// Formats in which save_tflite writes a float model.
-enum class TfliteFormat {
-  float32,        ///< everything as it is
-  float16,        ///< parameters in half precision, arithmetic in float32
-  dynamic_range,  ///< weights int8 or int4, activations float32, quantized by the runtime while it multiplies
-  int16x8         ///< activations int16 with zero point 0, weights int8, bias int64
+/// What float files ask of an operator besides how it is written; each operator that differs from `traits_of` below has an
+/// overload of its own.
+struct FloatTraits {
+  enum class Scale {
+    own,   ///< of what it makes
+    kept,  ///< that of its inputs
+    fixed  ///< 1/32768, by the runtime
+  };
+  bool fuses = false;  ///< whether it applies a ReLU or ReLU6 behind it itself
+  Scale scale = Scale::own;
+  std::string_view fault{};           ///< why no file holds it
+  std::string_view fault_at_16_bits{};  ///< why int16x8 does not
 };
 
-/// How save_tflite writes a float model.
-struct TfliteOptions {
-  TfliteFormat format = TfliteFormat::float32;
-  int weight_bits = 8;              ///< 8 or 4; 4 is for dynamic_range, where depthwise weights keep 8
-  bool per_channel_linear = false;  ///< one weight scale per output of linear layers, which older runtimes misread
-  ActivationRanges ranges{};        ///< of the model's nodes; int16x8 needs them
-  bool integer_ends = false;        ///< int16x8: int16 goes in and comes out; else QUANTIZE and DEQUANTIZE do that
-  std::int64_t batch = 1;           ///< first dimension of all shapes; runtimes can resize it
-  std::string description = "stet";
-};
-
-}  // namespace stet
-
-namespace stet::tflite::detail {
+/// The traits that follow from what an operator is among integers; x is the shape of its first input.
+template <class Op>
+FloatTraits traits_of(const Op&, const Shape&) {
+  return {.fuses = Op::form == graph::IntegerForm::layer,
+          .scale = Op::form == graph::IntegerForm::moves ? FloatTraits::Scale::kept : FloatTraits::Scale::own};
+}
 
 class FloatPlan {
  public:
-  FloatPlan(const Model& model, const TfliteOptions& options)
+  using TraitsOf = FloatTraits (*)(const graph::Operator&, const Shape&);
+
+  FloatPlan(const Model& model, const TfliteOptions& options, TraitsOf traits_of)
       : options_(options), folded_(fold_batch_norm_with_map(model)), count_(folded_.model.graph().nodes().size()) {
     require(options.weight_bits == 8 || (options.weight_bits == 4 && options.format == TfliteFormat::dynamic_range),
             Errc::unsupported, "save_tflite: weight_bits {}: dynamic_range takes 8 or 4, the other formats 8",
             options.weight_bits);
     require(!options.integer_ends || int16(), Errc::unsupported, "save_tflite: integer_ends is for int16x8");
+    for (const graph::Node& node : graph().nodes()) {
+      traits_.push_back(traits_of(node.op, node.inputs.empty() ? node.shape : graph().node(node.inputs[0]).shape));
+    }
     fuse();
     if (int16()) scale(model);
     check();
@@ -59,54 +63,25 @@ class FloatPlan {
   /// Whether another node writes this activation.
   [[nodiscard]] bool skipped(int id) const { return skipped_[index(id)]; }
   [[nodiscard]] FusedActivation activation_of(int id) const {
-    if (fused_[index(id)] < 0) return FusedActivation::none;
-    return graph::is<graph::op::Relu6>(graph().node(fused_[index(id)]).op) ? FusedActivation::relu6
-                                                                           : FusedActivation::relu;
+    return fused_[index(id)] < 0 ? FusedActivation::none : fused(clamp_of(op(fused_[index(id)])));
   }
   /// Scale of a value of 16 bits.
   [[nodiscard]] float scale_of(int id) const { return scale_[index(id)]; }
-
-  /// Window of a convolution or pool over the image of its input.
-  [[nodiscard]] WindowPlan window(int id, Pair size, Pair stride, Pair dilation, const stet::Padding& p) const {
-    return plan_window(resolved(id, size, stride, dilation, p), p);
-  }
-  [[nodiscard]] Window resolved(int id, Pair size, Pair stride, Pair dilation, const stet::Padding& p) const {
-    const Shape& x = graph().node(graph().node(id).inputs[0]).shape;
-    return make_window("save_tflite", x[0], x[1], size, stride, dilation, p);
-  }
 
  private:
   static std::size_t index(int id) { return static_cast<std::size_t>(id); }
   const graph::Operator& op(int id) const { return graph().nodes()[index(id)].op; }
 
   void fuse() {
-    namespace o = graph::op;
     fused_.assign(count_, -1);
     skipped_.assign(count_, false);
     for (int id = 0; id < graph().size(); ++id) {
-      if (!graph::is<o::Relu>(op(id)) && !graph::is<o::Relu6>(op(id))) continue;
+      if (clamp_of(op(id)) == Activation::none) continue;
       const int from = graph().node(id).inputs[0];
-      const graph::Operator& maker = op(from);
-      const bool takes = graph::is<o::Conv2D>(maker) || graph::is<o::DepthwiseConv2D>(maker) ||
-                         graph::is<o::Linear>(maker) || graph::is<o::Add>(maker) || graph::is<o::Sub>(maker) ||
-                         graph::is<o::Mul>(maker);
-      if (!takes || graph().is_output(from) || graph().consumers(from).size() != 1) continue;
+      if (!traits_[index(from)].fuses || graph().is_output(from) || graph().consumers(from).size() != 1) continue;
       fused_[index(from)] = id;
       skipped_[index(id)] = true;
     }
-  }
-
-  // Operators whose input and output have one scale.
-  bool keeps_scale(int id) const {
-    namespace o = graph::op;
-    const graph::Operator& n = op(id);
-    return graph::is<o::MaxPool>(n) || graph::is<o::AveragePool>(n) || graph::is<o::Concat>(n) ||
-           graph::is<o::Pad>(n) || graph::is<o::Reshape>(n) || graph::is<o::Flatten>(n) || graph::is<o::Transpose>(n) ||
-           graph::is<o::Dropout>(n);
-  }
-  bool fixed_scale(int id) const {
-    namespace o = graph::op;
-    return graph::is<o::Softmax>(op(id)) || graph::is<o::Sigmoid>(op(id)) || graph::is<o::Tanh>(op(id));
   }
 
   void scale(const Model& model) {
@@ -123,7 +98,7 @@ class FloatPlan {
       return i;
     };
     for (int id = 0; id < graph().size(); ++id) {
-      if (!keeps_scale(id)) continue;
+      if (traits_[index(id)].scale != FloatTraits::Scale::kept) continue;
       for (const int from : graph().node(id).inputs) group[index(root(from))] = root(id);
     }
     std::vector<float> joint(count_, 0.0f);
@@ -131,7 +106,7 @@ class FloatPlan {
     for (int id = 0; id < graph().size(); ++id) {
       const std::size_t r = index(root(id));
       joint[r] = std::max(joint[r], largest[index(id)]);
-      fixed[r] = fixed[r] || fixed_scale(id);
+      fixed[r] = fixed[r] || traits_[index(id)].scale == FloatTraits::Scale::fixed;
     }
     for (int id = 0; id < graph().size(); ++id) {
       const std::size_t r = index(root(id));
@@ -143,24 +118,15 @@ class FloatPlan {
     }
   }
 
-  void problem(int id, const std::string& text) {
+  void problem(int id, std::string_view text) {
     problems_ += formatted("\n  {} ({}): {}", graph().node(id).name, kind(op(id)), text);
   }
 
   void check() {
-    namespace o = graph::op;
     for (int id = 0; id < graph().size(); ++id) {
-      const graph::Operator& n = op(id);
-      if (graph::is<o::Custom>(n)) problem(id, "an operator of your own has no TFLite operator");
-      if (!int16()) continue;
-      if (graph::is<o::HardSwish>(n) || graph::is<o::LogSoftmax>(n)) problem(id, "LiteRT has no kernel for 16 bits");
-      if (graph::is<o::Sum>(n)) problem(id, "LiteRT's reference kernel for 16 bits does not rescale; use a mean");
-      if (graph::is<o::BatchNorm>(n)) problem(id, "stands behind no layer that could take it in");
-      const auto* pool = graph::as<o::AveragePool>(n);
-      if (pool != nullptr && !pool->count_padding &&
-          window(id, pool->size, o::pool_stride(pool->size, pool->stride), 1, pool->padding).explicit_pad) {
-        problem(id, "leaves out a padding that is neither SAME nor VALID");
-      }
+      const FloatTraits& t = traits_[index(id)];
+      if (!t.fault.empty()) problem(id, t.fault);
+      if (int16() && !t.fault_at_16_bits.empty()) problem(id, t.fault_at_16_bits);
     }
     require(problems_.empty(), Errc::unsupported, "save_tflite: cannot be written as {}:{}", name(options_.format),
             problems_);
@@ -168,14 +134,10 @@ class FloatPlan {
 
   static const char* name(TfliteFormat f) {
     switch (f) {
-      case TfliteFormat::float32:
-        return "float32";
-      case TfliteFormat::float16:
-        return "float16";
-      case TfliteFormat::dynamic_range:
-        return "dynamic_range";
-      case TfliteFormat::int16x8:
-        return "int16x8";
+      case TfliteFormat::float32: return "float32";
+      case TfliteFormat::float16: return "float16";
+      case TfliteFormat::dynamic_range: return "dynamic_range";
+      case TfliteFormat::int16x8: return "int16x8";
     }
     return "unknown";
   }
@@ -183,10 +145,11 @@ class FloatPlan {
   const TfliteOptions& options_;
   FoldedBatchNorm folded_;
   std::size_t count_;
+  std::vector<FloatTraits> traits_;
   std::vector<int> fused_;
   std::vector<bool> skipped_;
   std::vector<float> scale_;
   std::string problems_;
 };
 
-}  // namespace stet::tflite::detail
+}  // namespace stet::tflite

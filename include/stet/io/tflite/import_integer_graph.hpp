@@ -6,7 +6,7 @@
 #include <stet/io/int4.hpp>
 #include <stet/io/tflite/import_attributes.hpp>
 #include <stet/io/tflite/import_constants.hpp>
-#include <stet/io/tflite/import_grids.hpp>
+#include <stet/io/tflite/grids.hpp>
 
 #include <cmath>
 #include <cstdint>

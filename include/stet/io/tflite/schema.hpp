@@ -170,6 +170,14 @@ struct ModelInfo {
   std::string signature_key{};  ///< empty: no signature
   std::vector<SignatureEntry> signature_inputs{}, signature_outputs{};
   std::string min_runtime_version{};  ///< metadata, such as 1.14.0; empty: none
+
+  /// Tensors of an operator whose indices exist.
+  [[nodiscard]] const TensorInfo& input(const OperatorInfo& o, std::size_t i) const {
+    return tensors[static_cast<std::size_t>(o.inputs[i])];
+  }
+  [[nodiscard]] const TensorInfo& output(const OperatorInfo& o) const {
+    return tensors[static_cast<std::size_t>(o.outputs[0])];
+  }
   friend bool operator==(const ModelInfo&, const ModelInfo&) = default;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// Grids below 8 bits in an integer model from a file: values that share a scale have one grid.
+// Grids below 8 bits in an integer model and its file, which has MINIMUM and MAXIMUM for them.
 
 #include <stet/graph/integer_model.hpp>
 #include <stet/integer/clamp.hpp>
@@ -12,18 +12,15 @@
 
 namespace stet::tflite {
 
-namespace detail {
-
-// Whether the fused activation keeps the codes in a grid, whichever way a runtime rounds its bounds.
-inline bool stays_within(const IntegerNode& node, const Affine& p, Grid grid) {
+/// Whether the fused activation keeps codes that an operator makes on p's grid within another one, whichever way a runtime
+/// rounds its bounds.
+inline bool stays_within(Activation activation, const Affine& p, Grid grid) {
   for (const auto rule : {integer::ClampRule::half_away, integer::ClampRule::half_even}) {
-    const integer::Bounds b = integer::clamp_bounds(rule, node.activation, p.scale, p.zero_point, p.grid);
+    const integer::Bounds b = integer::clamp_bounds(rule, activation, p.scale, p.zero_point, p.grid);
     if (b.lo < grid.lo || b.hi > grid.hi) return false;
   }
   return true;
 }
-
-}  // namespace detail
 
 /// Gives every group of values that share a scale the smallest grid of its members. A file writes a grid as MINIMUM and
 /// MAXIMUM behind an operator, and leaves them out where a fused activation ends there anyway.
@@ -51,7 +48,7 @@ inline void settle_grids(IntegerModel& model, Problems& problems) {
     Affine& p = model.values[v].codes;
     const Grid grid = smallest[root(v)];
     if (p.grid == grid) continue;
-    if (!graph::moves_codes(node.op) && !detail::stays_within(node, p, grid)) {
+    if (!graph::moves_codes(node.op) && !stays_within(node.activation, p, grid)) {
       problems.add(Errc::unsupported, formatted("{}: has codes of {}..{}, but shares its scale with values of {}..{}",
                                                   model.values[v].name, p.grid.lo, p.grid.hi, grid.lo, grid.hi));
       continue;

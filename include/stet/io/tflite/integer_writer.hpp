@@ -1,0 +1,107 @@
+#pragma once
+// IntegerWriter: an IntegerModel as a .tflite description, every code, scale and zero point as it is.
+
+#include <stet/graph/int4_weights.hpp>
+#include <stet/io/integer_formats.hpp>
+#include <stet/io/tflite/grids.hpp>
+#include <stet/io/tflite/save_options.hpp>
+#include <stet/io/tflite/writer.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet::tflite {
+
+class IntegerWriter final : public Writer {
+ public:
+  /// Errors:    Errc::unsupported listing every node that cannot be written
+  IntegerWriter(const IntegerModel& model, const TfliteIntegerOptions& options)
+      : Writer(options.batch, model.values.size(),
+               {.type = TensorType::int8, .real_input = options.float_input, .real_output = options.float_output}),
+        model_(model),
+        options_(options) {
+    const std::string problems =
+        check_structure(model).text() + fault_lines(format_faults(IntegerFormat::tflite, model));
+    require(problems.empty(), Errc::unsupported, "save_tflite: cannot be written as int8:{}", problems);
+    if (!options.int4_weights) return;
+    require(std::ranges::any_of(model.nodes, [&](const IntegerNode& n) { return has_four_bits(n); }), Errc::unsupported,
+            "save_tflite: int4_weights: no convolution or linear layer has weight codes within -7..7; train with 4-bit "
+            "weights and apply int4_weights() to the integer model");
+    require(model.target.convolution == integer::Requantization::double_rounding, Errc::unsupported,
+            "save_tflite: int4_weights: LiteRT runs such layers in builtin kernels, which round in another way than "
+            "target {}; set the model's target to tflite_reference, whose kernels are exact",
+            model.target.name);
+  }
+
+  /// Turns to a node.
+  void begin(const IntegerNode& node) {
+    node_ = &node;
+    const IntegerValue& v = value_of(node.output);
+    const bool input = node.inputs.empty();
+    limits_ = (!input || kind().real_input) && !graph::moves_codes(node.op) &&
+              !stays_within(node.activation, {v.codes.scale, v.codes.zero_point}, v.codes.grid);
+    Writer::begin({.name = node.name,
+                   .value_name = v.name,
+                   .inputs = node.inputs,
+                   .output = node.output,
+                   .in = input ? Shape() : value_of(node.inputs[0]).shape,
+                   .out = v.shape,
+                   .activation = fused(node.activation),
+                   .quantization = quantization(v.codes),
+                   .twin = kind().real_output && std::ranges::count(model_.outputs, node.output) > 0,
+                   .suffix = limits_ ? ":wide" : ""});
+    if (!input) (void)output();
+  }
+  /// Ends it: MINIMUM and MAXIMUM with the ends of a grid below 8 bits, unless the fused activation ends there already.
+  void end() {
+    if (!limits_) return;
+    const IntegerValue& v = value_of(node_->output);
+    const Grid grid = v.codes.grid;
+    std::string name = at(output()).name;
+    name.resize(name.size() - node().suffix.size());
+    const auto bound = [&](Builtin code, std::int32_t end, const char* constant_name, const std::string& made) {
+      const std::int32_t x = output(), constant = code_constant(constant_name, end, v.codes);
+      set_output(like(x, made, v.shape));
+      operation(code, {x, constant}, output(), {.type = OptionsType::maximum_minimum});
+    };
+    if (grid.hi < 127) bound(Builtin::minimum, grid.hi, ":highest", grid.lo > -128 ? name + ":high" : name);
+    if (grid.lo > -128) bound(Builtin::maximum, grid.lo, ":lowest", name);
+  }
+  ModelInfo finish() && {
+    for (const int v : model_.outputs) file_output(v, value_of(v).name, value_of(v).shape);
+    return std::move(static_cast<Writer&>(*this)).finish(options_.description);
+  }
+
+  // The scales of weights and bias are those with which the engine computes.
+  std::vector<std::int32_t> layer(std::int32_t x, int axis, bool) override {
+    const LayerConstants& c = node_->constants;
+    const std::int32_t w = weights(c.weights, c.weight_scale, axis, options_.int4_weights && has_four_bits(*node_));
+    const float input_scale = value_of(node_->inputs[0]).codes.scale;
+    return {x, w, bias<std::int32_t>(TensorType::int32, c.bias.span(), input_scale, c.weight_scale)};
+  }
+  std::int32_t lowest() override {
+    const Affine& codes = value_of(node_->inputs[0]).codes;
+    return code_constant(":lowest", codes.grid.lo, codes);
+  }
+
+ private:
+  static bool has_four_bits(const IntegerNode& node) {
+    return has_int4_kernel(node.op) && fits_int4(node.constants.weights.span());
+  }
+  static Quantization quantization(const Affine& c) { return {{c.scale}, {c.zero_point}, 0}; }
+  [[nodiscard]] const IntegerValue& value_of(int v) const { return model_.values[static_cast<std::size_t>(v)]; }
+  std::int32_t code_constant(const char* name, std::int32_t code, const Affine& codes) {
+    const std::int8_t values[] = {static_cast<std::int8_t>(code)};
+    return constant<std::int8_t>(node_->name + name, TensorType::int8, {1}, values, quantization(codes));
+  }
+
+  const IntegerModel& model_;
+  const TfliteIntegerOptions& options_;
+  const IntegerNode* node_ = nullptr;
+  bool limits_ = false;
+};
+
+}  // namespace stet::tflite

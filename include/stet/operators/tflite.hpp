@@ -1,0 +1,33 @@
+#pragma once
+// Every operator in .tflite files: write(op, Writer), traits_of(op, shape), and the rows of the builtin operators.
+
+#include <stet/graph/match.hpp>
+#include <stet/operators/activation/tflite.hpp>
+#include <stet/operators/convolution/tflite.hpp>
+#include <stet/operators/custom/tflite.hpp>
+#include <stet/operators/elementwise/tflite.hpp>
+#include <stet/operators/input/tflite.hpp>
+#include <stet/operators/linear/tflite.hpp>
+#include <stet/operators/normalization/tflite.hpp>
+#include <stet/operators/pooling/tflite.hpp>
+#include <stet/operators/reduction/tflite.hpp>
+#include <stet/operators/shape/tflite.hpp>
+
+#include <span>
+
+namespace stet::tflite {
+
+/// The row of a builtin operator; null if no family has it.
+inline const Row* row_of(Builtin code) {
+  for (const std::span<const Row> family :
+       {std::span<const Row>(activation_rows), std::span<const Row>(convolution_rows),
+        std::span<const Row>(elementwise_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),
+        std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows)}) {
+    for (const Row& row : family) {
+      if (row.code == code) return &row;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace stet::tflite
