@@ -2,12 +2,10 @@
 #pragma once
 
 #include <stet/io/onnx/encode.hpp>
-#include <stet/io/onnx/graph_writer.hpp>
 #include <stet/io/protobuf/writer.hpp>
 
 #include "hostile_file.hpp"
 
-#include <cstring>
 #include <functional>
 
 namespace stet_test {
@@ -25,10 +23,7 @@ class HostileOnnx {
   }
   template <class T>
   std::string constant(const std::string& name, Ints dims, const std::vector<T>& values) {
-    stet::onnx::TensorInfo t{name, stet::onnx::detail::DataTypeOf<T>::value, std::move(dims), {}};
-    t.data.resize(values.size() * sizeof(T));
-    if (!values.empty()) std::memcpy(t.data.data(), values.data(), t.data.size());
-    info.initializers.push_back(std::move(t));
+    info.initializers.push_back(stet::onnx::make_tensor(name, std::move(dims), std::span<const T>(values)));
     return name;
   }
   std::string floats(const std::string& name, const Ints& dims, float value = 0.5f) {

@@ -7,7 +7,6 @@
 #include "support/catch.hpp"
 #include "support/warnings.hpp"
 
-#include <cstring>
 #include <utility>
 
 using namespace stet;
@@ -31,10 +30,7 @@ struct Source {
   }
   template <class T>
   std::string constant(const std::string& name, Ints dims, const std::vector<T>& values) {
-    onnx::TensorInfo t{name, onnx::detail::DataTypeOf<T>::value, std::move(dims), {}};
-    t.data.resize(values.size() * sizeof(T));
-    if (!values.empty()) std::memcpy(t.data.data(), values.data(), t.data.size());
-    model.initializers.push_back(t);
+    model.initializers.push_back(onnx::make_tensor(name, std::move(dims), std::span<const T>(values)));
     return name;
   }
   // Constants that count from 0.

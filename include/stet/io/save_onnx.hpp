@@ -2,28 +2,79 @@
 // save_onnx: .onnx files of float and integer models.
 
 #include <stet/core/entry.hpp>
-#include <stet/graph/finite.hpp>
-#include <stet/graph/fold_batch_norm.hpp>
+#include <stet/graph/model.hpp>
 #include <stet/io/file.hpp>
-#include <stet/io/onnx/check_integer.hpp>
-#include <stet/io/onnx/finish.hpp>
-#include <stet/io/onnx/float_writer.hpp>
-#include <stet/io/onnx/integer_writer.hpp>
+#include <stet/io/integer_formats.hpp>
+#include <stet/io/onnx/options.hpp>
+#include <stet/io/onnx/schema.hpp>
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#if STET_DEFINE_ENTRIES
+#include <stet/graph/finite.hpp>
+#include <stet/graph/fold_batch_norm.hpp>
+#include <stet/io/onnx/decode.hpp>
+#include <stet/io/onnx/encode.hpp>
+#include <stet/operators/onnx.hpp>
+
+#include <algorithm>
+#endif
+
 namespace stet {
+
+namespace onnx {
+
+/// Nodes, inputs and outputs that save_onnx would write, without its producer's name.
+/// Errors:    as save_onnx
+STET_ENTRY ModelInfo describe(const Model& model, const OnnxOptions& options = {});
+STET_ENTRY ModelInfo describe(const IntegerModel& model, const OnnxIntegerOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY ModelInfo describe(const Model& model, const OnnxOptions& options) {
+  FloatWriter w(model, options);
+  w.for_each(
+      [&](const graph::Operator& op) {
+        graph::match(op, [](const auto& o, FloatWriter& to) -> decltype(write(o, to)) { write(o, to); }, w);
+      },
+      [&](int id) { w.finish(id); });
+  return std::move(w.model);
+}
+STET_ENTRY ModelInfo describe(const IntegerModel& model, const OnnxIntegerOptions& options) {
+  IntegerWriter w(model, options);
+  w.for_each(
+      [&](const graph::Operator& op) { graph::match_integer(op, [&](const auto& o) { write(o, w); }); },
+      [&](int v) { w.finish(v); });
+  return std::move(w.model);
+}
+
+namespace detail {
+
+// Opset 17 with IR 8, or opset 21 with IR 10; read back before anybody sees it.
+inline std::vector<std::uint8_t> finish(ModelInfo model) {
+  model.ir_version = model.opsets[0].version >= 21 ? 10 : 8;
+  model.producer_name = "stet";
+  model.graph_name = "stet";
+  std::vector<std::uint8_t> bytes = encode(model);
+  require(decode(bytes, "save_onnx") == model, Errc::state,
+          "save_onnx: the file does not read back as it was written; nothing was saved");
+  return bytes;
+}
+
+}  // namespace detail
+#endif
+
+}  // namespace onnx
 
 /// Bytes that save_onnx would write.
 /// Errors:    as save_onnx, without Errc::io
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options = {});
+STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options) {
   onnx::check_float(model.graph());
   check_finite("save_onnx", model);
-  if (!options.fold_batch_norm) return onnx::finish(onnx::FloatWriter(model, options).run());
+  if (!options.fold_batch_norm) return onnx::detail::finish(onnx::describe(model, options));
   const FoldedBatchNorm folded = fold_batch_norm_with_map(model);
   OnnxOptions of_folded = options;
   if (options.format == OnnxFormat::int16x8) {
@@ -34,14 +85,20 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOp
       if (made >= 0) of_folded.ranges.of_node[static_cast<std::size_t>(made)] = options.ranges.of_node[id];
     }
   }
-  return onnx::finish(onnx::FloatWriter(folded.model, of_folded).run());
+  return onnx::detail::finish(onnx::describe(folded.model, of_folded));
 }
-#endif
-STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options = {});
-#if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options) {
-  onnx::check_integer(model, options);
-  return onnx::finish(onnx::IntegerWriter(model, options).run());
+  std::string problems = check_structure(model).text() + fault_lines(format_faults(IntegerFormat::onnx, model));
+  const bool packs = std::any_of(model.nodes.begin(), model.nodes.end(), [](const IntegerNode& node) {
+    return graph::has_weights(node.op) && fits_int4(node.constants.weights.span());
+  });
+  if (options.int4_weights && !packs) {
+    problems +=
+        "\n  int4_weights: no layer has weight codes within -7..7; train with weights of 4 bits and apply int4_weights() "
+        "to the integer model";
+  }
+  require(problems.empty(), Errc::unsupported, "save_onnx: this model cannot be written:{}", problems);
+  return onnx::detail::finish(onnx::describe(model, options));
 }
 #endif
 

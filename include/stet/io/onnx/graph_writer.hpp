@@ -1,16 +1,16 @@
 #pragma once
-// GraphWriter: the description of an ONNX model while it grows, with unique names and every value in the layouts in which
-// it is needed.
+// GraphWriter: the description of an ONNX model while it grows, with unique names, every value in the layouts in which it is
+// needed, and the node that is being written.
 
 #include <stet/core/shape.hpp>
-#include <stet/core/window.hpp>
-#include <stet/graph/match.hpp>
+#include <stet/graph/graph.hpp>
+#include <stet/graph/resolve.hpp>
 #include <stet/io/onnx/options.hpp>
 #include <stet/io/onnx/schema.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <set>
 #include <span>
 #include <string>
@@ -19,61 +19,9 @@
 
 namespace stet::onnx {
 
-inline AttributeInfo attribute(std::string name, std::int64_t value) {
-  return {.name = std::move(name), .type = AttributeType::integer, .integer = value};
-}
-inline AttributeInfo attribute(std::string name, float value) {
-  return {.name = std::move(name), .type = AttributeType::real, .real = value};
-}
-inline AttributeInfo attribute(std::string name, std::vector<std::int64_t> values) {
-  return {.name = std::move(name), .type = AttributeType::integers, .integers = std::move(values)};
-}
-
-/// Stands beside an operator where its file asks which opset has it: argument-dependent lookup then finds least_opset.
-struct OperatorSets {};
-
-/// The opset of a file with these operators: 17, or 21 if one of them or the file's codes came later.
-template <class Nodes>
-OpsetInfo opset_of(const Nodes& nodes, bool later) {
-  for (const auto& node : nodes) {
-    later = later || graph::match(node.op, [](const auto& o) {
-              if constexpr (requires { least_opset(o, OperatorSets{}); }) return least_opset(o, OperatorSets{}) > 17;
-              return false;
-            });
-  }
-  return {"", later ? 21 : 17};
-}
-
-namespace detail {
-
-template <class T>
-struct DataTypeOf;  // not defined: constants are written of the types below
-template <>
-struct DataTypeOf<float> {
-  static constexpr DataType value = DataType::float32;
-};
-template <>
-struct DataTypeOf<std::int8_t> {
-  static constexpr DataType value = DataType::int8;
-};
-template <>
-struct DataTypeOf<std::uint8_t> {
-  static constexpr DataType value = DataType::uint8;
-};
-template <>
-struct DataTypeOf<std::int16_t> {
-  static constexpr DataType value = DataType::int16;
-};
-template <>
-struct DataTypeOf<std::int32_t> {
-  static constexpr DataType value = DataType::int32;
-};
-template <>
-struct DataTypeOf<std::int64_t> {
-  static constexpr DataType value = DataType::int64;
-};
-
-}  // namespace detail
+using Ints = std::vector<std::int64_t>;
+using Names = std::vector<std::string>;
+using AttributeList = std::vector<AttributeInfo>;
 
 /// Where the channels of a value are: last as in stet, or first as ONNX wants them. A value of one dimension has one
 /// layout only.
@@ -94,145 +42,182 @@ inline std::int64_t position(Layout layout, int rank, int dimension) {
   return dimension == rank - 1 ? 1 : dimension + 2;
 }
 
-/// Rows and columns around an image, as ONNX wants them: top, left, bottom, right.
-inline std::vector<std::int64_t> pads_of(const Window& w, const Padding& p) {
-  if (p.kind == Padding::Kind::valid) return {0, 0, 0, 0};
-  if (p.kind == Padding::Kind::explicit_) return {p.top, p.left, p.bottom, p.right};
-  const auto after = [](const WindowAxis& a) {
-    const std::int64_t total = (a.out - 1) * a.stride + (a.kernel - 1) * a.dilation + 1 - a.in;
-    return total > 0 ? total - a.before : 0;
-  };
-  return {w.h.before, w.w.before, after(w.h), after(w.w)};
+/// Whether an operator makes each element of the one in its place, wherever that lies: a function of one number.
+inline bool keeps_places(const graph::Operator& o) {
+  return graph::clamp_of(o) != Activation::none || graph::form(o) == graph::IntegerForm::training || table_of(o);
 }
 
-/// Weights [O,kh,kw,I] or [1,kh,kw,O] as ONNX stores them, [O,I,kh,kw].
-template <class T>
-std::vector<T> weights_first(std::span<const T> w, const Shape& shape, bool depthwise) {
-  const std::int64_t out = depthwise ? shape[3] : shape[0];
-  const std::int64_t in = depthwise ? 1 : shape[3];
-  const std::int64_t taps = shape[1] * shape[2];
-  std::vector<T> result;
-  result.reserve(w.size());
-  for (std::int64_t o = 0; o < out; ++o) {
-    for (std::int64_t i = 0; i < in; ++i) {
-      for (std::int64_t k = 0; k < taps; ++k) {
-        const std::int64_t from = depthwise ? k * out + o : (o * taps + k) * in + i;
-        result.push_back(w[static_cast<std::size_t>(from)]);
-      }
-    }
-  }
-  return result;
-}
-/// Weights [O,K] whose inputs are a flattened image [H,W,C], with the inputs in the order of [C,H,W].
-template <class T>
-std::vector<T> columns_first(std::span<const T> w, const Shape& image) {
-  const std::int64_t pixels = image[0] * image[1];
-  const std::int64_t channels = image[2];
-  std::vector<T> result;
-  result.reserve(w.size());
-  for (std::size_t row = 0; row < w.size(); row += static_cast<std::size_t>(pixels * channels)) {
-    for (std::int64_t c = 0; c < channels; ++c) {
-      for (std::int64_t p = 0; p < pixels; ++p) result.push_back(w[row + static_cast<std::size_t>(p * channels + c)]);
-    }
-  }
-  return result;
-}
+/// Stands beside an operator where its file asks which opset has it: argument-dependent lookup then finds least_opset.
+struct OperatorSets {};
 
-/// Collects nodes and constants. Values are those of a graph or an integer model, by index; each has a name per layout.
+/// A node of a float or integer model, with indices of values.
+struct Site {
+  const std::string& name;
+  const graph::Operator& op;
+  const std::vector<int>& inputs;
+  int output;
+};
+
+/// Collects nodes and constants of a graph or an integer model, which must outlive it. Values are the model's, by index;
+/// each has a name per layout. What a writer of floats or integers and the functions of operators share.
 class GraphWriter {
  public:
-  /// `values` is their number; `names` are reserved for the nodes and values that have them.
-  explicit GraphWriter(std::size_t values) : places_(values) {}
+  static constexpr Layout first = Layout::first;
+  static constexpr Layout last = Layout::last;
+
+  /// `later` says that the codes of the file came behind opset 17.
+  GraphWriter(const Graph& graph, OnnxLayout images, std::int64_t batch, bool later)
+      : outputs_(graph.outputs()), images_(images), batch_(batch), later_(later) {
+    for (int id = 0; id < graph.size(); ++id) {
+      const graph::Node& n = graph.node(id);
+      values_.push_back({n.name, n.shape});
+      sites_.push_back({n.name, n.op, n.inputs, id});
+    }
+  }
+  GraphWriter(const IntegerModel& from, OnnxLayout images, std::int64_t batch, bool later)
+      : outputs_(from.outputs), images_(images), batch_(batch), later_(later) {
+    for (const IntegerValue& v : from.values) values_.push_back({v.name, v.shape});
+    for (const IntegerNode& n : from.nodes) sites_.push_back({n.name, n.op, n.inputs, n.output});
+  }
+
+  ModelInfo model{};
+
+  /// Calls write(operator) for the nodes in their order, then finish(value) for the outputs. The opset is 17, or 21 if an
+  /// operator or the file's codes came later.
+  void for_each(auto write, auto finish) {
+    for (const Site& s : sites_) {
+      later_ = later_ || graph::match(s.op, [](const auto& o) {
+                 if constexpr (requires { least_opset(o, OperatorSets{}); }) return least_opset(o, OperatorSets{}) > 17;
+                 return false;
+               });
+      if (graph::form(s.op) == graph::IntegerForm::input) unique(value_name(s.output));
+    }
+    model.opsets = {{"", later_ ? 21 : 17}};
+    for (site_ = 0; site_ < sites_.size(); ++site_) {
+      if (keeps_places(site().op)) values_[at(output())].flat = flat(input());
+      write(site().op);
+    }
+    for (const int v : outputs_) finish(v);
+  }
+
+  // The node that is written, and the model around it.
+  [[nodiscard]] std::size_t index() const { return site_; }
+  [[nodiscard]] const Site& site() const { return sites_[site_]; }
+  [[nodiscard]] const std::vector<Site>& sites() const { return sites_; }
+  [[nodiscard]] const std::string& name() const { return site().name; }
+  [[nodiscard]] int input(std::size_t i = 0) const { return site().inputs[i]; }
+  [[nodiscard]] int output() const { return site().output; }
+  [[nodiscard]] const Shape& shape_in() const { return shape(input()); }
+  [[nodiscard]] const Shape& shape_out() const { return shape(output()); }
+  [[nodiscard]] const Shape& shape(int value) const { return values_[at(value)].shape; }
+  [[nodiscard]] const std::string& value_name(int value) const { return values_[at(value)].name; }
+  [[nodiscard]] bool is_output(int value) const {
+    return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end();
+  }
+  /// Whether a value of the model has this name.
+  [[nodiscard]] bool is_value(const std::string& name) const {
+    return std::any_of(values_.begin(), values_.end(), [&](const Value& v) { return v.name == name; });
+  }
+  /// Of a flattened image whose elements lie channels first: its shape; of all others one of rank 0.
+  [[nodiscard]] const Shape& flat(int value) const { return values_[at(value)].flat; }
+  void set_flat(const Shape& image) { values_[at(output())].flat = image; }
 
   /// A name that is used nowhere yet: the wanted one, if it is free.
-  std::string unique(const std::string& wanted) {
-    std::string name = wanted;
-    for (int i = 1; !names_.insert(name).second; ++i) name = formatted("{}_{}", wanted, i);
-    return name;
-  }
+  std::string unique(const std::string& wanted) { return unique_in(names_, wanted); }
 
-  /// Adds a node with one output and returns the output's name.
-  std::string node(const std::string& op_type, const std::string& name, std::vector<std::string> inputs,
-                   const std::string& output, std::vector<AttributeInfo> attributes = {}) {
+  /// Adds an operator with one output and returns the output's name, which is that of the operator if none is given.
+  std::string add(const std::string& op_type, const std::string& name, Names inputs, const std::string& output,
+                  AttributeList attributes = {}) {
     std::string made = unique(output);
-    model.nodes.push_back({unique_node(name), op_type, {}, std::move(inputs), {made}, std::move(attributes)});
+    model.nodes.push_back(
+        {unique_in(node_names_, name), op_type, {}, std::move(inputs), {made}, std::move(attributes)});
     return made;
   }
+  std::string add(const std::string& op_type, const std::string& name, Names inputs, AttributeList attributes = {}) {
+    return add(op_type, name, std::move(inputs), name, std::move(attributes));
+  }
 
-  /// Adds a constant and returns its name.
-  template <class T>
-  std::string constant(const std::string& name, std::vector<std::int64_t> dims, std::span<const T> values) {
-    TensorInfo t{unique(name), detail::DataTypeOf<T>::value, std::move(dims), {}};
-    t.data.resize(values.size_bytes());
-    if (!values.empty()) std::memcpy(t.data.data(), values.data(), values.size_bytes());
+  /// Adds a constant and returns its name: of any dimensions, of one, of none.
+  std::string constant(TensorInfo t) {
+    t.name = unique(t.name);
     model.initializers.push_back(std::move(t));
     return model.initializers.back().name;
   }
   template <class T>
-  std::string constant(const std::string& name, std::vector<std::int64_t> dims, const std::vector<T>& values) {
-    return constant(name, std::move(dims), std::span<const T>(values));
+  std::string constant(const std::string& name, Ints dims, const std::vector<T>& values) {
+    return constant(make_tensor(name, std::move(dims), std::span<const T>(values)));
+  }
+  template <class T>
+  std::string list(const std::string& name, std::span<const T> values) {
+    return constant(make_tensor(name, {static_cast<std::int64_t>(values.size())}, values));
+  }
+  template <class T>
+  std::string list(const std::string& name, const std::vector<T>& values) {
+    return list(name, std::span<const T>(values));
   }
   template <class T>
   std::string scalar(const std::string& name, T value) {
-    return constant(name, {}, std::span<const T>(&value, 1));
+    return constant(make_tensor(name, {}, std::span<const T>(&value, 1)));
   }
 
-  /// Says under which name a value exists in a layout.
-  void place(int value, Layout layout, const std::string& name, const Shape& shape) {
-    Place& p = at(value);
-    p.shape = shape;
-    p.name[index(layout, shape)] = name;
-  }
+  /// Says under which name the output of the node exists in a layout.
+  void place(const std::string& name, Layout layout) { name_in(output(), layout) = name; }
   [[nodiscard]] bool has(int value, Layout layout) const {
-    const Place& p = places_[static_cast<std::size_t>(value)];
-    return !p.name[index(layout, p.shape)].empty();
+    return !values_[at(value)].name_in[slot(layout, shape(value))].empty();
   }
   /// Layout in which a value exists already; first if in both.
-  [[nodiscard]] Layout layout(int value) const { return has(value, Layout::first) ? Layout::first : Layout::last; }
+  [[nodiscard]] Layout layout(int value) const { return has(value, first) ? first : last; }
+  /// Layout in which a value enters or leaves the file.
+  [[nodiscard]] Layout outer_layout(int value) const {
+    return images_ == OnnxLayout::nchw && shape(value).rank() == 3 ? first : last;
+  }
   /// Name of a value in a layout; a Transpose is added where it does not exist so yet.
   std::string get(int value, Layout layout) {
-    const Shape shape = at(value).shape;
-    const std::size_t i = index(layout, shape);
-    if (at(value).name[i].empty()) {
-      const std::string from = at(value).name[1 - i];
-      std::vector<std::int64_t> perm{0};
-      const Layout other = layout == Layout::first ? Layout::last : Layout::first;
-      for (const int d : order_of(layout, shape.rank())) perm.push_back(position(other, shape.rank(), d));
-      const std::string name = from + (layout == Layout::first ? "_nchw" : "_nhwc");
-      at(value).name[i] = node("Transpose", name, {from}, name, {attribute("perm", perm)});
+    if (!has(value, layout)) {
+      const Layout other = layout == first ? last : first;
+      const std::string from = name_in(value, other);
+      const int rank = shape(value).rank();
+      Ints perm{0};
+      for (const int d : order_of(layout, rank)) perm.push_back(position(other, rank, d));
+      name_in(value, layout) =
+          add("Transpose", from + (layout == first ? "_nchw" : "_nhwc"), {from}, {attribute("perm", perm)});
     }
-    return at(value).name[i];
+    return name_in(value, layout);
+  }
+  /// The same of all inputs of the node.
+  Names get_inputs(Layout layout) {
+    Names list;
+    for (const int v : site().inputs) list.push_back(get(v, layout));
+    return list;
   }
 
-  /// Shape of a value in a layout, with the batch.
-  static std::vector<DimensionInfo> dims_of(const Shape& shape, Layout layout, std::int64_t batch) {
-    std::vector<DimensionInfo> dims{batch > 0 ? DimensionInfo{batch, {}} : DimensionInfo{-1, "N"}};
-    for (const int d : order_of(shape.rank() == 3 ? layout : Layout::last, shape.rank())) {
-      dims.push_back({shape[d], {}});
-    }
-    return dims;
+  /// A value as it enters or leaves the file under a name.
+  [[nodiscard]] ValueInfo outer(int value, const std::string& name, DataType type = DataType::float32) const {
+    ValueInfo v{name, type, true, {batch_ > 0 ? DimensionInfo{batch_, {}} : DimensionInfo{-1, "N"}}};
+    const Shape& s = shape(value);
+    for (const int d : order_of(outer_layout(value), s.rank())) v.dims.push_back({s[d], {}});
+    return v;
   }
-  /// Gives a value that a node makes another name, and whoever had that name a new one.
+  /// Gives a value that an operator makes another name, and whoever had that name a new one.
   void rename(const std::string& from, const std::string& to) {
     if (from == to) return;
     if (!names_.insert(to).second) exchange(to, unique(to + "_inner"));
     exchange(from, to);
   }
 
-  ModelInfo model{};
-
  private:
-  struct Place {
-    Shape shape{};
-    std::array<std::string, 2> name{};  // by layout
+  struct Value {
+    std::string name;
+    Shape shape;
+    Shape flat{};
+    std::array<std::string, 2> name_in{};  // by layout
   };
-  Place& at(int value) { return places_[static_cast<std::size_t>(value)]; }
-  static std::size_t index(Layout layout, const Shape& shape) {
-    return shape.rank() < 2 || layout == Layout::last ? 0 : 1;
-  }
-  std::string unique_node(const std::string& wanted) {
+  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
+  static std::size_t slot(Layout layout, const Shape& shape) { return shape.rank() < 2 || layout == last ? 0 : 1; }
+  std::string& name_in(int value, Layout layout) { return values_[at(value)].name_in[slot(layout, shape(value))]; }
+  static std::string unique_in(std::set<std::string>& names, const std::string& wanted) {
     std::string name = wanted;
-    for (int i = 1; !node_names_.insert(name).second; ++i) name = formatted("{}_{}", wanted, i);
+    for (int i = 1; !names.insert(name).second; ++i) name = formatted("{}_{}", wanted, i);
     return name;
   }
   void exchange(const std::string& from, const std::string& to) {
@@ -248,11 +233,17 @@ class GraphWriter {
     for (TensorInfo& t : model.initializers) {
       if (t.name == from) t.name = to;
     }
-    for (Place& p : places_) in(p.name);
+    for (Value& v : values_) in(v.name_in);
   }
 
-  std::vector<Place> places_;
-  std::set<std::string> names_, node_names_;
+  std::vector<Value> values_{};
+  std::vector<Site> sites_{};
+  std::vector<int> outputs_;
+  OnnxLayout images_;
+  std::int64_t batch_;
+  bool later_;
+  std::size_t site_ = 0;
+  std::set<std::string> names_{}, node_names_{};
 };
 
 }  // namespace stet::onnx

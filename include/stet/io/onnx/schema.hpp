@@ -4,8 +4,11 @@
 
 #include <stet/core/requirements.hpp>
 
+#include <concepts>
 #include <cstdint>
+#include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -71,6 +74,21 @@ struct TensorInfo {
   std::vector<std::uint8_t> data{};
   friend bool operator==(const TensorInfo&, const TensorInfo&) = default;
 };
+/// A constant of these elements.
+template <class T>
+TensorInfo make_tensor(std::string name, std::vector<std::int64_t> dims, std::span<const T> values) {
+  constexpr DataType type = std::same_as<T, float>          ? DataType::float32
+                            : std::same_as<T, std::int8_t>  ? DataType::int8
+                            : std::same_as<T, std::uint8_t> ? DataType::uint8
+                            : std::same_as<T, std::int16_t> ? DataType::int16
+                            : std::same_as<T, std::int32_t> ? DataType::int32
+                            : std::same_as<T, std::int64_t> ? DataType::int64
+                                                            : DataType::undefined;
+  static_assert(type != DataType::undefined, "stet: constants are made of float and of integers of 8 to 64 bits");
+  TensorInfo t{std::move(name), type, std::move(dims), std::vector<std::uint8_t>(values.size_bytes())};
+  if (!values.empty()) std::memcpy(t.data.data(), values.data(), values.size_bytes());
+  return t;
+}
 
 enum class AttributeType : std::int32_t {
   undefined = 0,
@@ -97,6 +115,15 @@ struct AttributeInfo {
   std::vector<std::string> texts{};
   friend bool operator==(const AttributeInfo&, const AttributeInfo&) = default;
 };
+inline AttributeInfo attribute(std::string name, std::integral auto value) {
+  return {.name = std::move(name), .type = AttributeType::integer, .integer = value};
+}
+inline AttributeInfo attribute(std::string name, float value) {
+  return {.name = std::move(name), .type = AttributeType::real, .real = value};
+}
+inline AttributeInfo attribute(std::string name, std::vector<std::int64_t> values) {
+  return {.name = std::move(name), .type = AttributeType::integers, .integers = std::move(values)};
+}
 
 /// One operator; an input that is left out has an empty name.
 struct NodeInfo {

@@ -1,0 +1,26 @@
+#pragma once
+// Operators of the user's own in .onnx: refused.
+
+#include <stet/io/onnx/float_writer.hpp>
+#include <stet/io/onnx/integer_writer.hpp>
+
+namespace stet::onnx {
+
+/// Refuses the nodes of a float model that ONNX has no form for.
+/// Errors:    Errc::unsupported listing all of them
+inline void check_float(const Graph& graph) {
+  std::string refused;
+  for (const graph::Node& node : graph.nodes()) {
+    if (!graph::is<graph::op::Custom>(node.op)) continue;
+    refused += formatted(
+        "\n  {}: a {} is an operator of your own, which ONNX does not know; replace it by operators "
+        "of the graph builder",
+        node.name, kind(node.op));
+  }
+  require(refused.empty(), Errc::unsupported, "save_onnx: these nodes cannot be written:{}", refused);
+}
+inline void write(const graph::op::Custom&, const GraphWriter& w) {  // the checks before have seen to it
+  fail(Errc::unsupported, "save_onnx: {} cannot be written", w.name());
+}
+
+}  // namespace stet::onnx
