@@ -5,70 +5,25 @@
 #include <stet/graph/model.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/onnx/decode.hpp>
-#include <stet/io/onnx/import_elementwise.hpp>
-#include <stet/io/onnx/import_layers.hpp>
-#include <stet/io/onnx/import_pooling.hpp>
-#include <stet/io/onnx/import_shape.hpp>
+#include <stet/io/shared_constants.hpp>
+
+#include <string>
+
+#if STET_DEFINE_ENTRIES
+#include <stet/operators/onnx.hpp>
 
 #include <algorithm>
 #include <cstdint>
 #include <set>
-#include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
+#endif
 
 namespace stet {
 
-namespace onnx {
+#if STET_DEFINE_ENTRIES
 
-/// How one operator of ONNX is read.
-struct OperatorReader {
-  std::string_view op_type;
-  void (*read)(Importer&, Attributes&);
-};
-
-/// Every operator that load_onnx understands.
-inline constexpr OperatorReader operator_readers[] = {
-    {"Add", import_add},
-    {"AveragePool", import_average_pool},
-    {"BatchNormalization", import_batch_norm},
-    {"Cast", import_cast},
-    {"Clip", import_clip},
-    {"Concat", import_concat},
-    {"Constant", import_constant},
-    {"ConstantOfShape", import_constant_of_shape},
-    {"Conv", import_conv},
-    {"Dropout", import_dropout},
-    {"Flatten", import_flatten},
-    {"Gather", import_gather},
-    {"Gemm", import_gemm},
-    {"GlobalAveragePool", import_global_average_pool},
-    {"HardSigmoid", import_hard_sigmoid},
-    {"HardSwish", import_hard_swish},
-    {"Identity", import_identity},
-    {"LeakyRelu", import_leaky_relu},
-    {"LogSoftmax", import_log_softmax},
-    {"MatMul", import_matmul},
-    {"MaxPool", import_max_pool},
-    {"Mul", import_mul},
-    {"Pad", import_pad},
-    {"ReduceMean", import_reduce_mean},
-    {"ReduceSum", import_reduce_sum},
-    {"Relu", import_relu},
-    {"Reshape", import_reshape},
-    {"Shape", import_shape_of},
-    {"Sigmoid", import_sigmoid},
-    {"Slice", import_slice},
-    {"Softmax", import_softmax},
-    {"Squeeze", import_squeeze},
-    {"Sub", import_sub},
-    {"Tanh", import_tanh},
-    {"Transpose", import_transpose},
-    {"Unsqueeze", import_unsqueeze},
-};
-
-namespace detail {
+namespace onnx::detail {
 
 // Reads a whole graph; problems are collected and thrown together.
 class GraphReader {
@@ -153,7 +108,7 @@ class GraphReader {
     require(v.has_shape && !v.dims.empty() && v.dims.size() < static_cast<std::size_t>(Shape::max_rank),
             Errc::unsupported, "{} dimensions; wants a batch and up to {} more", v.dims.size(), Shape::max_rank - 1);
     importer_.set_batch(v.dims[0].value);
-    std::vector<std::int64_t> dims;
+    Ints dims;
     for (std::size_t i = 1; i < v.dims.size(); ++i) {
       require(v.dims[i].value > 0, Errc::unsupported, "dimension {} has no size; only the batch may be open", i);
       dims.push_back(v.dims[i].value);
@@ -162,15 +117,11 @@ class GraphReader {
     bool last = dims.size() == 3 && !importer_.readers(v.name).empty() && !importer_.is_output(v.name);
     for (const NodeInfo* reader : importer_.readers(v.name)) {
       last = last && reader->op_type == "Transpose" && reader->attributes.size() == 1 &&
-             reader->attributes[0].integers == std::vector<std::int64_t>{0, 3, 1, 2};
+             reader->attributes[0].integers == Ints{0, 3, 1, 2};
     }
     const std::vector<int> order = last ? natural_order(3) : usual_order(dims.size());
-    std::vector<std::int64_t> shape;
-    for (const int d : order) shape.push_back(dims[static_cast<std::size_t>(d)]);
-    const int id = importer_.graph
-                       .add(graph::op::Input{Shape(std::span<const std::int64_t>(shape))}, {},
-                            importer_.arranger().free_name(v.name))
-                       .id();
+    const graph::op::Input input{Shape(permuted(dims, order))};
+    const int id = importer_.graph.add(input, {}, importer_.arranger().free_name(v.name)).id();
     importer_.give(v.name, Arranger::make(id, dims, order));
     unknown_.erase(v.name);
   }
@@ -178,8 +129,13 @@ class GraphReader {
   void read_node(const NodeInfo& node) {
     const std::string what =
         formatted("{} ({})", node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name, node.op_type);
-    void (*reader)(Importer&, Attributes&) = nullptr;
-    bool readable = attempt(what, [&] { reader = find_reader(node); });
+    const bool standard = node.domain.empty() || node.domain == "ai.onnx";
+    const OperatorReader* reader = standard ? reader_of(node.op_type) : nullptr;
+    bool readable = reader != nullptr;
+    if (!readable) {
+      problem(formatted("{}: the operator {}{}{} is not understood", what, node.domain, node.domain.empty() ? "" : ".",
+                        node.op_type));
+    }
     for (const std::string& in : node.inputs) {
       if (in.empty() || importer_.values.contains(in) || importer_.constants.contains(in)) continue;
       readable = false;
@@ -194,20 +150,11 @@ class GraphReader {
         }
         importer_.node = &node;
         Attributes attributes(node);
-        reader(importer_, attributes);
+        reader->read(importer_, attributes);
         attributes.finish();
       });
     }
     if (!readable) unknown_.insert(node.outputs.begin(), node.outputs.end());
-  }
-  static void (*find_reader(const NodeInfo& node))(Importer&, Attributes&) {
-    if (node.domain.empty() || node.domain == "ai.onnx") {
-      for (const OperatorReader& r : operator_readers) {
-        if (r.op_type == node.op_type) return r.read;
-      }
-    }
-    fail(Errc::unsupported, "the operator {}{}{} is not understood", node.domain, node.domain.empty() ? "" : ".",
-         node.op_type);
   }
 
   // Images come out as stet has them; anything else in the order of ONNX.
@@ -243,9 +190,9 @@ class GraphReader {
   int problem_count_ = 0;
 };
 
-}  // namespace detail
+}  // namespace onnx::detail
 
-}  // namespace onnx
+#endif
 
 /// Makes a model of what a .onnx file says; `name` is what errors call it. See load_onnx.
 STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const ImportOptions& options = {});

@@ -1,6 +1,7 @@
 #pragma once
-// Every operator in .onnx: write(op, writer) for float and integer models.
+// Every operator in .onnx: write(op, writer) for float and integer models, and the readers of ONNX operators.
 
+#include <stet/io/onnx/read_constants.hpp>
 #include <stet/operators/activation/onnx.hpp>
 #include <stet/operators/convolution/onnx.hpp>
 #include <stet/operators/custom/onnx.hpp>
@@ -11,3 +12,24 @@
 #include <stet/operators/pooling/onnx.hpp>
 #include <stet/operators/reduction/onnx.hpp>
 #include <stet/operators/shape/onnx.hpp>
+
+#include <span>
+
+namespace stet::onnx {
+
+/// The reader of an operator of ONNX; null if no family has one.
+inline const OperatorReader* reader_of(std::string_view op_type) {
+  for (const std::span<const OperatorReader> family :
+       {std::span<const OperatorReader>(activation_readers), std::span<const OperatorReader>(constant_readers),
+        std::span<const OperatorReader>(convolution_readers), std::span<const OperatorReader>(elementwise_readers),
+        std::span<const OperatorReader>(linear_readers), std::span<const OperatorReader>(normalization_readers),
+        std::span<const OperatorReader>(pooling_readers), std::span<const OperatorReader>(reduction_readers),
+        std::span<const OperatorReader>(shape_readers)}) {
+    for (const OperatorReader& r : family) {
+      if (r.op_type == op_type) return &r;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace stet::onnx

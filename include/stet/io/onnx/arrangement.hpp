@@ -3,7 +3,9 @@
 // [C,H,W] there and [H,W,C] here; nothing is moved until an operator needs it.
 
 #include <stet/graph/graph.hpp>
+#include <stet/io/onnx/schema.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -16,12 +18,12 @@ namespace stet::onnx {
 /// A value, its dimensions as ONNX sees them (without the batch), and where each lies in the node's shape.
 struct Arrangement {
   int node = -1;
-  std::vector<std::int64_t> dims{};
+  Ints dims{};
   std::vector<int> axis{};  ///< per dimension that of the node; -1 for one of size 1 that the node has not
   std::string name{};       ///< of the ONNX node whose rearrangement is still to come; may be empty
 
   // Of a flattened value whose elements lie in another order than ONNX says: what it was before.
-  std::vector<std::int64_t> flat_dims{};
+  Ints flat_dims{};
   std::vector<int> flat_axis{};
   Shape flat_shape{};
   [[nodiscard]] bool reordered() const { return !flat_dims.empty(); }
@@ -32,6 +34,13 @@ inline std::vector<int> natural_order(std::size_t rank) {
   std::vector<int> order;
   for (std::size_t i = 0; i < rank; ++i) order.push_back(static_cast<int>(i));
   return order;
+}
+/// Element order[i] of a list for each i.
+template <class T>
+std::vector<T> permuted(const std::vector<T>& list, const std::vector<int>& order) {
+  std::vector<T> result;
+  for (const int i : order) result.push_back(list[at(i)]);
+  return result;
 }
 /// The order in which stet wants a value: [H,W,C] of an image [C,H,W], otherwise its own.
 inline std::vector<int> usual_order(std::size_t rank) {
@@ -44,23 +53,22 @@ class Arranger {
   explicit Arranger(Graph& graph) : graph_(graph) {}
 
   /// A value whose dimensions are those of a new node, in this order.
-  static Arrangement make(int node, std::vector<std::int64_t> dims, const std::vector<int>& order) {
+  static Arrangement make(int node, Ints dims, const std::vector<int>& order) {
     Arrangement a{node, std::move(dims), std::vector<int>(order.size()), {}};
-    for (std::size_t i = 0; i < order.size(); ++i) a.axis[static_cast<std::size_t>(order[i])] = static_cast<int>(i);
+    for (std::size_t i = 0; i < order.size(); ++i) a.axis[at(order[i])] = static_cast<int>(i);
     return a;
   }
 
   /// A node whose dimension i is dimension order[i] of the value.
   int arrange(const Arrangement& value, const std::vector<int>& order) {
     const Arrangement a = ordered(value);
-    std::vector<std::int64_t> wanted;
-    for (const int d : order) wanted.push_back(a.dims[at(d)]);
     const Made key{a.node, a.axis, a.dims, order};
     if (const auto found = made_.find(key); found != made_.end()) return found->second;
     const std::vector<int> now = cores(a), then = cores(a, order);
     int node = a.node;
     if (now != then) node = transpose(a, order);
-    if (graph_.node(node).shape != Shape(wanted)) node = add(graph::op::Reshape{Shape(wanted)}, node, a.name);
+    const Shape wanted(permuted(a.dims, order));
+    if (graph_.node(node).shape != wanted) node = add(graph::op::Reshape{wanted}, node, a.name);
     made_.emplace(key, node);
     return node;
   }
@@ -111,8 +119,7 @@ class Arranger {
 
  private:
   // What was made already: node, axis and dims of a value, and the order.
-  using Made = std::tuple<int, std::vector<int>, std::vector<std::int64_t>, std::vector<int>>;
-  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
+  using Made = std::tuple<int, std::vector<int>, Ints, std::vector<int>>;
 
   int add(graph::Operator op, int input, const std::string& name) {
     return graph_.add(std::move(op), {input}, free_name(name)).id();
@@ -129,29 +136,19 @@ class Arranger {
   }
   static std::vector<int> cores(const Arrangement& a, const std::vector<int>& order) {
     std::vector<int> list;
-    for (const int d : order) {
-      if (a.dims[at(d)] != 1) list.push_back(d);
-    }
+    std::copy_if(order.begin(), order.end(), std::back_inserter(list), [&](int d) { return a.dims[at(d)] != 1; });
     return list;
   }
   int transpose(const Arrangement& a, const std::vector<int>& order) {
     bool complete = a.dims.size() == static_cast<std::size_t>(graph_.node(a.node).shape.rank());
     for (const int i : a.axis) complete = complete && i >= 0;
-    if (complete) {
-      std::vector<int> axes;
-      for (const int d : order) axes.push_back(a.axis[at(d)]);
-      return add(graph::op::Transpose{axes}, a.node, a.name);
-    }
+    if (complete) return add(graph::op::Transpose{permuted(a.axis, order)}, a.node, a.name);
     // Without dimensions of one element first; the caller puts them back.
     const std::vector<int> now = cores(a);
-    std::vector<std::int64_t> shape;
-    for (const int d : now) shape.push_back(a.dims[at(d)]);
-    const int bare = add(graph::op::Reshape{Shape(shape)}, a.node, {});
+    const int bare = add(graph::op::Reshape{Shape(permuted(a.dims, now))}, a.node, {});
     std::vector<int> axes;
     for (const int d : cores(a, order)) {
-      for (std::size_t i = 0; i < now.size(); ++i) {
-        if (now[i] == d) axes.push_back(static_cast<int>(i));
-      }
+      axes.push_back(static_cast<int>(std::find(now.begin(), now.end(), d) - now.begin()));
     }
     return add(graph::op::Transpose{axes}, bare, a.name);
   }

@@ -2,6 +2,7 @@
 // Attributes: those of one ONNX node, read by name; what nobody asked for is an error.
 
 #include <stet/core/error.hpp>
+#include <stet/core/window.hpp>
 #include <stet/io/onnx/schema.hpp>
 
 #include <cstdint>
@@ -19,20 +20,16 @@ class Attributes {
   explicit Attributes(const NodeInfo& node) : node_(&node), asked_(node.attributes.size(), false) {}
 
   [[nodiscard]] std::int64_t integer(std::string_view name, std::int64_t otherwise) {
-    const AttributeInfo* a = find(name, AttributeType::integer);
-    return a == nullptr ? otherwise : a->integer;
+    return value(name, AttributeType::integer, &AttributeInfo::integer, otherwise);
   }
   [[nodiscard]] float real(std::string_view name, float otherwise) {
-    const AttributeInfo* a = find(name, AttributeType::real);
-    return a == nullptr ? otherwise : a->real;
+    return value(name, AttributeType::real, &AttributeInfo::real, otherwise);
   }
-  [[nodiscard]] std::string text(std::string_view name, std::string otherwise) {
-    const AttributeInfo* a = find(name, AttributeType::text);
-    return a == nullptr ? otherwise : a->text;
+  [[nodiscard]] std::string text(std::string_view name, const std::string& otherwise) {
+    return value(name, AttributeType::text, &AttributeInfo::text, otherwise);
   }
-  [[nodiscard]] std::vector<std::int64_t> integers(std::string_view name, std::vector<std::int64_t> otherwise = {}) {
-    const AttributeInfo* a = find(name, AttributeType::integers);
-    return a == nullptr ? otherwise : a->integers;
+  [[nodiscard]] Ints integers(std::string_view name, const Ints& otherwise = {}) {
+    return value(name, AttributeType::integers, &AttributeInfo::integers, otherwise);
   }
   [[nodiscard]] const TensorInfo* tensor(std::string_view name) {
     const AttributeInfo* a = find(name, AttributeType::tensor);
@@ -46,12 +43,12 @@ class Attributes {
   }
   /// Two numbers for height and width.
   /// Errors:    Errc::unsupported if there are not two, or one is not in 1..65535
-  [[nodiscard]] std::vector<std::int64_t> pair(std::string_view name, std::vector<std::int64_t> otherwise = {1, 1}) {
-    const std::vector<std::int64_t> v = integers(name, std::move(otherwise));
+  [[nodiscard]] Pair pair(std::string_view name, Pair otherwise = 1) {
+    const Ints v = integers(name, {otherwise.height, otherwise.width});
     bool fits = v.size() == 2;
     for (const std::int64_t n : v) fits = fits && n >= 1 && n <= 65535;
     require(fits, Errc::unsupported, "attribute {} must be two numbers for height and width, 1 to 65535", name);
-    return v;
+    return {static_cast<int>(v[0]), static_cast<int>(v[1])};
   }
   /// An attribute that must have this value, if it is there.
   void expect(std::string_view name, std::int64_t value) {
@@ -72,6 +69,11 @@ class Attributes {
   }
 
  private:
+  template <class T>
+  T value(std::string_view name, AttributeType type, T AttributeInfo::*member, const T& otherwise) {
+    const AttributeInfo* a = find(name, type);
+    return a == nullptr ? otherwise : a->*member;
+  }
   const AttributeInfo* find(std::string_view name, AttributeType type) {
     for (std::size_t i = 0; i < asked_.size(); ++i) {
       const AttributeInfo& a = node_->attributes[i];

@@ -18,15 +18,15 @@ inline constexpr std::int64_t batch_symbol = std::numeric_limits<std::int64_t>::
 /// Real or whole numbers with their dimensions; of the others (`known` false) only the name is kept.
 struct Constant {
   std::string name{};  ///< of the initializer that it comes from
-  std::vector<std::int64_t> dims{};
+  Ints dims{};
   bool real = false;
   bool known = true;
   std::vector<float> reals{};
-  std::vector<std::int64_t> integers{};
+  Ints integers{};
 
   [[nodiscard]] std::size_t size() const { return real ? reals.size() : integers.size(); }
   /// Dimensions without those of size 1 in front.
-  [[nodiscard]] std::vector<std::int64_t> trimmed() const {
+  [[nodiscard]] Ints trimmed() const {
     std::size_t ones = 0;
     while (ones < dims.size() && dims[ones] == 1) ++ones;
     return {dims.begin() + static_cast<std::ptrdiff_t>(ones), dims.end()};
@@ -84,13 +84,13 @@ inline Constant make_constant(const TensorInfo& t) {
 }
 
 /// The same numbers with dimensions in another order.
-inline Constant transposed(const Constant& c, const std::vector<std::int64_t>& perm) {
+inline Constant transposed(const Constant& c, const Ints& perm) {
   Constant result = c;
   const std::size_t rank = c.dims.size();
   std::vector<std::size_t> stride(rank, 1), step(rank), index(rank, 0);
-  for (std::size_t i = rank; i-- > 1;) stride[i - 1] = stride[i] * static_cast<std::size_t>(c.dims[i]);
+  for (std::size_t i = rank; i-- > 1;) stride[i - 1] = stride[i] * at(c.dims[i]);
   for (std::size_t i = 0; i < rank; ++i) {
-    const auto from = static_cast<std::size_t>(perm[i]);
+    const std::size_t from = at(perm[i]);
     result.dims[i] = c.dims[from];
     step[i] = stride[from];
   }
@@ -103,7 +103,7 @@ inline Constant transposed(const Constant& c, const std::vector<std::int64_t>& p
     }
     for (std::size_t i = rank; i-- > 0;) {
       from += step[i];
-      if (++index[i] < static_cast<std::size_t>(result.dims[i])) break;
+      if (++index[i] < at(result.dims[i])) break;
       from -= step[i] * index[i];
       index[i] = 0;
     }

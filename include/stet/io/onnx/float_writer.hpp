@@ -72,7 +72,7 @@ class FloatWriter : public GraphWriter {
 
   /// Places a value as the node's output, by way of its 16-bit codes if it has any.
   void place_reals(const std::string& reals, Layout layout) {
-    const float s = coded() ? scale_[static_cast<std::size_t>(output())] : 0.0f;
+    const float s = coded() ? scale_[at(output())] : 0.0f;
     if (s == 0.0f) return place(reals, layout);
     const std::string scale = scalar(name() + ".scale", s);
     const std::string zero = scalar(name() + ".zero_point", std::int16_t{0});
@@ -113,8 +113,8 @@ class FloatWriter : public GraphWriter {
   // Scale of the 16-bit codes that the node reads.
   [[nodiscard]] float scale_in() const {
     int id = input();
-    while (scale_[static_cast<std::size_t>(id)] == 0.0f) id = sites()[static_cast<std::size_t>(id)].inputs[0];
-    return scale_[static_cast<std::size_t>(id)];
+    while (scale_[at(id)] == 0.0f) id = sites()[at(id)].inputs[0];
+    return scale_[at(id)];
   }
   std::string bias_codes(const Tensor<float>& bias, std::vector<float> scales) {
     std::vector<std::int32_t> codes;

@@ -19,7 +19,6 @@
 
 namespace stet::onnx {
 
-using Ints = std::vector<std::int64_t>;
 using Names = std::vector<std::string>;
 using AttributeList = std::vector<AttributeInfo>;
 
@@ -212,7 +211,6 @@ class GraphWriter {
     Shape flat{};
     std::array<std::string, 2> name_in{};  // by layout
   };
-  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
   static std::size_t slot(Layout layout, const Shape& shape) { return shape.rank() < 2 || layout == last ? 0 : 1; }
   std::string& name_in(int value, Layout layout) { return values_[at(value)].name_in[slot(layout, shape(value))]; }
   static std::string unique_in(std::set<std::string>& names, const std::string& wanted) {

@@ -54,8 +54,8 @@ class Importer {
   std::vector<Assignment> assignments{};
   ConstantUses uses{};
   std::vector<std::string> training{};  ///< nodes that the file runs as in training
-  std::set<std::size_t> done{};    ///< nodes that another one has taken in
-  const NodeInfo* node = nullptr;  ///< the one that is read
+  std::set<std::size_t> done{};         ///< nodes that another one has taken in
+  const NodeInfo* node = nullptr;       ///< the one that is read
 
   [[nodiscard]] std::int64_t opset() const { return opset_; }
   /// Number of samples that the file insists on; -1 if it is open.
@@ -63,19 +63,21 @@ class Importer {
   void set_batch(std::int64_t batch) { batch_ = batch; }
   [[nodiscard]] Arranger& arranger() { return arranger_; }
 
+  /// Name of the node that is read, or of its output.
+  [[nodiscard]] const std::string& label() const { return node->name.empty() ? node->outputs[0] : node->name; }
   [[nodiscard]] bool has_input(std::size_t i) const { return i < node->inputs.size() && !node->inputs[i].empty(); }
   [[nodiscard]] const std::string& input_name(std::size_t i) const {
     require(has_input(i), Errc::unsupported, "input {} is missing", i);
     return node->inputs[i];
   }
-  [[nodiscard]] bool is_constant(std::size_t i) const { return has_input(i) && constants.contains(node->inputs[i]); }
+  [[nodiscard]] bool is_constant(std::size_t i = 0) const {
+    return has_input(i) && constants.contains(node->inputs[i]);
+  }
   /// An input that depends on the model's input.
-  [[nodiscard]] const Arrangement& value(std::size_t i) const {
+  [[nodiscard]] const Arrangement& value(std::size_t i = 0) const {
     const auto found = values.find(input_name(i));
     require(found != values.end(), Errc::unsupported,
-            "input {} ('{}') is a constant; only values that are computed are "
-            "understood here",
-            i, input_name(i));
+            "input {} ('{}') is a constant; only values that are computed are understood here", i, input_name(i));
     return found->second;
   }
   /// An input that is known.
@@ -96,17 +98,23 @@ class Importer {
     require(c.known && !c.real, Errc::unsupported, "{} ('{}') holds no whole numbers", what, input_name(i));
     return c;
   }
-
+  /// The same, one number; `otherwise` if there is none.
+  [[nodiscard]] float one_real(std::size_t i, const char* what, float otherwise) const {
+    return has_input(i) ? one(reals(i, what).reals, what) : otherwise;
+  }
+  [[nodiscard]] std::int64_t one_integer(std::size_t i, const char* what, std::int64_t otherwise) const {
+    return has_input(i) ? one(integers(i, what).integers, what) : otherwise;
+  }
   /// The same, a list such as a shape or axes, of which there are few.
-  [[nodiscard]] std::vector<std::int64_t> few_integers(std::size_t i, const char* what) const {
-    const std::vector<std::int64_t>& list = integers(i, what).integers;
+  [[nodiscard]] Ints few_integers(std::size_t i, const char* what) const {
+    const Ints& list = integers(i, what).integers;
     require(list.size() <= most_dimensions, Errc::unsupported, "{} ('{}') has {} numbers", what, input_name(i),
             list.size());
     return list;
   }
   /// Axes from an attribute, or from the second input since opset 13.
-  [[nodiscard]] std::vector<std::int64_t> axes(Attributes& a) const {
-    const std::vector<std::int64_t> list = has_input(1) ? few_integers(1, "axes") : a.integers("axes");
+  [[nodiscard]] Ints axes(Attributes& a) const {
+    const Ints list = has_input(1) ? few_integers(1, "axes") : a.integers("axes");
     require(list.size() <= most_dimensions, Errc::unsupported, "attribute axes has {} numbers", list.size());
     return list;
   }
@@ -117,7 +125,7 @@ class Importer {
     if (weight.size() > suffix.size() && weight.ends_with(suffix)) {
       return arranger_.free_name(weight.substr(0, weight.size() - suffix.size()));
     }
-    return arranger_.free_name(node->name.empty() ? node->outputs[0] : node->name);
+    return arranger_.free_name(label());
   }
   /// Adds a stet node for the ONNX node that is read.
   int add(graph::Operator op, std::vector<int> inputs, const std::string& weight = {}) {
@@ -129,6 +137,20 @@ class Importer {
     values[output] = std::move(a);
   }
   void give(Arrangement a) { give(node->outputs[0], std::move(a)); }
+  /// A value whose dimensions are those of a new stet node, in this order.
+  void give(int id, Ints dims, const std::vector<int>& order) { give(Arranger::make(id, std::move(dims), order)); }
+  void give_image(const std::string& output, int id) {
+    const Shape& y = graph.node(id).shape;
+    give(output, Arranger::make(id, {y[2], y[0], y[1]}, usual_order(3)));
+  }
+  void give_image(int id) { give_image(node->outputs[0], id); }
+  /// The output of an operator that keeps the shape and does not care about the order of elements.
+  void give_same(graph::Operator op) {
+    Arrangement y = value();
+    y.node = add(std::move(op), {y.node});
+    y.name.clear();
+    give(std::move(y));
+  }
   /// Errors:    Errc::unsupported if a constant has very many dimensions; the budget's
   void give(Constant c) {
     require(c.dims.size() <= most_dimensions, Errc::unsupported, "makes {} dimensions", c.dims.size());
@@ -136,7 +158,7 @@ class Importer {
     constants[node->outputs[0]] = std::move(c);
   }
   /// Counts a constant as large as this one, before it is made.
-  void take(const Constant& c) { budget.take(c.real ? c.reals.size() * sizeof(float) : c.integers.size() * sizeof(std::int64_t)); }
+  void take(const Constant& c) { budget.take(c.size() * (c.real ? sizeof(float) : sizeof(std::int64_t))); }
   /// Gives a parameter or buffer of a node the values of an initializer, or what was made of them.
   void assign(int id, graph::Role role, std::vector<float> v, const std::string& source) {
     budget.take(v.size() * sizeof(float));
@@ -153,9 +175,9 @@ class Importer {
   }
   [[nodiscard]] std::vector<const NodeInfo*> readers(const std::string& name) const {
     std::vector<const NodeInfo*> list;
-    const auto found = readers_.find(name);
-    if (found == readers_.end()) return list;
-    for (const std::size_t i : found->second) list.push_back(&model_.nodes[i]);
+    if (const auto found = readers_.find(name); found != readers_.end()) {
+      for (const std::size_t i : found->second) list.push_back(&model_.nodes[i]);
+    }
     return list;
   }
   [[nodiscard]] bool is_output(const std::string& name) const { return outputs_.contains(name); }
@@ -163,9 +185,7 @@ class Importer {
   /// An image as stet wants it: a node of shape [H,W,C].
   int image(const Arrangement& a) {
     require(a.dims.size() == 3, Errc::unsupported,
-            "input has {} dimensions besides the batch; only images [N,C,H,W] are "
-            "understood",
-            a.dims.size());
+            "input has {} dimensions besides the batch; only images [N,C,H,W] are understood", a.dims.size());
     return arranger_.arrange(a, usual_order(3));
   }
   /// The bias that an Add behind this node adds, one per channel, as a Linear or convolution without bias can take in.
@@ -190,6 +210,11 @@ class Importer {
  private:
   static constexpr std::size_t most_dimensions = 64;
 
+  template <class T>
+  static T one(const std::vector<T>& list, const char* what) {
+    require(list.size() == 1, Errc::unsupported, "{} must be one number", what);
+    return list[0];
+  }
   static std::size_t content(const ModelInfo& model) {
     std::size_t bytes = 0;
     for (const TensorInfo& t : model.initializers) bytes += t.data.size();
@@ -212,7 +237,7 @@ class Importer {
 inline std::size_t axis_of(std::int64_t axis, std::size_t rank) {
   const auto n = static_cast<std::int64_t>(rank);
   require(axis >= -n && axis < n, Errc::unsupported, "axis {} does not exist among {} dimensions", axis, rank);
-  return static_cast<std::size_t>(axis < 0 ? axis + n : axis);
+  return at(axis < 0 ? axis + n : axis);
 }
 /// The same, without the batch, of a value with `rank` dimensions besides the batch.
 /// Errors:    Errc::unsupported if it is the batch
@@ -221,5 +246,22 @@ inline int sample_axis(std::int64_t axis, std::size_t rank) {
   require(a > 0, Errc::unsupported, "axis {} is the batch, over which stet does not compute", axis);
   return static_cast<int>(a) - 1;
 }
+
+/// Elements of these dimensions.
+/// Errors:    Errc::unsupported if one is not positive, or they are very many
+inline std::int64_t product(const Ints& dims) {
+  std::int64_t total = 1;
+  for (const std::int64_t d : dims) {
+    require(d > 0 && total <= (std::int64_t{1} << 48) / d, Errc::unsupported, "a dimension is {}", d);
+    total *= d;
+  }
+  return total;
+}
+
+/// How one operator of ONNX is read. Each family of operators has a table of them.
+struct OperatorReader {
+  std::string_view op_type;
+  void (*read)(Importer&, Attributes&);
+};
 
 }  // namespace stet::onnx

@@ -131,7 +131,6 @@ class IntegerWriter : public GraphWriter {
   }
 
  private:
-  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
   [[nodiscard]] const IntegerNode& node() const { return model_.nodes[index()]; }
   [[nodiscard]] const Affine& codes(int v) const { return model_.values[at(v)].codes; }
   [[nodiscard]] bool uint8() const { return options_.activations == OnnxActivations::uint8; }

@@ -16,6 +16,10 @@
 
 namespace stet::onnx {
 
+using Ints = std::vector<std::int64_t>;
+
+constexpr std::size_t at(std::integral auto i) { return static_cast<std::size_t>(i); }
+
 enum class DataType : std::int32_t {
   undefined = 0,
   float32 = 1,
@@ -70,13 +74,13 @@ constexpr int bits(DataType type) {
 struct TensorInfo {
   std::string name{};
   DataType type = DataType::undefined;
-  std::vector<std::int64_t> dims{};  ///< empty: a scalar
+  Ints dims{};  ///< empty: a scalar
   std::vector<std::uint8_t> data{};
   friend bool operator==(const TensorInfo&, const TensorInfo&) = default;
 };
 /// A constant of these elements.
 template <class T>
-TensorInfo make_tensor(std::string name, std::vector<std::int64_t> dims, std::span<const T> values) {
+TensorInfo make_tensor(std::string name, Ints dims, std::span<const T> values) {
   constexpr DataType type = std::same_as<T, float>          ? DataType::float32
                             : std::same_as<T, std::int8_t>  ? DataType::int8
                             : std::same_as<T, std::uint8_t> ? DataType::uint8
@@ -111,7 +115,7 @@ struct AttributeInfo {
   std::string text{};
   std::optional<TensorInfo> tensor{};
   std::vector<float> reals{};
-  std::vector<std::int64_t> integers{};
+  Ints integers{};
   std::vector<std::string> texts{};
   friend bool operator==(const AttributeInfo&, const AttributeInfo&) = default;
 };
@@ -121,7 +125,7 @@ inline AttributeInfo attribute(std::string name, std::integral auto value) {
 inline AttributeInfo attribute(std::string name, float value) {
   return {.name = std::move(name), .type = AttributeType::real, .real = value};
 }
-inline AttributeInfo attribute(std::string name, std::vector<std::int64_t> values) {
+inline AttributeInfo attribute(std::string name, Ints values) {
   return {.name = std::move(name), .type = AttributeType::integers, .integers = std::move(values)};
 }
 

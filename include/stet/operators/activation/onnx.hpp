@@ -1,8 +1,14 @@
 #pragma once
-// Activations, softmax and dropout in .onnx: written.
+// Activations, softmax and dropout in .onnx: written and read.
 
 #include <stet/io/onnx/float_writer.hpp>
+#include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
 
 namespace stet::onnx {
 
@@ -37,5 +43,76 @@ inline void write(const graph::op::Dropout&, FloatWriter& w) {
     if (w.has(w.input(), layout)) w.place(w.get(w.input(), layout), layout);
   }
 }
+
+template <class Op>
+void read_unary(Importer& g, Attributes&) {
+  g.give_same(Op{});
+}
+inline void read_leaky_relu(Importer& g, Attributes& a) { g.give_same(graph::op::LeakyRelu{a.real("alpha", 0.01f)}); }
+inline void read_dropout(Importer& g, Attributes& a) {
+  a.ignore("seed");
+  bool trains = g.opset() > 0 && g.opset() < 7 && a.integer("is_test", 0) == 0;
+  const float rate = g.one_real(1, "ratio", a.real("ratio", 0.5f));
+  if (g.has_input(2)) {
+    const Constant& c = g.integers(2, "training_mode");
+    require(c.size() == 1, Errc::unsupported, "training_mode must be one value");
+    trains = trains || c.integers[0] != 0;
+  }
+  if (trains) g.training.push_back(g.label());
+  g.give_same(graph::op::Dropout{rate});
+}
+/// Clip between constants: 0 and 6, or 0 and nothing.
+inline void read_clip(Importer& g, Attributes& a) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  const auto bound = [&](std::size_t i, const char* name, float otherwise) {
+    return g.has_input(i) ? g.one_real(i, name, otherwise) : a.real(name, otherwise);
+  };
+  const float lo = bound(1, "min", -infinity), hi = bound(2, "max", infinity);
+  require(lo == 0.0f && (hi == 6.0f || hi >= std::numeric_limits<float>::max()), Errc::unsupported,
+          "clips to {}..{}; only 0..6 (relu6) and 0.. (relu) are understood", lo, hi);
+  g.give_same(hi == 6.0f ? graph::Operator(graph::op::Relu6{}) : graph::Operator(graph::op::Relu{}));
+}
+/// HardSigmoid is understood where it is a part of HardSwish: x * HardSigmoid(x), slope 1/6.
+inline void read_hard_sigmoid(Importer& g, Attributes& a) {
+  Arrangement y = g.value();
+  const float alpha = a.real("alpha", 0.2f), beta = a.real("beta", 0.5f);
+  bool part = std::abs(alpha - 1.0f / 6.0f) < 1e-6f && beta == 0.5f && !g.is_output(g.node->outputs[0]);
+  for (const NodeInfo* reader : g.readers(g.node->outputs[0])) {
+    part = part && reader->op_type == "Mul" && reader->inputs.size() == 2 &&
+           (reader->inputs[0] == g.node->inputs[0] || reader->inputs[1] == g.node->inputs[0]);
+  }
+  require(part, Errc::unsupported, "only x * HardSigmoid(x) with alpha 1/6 and beta 0.5, a hard swish, is understood");
+  y.name = "hard_sigmoid of " + g.node->inputs[0];
+  y.node = -1;  // read by the Mul behind it and nobody else
+  g.give(std::move(y));
+}
+template <class Op>
+void read_softmax(Importer& g, Attributes& a) {
+  const Arrangement& x = g.value();
+  const std::size_t rank = x.dims.size();
+  const int axis = sample_axis(a.integer("axis", g.opset() < 13 ? 1 : -1), rank);
+  require(g.opset() >= 13 || axis == static_cast<int>(rank) - 1, Errc::unsupported,
+          "attribute axis: before opset 13 only the last dimension is understood");
+  if (x.reordered()) return g.give_same(Op{});  // flat: over all elements, in whatever order
+  std::vector<int> order;
+  for (const int d : usual_order(rank)) {
+    if (d != axis) order.push_back(d);
+  }
+  order.push_back(axis);
+  g.give(g.add(Op{}, {g.arranger().arrange(x, order)}), x.dims, order);
+}
+
+inline constexpr OperatorReader activation_readers[] = {
+    {"Clip", read_clip},
+    {"Dropout", read_dropout},
+    {"HardSigmoid", read_hard_sigmoid},
+    {"HardSwish", read_unary<graph::op::HardSwish>},
+    {"LeakyRelu", read_leaky_relu},
+    {"LogSoftmax", read_softmax<graph::op::LogSoftmax>},
+    {"Relu", read_unary<graph::op::Relu>},
+    {"Sigmoid", read_unary<graph::op::Sigmoid>},
+    {"Softmax", read_softmax<graph::op::Softmax>},
+    {"Tanh", read_unary<graph::op::Tanh>},
+};
 
 }  // namespace stet::onnx

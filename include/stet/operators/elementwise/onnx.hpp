@@ -1,13 +1,53 @@
 #pragma once
-// Sums, differences and products of two values in .onnx: written.
+// Sums, differences and products of two values in .onnx: written and read.
 
 #include <stet/io/onnx/float_writer.hpp>
+#include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
+
+#include <utility>
+#include <vector>
 
 namespace stet::onnx {
 
 void write(const graph::op::Add& o, auto& w) { w.emit_computed(o, "Add"); }
 void write(const graph::op::Sub& o, auto& w) { w.emit_computed(o, "Sub"); }
 void write(const graph::op::Mul& o, auto& w) { w.emit_computed(o, "Mul"); }
+
+inline void read_binary(Importer& g, graph::Operator op) {
+  require(!g.is_constant(0) && !g.is_constant(1), Errc::unsupported,
+          "one input is a constant; only a bias directly behind Conv, Gemm or MatMul is understood");
+  const Arrangement x = g.value(0), y = g.value(1);
+  const bool alike = x.reordered() && y.reordered() && x.flat_dims == y.flat_dims && x.flat_axis == y.flat_axis &&
+                     x.flat_shape == y.flat_shape;
+  if (alike) {
+    Arrangement z = x;
+    z.node = g.add(std::move(op), {x.node, y.node});
+    return g.give(std::move(z));
+  }
+  require(x.dims.size() == y.dims.size(), Errc::unsupported,
+          "inputs have {} and {} dimensions; values are repeated only over dimensions of size 1", x.dims.size() + 1,
+          y.dims.size() + 1);
+  const std::vector<int> order = usual_order(x.dims.size());
+  const int left = g.arranger().arrange(x, order), right = g.arranger().arrange(y, order);
+  const int id = g.add(std::move(op), {left, right});
+  Ints dims(order.size());
+  for (std::size_t i = 0; i < dims.size(); ++i) dims[at(order[i])] = g.graph.node(id).shape[static_cast<int>(i)];
+  g.give(id, dims, order);
+}
+inline void read_add(Importer& g, Attributes&) { read_binary(g, graph::op::Add{}); }
+inline void read_sub(Importer& g, Attributes&) { read_binary(g, graph::op::Sub{}); }
+/// A product; of a value and its HardSigmoid, which its reader has left to this, a hard swish.
+inline void read_mul(Importer& g, Attributes&) {
+  for (std::size_t i = 0; i < 2 && !g.is_constant(0) && !g.is_constant(1); ++i) {
+    if (g.value(i).node >= 0) continue;
+    Arrangement y = g.value(1 - i);
+    y.node = g.add(graph::op::HardSwish{}, {y.node});
+    return g.give(std::move(y));
+  }
+  read_binary(g, graph::op::Mul{});
+}
+
+inline constexpr OperatorReader elementwise_readers[] = {{"Add", read_add}, {"Mul", read_mul}, {"Sub", read_sub}};
 
 }  // namespace stet::onnx

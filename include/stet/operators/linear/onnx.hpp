@@ -1,11 +1,14 @@
 #pragma once
-// Products with a matrix in .onnx: written.
+// Products with a matrix in .onnx: written and read.
 
 #include <stet/io/onnx/float_writer.hpp>
+#include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace stet::onnx {
@@ -56,5 +59,79 @@ inline void write(const graph::op::Linear& o, FloatWriter& w) {
 inline void write(const graph::op::Matmul&, FloatWriter& w) {
   w.emit("MatMul", w.get_inputs(Layout::last), Layout::last);
 }
+
+/// Matrix [units,depth] for a linear layer that reads `x`; columns follow the order in which x has its elements.
+inline void add_linear(Importer& g, const Arrangement& x, const Constant& weight, std::vector<float> matrix,
+                       std::int64_t units, Bias bias, const std::string& output) {
+  const std::int64_t depth = x.dims.back();
+  const int from = x.reordered() ? x.node : g.arranger().arrange(x, natural_order(x.dims.size()));
+  if (x.reordered()) {
+    const std::vector<std::size_t> places = Arranger::places(x);
+    std::vector<float> moved(matrix.size());
+    for (std::size_t row = 0; row < at(units); ++row) {
+      const std::size_t first = row * at(depth);
+      for (std::size_t i = 0; i < places.size(); ++i) moved[first + places[i]] = matrix[first + i];
+    }
+    matrix = std::move(moved);
+  }
+  const int id = g.add(graph::op::Linear{static_cast<int>(units), !bias.values.empty()}, {from}, weight.name);
+  g.assign(id, graph::Role::weight, std::move(matrix), weight.name);
+  if (!bias.values.empty()) g.assign(id, graph::Role::bias, std::move(bias.values), bias.source);
+  Ints dims = x.dims;
+  dims.back() = units;
+  g.give(output, Arranger::make(id, dims, natural_order(dims.size())));
+}
+
+/// A bias of one number for all, or one per unit.
+inline Bias spread(const Constant& c, std::int64_t units, float factor) {
+  const Ints dims = c.trimmed();
+  const bool one = c.size() == 1;
+  require(one || (dims.size() == 1 && dims[0] == units), Errc::unsupported, "bias has {} numbers for {} outputs",
+          c.size(), units);
+  std::vector<float> v(at(units));
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = factor * c.reals[one ? 0 : i];
+  return {std::move(v), c.name};
+}
+
+inline void read_gemm(Importer& g, Attributes& a) {
+  const Arrangement& x = g.value();
+  const Constant& w = g.reals(1, "B");
+  require(x.dims.size() == 1 && w.dims.size() == 2, Errc::unsupported,
+          "only [N,K] times a constant matrix is understood");
+  a.expect("transA", 0);
+  const bool turned = a.integer("transB", 0) != 0;
+  const float alpha = a.real("alpha", 1.0f), beta = a.real("beta", 1.0f);
+  const std::int64_t units = turned ? w.dims[0] : w.dims[1];
+  require((turned ? w.dims[1] : w.dims[0]) == x.dims[0] && units >= 1 && units <= 1 << 30, Errc::unsupported,
+          "matrix [{},{}] does not fit an input of {}", w.dims[0], w.dims[1], x.dims[0]);
+  std::string output = g.node->outputs[0];
+  Bias bias = g.has_input(2) ? spread(g.reals(2, "C"), units, beta) : g.bias_behind(units, 0, output);
+  std::vector<float> matrix = turned ? w.reals : transposed(w, {1, 0}).reals;
+  if (alpha != 1.0f) {
+    for (float& v : matrix) v *= alpha;
+  }
+  add_linear(g, x, w, std::move(matrix), units, std::move(bias), output);
+}
+
+inline void read_matmul(Importer& g, Attributes&) {
+  if (!g.is_constant(1)) {
+    const Arrangement &x = g.value(), &y = g.value(1);
+    require(x.dims.size() == 2 && y.dims.size() == 2, Errc::unsupported,
+            "a product of two values needs two dimensions besides the batch, got {} and {}", x.dims.size(),
+            y.dims.size());
+    const int left = g.arranger().arrange(x, {0, 1}), right = g.arranger().arrange(y, {0, 1});
+    const int id = g.add(graph::op::Matmul{}, {left, right});
+    return g.give(id, {x.dims[0], y.dims[1]}, {0, 1});
+  }
+  const Arrangement& x = g.value();
+  const Constant& w = g.reals(1, "B");
+  require(!x.dims.empty() && w.dims.size() == 2 && w.dims[0] == x.dims.back() && w.dims[1] >= 1 && w.dims[1] <= 1 << 30,
+          Errc::unsupported, "a constant factor must be a matrix with as many rows as the input's last dimension");
+  std::string output = g.node->outputs[0];
+  Bias bias = g.bias_behind(w.dims[1], 0, output);
+  add_linear(g, x, w, transposed(w, {1, 0}).reals, w.dims[1], std::move(bias), output);
+}
+
+inline constexpr OperatorReader linear_readers[] = {{"Gemm", read_gemm}, {"MatMul", read_matmul}};
 
 }  // namespace stet::onnx

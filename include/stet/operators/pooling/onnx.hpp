@@ -1,7 +1,9 @@
 #pragma once
-// Pools in .onnx: written.
+// Pools in .onnx: written and read.
 
 #include <stet/operators/convolution/onnx.hpp>
+
+#include <utility>
 
 namespace stet::onnx {
 
@@ -44,5 +46,38 @@ inline void write(const graph::op::GlobalAveragePool&, IntegerWriter& w) {
                 {attribute("axis", 1)}),
           Layout::last);
 }
+
+template <class Op>
+void read_pool(Importer& g, Attributes& a) {
+  const int from = g.image(g.value());
+  const Shape image = g.graph.node(from).shape;
+  require(a.has("kernel_shape"), Errc::unsupported, "attribute kernel_shape is missing");
+  const Pair size = a.pair("kernel_shape"), stride = a.pair("strides");
+  require(a.pair("dilations") == Pair(1), Errc::unsupported, "attribute dilations: pools with gaps are not understood");
+  Op op{size, stride, read_padding(a, image, size, stride, 1)};
+  const bool up = a.integer("ceil_mode", 0) != 0;
+  const Window w = make_window("load_onnx", image[0], image[1], size, stride, 1, op.padding);
+  const auto even = [](const WindowAxis& x, int after) { return (x.in + x.before + after - x.kernel) % x.stride == 0; };
+  require(
+      !up || op.padding.kind == Padding::Kind::same || (even(w.h, op.padding.bottom) && even(w.w, op.padding.right)),
+      Errc::unsupported, "attribute ceil_mode: windows that reach beyond the image are not understood");
+  if constexpr (requires { op.count_padding; }) op.count_padding = a.integer("count_include_pad", 0) != 0;
+  g.give_image(g.add(op, {from}));
+}
+inline void read_max_pool(Importer& g, Attributes& a) {
+  require(g.node->outputs.size() == 1 || g.node->outputs[1].empty(), Errc::unsupported,
+          "the second output, indices, is not understood");
+  a.ignore("storage_order");  // of the indices
+  read_pool<graph::op::MaxPool>(g, a);
+}
+inline void read_global_average_pool(Importer& g, Attributes&) {
+  const Arrangement& x = g.value();
+  const int id = g.add(graph::op::GlobalAveragePool{}, {g.image(x)});
+  g.give({id, {x.dims[0], 1, 1}, {0, -1, -1}, {}});
+}
+
+inline constexpr OperatorReader pooling_readers[] = {{"AveragePool", read_pool<graph::op::AveragePool>},
+                                                     {"GlobalAveragePool", read_global_average_pool},
+                                                     {"MaxPool", read_max_pool}};
 
 }  // namespace stet::onnx

@@ -1,7 +1,12 @@
 #pragma once
-// Sums and means over dimensions in .onnx: written.
+// Sums and means over dimensions in .onnx: written and read.
 
 #include <stet/io/onnx/float_writer.hpp>
+#include <stet/io/onnx/importer.hpp>
+
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace stet::onnx {
 
@@ -22,6 +27,44 @@ void write_reduction(const auto& o, const std::string& op_type, bool axes_as_inp
   w.emit(op_type, std::move(inputs), channels_gone ? Layout::last : layout, std::move(attributes));
 }
 inline void write(const graph::op::Sum& o, FloatWriter& w) { write_reduction(o, "ReduceSum", true, w); }
-inline void write(const graph::op::Mean& o, FloatWriter& w) { write_reduction(o, "ReduceMean", w.model.opsets[0].version >= 18, w); }
+inline void write(const graph::op::Mean& o, FloatWriter& w) {
+  write_reduction(o, "ReduceMean", w.model.opsets[0].version >= 18, w);
+}
+
+template <class Op>
+void read_reduction(Importer& g, Attributes& a) {
+  const Arrangement& x = g.value();
+  const std::size_t rank = x.dims.size();
+  const Ints named = g.axes(a);
+  a.expect("noop_with_empty_axes", 0);
+  const bool keep = a.integer("keepdims", 1) != 0;
+  require(!named.empty(), Errc::unsupported, "axes are missing: a reduction over the batch is not understood");
+  std::vector<bool> reduced(rank, false);
+  for (const std::int64_t n : named) reduced[at(sample_axis(n, rank))] = true;
+
+  const std::vector<int> order = usual_order(rank);
+  std::vector<int> axes;
+  Arrangement y;
+  for (std::size_t i = 0; i < rank; ++i) {
+    if (reduced[at(order[i])]) axes.push_back(static_cast<int>(i));
+  }
+  for (std::size_t d = 0; d < rank; ++d) {
+    if (reduced[d] && !keep) continue;
+    y.dims.push_back(reduced[d] ? 1 : x.dims[d]);
+    int place = 0;  // among the dimensions that are left
+    for (std::size_t i = 0; order[i] != static_cast<int>(d); ++i) {
+      place += reduced[at(order[i])] ? 0 : 1;
+    }
+    y.axis.push_back(reduced[d] ? -1 : place);
+  }
+  const int from = g.arranger().arrange(x, order);
+  const bool image = rank == 3 && axes == std::vector<int>{0, 1};
+  const bool pools = image && std::is_same_v<Op, graph::op::Mean>;
+  y.node = g.add(pools ? graph::Operator(graph::op::GlobalAveragePool{}) : graph::Operator(Op{axes, false}), {from});
+  g.give(std::move(y));
+}
+
+inline constexpr OperatorReader reduction_readers[] = {{"ReduceMean", read_reduction<graph::op::Mean>},
+                                                       {"ReduceSum", read_reduction<graph::op::Sum>}};
 
 }  // namespace stet::onnx

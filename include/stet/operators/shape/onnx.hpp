@@ -1,9 +1,14 @@
 #pragma once
-// Operators that move values without changing them in .onnx: written.
+// Operators that move values without changing them in .onnx: written and read.
 
+#include <stet/io/onnx/importer.hpp>
 #include <stet/operators/linear/onnx.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace stet::onnx {
 
@@ -42,9 +47,211 @@ void write(const graph::op::Transpose& o, auto& w) {
   const Layout layout = w.layout(w.input());
   const int rank = w.shape_out().rank();
   Ints perm{0};
-  for (const int d : order_of(layout, rank))
-    perm.push_back(position(layout, rank, o.axes[static_cast<std::size_t>(d)]));
+  for (const int d : order_of(layout, rank)) perm.push_back(position(layout, rank, o.axes[at(d)]));
   w.emit_moved("Transpose", {w.get(w.input(), layout)}, layout, {attribute("perm", perm)});
 }
+
+/// The same elements under other dimensions (without the batch).
+inline void reshape_to(Importer& g, const Ints& dims) {
+  Arrangement x = g.value();
+  const auto large = [](const Ints& all) {
+    Ints some;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(some), [](std::int64_t d) { return d != 1; });
+    return some;
+  };
+  if (large(x.dims) == large(dims) && (!x.reordered() || dims.size() == 1)) {  // ones come and go; nothing moves
+    Arrangement y{x.node, dims, std::vector<int>(dims.size(), -1), x.name, x.flat_dims, x.flat_axis, x.flat_shape};
+    std::size_t from = 0;
+    for (std::size_t to = 0; to < dims.size(); ++to) {
+      if (dims[to] == 1) continue;
+      while (x.dims[from] == 1) ++from;
+      y.axis[to] = x.axis[from++];
+    }
+    return g.give(std::move(y));
+  }
+  if (dims.size() == 1) {
+    const Shape shape = g.graph.node(x.node).shape;
+    Arrangement y = Arranger::make(g.add(graph::op::Flatten{}, {x.node}), dims, {0});
+    std::vector<int> order;  // of the dimensions that count, as the node has them
+    for (std::size_t d = 0; d < x.dims.size(); ++d) {
+      if (x.dims[d] != 1) order.push_back(x.axis[d]);
+    }
+    if (!std::is_sorted(order.begin(), order.end())) {
+      y.flat_dims = x.dims;
+      y.flat_axis = x.axis;
+      y.flat_shape = shape;
+    }
+    return g.give(std::move(y));
+  }
+  x = g.arranger().ordered(x);
+  const int from = g.arranger().arrange(x, natural_order(x.dims.size()));
+  g.give(g.add(graph::op::Reshape{Shape(dims)}, {from}), dims, natural_order(dims.size()));
+}
+
+inline void reshape_constant(Importer& g, Ints dims) {
+  const Constant& from = g.constant(0, "input");
+  const auto unknown = std::find(dims.begin(), dims.end(), -1);
+  Ints fixed = dims;
+  std::erase(fixed, -1);
+  if (unknown != dims.end()) *unknown = static_cast<std::int64_t>(from.size()) / product(fixed);
+  for (const std::int64_t d : dims) require(d >= 0, Errc::unsupported, "a constant cannot have the dimension {}", d);
+  require(from.known && (dims.empty() ? 1 : product(dims)) == static_cast<std::int64_t>(from.size()), Errc::unsupported,
+          "a constant of {} elements does not fit the shape", from.size());
+  Constant c = from;
+  c.dims = std::move(dims);
+  g.give(std::move(c));
+}
+inline void read_reshape(Importer& g, Attributes& a) {
+  Ints dims = g.few_integers(1, "shape");
+  require(a.integer("allowzero", 0) == 0 || std::find(dims.begin(), dims.end(), 0) == dims.end(), Errc::unsupported,
+          "attribute allowzero: values without elements are not understood");
+  if (g.is_constant()) return reshape_constant(g, dims);
+  const Arrangement& x = g.value();
+  const std::int64_t elements = product(x.dims);
+  require(!dims.empty(), Errc::unsupported, "shape is empty");
+  for (std::size_t i = 1; i < dims.size(); ++i) {
+    if (dims[i] == 0 && i <= x.dims.size()) dims[i] = x.dims[i - 1];
+  }
+  const bool batch_open = dims[0] == -1;
+  Ints rest(dims.begin() + 1, dims.end());
+  const auto open = std::count(rest.begin(), rest.end(), -1);
+  Ints fixed = rest;
+  std::erase(fixed, -1);
+  const std::int64_t known = product(fixed);
+  require(dims[0] == 0 || dims[0] == batch_symbol || batch_open || dims[0] == g.batch(), Errc::unsupported,
+          "shape begins with {} instead of the number of samples; export the model with a dynamic batch", dims[0]);
+  require(open + (batch_open ? 1 : 0) <= 1 && elements % known == 0 && (open == 1 || known == elements),
+          Errc::unsupported, "shape does not keep the {} elements of a sample together", elements);
+  for (std::int64_t& d : rest) {
+    if (d == -1) d = elements / known;
+  }
+  reshape_to(g, rest);
+}
+
+inline void read_flatten(Importer& g, Attributes& a) {
+  const Arrangement& x = g.value();
+  const std::int64_t axis = a.integer("axis", 1);
+  require(axis_of(axis, x.dims.size() + 1) == 1, Errc::unsupported,
+          "attribute axis is {}; only 1, which keeps the samples apart, is understood", axis);
+  reshape_to(g, {product(x.dims)});
+}
+
+inline void read_transpose(Importer& g, Attributes& a) {
+  Ints perm = a.integers("perm");
+  const std::size_t rank = g.is_constant() ? g.constant(0, "input").dims.size() : g.value().dims.size() + 1;
+  if (perm.empty()) {
+    for (std::size_t i = rank; i-- > 0;) perm.push_back(static_cast<std::int64_t>(i));
+  }
+  std::vector<bool> seen(rank, false);
+  bool fits = perm.size() == rank;
+  for (const std::int64_t p : perm) {
+    fits = fits && p >= 0 && p < static_cast<std::int64_t>(rank) && !seen[at(p)];
+    if (fits) seen[at(p)] = true;
+  }
+  require(fits, Errc::unsupported, "attribute perm does not name each of {} dimensions once", rank);
+  if (g.is_constant()) {
+    const Constant& c = g.constant(0, "input");
+    require(c.known, Errc::unsupported, "input '{}' has a data type that is not read", g.input_name(0));
+    return g.give(transposed(c, perm));
+  }
+  require(perm[0] == 0, Errc::unsupported, "attribute perm moves the batch");
+  const Arrangement& x = g.value();
+  Arrangement y{x.node, {}, {}, g.name_for(), x.flat_dims, x.flat_axis, x.flat_shape};
+  for (std::size_t i = 1; i < rank; ++i) {
+    y.dims.push_back(x.dims[at(perm[i] - 1)]);
+    y.axis.push_back(x.axis[at(perm[i] - 1)]);
+  }
+  g.give(std::move(y));
+}
+
+/// Dimensions of the first input, with the batch as 0.
+inline Ints dims_with_batch(const Importer& g) {
+  if (g.is_constant()) return g.constant(0, "input").dims;
+  Ints dims = g.value().dims;
+  dims.insert(dims.begin(), 0);
+  return dims;
+}
+inline void read_squeeze(Importer& g, Attributes& a) {
+  const Ints axes = g.axes(a), dims = dims_with_batch(g);
+  std::vector<bool> gone(dims.size(), false);
+  for (const std::int64_t n : axes) gone[axis_of(n, dims.size())] = true;
+  Ints left;
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    if (axes.empty() && dims[i] == 1) gone[i] = true;
+    require(!gone[i] || dims[i] == 1, Errc::unsupported, "axis {} has not the size 1", i);
+    if (!gone[i]) left.push_back(dims[i]);
+  }
+  if (g.is_constant()) return reshape_constant(g, left);
+  reshape_to(g, {left.begin() + 1, left.end()});
+}
+inline void read_unsqueeze(Importer& g, Attributes& a) {
+  const Ints axes = g.axes(a), dims = dims_with_batch(g);
+  std::vector<bool> made(dims.size() + axes.size(), false);
+  for (const std::int64_t n : axes) made[axis_of(n, made.size())] = true;
+  Ints wide;
+  std::size_t from = 0;
+  for (const bool one : made) {
+    require(one || from < dims.size(), Errc::unsupported, "an axis is named twice");
+    wide.push_back(one ? 1 : dims[from++]);
+  }
+  if (g.is_constant()) return reshape_constant(g, wide);
+  require(!made[0], Errc::unsupported, "axis 0 would put a dimension in front of the batch");
+  reshape_to(g, {wide.begin() + 1, wide.end()});
+}
+
+inline void read_concat(Importer& g, Attributes& a) {
+  const std::int64_t axis = a.integer("axis", 0);
+  const std::size_t count = g.node->inputs.size();
+  bool fixed = count > 0;
+  for (std::size_t i = 0; i < count; ++i) fixed = fixed && g.is_constant(i);
+  if (fixed) {
+    Constant joint{.dims = {0}};
+    for (std::size_t i = 0; i < count; ++i) {
+      const Constant& c = g.integers(i, "input");
+      require(c.dims.size() == 1 && joint.size() + c.size() <= most_integers, Errc::unsupported,
+              "constants are joined only where they are shapes");
+      joint.integers.insert(joint.integers.end(), c.integers.begin(), c.integers.end());
+    }
+    joint.dims[0] = static_cast<std::int64_t>(joint.integers.size());
+    return g.give(std::move(joint));
+  }
+  const std::size_t rank = g.value().dims.size();
+  const int own = sample_axis(axis, rank);
+  const std::vector<int> order = usual_order(rank);
+  std::vector<int> inputs;
+  for (std::size_t i = 0; i < count; ++i) {
+    require(g.value(i).dims.size() == rank, Errc::unsupported, "inputs have different numbers of dimensions");
+    inputs.push_back(g.arranger().arrange(g.value(i), order));
+  }
+  const auto place = std::find(order.begin(), order.end(), own) - order.begin();
+  const int id = g.add(graph::op::Concat{static_cast<int>(place)}, inputs);
+  Ints dims = g.value().dims;
+  dims[at(own)] = g.graph.node(id).shape[static_cast<int>(place)];
+  g.give(id, dims, order);
+}
+
+inline void read_pad(Importer& g, Attributes& a) {
+  const std::string mode = a.text("mode", "constant");
+  require(mode == "constant", Errc::unsupported, "attribute mode is {}, only constant is understood", mode);
+  Ints pads = a.integers("pads");
+  const float otherwise = a.real("value", 0.0f);
+  if (g.has_input(1)) pads = g.few_integers(1, "pads");
+  const float value = g.one_real(2, "constant_value", otherwise);
+  require(value == 0.0f && !g.has_input(3), Errc::unsupported, "only zeros around an image are understood");
+  const int from = g.image(g.value());
+  bool fits = pads.size() == 8;
+  for (std::size_t i = 0; i < pads.size(); ++i) {
+    fits = fits && pads[i] >= 0 && pads[i] <= 65535 && (i % 4 >= 2 || pads[i] == 0);
+  }
+  require(fits, Errc::unsupported, "pads must be those of height and width, and not negative");
+  const auto n = [&](std::size_t i) { return static_cast<int>(pads[i]); };
+  g.give_image(g.add(graph::op::Pad{n(2), n(6), n(3), n(7)}, {from}));
+}
+
+inline constexpr OperatorReader shape_readers[] = {
+    {"Concat", read_concat},       {"Flatten", read_flatten}, {"Pad", read_pad},
+    {"Reshape", read_reshape},     {"Squeeze", read_squeeze}, {"Transpose", read_transpose},
+    {"Unsqueeze", read_unsqueeze},
+};
 
 }  // namespace stet::onnx
