@@ -47,10 +47,10 @@ inline NormLine norm_line(const Model& model, int id) {
 // Whether the channel of weight i is i % channels (depthwise) or i / (elements per channel).
 inline bool channels_last(const graph::Operator& o) { return graph::channel_axis(o) != 0; }
 
-inline graph::Operator with_bias(const graph::Operator& o) {
-  return graph::match(o, [](auto layer) -> graph::Operator {
-    if constexpr (requires { layer.bias = true; }) layer.bias = true;
-    return layer;
+inline graph::Operator with_bias(const graph::Operator& any, bool bias = true) {
+  return graph::match(any, [&](auto o) -> graph::Operator {
+    if constexpr (requires { o.bias; }) o.bias = bias;
+    return o;
   });
 }
 

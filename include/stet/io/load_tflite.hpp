@@ -1,12 +1,40 @@
 #pragma once
 // load_tflite: .tflite files, from stet or from other producers, as models.
 
+#include <stet/core/entry.hpp>
+#include <stet/graph/integer_model.hpp>
+#include <stet/graph/model.hpp>
 #include <stet/io/file.hpp>
+#include <stet/io/shared_constants.hpp>
 #include <stet/io/tflite/decode.hpp>
-#include <stet/io/tflite/import_float.hpp>
-#include <stet/io/tflite/import_integer.hpp>
 
 #include <string>
+
+#if STET_DEFINE_ENTRIES
+#include <stet/operators/tflite.hpp>
+#endif
+
+namespace stet::tflite {
+
+/// Makes a Model of a description.
+/// Errors:    as load_tflite; `where` begins the message
+STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const ImportOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const ImportOptions& options) {
+  return FloatImporter(model, where).run(row_of, options);
+}
+#endif
+
+/// Makes an IntegerModel of a description.
+/// Errors:    as load_tflite_integer; `where` begins the message
+STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where) {
+  return IntegerImporter(model, target, where).run(row_of);
+}
+#endif
+
+}  // namespace stet::tflite
 
 namespace stet {
 

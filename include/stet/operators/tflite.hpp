@@ -1,5 +1,5 @@
 #pragma once
-// Every operator in .tflite files: write(op, Writer), traits_of(op, shape), and the rows of the builtin operators.
+// Every operator in .tflite files: write(op, Writer), traits_of(op, shape), and rows of builtin operators, which read.
 
 #include <stet/graph/match.hpp>
 #include <stet/operators/activation/tflite.hpp>

@@ -3,6 +3,7 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/io/flatbuffer/reader.hpp>
+#include <stet/io/tflite/names.hpp>
 #include <stet/io/tflite/options.hpp>
 
 #include <algorithm>

@@ -2,6 +2,7 @@
 // FloatPlan: what is decided about a float model before it is written as .tflite: fused activations, 16-bit scales, and
 // whether the format can express every node.
 
+#include <stet/core/groups.hpp>
 #include <stet/graph/fold_batch_norm.hpp>
 #include <stet/io/tflite/save_options.hpp>
 #include <stet/io/tflite/writer.hpp>
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <numeric>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,25 +91,20 @@ class FloatPlan {
       const int id = folded_.node_of[old];
       if (id >= 0) largest[index(id)] = options_.ranges.of_node[old].absmax();
     }
-    std::vector<int> group(count_);
-    std::iota(group.begin(), group.end(), 0);
-    const auto root = [&](int i) {
-      while (group[index(i)] != i) i = group[index(i)];
-      return i;
-    };
+    Groups groups(count_);
     for (int id = 0; id < graph().size(); ++id) {
       if (traits_[index(id)].scale != FloatTraits::Scale::kept) continue;
-      for (const int from : graph().node(id).inputs) group[index(root(from))] = root(id);
+      for (const int from : graph().node(id).inputs) groups.join(index(from), index(id));
     }
     std::vector<float> joint(count_, 0.0f);
     std::vector<bool> fixed(count_, false);
     for (int id = 0; id < graph().size(); ++id) {
-      const std::size_t r = index(root(id));
+      const std::size_t r = groups.of(index(id));
       joint[r] = std::max(joint[r], largest[index(id)]);
       fixed[r] = fixed[r] || traits_[index(id)].scale == FloatTraits::Scale::fixed;
     }
     for (int id = 0; id < graph().size(); ++id) {
-      const std::size_t r = index(root(id));
+      const std::size_t r = groups.of(index(id));
       const float s = joint[r] / 32767.0f;
       scale_.push_back(fixed[r] ? 1.0f / 32768.0f : s > 0.0f && std::isfinite(1.0f / s) ? s : 1.0f / 32768.0f);
       if (fixed[r] && joint[r] > 1.0f) {

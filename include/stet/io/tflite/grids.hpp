@@ -1,13 +1,13 @@
 #pragma once
 // Grids below 8 bits in an integer model and its file, which has MINIMUM and MAXIMUM for them.
 
+#include <stet/core/groups.hpp>
 #include <stet/graph/integer_model.hpp>
 #include <stet/integer/clamp.hpp>
 #include <stet/io/tflite/import_check.hpp>
 
 #include <algorithm>
 #include <cstddef>
-#include <numeric>
 #include <vector>
 
 namespace stet::tflite {
@@ -26,27 +26,23 @@ inline bool stays_within(Activation activation, const Affine& p, Grid grid) {
 /// MAXIMUM behind an operator, and leaves them out where a fused activation ends there anyway.
 /// Errors:    a problem, Errc::unsupported, for a member whose codes may leave that grid
 inline void settle_grids(IntegerModel& model, Problems& problems) {
-  std::vector<std::size_t> group(model.values.size());
-  std::iota(group.begin(), group.end(), std::size_t{0});
-  const auto root = [&](std::size_t v) {
-    while (group[v] != v) v = group[v] = group[group[v]];
-    return v;
-  };
+  Groups groups(model.values.size());
   for (const IntegerNode& node : model.nodes) {
     if (!graph::moves_codes(node.op)) continue;
-    for (const int in : node.inputs)
-      group[root(static_cast<std::size_t>(in))] = root(static_cast<std::size_t>(node.output));
+    for (const int in : node.inputs) {
+      groups.join(static_cast<std::size_t>(in), static_cast<std::size_t>(node.output));
+    }
   }
   std::vector<Grid> smallest(model.values.size());
   for (std::size_t v = 0; v < model.values.size(); ++v) {
-    Grid& g = smallest[root(v)];
+    Grid& g = smallest[groups.of(v)];
     const Grid own = model.values[v].codes.grid;
     g = {std::max(g.lo, own.lo), std::min(g.hi, own.hi)};
   }
   for (const IntegerNode& node : model.nodes) {
     const auto v = static_cast<std::size_t>(node.output);
     Affine& p = model.values[v].codes;
-    const Grid grid = smallest[root(v)];
+    const Grid grid = smallest[groups.of(v)];
     if (p.grid == grid) continue;
     if (!graph::moves_codes(node.op) && !stays_within(node.activation, p, grid)) {
       problems.add(Errc::unsupported, formatted("{}: has codes of {}..{}, but shares its scale with values of {}..{}",

@@ -4,8 +4,7 @@
 #include <stet/core/error.hpp>
 #include <stet/core/shape.hpp>
 #include <stet/io/budget.hpp>
-#include <stet/io/tflite/operator_name.hpp>
-#include <stet/io/tflite/options.hpp>
+#include <stet/io/tflite/names.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -77,28 +77,4 @@ void visit_options(OptionsType type, F&& f) {
   }
 }
 
-/// Bytes that a constant of this type takes, for so many elements; -1 for types without a fixed size.
-inline std::int64_t data_size(TensorType type, std::int64_t elements) {
-  switch (type) {
-    case TensorType::int4:
-      return (elements + 1) / 2;
-    case TensorType::uint8:
-    case TensorType::int8:
-    case TensorType::boolean:
-      return elements;
-    case TensorType::float16:
-    case TensorType::int16:
-      return 2 * elements;
-    case TensorType::float32:
-    case TensorType::int32:
-      return 4 * elements;
-    case TensorType::int64:
-    case TensorType::float64:
-      return 8 * elements;
-    case TensorType::string:
-      return -1;
-  }
-  return -1;
-}
-
 }  // namespace stet::tflite

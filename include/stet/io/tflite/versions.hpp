@@ -2,6 +2,7 @@
 // Versions of TFLite operators: the lowest one that says what an operator needs, and the runtime that brought it.
 
 #include <stet/core/error.hpp>
+#include <stet/io/tflite/names.hpp>
 #include <stet/io/tflite/row.hpp>
 
 #include <algorithm>
@@ -14,16 +15,12 @@ namespace detail {
 
 // A number that orders versions such as 2.4.0.
 inline int order(std::string_view runtime) {
-  int number = 0, part = 0;
+  int parts[3] = {}, i = 0;
   for (const char c : runtime) {
-    if (c != '.') {
-      part = 10 * part + (c - '0');
-    } else {
-      number = 1000 * (number + part);
-      part = 0;
-    }
+    if (c == '.') ++i;
+    if (c != '.') parts[i] = 10 * parts[i] + (c - '0');
   }
-  return number + part;
+  return (parts[0] * 1000 + parts[1]) * 1000 + parts[2];
 }
 
 }  // namespace detail

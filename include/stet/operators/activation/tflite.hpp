@@ -1,8 +1,11 @@
 #pragma once
 // Functions of one value in .tflite files.
 
+#include <stet/io/tflite/float_importer.hpp>
 #include <stet/io/tflite/float_plan.hpp>
-#include <stet/io/tflite/row.hpp>
+#include <stet/io/tflite/integer_importer.hpp>
+
+#include <cmath>
 
 namespace stet::tflite {
 
@@ -38,13 +41,40 @@ inline FloatTraits traits_of(const op::LogSoftmax&, const Shape&) {
   return {.fault_at_16_bits = "LiteRT has no kernel for 16 bits"};
 }
 
-inline constexpr Row activation_rows[] = {{Builtin::relu, 2, 3, "1.5.0 2.1.0 2.5.0"},
-                                          {Builtin::relu6, 2, 3, "1.5.0 1.14.0 2.5.0"},
-                                          {Builtin::leaky_relu, 1, 2, "1.13.1 2.3.0"},
-                                          {Builtin::logistic, 2, 3, "1.14.0 1.14.0 2.3.0"},
-                                          {Builtin::tanh, 2, 3, "1.14.0 1.14.0 2.3.0"},
-                                          {Builtin::hard_swish, 1, 3, "1.15.0"},
-                                          {Builtin::softmax, 2, 3, "1.5.0 1.14.0 2.3.0"},
-                                          {Builtin::log_softmax, 2, 3, "1.14.0"}};
+namespace detail {
+
+template <class Op>
+void read_function(const Site& s, Importer& in) {
+  s.expect_inputs(1, 1);
+  in.finish(s, Op{}, {in.value(s, 0)});
+}
+inline void read_leaky_relu(const Site& s, Importer& in) {
+  s.expect_options(OptionsType::leaky_relu);
+  s.require(std::isfinite(s.options().alpha), Errc::range, "alpha is {}", s.options().alpha);
+  s.expect_inputs(1, 1);
+  in.finish(s, op::LeakyRelu{s.options().alpha}, {in.value(s, 0)});
+}
+template <class Op>
+void read_softmax(const Site& s, Importer& in) {
+  s.require(!in.on_codes(), Errc::unsupported,
+            "softmax stays outside of integer models; convert the network without it, ending in logits");
+  if (s.info().code == Builtin::softmax) {
+    s.expect_options(OptionsType::softmax);
+    s.require(s.options().beta == 1.0f, Errc::unsupported, "beta is {}, must be 1", s.options().beta);
+  }
+  read_function<Op>(s, in);
+}
+
+}  // namespace detail
+
+inline constexpr Row activation_rows[] = {
+    {Builtin::relu, reads<detail::read_function<op::Relu>>, 2, 3, "1.5.0 2.1.0 2.5.0"},
+    {Builtin::relu6, reads<detail::read_function<op::Relu6>>, 2, 3, "1.5.0 1.14.0 2.5.0"},
+    {Builtin::leaky_relu, reads<detail::read_leaky_relu>, 1, 2, "1.13.1 2.3.0"},
+    {Builtin::logistic, reads<detail::read_function<op::Sigmoid>>, 2, 3, "1.14.0 1.14.0 2.3.0"},
+    {Builtin::tanh, reads<detail::read_function<op::Tanh>>, 2, 3, "1.14.0 1.14.0 2.3.0"},
+    {Builtin::hard_swish, reads<detail::read_function<op::HardSwish>>, 1, 3, "1.15.0"},
+    {Builtin::softmax, reads<detail::read_softmax<op::Softmax>>, 2, 3, "1.5.0 1.14.0 2.3.0"},
+    {Builtin::log_softmax, reads<detail::read_softmax<op::LogSoftmax>>, 2, 3, "1.14.0"}};
 
 }  // namespace stet::tflite

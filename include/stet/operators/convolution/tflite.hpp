@@ -1,10 +1,11 @@
 #pragma once
 // Convolutions in .tflite files.
 
-#include <stet/io/tflite/row.hpp>
+#include <stet/io/tflite/float_importer.hpp>
+#include <stet/io/tflite/integer_importer.hpp>
 #include <stet/io/tflite/writer.hpp>
 
-#include <algorithm>
+#include <utility>
 
 namespace stet::tflite {
 
@@ -50,8 +51,49 @@ inline void write(const op::DepthwiseConv2D& o, Writer& w) {
                             {.type = OptionsType::depthwise_conv_2d, .depth_multiplier = o.multiplier}, o, w);
 }
 
+namespace detail {
+
+// Attributes for an input without the batch, but for the padding, because an operator before it may pad.
+template <class Convolution>
+Convolution with_window(Convolution c, const Site& s, const Shape& w) {
+  const Options& o = s.options();
+  c.kernel = {static_cast<int>(w[1]), static_cast<int>(w[2])};
+  c.stride = s.stride();
+  s.require(o.dilation_h >= 1 && o.dilation_w >= 1, Errc::format,
+            "dilation_h_factor {} and dilation_w_factor {} must be at least 1", o.dilation_h, o.dilation_w);
+  c.dilation = {o.dilation_h, o.dilation_w};
+  return c;
+}
+inline op::Conv2D conv2d(const Site& s, const Shape& w, const Shape& in) {
+  s.require(in[2] % w[3] == 0 && in[2] > 0, Errc::shape,
+            "weights {} read {} channels, which do not divide the {} of the input", w, w[3], in[2]);
+  return with_window(op::Conv2D{.filters = static_cast<int>(w[0]), .groups = static_cast<int>(in[2] / w[3])}, s, w);
+}
+inline op::DepthwiseConv2D depthwise_conv2d(const Site& s, const Shape& w, const Shape& in) {
+  const std::int32_t m = s.options().depth_multiplier;
+  s.require(m >= 1 && w[0] == 1 && w[3] == in[2] * m, Errc::shape,
+            "weights {} with depth_multiplier {} do not fit the {} channels of the input", w, m, in[2]);
+  return with_window(op::DepthwiseConv2D{.multiplier = m}, s, w);
+}
+template <auto attributes, OptionsType type>
+void read_convolution(const Site& s, Importer& in) {
+  s.expect_inputs(2, 3);
+  const WindowSource from = in.source(s);
+  s.expect_options(type);
+  const Shape w = s.filter(4), x = in.shape(from.from);
+  s.require(x.rank() == 3, Errc::shape, "input has shape {} (without the batch), must be an image", x);
+  auto conv = attributes(s, w, x);
+  conv.padding = from.padding;
+  in.finish_layer(s, std::move(conv), from.from);
+}
+
+}  // namespace detail
+
 inline constexpr Row convolution_rows[] = {
-    {Builtin::conv_2d, 3, 4, "1.5.0 1.14.0 1.14.0 2.3.0 2.4.0 2.9.0 2.11.0 2.15.0", detail::convolution_version},
-    {Builtin::depthwise_conv_2d, 3, 5, "1.5.0 1.12.0 1.14.0 2.2.0 2.3.0 2.3.0 2.11.0", detail::depthwise_version}};
+    {Builtin::conv_2d, reads<detail::read_convolution<detail::conv2d, OptionsType::conv_2d>>, 3, 4,
+     "1.5.0 1.14.0 1.14.0 2.3.0 2.4.0 2.9.0 2.11.0 2.15.0", detail::convolution_version},
+    {Builtin::depthwise_conv_2d,
+     reads<detail::read_convolution<detail::depthwise_conv2d, OptionsType::depthwise_conv_2d>>, 3, 5,
+     "1.5.0 1.12.0 1.14.0 2.2.0 2.3.0 2.3.0 2.11.0", detail::depthwise_version}};
 
 }  // namespace stet::tflite

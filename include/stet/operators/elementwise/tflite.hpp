@@ -1,8 +1,12 @@
 #pragma once
 // Sums, differences and products of two values in .tflite files.
 
+#include <stet/io/tflite/float_importer.hpp>
 #include <stet/io/tflite/float_plan.hpp>
-#include <stet/io/tflite/row.hpp>
+#include <stet/io/tflite/integer_importer.hpp>
+
+#include <type_traits>
+#include <vector>
 
 namespace stet::tflite {
 
@@ -24,9 +28,58 @@ inline int product_version(const ModelInfo& m, const OperatorInfo& o) {
 
 }  // namespace detail
 
+namespace detail {
+
+// A constant factor or summand: of the layer before it, else of a depthwise 1x1 convolution.
+template <class Op>
+void read_with_constant(const Site& s, FloatImporter& in, std::size_t constant) {
+  const std::size_t other = 1 - constant;
+  const Shape x = in.shape(in.value(s, other));
+  const Tensor<float> c = in.constant(s, constant);
+  s.require(x.rank() >= 1 && (c.size() == 1 || (c.size() == x.back() && c.shape().back() == c.size())),
+            Errc::unsupported,
+            "the constant {} has shape {}; only one number, or one per channel ({}), is understood",
+            s.input(constant).name, c.shape(), x.back());
+  std::vector<float> values(c.span().begin(), c.span().end());
+  if constexpr (std::is_same_v<Op, op::Mul>) {
+    in.affine(s, s.index(other), values, {0.0f}, s.activation());
+  } else {
+    const bool minus = std::is_same_v<Op, op::Sub>;
+    if (minus && constant == 1) {
+      for (float& v : values) v = -v;
+    }
+    in.affine(s, s.index(other), {minus && constant == 0 ? -1.0f : 1.0f}, values, s.activation());
+  }
+}
+template <class Op, OptionsType type>
+void read_elementwise(const Site& s, FloatImporter& in) {
+  s.expect_inputs(2, 2);
+  s.expect_options(type);
+  if (in.is_corrected(s.index(0))) return in.take_over(s, s.index(0), s.activation());
+  for (const std::size_t i : {0u, 1u}) {
+    if (in.is_constant(s.index(i))) return read_with_constant<Op>(s, in, i);
+  }
+  in.finish(s, Op{}, {in.value(s, 0), in.value(s, 1)}, s.activation());
+}
+template <class Op, OptionsType type>
+void read_elementwise(const Site& s, IntegerImporter& in) {
+  s.expect_inputs(2, 2);
+  s.expect_options(type);
+  const int a = in.value(s, 0), b = in.value(s, 1);
+  s.require(in.shape(a) == in.shape(b), Errc::unsupported,
+            "operands have shapes {} and {}; integer models do not repeat values", in.shape(a), in.shape(b));
+  in.finish(s, Op{}, {a, b}, s.activation());
+}
+template <class Op, OptionsType type>
+inline constexpr Reads reads_elementwise{read_elementwise<Op, type>, read_elementwise<Op, type>};
+
+}  // namespace detail
+
 inline constexpr Row elementwise_rows[] = {
-    {Builtin::add, 2, 3, "1.5.0 1.14.0 2.4.0"},
-    {Builtin::sub, 2, 5, "1.6.0 1.14.0 2.3.0 - 2.4.0", broadcast_version},
-    {Builtin::mul, 2, 4, "1.5.0 1.14.0 1.15.0 2.3.0", detail::product_version}};
+    {Builtin::add, detail::reads_elementwise<op::Add, OptionsType::add>, 2, 3, "1.5.0 1.14.0 2.4.0"},
+    {Builtin::sub, detail::reads_elementwise<op::Sub, OptionsType::sub>, 2, 5, "1.6.0 1.14.0 2.3.0 - 2.4.0",
+     broadcast_version},
+    {Builtin::mul, detail::reads_elementwise<op::Mul, OptionsType::mul>, 2, 4, "1.5.0 1.14.0 1.15.0 2.3.0",
+     detail::product_version}};
 
 }  // namespace stet::tflite

@@ -1,8 +1,14 @@
 #pragma once
 // Where codes begin and end in .tflite files, and the bounds of those that fill less than 8 bits.
 
-#include <stet/io/tflite/row.hpp>
+#include <stet/io/tflite/float16.hpp>
+#include <stet/io/tflite/float_importer.hpp>
+#include <stet/io/tflite/integer_importer.hpp>
 #include <stet/io/tflite/writer.hpp>
+
+#include <cstring>
+#include <span>
+#include <string>
 
 namespace stet::tflite {
 
@@ -25,10 +31,123 @@ inline int dequantize_version(const ModelInfo& m, const OperatorInfo& o) {
 
 }  // namespace detail
 
+namespace detail {
+
+inline void read_quantize(const Site& s, FloatImporter&) {
+  s.fail(Errc::unsupported, "a float model has no codes; load_tflite_integer reads int8 models");
+}
+
+// A constant of float16, or of int8 with one scale or several along the quantized dimension.
+inline void read_dequantize(const Site& s, FloatImporter& in) {
+  s.expect_inputs(1, 1);
+  const TensorInfo& t = s.input(0);
+  const Quantization& q = t.quantization;
+  s.require(s.is_constant(0), Errc::unsupported,
+            "reads codes of type {} that the model computes; load_tflite_integer reads int8 models", type_name(t.type));
+  s.require(s.output().type == TensorType::float32 && s.output().shape == t.shape, Errc::format,
+            "output has type {} and shape {}, must be float32 with the shape of the constant",
+            type_name(s.output().type), shape_of(s.output()));
+  Tensor<float> out(shape_of(t));
+  const std::span<float> y = out.edit();
+  if (t.type == TensorType::float16) {
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      std::uint16_t bits = 0;
+      std::memcpy(&bits, t.data.data() + 2 * i, 2);
+      y[i] = float_of_float16(bits);
+    }
+  } else {
+    s.require(t.type == TensorType::int8 && !q.scale.empty(), Errc::unsupported,
+              "{} has type {}{}; only float16 and quantized int8 constants are understood", t.name, type_name(t.type),
+              q.scale.empty() ? " without scale" : "");
+    const std::int64_t inner = q.scale.size() == 1 ? 1 : out.shape().product(q.dimension + 1, out.shape().rank());
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const std::size_t c = static_cast<std::size_t>(static_cast<std::int64_t>(i) / inner) % q.scale.size();
+      y[i] = q.scale[c] * static_cast<float>(static_cast<std::int8_t>(t.data[i]) - q.zero_point[c]);
+    }
+  }
+  in.set_constant(s, std::move(out));
+}
+
+inline void require_same_shape(const Site& s) {
+  s.require(s.sample(s.input(0)) == s.output_sample(), Errc::shape, "changes the shape from {} to {}",
+            s.sample(s.input(0)), s.output_sample());
+}
+inline void end_of_model(const Site& s, IntegerImporter& in) {
+  const std::int32_t out = s.output_index();
+  s.require(in.read_once(out) && in.sole_reader(out) == nullptr, Errc::unsupported,
+            "makes {} that operators read; only outputs are real or uint8", type_name(s.output().type));
+  in.set_value(out, in.value(s, 0));
+}
+
+// Real input, or uint8 codes at an end of the model, which are the same codes with 128 added. Between int8 values it would
+// be a rounding that no operator of stet makes.
+inline void read_quantize(const Site& s, IntegerImporter& in) {
+  s.expect_inputs(1, 1);
+  const TensorInfo& from = s.input(0);
+  const bool entry = s.index(0) == in.file().inputs[0], from_uint8 = from.type == TensorType::uint8;
+  if (from_uint8 || s.output().type == TensorType::uint8) {
+    const TensorInfo& wide = from_uint8 ? from : s.output();
+    const Affine p = IntegerImporter::codes(s, from_uint8 ? s.output() : from);
+    s.require(wide.quantization.scale.size() == 1 && wide.quantization.scale[0] == p.scale &&
+                  wide.quantization.zero_point[0] == p.zero_point + 128,
+              Errc::unsupported,
+              "is more than a change of int8 to uint8: scales and zero points differ by more than 128 steps");
+    require_same_shape(s);
+    if (!from_uint8) return end_of_model(s, in);
+    s.require(entry && in.read_once(s.index(0)), Errc::unsupported, "reads uint8 codes that are not the model's input");
+    return in.add_entry(s, s.output_index(), from.name);
+  }
+  s.require(from.type != TensorType::int8, Errc::unsupported,
+            "requantizes int8 codes from scale {} to {}; convert the model so that these values share a scale",
+            from.quantization.scale.empty() ? 0.0f : from.quantization.scale[0],
+            s.output().quantization.scale.empty() ? 0.0f : s.output().quantization.scale[0]);
+  s.require(from.type == TensorType::float32 && entry, Errc::unsupported,
+            "makes codes of {} in the middle of the model; only the input is quantized", type_name(from.type));
+  s.require(in.read_once(s.index(0)), Errc::unsupported, "the real input has other readers too");
+  require_same_shape(s);
+  in.add_entry(s, s.output_index(), from.name);
+}
+inline void read_dequantize(const Site& s, IntegerImporter& in) {
+  s.expect_inputs(1, 1);
+  s.require(s.input(0).type == TensorType::int8 && s.output().type == TensorType::float32, Errc::unsupported,
+            "makes {} of {}; only int8 codes at the output become real", type_name(s.output().type),
+            type_name(s.input(0).type));
+  require_same_shape(s);
+  end_of_model(s, in);
+}
+
+// A MINIMUM or MAXIMUM of a value with one code is how an activation of fewer than 8 bits is written: the grid of the value
+// before it.
+inline void read_limit(const Site& s, IntegerImporter& in) {
+  s.expect_inputs(2, 2);
+  s.expect_options(OptionsType::maximum_minimum);
+  const int from = in.value(s, 0);
+  in.require_same_params(s, from);
+  s.require_output(in.shape(from));
+  const Tensor<std::int8_t> end = s.constant<std::int8_t>(s.input(1), TensorType::int8);
+  const Affine p = IntegerImporter::codes(s, s.input(1));
+  s.require(end.size() == 1 && p.scale == in.codes(from).scale && p.zero_point == in.codes(from).zero_point,
+            Errc::unsupported, "only one code under the scale of the value is understood as a bound");
+  const graph::Operator* maker = in.maker(from);
+  if (maker == nullptr) return in.set_value(s.output_index(), from);
+  Grid grid = in.codes(from).grid;
+  (s.info().code == Builtin::minimum ? grid.hi : grid.lo) = end[0];
+  s.require(
+      grid.lo < grid.hi && grid.contains(p.zero_point) && in.read_once(s.index(0)) && !graph::moves_codes(*maker),
+      Errc::unsupported,
+      "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
+      in.name(from), static_cast<int>(end[0]));
+  in.limit(s, from, grid);
+}
+
+}  // namespace detail
+
 inline constexpr Row input_rows[] = {
-    {Builtin::quantize, 1, 2, "1.14.0 1.15.0", detail::quantize_version},
-    {Builtin::dequantize, 2, 3, "1.13.1 1.14.0 1.15.0", detail::dequantize_version},
-    {Builtin::maximum, 2, 4, "1.14.0 1.14.0", broadcast_version},
-    {Builtin::minimum, 2, 4, "1.14.0 1.14.0", broadcast_version}};
+    {Builtin::quantize, {detail::read_quantize, detail::read_quantize}, 1, 2, "1.14.0 1.15.0", detail::quantize_version,
+     true},
+    {Builtin::dequantize, {detail::read_dequantize, detail::read_dequantize}, 2, 3, "1.13.1 1.14.0 1.15.0",
+     detail::dequantize_version, true},
+    {Builtin::maximum, {nullptr, detail::read_limit}, 2, 4, "1.14.0 1.14.0", broadcast_version},
+    {Builtin::minimum, {nullptr, detail::read_limit}, 2, 4, "1.14.0 1.14.0", broadcast_version}};
 
 }  // namespace stet::tflite

@@ -1,8 +1,11 @@
 #pragma once
 // Products with a matrix in .tflite files.
 
-#include <stet/io/tflite/row.hpp>
+#include <stet/io/tflite/float_importer.hpp>
+#include <stet/io/tflite/integer_importer.hpp>
 #include <stet/io/tflite/writer.hpp>
+
+#include <utility>
 
 namespace stet::tflite {
 
@@ -32,9 +35,76 @@ inline int linear_version(const ModelInfo& m, const OperatorInfo& o) {
 
 }  // namespace detail
 
+namespace detail {
+
+inline void read_linear(const Site& s, Importer& in) {
+  s.expect_inputs(2, 3);
+  s.expect_options(OptionsType::fully_connected);
+  s.require(s.options().weights_format == 0, Errc::unsupported, "weights_format is {}, must be DEFAULT (0)",
+            static_cast<int>(s.options().weights_format));
+  int from = in.value(s, 0);
+  const Shape w = s.filter(2), x = in.shape(from);
+  const bool keep = s.options().keep_num_dims, rows = x.rank() != 1;
+  if (in.on_codes()) {
+    s.require(x.elements() == w[1], Errc::unsupported,
+              "reads {} (without the batch) in rows of {}; one sample must be one row", x, w[1]);
+    s.require(!keep || !rows, Errc::unsupported,
+              "keep_num_dims with an input {} (without the batch); write a Reshape before it", x);
+  }
+  if (rows && !keep) {
+    s.require(x.elements() == w[1], Errc::unsupported,
+              "reads {} (without the batch) in rows of {}, so that one sample gives several; write a Reshape before it, "
+              "or keep_num_dims",
+              x, w[1]);
+    from = in.add(s, op::Flatten{}, {from}, "flatten");
+  }
+  s.require(in.shape(from).back() == w[1], Errc::shape, "weights {} do not fit the input {} (without the batch)", w,
+            in.shape(from));
+  in.finish_layer(s, op::Linear{.units = static_cast<int>(w[0])}, from);
+}
+
+// The product of two values, or, if the second operand is a constant, a linear layer.
+inline void read_matmul(const Site& s, FloatImporter& in) {
+  s.expect_inputs(2, 2);
+  s.expect_options(OptionsType::batch_matmul);
+  int a = in.value(s, 0);
+  s.require(in.shape(a).rank() == 2, Errc::unsupported,
+            "multiplies {} (without the batch); only matrices are understood", in.shape(a));
+  if (s.options().adj_x) a = in.add(s, op::Transpose{{1, 0}}, {a}, "left");
+  if (!in.is_constant(s.index(1))) {
+    int b = in.value(s, 1);
+    s.require(in.shape(b).rank() == 2, Errc::unsupported,
+              "multiplies with {} (without the batch); only matrices are understood", in.shape(b));
+    if (s.options().adj_y) b = in.add(s, op::Transpose{{1, 0}}, {b}, "right");
+    return in.finish(s, op::Matmul{}, {a, b}, Activation::none);
+  }
+  Tensor<float> w = in.constant(s, 1);
+  const Shape shape = w.shape();
+  s.require(shape.rank() >= 2 && shape.elements() == shape.product(shape.rank() - 2, shape.rank()) &&
+                shape.elements() > 0,
+            Errc::unsupported, "the constant {} has shape {}, must be one matrix", s.input(1).name, shape);
+  const std::int64_t rows = shape[shape.rank() - 2], columns = shape.back();
+  if (s.options().adj_y) {
+    w = w.reshaped({rows, columns});
+  } else {
+    Tensor<float> turned(Shape{columns, rows});
+    const auto to = turned.edit();
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (std::int64_t c = 0; c < columns; ++c) to[static_cast<std::size_t>(c * rows + r)] = w[r * columns + c];
+    }
+    w = turned;
+  }
+  s.require(in.shape(a).back() == w.shape()[1], Errc::shape, "the constant {} does not fit {} (without the batch)",
+            shape, in.shape(a));
+  const op::Linear linear{.units = static_cast<int>(w.shape()[0])};
+  in.finish_layer(s, linear, a, std::move(w), {}, Activation::none);
+}
+
+}  // namespace detail
+
 inline constexpr Row linear_rows[] = {
-    {Builtin::fully_connected, 4, 7, "1.5.0 - 1.14.0 1.14.0 2.0.0 2.1.0 2.3.0 - 2.3.0 2.11.0 2.15.0 2.17.0",
-     detail::linear_version},
-    {Builtin::batch_matmul, 2, 3, "2.3.0 2.3.0 2.4.0"}};
+    {Builtin::fully_connected, reads<detail::read_linear>, 4, 7,
+     "1.5.0 - 1.14.0 1.14.0 2.0.0 2.1.0 2.3.0 - 2.3.0 2.11.0 2.15.0 2.17.0", detail::linear_version},
+    {Builtin::batch_matmul, {detail::read_matmul, nullptr}, 2, 3, "2.3.0 2.3.0 2.4.0"}};
 
 }  // namespace stet::tflite

@@ -1,12 +1,14 @@
 #pragma once
 // Pools in .tflite files.
 
+#include <stet/io/tflite/float_importer.hpp>
 #include <stet/io/tflite/float_plan.hpp>
-#include <stet/io/tflite/row.hpp>
+#include <stet/io/tflite/integer_importer.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
 namespace stet::tflite {
 
@@ -84,7 +86,82 @@ inline FloatTraits traits_of(const op::AveragePool& o, const Shape& x) {
 // Without the reduced dimensions: with them LiteRT's optimized kernel rounds codes in another way.
 inline void write(const op::GlobalAveragePool&, Writer& w) { w.reduce(Builtin::mean, {0, 1}, false); }
 
-inline constexpr Row pooling_rows[] = {{Builtin::max_pool_2d, 2, 3, "1.5.0 1.14.0 2.3.0"},
-                                       {Builtin::average_pool_2d, 2, 3, "1.5.0 1.14.0 2.3.0"}};
+namespace detail {
+
+// A pool with the padding around what it reads.
+template <class Pool>
+std::pair<Pool, int> pool_and_source(const Site& s, const Importer& in) {
+  s.expect_inputs(1, 1);
+  s.expect_options(OptionsType::pool_2d);
+  const Options& o = s.options();
+  s.require(o.filter_height >= 1 && o.filter_width >= 1, Errc::format,
+            "filter_height {} and filter_width {} must be at least 1", o.filter_height, o.filter_width);
+  Pool pool;
+  pool.size = {o.filter_height, o.filter_width};
+  pool.stride = s.stride();
+  const WindowSource from = in.source(s);
+  pool.padding = from.padding;
+  return {pool, from.from};
+}
+template <class Pool>
+void read_pool(const Site& s, FloatImporter& in) {
+  const auto [pool, from] = pool_and_source<Pool>(s, in);
+  if (std::is_same_v<Pool, op::AveragePool> && in.has_margins(s.index(0))) in.set_corrected(s.output_index());
+  in.finish(s, pool, {from}, s.activation());
+}
+// A fused activation becomes an operator of its own, if that has the same bounds on the target.
+template <class Pool>
+void read_pool(const Site& s, IntegerImporter& in) {
+  const auto [pool, from] = pool_and_source<Pool>(s, in);
+  const Activation activation = s.activation();
+  if (activation == Activation::none) return in.finish(s, pool, {from}, activation);
+  in.require_same_params(s, from);
+  const Operand x{in.shape(from), in.codes(from)};
+  const Surroundings around{in.target(), {&x, 1}, x, activation};
+  integer::Bounds fused;
+  if constexpr (std::is_same_v<Pool, op::MaxPool>) {
+    fused = resolve(pool, around);
+  } else {
+    fused = resolve(pool, around).bounds;
+  }
+  const integer::Bounds own = integer::make_clamp(in.target(), x.codes, activation).bounds;
+  s.require(fused == own, Errc::unsupported,
+            "fused activation clamps to {}..{}, an operator of its own to {}..{} on {}; its scale {} lies on a tie",
+            fused.lo, fused.hi, own.lo, own.hi, in.target().name, x.codes.scale);
+  const int pooled = in.add(s, pool, {from}, "pool");
+  const bool six = activation == Activation::relu6;
+  in.finish(s, six ? graph::Operator(op::Relu6{}) : graph::Operator(op::Relu{}), {pooled}, Activation::none);
+}
+// Whether an operator is an unpadded pool of this kind.
+inline bool is_unpadded_pool(const OperatorInfo* o, Builtin kind) {
+  return o != nullptr && o->code == kind && o->options.padding == Padding::valid;
+}
+// Whether an average pool behind a PAD is put right by a MUL behind it, so that the padding does not count.
+inline bool is_corrected_mean(const OperatorInfo* pool, const FloatImporter& in, int from, const op::Pad& p) {
+  if (!is_unpadded_pool(pool, Builtin::average_pool_2d) || pool->outputs.size() != 1) return false;
+  const std::int32_t mean = pool->outputs[0];
+  const OperatorInfo* mul = in.sole_reader(mean);
+  if (mul == nullptr || mul->code != Builtin::mul || mul->inputs.size() != 2 || mul->inputs[0] != mean ||
+      !in.is_constant(mul->inputs[1])) {
+    return false;
+  }
+  const Shape x = in.shape(from);
+  const Options& o = pool->options;
+  if (x.rank() != 3 || o.fused_activation != FusedActivation::none) return false;
+  const Tensor<float> share = shares(make_window("pool", x[0], x[1], {o.filter_height, o.filter_width},
+                                                 {o.stride_h, o.stride_w}, 1,
+                                                 stet::Padding::of(p.top, p.bottom, p.left, p.right)));
+  const Tensor<float> factor = in.constant(in.site_of(*mul), 1);
+  return factor.shape() == share.shape() && std::ranges::equal(factor.span(), share.span());
+}
+inline bool is_corrected_mean(const OperatorInfo*, const IntegerImporter&, int, const op::Pad&) { return false; }
+template <class Pool>
+inline constexpr Reads reads_pool{read_pool<Pool>, read_pool<Pool>};
+
+}  // namespace detail
+
+inline constexpr Row pooling_rows[] = {
+    {Builtin::max_pool_2d, detail::reads_pool<op::MaxPool>, 2, 3, "1.5.0 1.14.0 2.3.0"},
+    {Builtin::average_pool_2d, detail::reads_pool<op::AveragePool>, 2, 3, "1.5.0 1.14.0 2.3.0"}};
 
 }  // namespace stet::tflite

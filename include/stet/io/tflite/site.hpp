@@ -1,6 +1,8 @@
 #pragma once
-// One operator of a file with checked access to its tensors, and names that a graph accepts.
+// One operator of a file with checked access to its tensors and attributes, and names that a graph accepts.
 
+#include <stet/core/tensor.hpp>
+#include <stet/core/window.hpp>
 #include <stet/integer/clamp.hpp>
 #include <stet/io/tflite/import_check.hpp>
 
@@ -46,8 +48,6 @@ class Site {
 
   [[nodiscard]] const OperatorInfo& info() const { return op_; }
   [[nodiscard]] const Options& options() const { return op_.options; }
-  [[nodiscard]] const ModelInfo& model() const { return model_; }
-  [[nodiscard]] std::int64_t batch() const { return batch_; }
 
   /// Checks how many operands there are, and that there is one result.
   /// Errors:    Errc::format if not, or if an operand that must be there is absent (-1)
@@ -107,6 +107,55 @@ class Site {
       require(list[k] != batch_dimension, Errc::format, "{} has the element {}", what, list[k]);
     }
     return list;
+  }
+
+  /// Elements of a constant as they lie in the file.
+  /// Errors:    Errc::unsupported if it is none, or of another type than T
+  template <class T>
+  [[nodiscard]] Tensor<T> constant(const TensorInfo& t, TensorType type) const {
+    require(!t.data.empty(), Errc::unsupported, "{} is computed by the model; only a constant is understood", t.name);
+    require(t.type == type, Errc::unsupported, "{} has type {}, must be {}", t.name, type_name(t.type),
+            type_name(type));
+    Tensor<T> out(shape_of(t));
+    std::memcpy(out.edit().data(), t.data.data(), out.span().size_bytes());  // sizes were compared by check_structure
+    return out;
+  }
+
+  /// Checks which options table the operator carries. One that is left out stands for the defaults.
+  /// Errors:    Errc::format if it is another operator's
+  void expect_options(OptionsType type) const {
+    const OptionsType got = options().type;
+    require(got == type || got == OptionsType::none, Errc::format, "builtin_options has type {}, must be {}",
+            static_cast<int>(got), static_cast<int>(type));
+  }
+  /// SAME or VALID.
+  /// Errors:    Errc::format if it is neither
+  [[nodiscard]] stet::Padding padding() const {
+    const Padding p = options().padding;
+    require(p == Padding::same || p == Padding::valid, Errc::format, "padding is {}, must be SAME (0) or VALID (1)",
+            static_cast<int>(p));
+    return p == Padding::same ? stet::Padding::same() : stet::Padding::valid();
+  }
+  [[nodiscard]] Pair stride() const {
+    const Options& o = options();
+    require(o.stride_h >= 1 && o.stride_w >= 1, Errc::format, "stride_h {} and stride_w {} must be at least 1",
+            o.stride_h, o.stride_w);
+    return {o.stride_h, o.stride_w};
+  }
+  /// Shape of a layer's weights.
+  [[nodiscard]] Shape filter(int rank) const {
+    const Shape w = shape_of(input(1));
+    require(w.rank() == rank && w.elements() > 0, Errc::shape, "weights {} have shape {}, must have rank {}",
+            input(1).name, w, rank);
+    return w;
+  }
+  /// A dimension that the file names, in a value of so many; those below 0 count from behind.
+  /// Errors:    Errc::range if there is none such; `what` begins the message
+  [[nodiscard]] int dimension(std::int64_t given, std::size_t rank, FormatFor<std::int64_t, std::size_t> missing) const {
+    const auto count = static_cast<std::int64_t>(rank);
+    const std::int64_t axis = given < 0 && given >= -count ? given + count : given;
+    require(axis >= 0 && axis < count, Errc::range, missing, given, rank);
+    return static_cast<int>(axis);
   }
 
   /// The fused activation.
