@@ -8,7 +8,7 @@
 #include "examples/fashion_mnist/networks.hpp"
 
 #include <stet/engine/engine.hpp>
-#include <stet/passes/quantize.hpp>
+#include <stet/model/quantize.hpp>
 #include <stet/quant/histogram_observer.hpp>
 #include <stet/quant/percentile_observer.hpp>
 #include <stet/stet.hpp>

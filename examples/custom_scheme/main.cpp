@@ -8,19 +8,19 @@
 #include <stet/data/batches.hpp>
 #include <stet/engine/engine.hpp>
 #include <stet/graph/builder.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/prepare.hpp>
 #include <stet/ops/activation.hpp>
 #include <stet/ops/linear.hpp>
 #include <stet/ops/loss.hpp>
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/prepare.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/testing/laws.hpp>
 #include <stet/train/adam.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include <cmath>
 #include <vector>

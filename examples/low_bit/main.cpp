@@ -9,8 +9,8 @@
 
 #include <stet/engine/engine.hpp>
 #include <stet/io/integers.hpp>
+#include <stet/lab/soft_estimators.hpp>
 #include <stet/qat/ewgs_estimator.hpp>
-#include <stet/qat/soft_estimators.hpp>
 #include <stet/stet.hpp>
 #include <stet/train/weight_oscillation.hpp>
 

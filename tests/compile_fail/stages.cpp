@@ -3,8 +3,8 @@
 // expect: error.*(convert|QatModel)
 // expect: error.*(calibrate|QatModel)
 #include <stet/data/shapes.hpp>
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/convert.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/convert.hpp>
 
 void use(stet::Model& model, stet::QatModel& qat, const stet::Dataset& data) {
 #ifdef STET_CONTROL

@@ -2,8 +2,8 @@
 
 #include <stet/core/pool.hpp>
 #include <stet/engine/engine.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/quantize.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/quantize.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -1,7 +1,7 @@
 // The law of the memory plan: two values that are alive at the same time never share a byte.
 
 #include <stet/engine/memory_plan.hpp>
-#include <stet/passes/quantize.hpp>
+#include <stet/model/quantize.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -3,7 +3,7 @@
 
 #include <stet/core/pool.hpp>
 #include <stet/engine/engine.hpp>
-#include <stet/passes/quantize.hpp>
+#include <stet/model/quantize.hpp>
 
 #include "support/catch.hpp"
 #include "support/forked.hpp"

@@ -3,8 +3,8 @@
 #include <stet/data/idx.hpp>
 #include <stet/engine/engine.hpp>
 #include <stet/io/json_reader.hpp>
-#include <stet/passes/prepare.hpp>
-#include <stet/train/check.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/prepare.hpp>
 
 #include "cost.hpp"
 #include "hostile_onnx.hpp"

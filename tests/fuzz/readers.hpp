@@ -10,7 +10,7 @@
 #include <stet/io/onnx/encode.hpp>
 #include <stet/io/safetensors.hpp>
 #include <stet/io/tflite/encode.hpp>
-#include <stet/train/plan_units.hpp>
+#include <stet/model/plan_units.hpp>
 
 #include "mutate.hpp"
 

@@ -1,7 +1,7 @@
 // Exported integers read back as they are in the model.
 
 #include <stet/io/integers.hpp>
-#include <stet/passes/quantize.hpp>
+#include <stet/model/quantize.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"

@@ -8,10 +8,10 @@
 #include <stet/io/save_c.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/prepare.hpp>
-#include <stet/train/check.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/prepare.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"

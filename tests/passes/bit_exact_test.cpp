@@ -2,9 +2,9 @@
 
 #include <stet/core/parallel.hpp>
 #include <stet/engine/engine.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/train/qat_forward.hpp>
-#include <stet/train/unit_runner.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/unit_runner.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -1,11 +1,11 @@
 // Calibration does not depend on the order of the data, and says what is wrong with them.
 
 #include <stet/engine/engine.hpp>
-#include <stet/passes/quantize.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/quantize.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/quant/percentile_observer.hpp>
-#include <stet/train/check.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

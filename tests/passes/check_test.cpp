@@ -1,9 +1,9 @@
 // check: what it says before training is what prepare, training and the target then do.
 
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/prepare.hpp>
-#include <stet/train/check.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/prepare.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -1,12 +1,12 @@
 // Checkpoints that must not be loaded or written: of another model, damaged, or with values that nothing can use. What
 // cannot be used is refused by convert and found by check as well.
 
-#include <stet/passes/convert.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/qat_forward.hpp>
 #include <stet/qat/ewgs_estimator.hpp>
-#include <stet/train/check.hpp>
 #include <stet/train/checkpoint.hpp>
 #include <stet/train/entry_templates.hpp>
-#include <stet/train/qat_forward.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"

@@ -2,11 +2,11 @@
 // every stage and with every recipe.
 
 #include <stet/engine/engine.hpp>
-#include <stet/passes/convert.hpp>
+#include <stet/model/convert.hpp>
 #include <stet/train/checkpoint.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"

@@ -2,12 +2,12 @@
 // gets away from them under every recipe.
 
 #include <stet/engine/engine.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/quantize.hpp>
-#include <stet/train/check.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/quantize.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -1,10 +1,10 @@
 // The stages of a quantized model: what is asked for too early is Errc::state, and evaluation moves nothing.
 
 #include <stet/engine/engine.hpp>
-#include <stet/passes/quantize.hpp>
+#include <stet/model/quantize.hpp>
 #include <stet/qat/linear.hpp>
 #include <stet/qat/live_layer.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

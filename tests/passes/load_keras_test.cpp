@@ -5,8 +5,8 @@
 #include <stet/io/load_tflite.hpp>
 #include <stet/io/npy.hpp>
 #include <stet/io/save_tflite.hpp>
-#include <stet/passes/quantize.hpp>
-#include <stet/train/forward.hpp>
+#include <stet/model/forward.hpp>
+#include <stet/model/quantize.hpp>
 
 #include "support/catch.hpp"
 

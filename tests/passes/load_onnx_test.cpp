@@ -4,12 +4,12 @@
 #include <stet/io/load_onnx.hpp>
 #include <stet/io/npy.hpp>
 #include <stet/io/save_onnx.hpp>
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/prepare.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/forward.hpp>
+#include <stet/model/prepare.hpp>
 #include <stet/train/entry_templates.hpp>
-#include <stet/train/forward.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/golden.hpp"

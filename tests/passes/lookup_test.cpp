@@ -1,10 +1,10 @@
 // Activations that run as tables: training, evaluation and the engine agree; fixed scales decide for their group.
 
 #include <stet/engine/engine.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/prepare.hpp>
-#include <stet/train/check.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/prepare.hpp>
+#include <stet/model/qat_forward.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -2,12 +2,12 @@
 // oscillation, re-estimation and distillation in fit.
 
 #include <stet/engine/engine.hpp>
-#include <stet/passes/convert.hpp>
+#include <stet/model/convert.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/train/distillation.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 #include <stet/train/weight_oscillation.hpp>
 
 #include "io/temporary_directory.hpp"

@@ -3,8 +3,8 @@
 #include "support/networks.hpp"
 
 #include <stet/io/save_tflite.hpp>
-#include <stet/passes/observe_ranges.hpp>
-#include <stet/train/forward.hpp>
+#include <stet/model/forward.hpp>
+#include <stet/model/observe_ranges.hpp>
 
 #include <algorithm>
 #include <vector>

@@ -1,9 +1,9 @@
 // prepare: what integers cannot run is listed at once, nothing else changes, and scale groups share one quantizer.
 
-#include <stet/passes/convert.hpp>
-#include <stet/passes/prepare.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/prepare.hpp>
 #include <stet/train/entry_templates.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -1,7 +1,7 @@
 // Drawings of quantized and of integer models.
 #include <stet/graph/print_integer.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/train/print_qat.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/print_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

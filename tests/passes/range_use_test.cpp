@@ -1,9 +1,9 @@
 // Ranges and scales that do not suit their values: fixed ones, those of neighbours in a concat, and learned ones that training
 // could not bring to where the values are. calibrate, fit and check say so.
 
-#include <stet/passes/convert.hpp>
-#include <stet/train/check.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -4,15 +4,15 @@
 #include <stet/io/save_c.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/prepare.hpp>
+#include <stet/model/quantize.hpp>
 #include <stet/ops/scalar_function.hpp>
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/check.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/prepare.hpp>
-#include <stet/passes/quantize.hpp>
 #include <stet/testing/gradient_check.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"

@@ -1,7 +1,8 @@
 // Schemes in recipes: what has an integer kernel is trained and deployed to the bit, the rest is simulated and says so.
 
 #include <stet/engine/engine.hpp>
-#include <stet/passes/convert.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/convert.hpp>
 #include <stet/qat/ewgs_estimator.hpp>
 #include <stet/qat/lsq_plus_range.hpp>
 #include <stet/qat/min_max_range.hpp>
@@ -10,10 +11,9 @@
 #include <stet/quant/block_scheme.hpp>
 #include <stet/quant/stochastic_rounding.hpp>
 #include <stet/quant/ternary_scheme.hpp>
-#include <stet/train/check.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -1,15 +1,15 @@
 // Schemes that no integer kernel runs: trained and evaluated in float, refused by convert.
 
-#include <stet/passes/convert.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/convert.hpp>
 #include <stet/quant/apot_scheme.hpp>
 #include <stet/quant/binary_scheme.hpp>
 #include <stet/quant/block_scheme.hpp>
 #include <stet/quant/float_scheme.hpp>
-#include <stet/train/check.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

@@ -1,8 +1,8 @@
 // Straight-through estimators: where the gradient passes.
+#include <stet/lab/soft_estimators.hpp>
 #include <stet/qat/estimator.hpp>
 #include <stet/qat/ewgs_estimator.hpp>
 #include <stet/qat/pact_estimator.hpp>
-#include <stet/qat/soft_estimators.hpp>
 #include <stet/quant/fake_quantize.hpp>
 
 #include "support/catch.hpp"

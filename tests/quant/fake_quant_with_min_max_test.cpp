@@ -1,6 +1,6 @@
 // TensorFlow's fake quantization operators, value and gradients.
 #include <stet/core/random.hpp>
-#include <stet/quant/fake_quant_with_min_max.hpp>
+#include <stet/lab/fake_quant_with_min_max.hpp>
 
 #include "support/golden.hpp"
 

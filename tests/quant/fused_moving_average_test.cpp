@@ -1,5 +1,5 @@
 // PyTorch's fused moving-average operator: its routine for scales, and ten steps with switches.
-#include <stet/quant/fused_moving_average.hpp>
+#include <stet/lab/fused_moving_average.hpp>
 
 #include "support/golden.hpp"
 

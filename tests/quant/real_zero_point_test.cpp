@@ -1,5 +1,5 @@
 // Real zero points against PyTorch.
-#include <stet/quant/real_zero_point.hpp>
+#include <stet/lab/real_zero_point.hpp>
 
 #include "support/golden.hpp"
 

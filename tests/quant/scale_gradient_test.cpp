@@ -1,7 +1,7 @@
 // Gradients of scale and zero point: PyTorch's, and LSQ's closed form.
 #include <stet/core/random.hpp>
+#include <stet/lab/pytorch_learnable.hpp>
 #include <stet/quant/fake_quantize.hpp>
-#include <stet/quant/pytorch_learnable.hpp>
 #include <stet/quant/scale_gradient.hpp>
 
 #include "support/golden.hpp"

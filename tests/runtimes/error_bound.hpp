@@ -3,7 +3,7 @@
 #pragma once
 
 #include <stet/graph/model.hpp>
-#include <stet/train/forward.hpp>
+#include <stet/model/forward.hpp>
 
 #include <algorithm>
 #include <cmath>

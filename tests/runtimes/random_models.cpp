@@ -11,9 +11,9 @@
 #include <stet/io/save_c.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/observe_ranges.hpp>
-#include <stet/train/forward.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/forward.hpp>
+#include <stet/model/observe_ranges.hpp>
 
 #include "../../examples/custom_scheme/affine_scheme.hpp"
 #include "error_bound.hpp"

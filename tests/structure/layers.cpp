@@ -31,19 +31,20 @@ const std::map<std::string, Rooms> table = [] {
       {"engine", {"core", "quant", "integer", "graph"}},
       {"io", {"core", "quant", "integer", "graph"}},
   };
-  for (const char* room : {"train", "passes", "diagnose", "testing"}) {  // all above; nobody lists testing
+  for (const char* room : {"model", "train", "passes", "diagnose", "testing"}) {  // all above; nobody lists testing
     Rooms all;
     for (const auto& [name, may_include] : t) all.insert(name);
     t[room] = all;
   }
+  t["lab"] = {"core", "quant", "integer", "autograd", "ops", "qat"};  // nobody lists it
   t["eigen"] = {"core", "quant", "autograd", "integer"};  // stet/eigen.hpp; nobody lists it
   return t;
 }();
 
 // The room whose rules a file of an operator keeps: operators/<family>/<stage>.hpp, and the list operators/<stage>.hpp.
 const std::map<std::string, std::string> room_of_stage = {
-    {"list", "graph"}, {"graph", "graph"},   {"build", "graph"}, {"resolve", "graph"}, {"float", "train"},
-    {"quantized", "train"}, {"engine", "engine"}, {"tflite", "io"},   {"onnx", "io"},       {"c", "io"}};
+    {"list", "graph"}, {"graph", "graph"},   {"build", "graph"}, {"resolve", "graph"}, {"float", "model"},
+    {"quantized", "model"}, {"engine", "engine"}, {"tflite", "io"},   {"onnx", "io"},       {"c", "io"}};
 
 constexpr std::size_t longest_file = 400;
 

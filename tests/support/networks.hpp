@@ -6,8 +6,8 @@
 #include <stet/data/dataset.hpp>
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/prepare.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/prepare.hpp>
 #include <stet/train/fit_options.hpp>
 
 #include <cmath>

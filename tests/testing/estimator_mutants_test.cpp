@@ -1,11 +1,11 @@
 // Mutants of the shipped estimators and learned ranges are noticed by the laws, each by the law that is meant for it.
+#include <stet/lab/soft_estimators.hpp>
 #include <stet/qat/ewgs_estimator.hpp>
 #include <stet/qat/lsq_plus_range.hpp>
 #include <stet/qat/lsq_range.hpp>
 #include <stet/qat/min_max_range.hpp>
 #include <stet/qat/pact_estimator.hpp>
 #include <stet/qat/pact_range.hpp>
-#include <stet/qat/soft_estimators.hpp>
 #include <stet/qat/tqt_range.hpp>
 
 #include "mutants.hpp"

@@ -1,9 +1,9 @@
 // All shipped schemes, observers and estimators obey their laws, for all their parameters. A new type is one line here;
 // the other schemes have tests/testing/scheme_laws_test.cpp.
+#include <stet/lab/soft_estimators.hpp>
 #include <stet/qat/any_estimator.hpp>
 #include <stet/qat/ewgs_estimator.hpp>
 #include <stet/qat/pact_estimator.hpp>
-#include <stet/qat/soft_estimators.hpp>
 #include <stet/quant/entropy_observer.hpp>
 #include <stet/quant/histogram_observer.hpp>
 #include <stet/quant/mean_sigma_observer.hpp>

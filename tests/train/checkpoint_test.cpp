@@ -2,7 +2,7 @@
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
-#include <stet/passes/prepare.hpp>
+#include <stet/model/prepare.hpp>
 #include <stet/quant/histogram_observer.hpp>
 #include <stet/quant/mean_sigma_observer.hpp>
 #include <stet/quant/mse_observer.hpp>

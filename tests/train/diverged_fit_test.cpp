@@ -1,10 +1,10 @@
 // Training that diverges: the first step that makes something NaN or infinite is named, and the last good checkpoint stays.
 #include <stet/graph/builder.hpp>
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/prepare.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/prepare.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"

@@ -1,9 +1,9 @@
 // What fit finds before the first batch: labels and images that do not fit the model, and a last batch of one image.
 
+#include <stet/model/calibrate.hpp>
+#include <stet/model/prepare.hpp>
 #include <stet/ops/reduction.hpp>
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/prepare.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

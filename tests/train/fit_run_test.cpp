@@ -1,9 +1,9 @@
 // Runs of fit: in parts the same bits as in one, a second one re-opens what the first froze, and a loop of one's own with
 // QatSteps goes through the same phases.
 
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/prepare.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/prepare.hpp>
+#include <stet/train/fit_qat.hpp>
 #include <stet/train/qat_steps.hpp>
 
 #include "io/temporary_directory.hpp"

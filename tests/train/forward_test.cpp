@@ -4,6 +4,7 @@
 
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
+#include <stet/model/forward.hpp>
 #include <stet/ops/activation.hpp>
 #include <stet/ops/convolution.hpp>
 #include <stet/ops/depthwise.hpp>
@@ -14,7 +15,6 @@
 #include <stet/ops/pooling.hpp>
 #include <stet/ops/reduction.hpp>
 #include <stet/ops/shape.hpp>
-#include <stet/train/forward.hpp>
 
 #include <algorithm>
 #include <memory>

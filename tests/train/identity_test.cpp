@@ -1,9 +1,10 @@
 // Identities: every option of a recipe, of what it holds and of a graph shows, and content is told apart by its hash.
 #include <stet/graph/builder.hpp>
+#include <stet/lab/soft_estimators.hpp>
+#include <stet/model/qat_model.hpp>
 #include <stet/qat/ewgs_estimator.hpp>
 #include <stet/qat/pact_estimator.hpp>
 #include <stet/qat/pact_range.hpp>
-#include <stet/qat/soft_estimators.hpp>
 #include <stet/qat/tqt_range.hpp>
 #include <stet/quant/apot_scheme.hpp>
 #include <stet/quant/binary_scheme.hpp>
@@ -18,7 +19,6 @@
 #include <stet/quant/ternary_scheme.hpp>
 #include <stet/train/adam.hpp>
 #include <stet/train/identity.hpp>
-#include <stet/train/qat_model.hpp>
 #include <stet/train/sgd.hpp>
 
 #include "support/catch.hpp"

@@ -4,9 +4,9 @@
 
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
-#include <stet/ops/elementwise.hpp>
-#include <stet/train/forward.hpp>
+#include <stet/model/forward.hpp>
 #include <stet/operators/custom/float.hpp>
+#include <stet/ops/elementwise.hpp>
 
 #include <cmath>
 #include <functional>

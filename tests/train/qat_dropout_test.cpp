@@ -1,10 +1,10 @@
 // Dropout in quantized training: scaled codes reach the layers behind it with their own scale.
 
 #include <stet/core/random.hpp>
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/prepare.hpp>
 #include <stet/graph/builder.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/prepare.hpp>
+#include <stet/model/qat_forward.hpp>
 
 #include "../support/catch.hpp"
 

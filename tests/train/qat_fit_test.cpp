@@ -2,8 +2,8 @@
 
 #include <stet/core/pool.hpp>
 #include <stet/engine/engine.hpp>
-#include <stet/passes/quantize.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/model/quantize.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"

@@ -3,13 +3,13 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/data/dataset.hpp>
-#include <stet/train/qat_model.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <cstdint>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/data/batches.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/model/qat_forward.hpp>
 #endif
 
 namespace stet {

@@ -4,7 +4,7 @@
 #include <stet/core/description.hpp>
 #include <stet/core/warning.hpp>
 #include <stet/io/safetensors.hpp>
-#include <stet/train/checkpoint_fields.hpp>
+#include <stet/model/state_fields.hpp>
 #include <stet/train/identity.hpp>
 
 #include <algorithm>

@@ -2,8 +2,8 @@
 // Distillation as a loss of fit: the FP32 model teaches the quantized one.
 
 #include <stet/data/dataset.hpp>
+#include <stet/model/forward.hpp>
 #include <stet/ops/distillation.hpp>
-#include <stet/train/forward.hpp>
 
 namespace stet {
 

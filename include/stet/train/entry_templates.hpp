@@ -5,7 +5,7 @@
 #include <stet/train/checkpoint.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>
-#include <stet/train/qat_forward.hpp>
+#include <stet/train/fit_qat.hpp>
 
 #if defined(STET_SPLIT)
 #if STET_DEFINE_ENTRIES

@@ -3,8 +3,8 @@
 
 #include <stet/core/parallel.hpp>
 #include <stet/data/dataset.hpp>
+#include <stet/model/forward.hpp>
 #include <stet/train/confusion.hpp>
-#include <stet/train/forward.hpp>
 
 #include <cmath>
 #include <concepts>

@@ -2,6 +2,7 @@
 // fit: the training loop, one for every stage of a model.
 
 #include <stet/io/file_lock.hpp>
+#include <stet/model/forward.hpp>
 #include <stet/ops/loss.hpp>
 #include <stet/train/clip.hpp>
 #include <stet/train/evaluate.hpp>
@@ -9,7 +10,6 @@
 #include <stet/train/fit_checkpoint.hpp>
 #include <stet/train/fit_options.hpp>
 #include <stet/train/fit_run.hpp>
-#include <stet/train/forward.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #pragma once
 // QatSteps: how a training loop of one's own takes a quantized model through the phases of its schedule.
 
-#include <stet/train/qat_model.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <cstdint>
 

@@ -1,9 +1,9 @@
 #pragma once
 // Oscillating weights of a QatModel, as callbacks of fit: tracking, iterative freezing, dampening.
 
+#include <stet/model/qat_model.hpp>
 #include <stet/qat/oscillation.hpp>
 #include <stet/train/fit_options.hpp>
-#include <stet/train/qat_model.hpp>
 
 #include <cmath>
 #include <cstdint>

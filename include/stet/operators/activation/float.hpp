@@ -1,10 +1,10 @@
 #pragma once
 // Activations, softmax and dropout, from graph to tape.
 
+#include <stet/model/node_context.hpp>
 #include <stet/ops/activation.hpp>
 #include <stet/ops/dropout.hpp>
 #include <stet/ops/softmax.hpp>
-#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

@@ -1,9 +1,9 @@
 #pragma once
 // Activations and dropout on codes, on the tape.
 
+#include <stet/model/unit_site.hpp>
 #include <stet/qat/elementwise.hpp>
 #include <stet/qat/shape.hpp>
-#include <stet/train/unit_site.hpp>
 
 namespace stet::detail {
 

@@ -1,9 +1,9 @@
 #pragma once
 // Convolutions, from graph to tape.
 
+#include <stet/model/node_context.hpp>
 #include <stet/ops/convolution.hpp>
 #include <stet/ops/depthwise.hpp>
-#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

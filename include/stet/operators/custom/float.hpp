@@ -1,8 +1,8 @@
 #pragma once
 // Operators of the user's own, on the tape.
 
+#include <stet/model/node_context.hpp>
 #include <stet/ops/scalar_function.hpp>
-#include <stet/train/node_context.hpp>
 
 namespace stet {
 

@@ -1,8 +1,8 @@
 #pragma once
 // Sums, differences and products, from graph to tape.
 
+#include <stet/model/node_context.hpp>
 #include <stet/ops/elementwise.hpp>
-#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

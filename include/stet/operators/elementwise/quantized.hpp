@@ -1,8 +1,8 @@
 #pragma once
 // Sums, differences and products on codes, on the tape.
 
+#include <stet/model/unit_site.hpp>
 #include <stet/qat/elementwise.hpp>
-#include <stet/train/unit_site.hpp>
 
 namespace stet::detail {
 

@@ -1,7 +1,7 @@
 #pragma once
 // The input of a graph, from graph to tape.
 
-#include <stet/train/node_context.hpp>
+#include <stet/model/node_context.hpp>
 
 namespace stet::train_op {
 

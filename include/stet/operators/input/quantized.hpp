@@ -2,7 +2,7 @@
 // The input on codes, on the tape.
 
 #include <stet/integer/input_output.hpp>
-#include <stet/train/unit_site.hpp>
+#include <stet/model/unit_site.hpp>
 
 #include <utility>
 

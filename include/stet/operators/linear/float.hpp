@@ -3,9 +3,9 @@
 
 #include <stet/core/gemm.hpp>
 #include <stet/core/parallel.hpp>
+#include <stet/model/node_context.hpp>
 #include <stet/ops/linear.hpp>
 #include <stet/ops/shape.hpp>
-#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

@@ -1,7 +1,7 @@
 #pragma once
 // Batch normalization, from graph to tape, with the clamp of a fused activation.
 
-#include <stet/train/node_context.hpp>
+#include <stet/model/node_context.hpp>
 
 namespace stet::train_op {
 

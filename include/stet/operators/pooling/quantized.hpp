@@ -1,8 +1,8 @@
 #pragma once
 // Pooling on codes, on the tape.
 
+#include <stet/model/unit_site.hpp>
 #include <stet/qat/pooling.hpp>
-#include <stet/train/unit_site.hpp>
 
 namespace stet::detail {
 

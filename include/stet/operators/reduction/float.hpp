@@ -1,9 +1,9 @@
 #pragma once
 // Sums and means, from graph to tape.
 
+#include <stet/model/node_context.hpp>
 #include <stet/ops/reduction.hpp>
 #include <stet/ops/shape.hpp>
-#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

@@ -1,8 +1,8 @@
 #pragma once
 // Operators that move values, from graph to tape.
 
+#include <stet/model/node_context.hpp>
 #include <stet/ops/shape.hpp>
-#include <stet/train/node_context.hpp>
 
 namespace stet::train_op {
 

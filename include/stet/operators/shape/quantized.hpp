@@ -1,8 +1,8 @@
 #pragma once
 // Operators that move codes on codes, on the tape.
 
+#include <stet/model/unit_site.hpp>
 #include <stet/qat/shape.hpp>
-#include <stet/train/unit_site.hpp>
 
 #include <utility>
 #include <vector>

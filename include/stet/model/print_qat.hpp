@@ -2,7 +2,7 @@
 // Printing a QatModel: the network that will be deployed as a drawing, as far as it is known.
 
 #include <stet/graph/print_integer.hpp>
-#include <stet/train/qat_model.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <string>
 #include <vector>

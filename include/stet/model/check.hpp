@@ -2,8 +2,8 @@
 // check: before training, what of a network runs as integers on the target, what does not, and what mends it.
 
 #include <stet/graph/model.hpp>
-#include <stet/train/check_report.hpp>
-#include <stet/train/qat_model.hpp>
+#include <stet/model/check_report.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <algorithm>
 #include <string>
@@ -12,12 +12,12 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/graph/finite.hpp>
-#include <stet/train/check_calibration.hpp>
-#include <stet/train/check_formats.hpp>
-#include <stet/train/check_scales.hpp>
-#include <stet/train/check_stages.hpp>
-#include <stet/train/checkpoint_fields.hpp>
-#include <stet/train/plan_units.hpp>
+#include <stet/model/check_calibration.hpp>
+#include <stet/model/check_formats.hpp>
+#include <stet/model/check_scales.hpp>
+#include <stet/model/check_stages.hpp>
+#include <stet/model/plan_units.hpp>
+#include <stet/model/state_fields.hpp>
 #endif
 
 namespace stet {

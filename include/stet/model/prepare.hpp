@@ -2,14 +2,14 @@
 // prepare: from a trained float model to a model with quantizers.
 
 #include <stet/core/entry.hpp>
-#include <stet/train/qat_model.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <string>
 #include <utility>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/core/warning.hpp>
-#include <stet/train/check.hpp>
+#include <stet/model/check.hpp>
 #endif
 
 namespace stet {

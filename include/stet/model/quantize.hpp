@@ -1,9 +1,9 @@
 #pragma once
 // quantize: post-training quantization, from a float model to integers in one call.
 
-#include <stet/passes/calibrate.hpp>
-#include <stet/passes/convert.hpp>
-#include <stet/passes/prepare.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/prepare.hpp>
 
 namespace stet {
 

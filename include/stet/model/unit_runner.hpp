@@ -1,12 +1,12 @@
 #pragma once
 // Runs the units of a QatModel on the tape: between the quantized input and the logits' codes every value is codes.
 
+#include <stet/model/lower.hpp>
+#include <stet/model/scale_limits.hpp>
+#include <stet/model/unit_site.hpp>
 #include <stet/operators/quantized.hpp>
 #include <stet/qat/live_layer.hpp>
 #include <stet/qat/lookup.hpp>
-#include <stet/train/lower.hpp>
-#include <stet/train/scale_limits.hpp>
-#include <stet/train/unit_site.hpp>
 
 #include <optional>
 #include <string>

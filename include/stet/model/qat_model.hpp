@@ -2,11 +2,11 @@
 // QatModel: a model with quantizers on its activations, on the way from calibration to deployed integers.
 
 #include <stet/graph/model.hpp>
+#include <stet/model/plan_units.hpp>
+#include <stet/model/qat_phases.hpp>
 #include <stet/qat/kept_weight_scale.hpp>
 #include <stet/qat/recipe.hpp>
 #include <stet/quant/range.hpp>
-#include <stet/train/plan_units.hpp>
-#include <stet/train/qat_phases.hpp>
 
 #include <cstdint>
 #include <span>

@@ -2,8 +2,8 @@
 // Output scales that no target could reach: where they lie, and what is done about them.
 
 #include <stet/core/warning.hpp>
-#include <stet/train/lower.hpp>
-#include <stet/train/qat_model.hpp>
+#include <stet/model/lower.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,18 +1,17 @@
 #pragma once
-// Forward pass of a QatModel on the tape, and what fit needs of one.
+// Forward pass of a QatModel on the tape.
 
 #include <stet/core/entry.hpp>
-#include <stet/train/fit.hpp>
-#include <stet/train/qat_model.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <string>
 #include <utility>
 #include <vector>
 
 #if STET_DEFINE_ENTRIES
-#include <stet/train/check.hpp>
-#include <stet/train/simulated_forward.hpp>
-#include <stet/train/unit_runner.hpp>
+#include <stet/model/check.hpp>
+#include <stet/model/simulated_forward.hpp>
+#include <stet/model/unit_runner.hpp>
 #endif
 
 namespace stet {
@@ -102,30 +101,5 @@ STET_ENTRY Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
   return dequantize(infer_codes(qat, x, [](int, const QTensor&) {}));
 }
 #endif
-
-/// What check(qat) warns of, as sentences: fit reports it at the end of a run.
-STET_ENTRY std::vector<std::string> training_warnings(const QatModel& qat);
-#if STET_DEFINE_ENTRIES
-STET_ENTRY std::vector<std::string> training_warnings(const QatModel& qat) { return check(qat).warnings(); }
-#endif
-
-/// Trained tensors of a quantized model, learned ranges included; weight decay applies to weights, and to the parameters of ranges that ask for it.
-inline std::vector<ParameterRef> parameter_refs(QatModel& qat) {
-  std::vector<ParameterRef> refs = parameter_refs(qat.model());
-  const double factor = qat.recipe().scale_lr_factor;
-  const auto add = [&](AnyLearnedRange& range, const std::string& name) {
-    const std::vector<Parameter*> parameters = range.parameters();
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      refs.push_back({parameters[i], i == 0 ? name : fmt::format("{}.{}", name, i), range.decays(), factor});
-    }
-  };
-  for (const Unit& unit : qat.units()) {
-    if (unit.learns_weight_scale) add(qat.weight_range(unit), qat.node_name(unit.node) + ".weight_range");
-  }
-  for (Quantizer& q : qat.quantizers()) {
-    if (q.learned()) add(q.learned_range(), q.name() + ".range");
-  }
-  return refs;
-}
 
 }  // namespace stet

@@ -2,8 +2,8 @@
 // The part of check() that asks the writers of files: what a format cannot hold is known before training.
 
 #include <stet/io/integer_formats.hpp>
-#include <stet/train/check_report.hpp>
-#include <stet/train/lower.hpp>
+#include <stet/model/check_report.hpp>
+#include <stet/model/lower.hpp>
 
 #include <string>
 #include <utility>

@@ -3,9 +3,9 @@
 
 #include <stet/graph/graph.hpp>
 #include <stet/graph/resolve.hpp>
+#include <stet/model/plan_precision.hpp>
+#include <stet/model/unit.hpp>
 #include <stet/qat/recipe.hpp>
-#include <stet/train/plan_precision.hpp>
-#include <stet/train/unit.hpp>
 
 #include <numeric>
 #include <optional>

@@ -1,7 +1,7 @@
 #pragma once
 // forward: runs a Model in float on the tape.
 
-#include <stet/train/node_context.hpp>
+#include <stet/model/node_context.hpp>
 
 #include <functional>
 #include <optional>

@@ -2,8 +2,8 @@
 // UnitSite: one unit of a QatModel in a pass over the tape: its inputs, its parameters, what it observes and trains.
 
 #include <stet/graph/resolve.hpp>
+#include <stet/model/qat_model.hpp>
 #include <stet/qat/output_estimator.hpp>
-#include <stet/train/qat_model.hpp>
 
 #include <algorithm>
 #include <optional>

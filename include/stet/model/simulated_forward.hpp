@@ -2,9 +2,9 @@
 // Float simulation of a QatModel whose recipe names schemes that no integer kernel runs.
 
 #include <stet/core/entry.hpp>
+#include <stet/model/forward.hpp>
+#include <stet/model/qat_model.hpp>
 #include <stet/qat/any_scheme.hpp>
-#include <stet/train/forward.hpp>
-#include <stet/train/qat_model.hpp>
 
 #include <string_view>
 #include <utility>

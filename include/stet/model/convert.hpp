@@ -3,14 +3,14 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/graph/integer_model.hpp>
-#include <stet/train/qat_model.hpp>
+#include <stet/model/qat_model.hpp>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/core/warning.hpp>
 #include <stet/graph/finite.hpp>
-#include <stet/train/check_stages.hpp>
-#include <stet/train/checkpoint_fields.hpp>
-#include <stet/train/lower.hpp>
+#include <stet/model/check_stages.hpp>
+#include <stet/model/lower.hpp>
+#include <stet/model/state_fields.hpp>
 #endif
 
 namespace stet {

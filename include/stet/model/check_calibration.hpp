@@ -1,8 +1,8 @@
 #pragma once
 // The part of check() about the calibration data: what makes ranges that do not suit other images.
 
-#include <stet/train/check_report.hpp>
-#include <stet/train/qat_model.hpp>
+#include <stet/model/check_report.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <algorithm>
 #include <cmath>

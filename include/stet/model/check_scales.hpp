@@ -2,8 +2,8 @@
 // The part of check() that needs calibrated scales: limits of the target, and values that quantize badly.
 
 #include <stet/graph/resolve.hpp>
-#include <stet/train/check_report.hpp>
-#include <stet/train/lower.hpp>
+#include <stet/model/check_report.hpp>
+#include <stet/model/lower.hpp>
 
 #include <algorithm>
 #include <cfloat>

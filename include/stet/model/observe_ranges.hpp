@@ -5,10 +5,10 @@
 #include <stet/data/dataset.hpp>
 #include <stet/graph/activation_ranges.hpp>
 #include <stet/graph/model.hpp>
-#include <stet/passes/calibrate.hpp>
+#include <stet/model/calibrate.hpp>
 
 #if STET_DEFINE_ENTRIES
-#include <stet/train/forward.hpp>
+#include <stet/model/forward.hpp>
 #endif
 
 namespace stet {

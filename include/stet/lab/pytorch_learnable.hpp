@@ -1,7 +1,7 @@
 #pragma once
 // PyTorch's learnable fake quantization, quirks included, for runs that must equal PyTorch's.
 
-#include <stet/quant/real_zero_point.hpp>
+#include <stet/lab/real_zero_point.hpp>
 #include <stet/quant/scale_gradient.hpp>
 
 #include <array>

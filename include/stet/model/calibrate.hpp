@@ -3,7 +3,7 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/data/dataset.hpp>
-#include <stet/train/qat_model.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <algorithm>
 #include <span>
@@ -13,9 +13,9 @@
 #if STET_DEFINE_ENTRIES
 #include <stet/core/warning.hpp>
 #include <stet/data/batches.hpp>
-#include <stet/train/check_calibration.hpp>
-#include <stet/train/forward.hpp>
-#include <stet/train/scale_limits.hpp>
+#include <stet/model/check_calibration.hpp>
+#include <stet/model/forward.hpp>
+#include <stet/model/scale_limits.hpp>
 #endif
 
 namespace stet {

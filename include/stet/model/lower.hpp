@@ -3,9 +3,9 @@
 
 #include <stet/core/parallel.hpp>
 #include <stet/graph/resolve.hpp>
+#include <stet/model/qat_model.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/qat/frozen_layer.hpp>
-#include <stet/train/qat_model.hpp>
 
 #include <cmath>
 #include <optional>

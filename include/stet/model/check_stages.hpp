@@ -1,7 +1,7 @@
 #pragma once
 // The part of check() and convert() that knows how a model was trained: what its integers lack where a phase was missed.
 
-#include <stet/train/qat_model.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <string>
 #include <vector>

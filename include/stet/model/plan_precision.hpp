@@ -2,8 +2,8 @@
 // Planning precision: how many bits the layers at both ends have, and which scales are trained.
 
 #include <stet/graph/graph.hpp>
+#include <stet/model/unit.hpp>
 #include <stet/qat/recipe.hpp>
-#include <stet/train/unit.hpp>
 
 #include <cstddef>
 #include <vector>

@@ -1,8 +1,8 @@
 #pragma once
 // FusedMovingAverage: PyTorch's fused moving-average observer and fake quantizer, step by step.
 
+#include <stet/lab/fused_qparams.hpp>
 #include <stet/quant/fake_quantize.hpp>
-#include <stet/quant/fused_qparams.hpp>
 #include <stet/quant/moving_average_observer.hpp>
 
 #include <span>
