@@ -36,7 +36,7 @@ const std::map<std::string, Rooms> table = [] {
     for (const auto& [name, may_include] : t) all.insert(name);
     t[room] = all;
   }
-  t["lab"] = {"core", "quant", "integer", "autograd", "ops", "qat"};  // nobody lists it
+  t["lab"] = {"core", "quant", "integer", "autograd", "ops", "qat"};
   t["eigen"] = {"core", "quant", "autograd", "integer"};  // stet/eigen.hpp; nobody lists it
   return t;
 }();
@@ -115,6 +115,8 @@ class Checker {
     const std::string other = room_of(target);
     if (other == "testing" && room != "testing")
       return fault(file, line, "includes " + name + "; testing is included by no room");
+    if (other == "lab" && room != "lab" && room != "testing")
+      return fault(file, line, "includes " + name + "; lab is included by no room");
     if ((other == "eigen" || target == "stet/eigen.hpp") && room != "eigen" && file != "stet/eigen.hpp")
       return fault(file, line, "includes " + name + "; Eigen is the user's to include");
     if (target == "stet/stet.hpp") return fault(file, line, "includes the umbrella header");
