@@ -2,6 +2,7 @@
 // Forward pass of a QatModel on the tape.
 
 #include <stet/core/entry.hpp>
+#include <stet/model/forward.hpp>
 #include <stet/model/qat_model.hpp>
 
 #include <string>
