@@ -5,6 +5,7 @@
 #include <stet/model/convert.hpp>
 #include <stet/model/prepare.hpp>
 #include <stet/model/qat_forward.hpp>
+#include <stet/ops/loss.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"

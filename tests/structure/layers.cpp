@@ -44,7 +44,7 @@ const std::map<std::string, Rooms> table = [] {
 // The room whose rules a file of an operator keeps: operators/<family>/<stage>.hpp, and the list operators/<stage>.hpp.
 const std::map<std::string, std::string> room_of_stage = {
     {"list", "graph"}, {"graph", "graph"},   {"build", "graph"}, {"resolve", "graph"}, {"float", "model"},
-    {"quantized", "model"}, {"engine", "engine"}, {"tflite", "io"},   {"onnx", "io"},       {"c", "io"}};
+    {"quantized", "model"}, {"check", "model"}, {"engine", "engine"}, {"tflite", "io"},   {"onnx", "io"},       {"c", "io"}};
 
 constexpr std::size_t longest_file = 400;
 

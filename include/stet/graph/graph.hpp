@@ -252,6 +252,13 @@ inline Value append(Operator op, std::initializer_list<Value> inputs) {
   return append(std::move(op), std::span<const Value>(inputs.begin(), inputs.size()));
 }
 
+/// Axes that count without the batch, from the back if negative, counted from the front.
+inline int axis_from_front(int axis, const Value& x) { return axis < 0 ? axis + x.shape().rank() : axis; }
+inline std::vector<int> axes_from_front(std::vector<int> axes, const Value& x) {
+  for (int& axis : axes) axis = axis_from_front(axis, x);
+  return axes;
+}
+
 }  // namespace stet::graph
 
 namespace stet {

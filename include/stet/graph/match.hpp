@@ -104,6 +104,14 @@ inline int channel_axis(const Operator& o) {
 inline bool takes_activation(const Operator& o) {
   return match(o, [](const auto& x) { return x.form == IntegerForm::layer || requires { x.takes_activation; }; });
 }
+/// Whether its gradient knows a trained scale of the output: layers, and who says so.
+inline bool trains_scale(const Operator& o) {
+  return match(o, [](const auto& x) { return x.form == IntegerForm::layer || requires { x.trains_scale; }; });
+}
+/// Whether every value that it makes is one of its input, or 0.
+inline bool keeps_values(const Operator& o) {
+  return match(o, [](const auto& x) { return requires { x.keeps_values; }; });
+}
 /// The clamp that an operator is: relu and relu6 on their own; none for all others.
 inline integer::Activation clamp_of(const Operator& o) {
   return match(o, [](const auto& x) {

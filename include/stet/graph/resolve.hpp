@@ -6,6 +6,7 @@
 #include <stet/integer/layer.hpp>
 #include <stet/operators/resolve.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -44,6 +45,12 @@ integer::TableSpec table_spec(const Op& o, const Surroundings& s) {
 template <TableOp Op>
 integer::Table resolve(const Op& o, const Surroundings& s) {
   return integer::make_table(s.target, table_spec(o, s));
+}
+
+/// The real value of the largest step in which an operator's result moves before it is rounded: that of a summand.
+template <class Op>
+float step_before_rounding(const Op&, std::span<const float> input_scales) {
+  return *std::max_element(input_scales.begin(), input_scales.end());
 }
 
 }  // namespace graph::op

@@ -18,6 +18,7 @@
 #include <stet/model/check_stages.hpp>
 #include <stet/model/plan_units.hpp>
 #include <stet/model/state_fields.hpp>
+#include <stet/operators/check.hpp>
 #endif
 
 namespace stet {
@@ -78,21 +79,18 @@ class StructureCheck {
     }
     const int bits = planning_.plan.quantizer_schemes[static_cast<std::size_t>(unit.quantizer)].bits();
     if (unit.training_only()) return add(unit.node, Severity::integer, "in training only, nothing is deployed");
+    UnitRemarks remarks(graph_, recipe_.target, unit, of_node_[static_cast<std::size_t>(unit.node)]);
+    graph::match(unit.op(), [&](const auto& o) { remark(o, remarks); });
     const auto table = table_of(unit.op());
     if (table) {
       function(unit, *table);
     } else if (unit.has_weights()) {
       add(unit.node, Severity::integer,
           formatted("{}-bit weights per {}, {}-bit output", unit.weights.bits(),
-                      unit.weights.per_channel() ? "channel" : "tensor", bits));
+                    unit.weights.per_channel() ? "channel" : "tensor", bits));
       weights(unit);
-    } else if (graph::is<graph::op::Sub>(unit.op()) && recipe_.target.subtract == integer::AddRule::dequantized) {
-      add(unit.node, Severity::note,
-          "the runtime has no integer subtraction: it dequantizes, subtracts in float and quantizes; stet computes the "
-          "same codes");
-    } else {
-      add(unit.node, Severity::integer,
-          formatted("{}-bit output{}", bits, unit.shares_scale() ? ", scale of its input" : ""));
+    } else if (!remarks.said_how()) {
+      add(unit.node, Severity::integer, formatted("{}-bit output{}", bits, unit.shares_scale() ? ", scale of its input" : ""));
     }
     if (bits < 8) ++narrow_;
     const integer::FixedOutput* fixed = planning_.plan.fixed_output[static_cast<std::size_t>(unit.quantizer)];
@@ -104,7 +102,6 @@ class StructureCheck {
           "do not concatenate it with one; put the function behind the concat");
       of_node_[static_cast<std::size_t>(unit.node)].back().clips = true;
     }
-    if (target_is(targets::litert_default)) left_over(unit);
   }
 
   void function(const Unit& unit, const TableFunction& table) {
@@ -113,8 +110,7 @@ class StructureCheck {
     const bool of_runtimes = integer::of_runtimes(table.scalar.get()) != nullptr;
     if (target_is(targets::onnxruntime) && (f == Function::tanh || f == Function::hard_swish || of_runtimes)) {
       add(unit.node, Severity::note,
-          "the runtime has no integer form: it dequantizes, computes in float and quantizes; stet's table has the "
-          "codes "
+          "the runtime has no integer form: it dequantizes, computes in float and quantizes; stet's table has the codes "
           "that it gives");
     } else if (target_is(targets::litert_default) && (f == Function::hard_swish || of_runtimes)) {
       add(unit.node, Severity::note, formatted("XNNPACK has no int8 {}: LiteRT's builtin kernel runs it", kind(unit.op())));
@@ -133,32 +129,6 @@ class StructureCheck {
       add(unit.node, Severity::warning,
           formatted("{} products per output can overflow 32 bits; weights are halved where they do", taps),
           "fewer inputs, or weights of fewer bits");
-    }
-    if (graph::is<graph::op::Linear>(unit.op()) && unit.weights.per_channel() && writes_tflite()) {
-      const bool micro = target_is(targets::tflite_micro);
-      add(unit.node, micro ? Severity::warning : Severity::note,
-          "TensorFlow Lite Micro before September 2024 computes other codes from per-channel weights of a linear "
-          "layer, "
-          "without a word",
-          "linear_weights = symmetric(8, false)");
-    }
-  }
-
-  // What XNNPACK does not take; LiteRT's builtin kernel computes the same codes, at its own speed.
-  void left_over(const Unit& unit) {
-    const auto builtin = [&](std::string why) {
-      add(unit.node, Severity::note, std::move(why) + ": LiteRT's builtin kernel runs it");
-    };
-    if (graph::is<graph::op::AveragePool>(unit.op())) builtin("XNNPACK has no int8 average pool");
-    if (graph::clamp_of(unit.op()) != Activation::none) builtin("XNNPACK has no int8 activation of its own");
-    if (graph::is<graph::op::Concat>(unit.op()) && (unit.deployed.inputs.size() < 2 || unit.deployed.inputs.size() > 5)) {
-      builtin(formatted("XNNPACK concatenates 2 to 5 inputs, not {}", unit.deployed.inputs.size()));
-    }
-    if (const auto* pool = graph::as<graph::op::MaxPool>(node(unit.node).op)) {
-      const Pair stride = graph::op::pool_stride(pool->size, pool->stride);
-      if (stride.height > pool->size.height || stride.width > pool->size.width) {
-        builtin("XNNPACK has no max pool with a stride above its window");
-      }
     }
   }
 

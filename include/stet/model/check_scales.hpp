@@ -4,6 +4,7 @@
 #include <stet/graph/resolve.hpp>
 #include <stet/model/check_report.hpp>
 #include <stet/model/lower.hpp>
+#include <stet/operators/check.hpp>
 
 #include <algorithm>
 #include <cfloat>
@@ -77,21 +78,6 @@ class ScaleCheck {
   }
 
   void unit_scales(const Unit& unit);
-  // Operators that XNNPACK leaves to LiteRT's builtin kernels at these scales.
-  template <class Parameters, class Op>
-  void left_to_builtin(const Unit&, const Parameters&, const Op&) {}
-  void left_to_builtin(const Unit& unit, const integer::AddParameters& p, const graph::op::Add&) { sum(unit, p, target().add); }
-  void left_to_builtin(const Unit& unit, const integer::AddParameters& p, const graph::op::Sub&) { sum(unit, p, target().subtract); }
-  void sum(const Unit& unit, const integer::AddParameters& p, integer::AddRule wanted) {
-    if (p.rule == wanted) return;
-    add(unit, Severity::note, "a ratio of scales lies outside of XNNPACK's [2^-10, 2^8): LiteRT's builtin kernel runs it");
-  }
-  void left_to_builtin(const Unit& unit, const integer::MultiplyParameters& p, const graph::op::Mul&) {
-    if (target().multiply == integer::MultiplyRule::xnnpack && p.rule != target().multiply) {
-      add(unit, Severity::note, "the multiplier lies below XNNPACK's 2^-16: LiteRT's builtin kernel runs it");
-    }
-  }
-
   void layer(const Unit& unit) {
     const FrozenLayer layer = fold_unit(qat_, unit);
     const QParams x = qat_.input_params(unit);
@@ -177,7 +163,8 @@ inline void ScaleCheck::unit_scales(const Unit& unit) {
   const Surroundings around{target(), in, out, unit.deployed.activation};
   graph::match_integer(unit.op(), [&](const auto& o) {
     if constexpr (std::remove_cvref_t<decltype(o)>::form != graph::IntegerForm::layer) {
-      left_to_builtin(unit, resolve(o, around), o);
+      UnitRemarks remarks(qat_.graph(), target(), unit, of_node_[static_cast<std::size_t>(unit.node)]);
+      remark_scales(o, resolve(o, around), remarks);
     }
   });
 }

@@ -54,8 +54,7 @@ inline void plan_learned_scales(const Recipe& recipe, UnitPlan& plan) {
   }
   for (Unit& unit : plan.units) {
     unit.learns_weight_scale = recipe.learned_weights && unit.has_weights() && unit.weights.bits() < 8;
-    const bool trains = unit.has_weights() || graph::is<graph::op::Add>(unit.op()) || graph::is<graph::op::Sub>(unit.op());
-    if (!trains && !unit.shares_scale()) plan.quantizer_learns[static_cast<std::size_t>(unit.quantizer)] = false;
+    if (!graph::trains_scale(unit.op()) && !unit.shares_scale()) plan.quantizer_learns[static_cast<std::size_t>(unit.quantizer)] = false;
   }
 }
 

@@ -38,10 +38,10 @@ inline float largest_step(const QatModel& qat, const Unit& unit) {
       if (integer::fixed_output(table.function) != nullptr || table.scalar != nullptr) return 0.0f;
       // Hard swish has half of the others' room.
       return scale(0) * (table.function == integer::Function::leaky_relu ? std::max(1.0f, table.alpha) : 2.0f);
-    } else if constexpr (std::is_same_v<Op, op::Mul>) {
-      return scale(0) * scale(1);
     } else if constexpr (Op::form == graph::IntegerForm::computes) {
-      return unit.deployed.inputs.size() == 2 ? std::max(scale(0), scale(1)) : scale(0);
+      std::vector<float> scales;
+      for (std::size_t i = 0; i < unit.deployed.inputs.size(); ++i) scales.push_back(scale(i));
+      return step_before_rounding(o, scales);
     } else {
       return 0.0f;
     }

@@ -16,23 +16,20 @@ namespace stet::onnx {
 /// Formula:   s = max(|lo|, |hi|) / 32767, or 1/32767 if that is 0
 /// Errors:    as check() of ranges
 inline std::vector<float> int16_scales(const Graph& graph, const ActivationRanges& ranges) {
-  namespace op = graph::op;
   check("save_onnx: int16x8", ranges, graph);
   std::vector<float> scales;
   for (int id = 0; id < graph.size(); ++id) {
     const graph::Operator& o = graph.node(id).op;
-    const bool moves = graph::is<op::MaxPool>(o) || graph::is<op::Pad>(o) || graph::is<op::Reshape>(o) ||
-                       graph::is<op::Flatten>(o) || graph::is<op::Transpose>(o) || graph::is<op::Dropout>(o);
     const std::vector<int> readers = graph.consumers(id);
     bool activated = readers.size() == 1 && !graph.is_output(id);
     if (activated) {
       const graph::Operator& next = graph.node(readers[0]).op;
-      activated = graph::is<op::Relu>(next) || graph::is<op::Relu6>(next) || graph::is<op::BatchNorm>(next);
+      activated = graph::clamp_of(next) != integer::Activation::none || graph::is<graph::op::BatchNorm>(next);
     }
     const Range& r = ranges.of_node[static_cast<std::size_t>(id)];
     const float scale = std::max(std::fabs(r.lo), std::fabs(r.hi)) / 32767.0f;
     const bool usable = scale > 0.0f && std::isfinite(1.0f / scale);
-    scales.push_back(moves || activated ? 0.0f : usable ? scale : 1.0f / 32767.0f);
+    scales.push_back(graph::keeps_values(o) || activated ? 0.0f : usable ? scale : 1.0f / 32767.0f);
   }
   return scales;
 }

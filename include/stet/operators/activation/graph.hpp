@@ -54,6 +54,7 @@ struct LogSoftmax {
 /// In training each element is zero with probability rate, others are divided by 1-rate; elsewhere the identity.
 struct Dropout {
   static constexpr std::string_view name = "dropout";
+  static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::training;
   float rate = 0.5f;
 };

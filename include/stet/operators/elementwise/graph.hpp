@@ -8,11 +8,13 @@ namespace stet::graph::op {
 /// Element by element; a dimension of size 1 is repeated. Shapes:    two of equal rank, dimensions equal or 1
 struct Add {
   static constexpr std::string_view name = "add";
+  static constexpr bool trains_scale = true;  ///< its gradient knows a trained scale of the output
   static constexpr auto form = IntegerForm::computes;
   static constexpr bool takes_activation = true;  ///< applies one that stands behind it
 };
 struct Sub {
   static constexpr std::string_view name = "sub";
+  static constexpr bool trains_scale = true;  ///< its gradient knows a trained scale of the output
   static constexpr auto form = IntegerForm::computes;
   static constexpr bool takes_activation = true;  ///< applies one that stands behind it
 };

@@ -16,5 +16,6 @@ inline integer::AddParameters resolve(const Sub&, const Surroundings& s) {
 inline integer::MultiplyParameters resolve(const Mul&, const Surroundings& s) {
   return integer::make_multiply(s.target, s.in[0].codes, s.in[1].codes, s.out.codes, s.activation);
 }
+inline float step_before_rounding(const Mul&, std::span<const float> input_scales) { return input_scales[0] * input_scales[1]; }
 
 }  // namespace stet::graph::op

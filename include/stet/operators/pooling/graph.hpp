@@ -9,6 +9,7 @@ namespace stet::graph::op {
 /// Largest value of each window. Shapes:    [H,W,C] -> [H',W',C]
 struct MaxPool {
   static constexpr std::string_view name = "max_pool";
+  static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::moves;
   static constexpr bool orders_inputs = true;  ///< training chooses among values finer than codes of few bits
   Pair size = 2;

@@ -15,6 +15,7 @@ struct Concat {
 /// Zeros around an image. Shapes:    [H,W,C] -> [H+top+bottom,W+left+right,C]
 struct Pad {
   static constexpr std::string_view name = "pad";
+  static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::moves;
   int top = 0, bottom = 0, left = 0, right = 0;
 };
@@ -22,6 +23,7 @@ struct Pad {
 /// The same elements under another shape (without the batch).
 struct Reshape {
   static constexpr std::string_view name = "reshape";
+  static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::moves;
   Shape shape;
 };
@@ -29,12 +31,14 @@ struct Reshape {
 /// All elements of a sample in one dimension.
 struct Flatten {
   static constexpr std::string_view name = "flatten";
+  static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::none;
 };
 
 /// Dimensions in another order. Shapes:    output dimension i is input dimension axes[i], without the batch
 struct Transpose {
   static constexpr std::string_view name = "transpose";
+  static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::moves;
   std::vector<int> axes;
 };

@@ -1,0 +1,12 @@
+#pragma once
+// The functions on graph Values that add an operator.
+
+#include <stet/operators/activation/build.hpp>
+#include <stet/operators/convolution/build.hpp>
+#include <stet/operators/custom/build.hpp>
+#include <stet/operators/elementwise/build.hpp>
+#include <stet/operators/linear/build.hpp>
+#include <stet/operators/normalization/build.hpp>
+#include <stet/operators/pooling/build.hpp>
+#include <stet/operators/reduction/build.hpp>
+#include <stet/operators/shape/build.hpp>
