@@ -12,6 +12,7 @@
 #include <stet/model/check.hpp>
 #include <stet/model/convert.hpp>
 #include <stet/model/prepare.hpp>
+#include <stet/operators/tflite.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
@@ -171,5 +172,5 @@ TEST_CASE("TensorFlow Lite Micro registers what a padded max_pool and few bits n
   save_c_array(dir.path("net.c"), "net", tflite_bytes(convert(qat)));
   const std::vector<std::uint8_t> bytes = read_file(dir.path("net.c"));
   CHECK_THAT(std::string(bytes.begin(), bytes.end()), ContainsSubstring("resolver.AddPadV2();"));
-  CHECK(c::resolver_function(tflite::Builtin::maximum) == "AddMaximum");
+  CHECK(tflite::row_of(tflite::Builtin::maximum)->resolver == "AddMaximum");
 }

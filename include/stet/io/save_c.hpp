@@ -2,7 +2,6 @@
 // save_c_array, save_c_weights: models as C source for microcontrollers.
 
 #include <stet/core/entry.hpp>
-#include <stet/io/c/array.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/integer_formats.hpp>
 
@@ -12,6 +11,7 @@
 #include <string_view>
 
 #if STET_DEFINE_ENTRIES
+#include <stet/io/c/array.hpp>
 #include <stet/operators/c.hpp>
 #endif
 

@@ -1,13 +1,13 @@
 #pragma once
 // Planning units: which operators of a graph become one integer operator, and which the target cannot run at all.
 
+#include <stet/core/groups.hpp>
 #include <stet/graph/graph.hpp>
 #include <stet/graph/resolve.hpp>
 #include <stet/model/plan_precision.hpp>
 #include <stet/model/unit.hpp>
 #include <stet/qat/recipe.hpp>
 
-#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,10 +21,8 @@ namespace detail {
 class UnitPlanner {
  public:
   UnitPlanner(const Graph& graph, const Recipe& recipe)
-      : graph_(graph), recipe_(recipe), group_(graph.nodes().size()), taken_(graph.nodes().size(), false),
-        unit_of_(graph.nodes().size(), -1), dropped_(graph.nodes().size(), false) {
-    std::iota(group_.begin(), group_.end(), 0);
-  }
+      : graph_(graph), recipe_(recipe), groups_(graph.nodes().size()), taken_(graph.nodes().size(), false),
+        unit_of_(graph.nodes().size(), -1), dropped_(graph.nodes().size(), false) {}
 
   UnitPlan run() {
     for (int id = 0; id < static_cast<int>(graph_.nodes().size()); ++id) {
@@ -95,13 +93,6 @@ class UnitPlanner {
     return consumers.size() == 1 ? consumers[0] : -1;
   }
 
-  int find(int id) {
-    const auto parent = [this](int i) -> int& { return group_[static_cast<std::size_t>(i)]; };
-    while (parent(id) != id) id = parent(id) = parent(parent(id));
-    return id;
-  }
-  void join(int a, int b) { group_[static_cast<std::size_t>(find(a))] = find(b); }
-
   void fuse_batch_norm(Unit& unit) {
     const int next = sole_consumer(unit.output);
     if (next < 0 || !graph::is<graph::op::BatchNorm>(node(next).op)) return;
@@ -131,7 +122,7 @@ class UnitPlanner {
   void share(const Unit& unit) {
     bool dropped = unit.training_only();
     for (const int in : node(unit.node).inputs) {
-      join(in, unit.output);
+      groups_.join(static_cast<std::size_t>(in), static_cast<std::size_t>(unit.output));
       dropped = dropped || dropped_[static_cast<std::size_t>(in)];
     }
     dropped_[static_cast<std::size_t>(unit.output)] = dropped;
@@ -205,9 +196,9 @@ class UnitPlanner {
   static bool inside(const Unit& unit, int id) { return id == unit.batch_norm || id == unit.output; }
 
   void assign_quantizers() {
-    std::vector<int> index(group_.size(), -1);
+    std::vector<int> index(graph_.nodes().size(), -1);
     for (Unit& unit : plan_.units) {
-      const auto root = static_cast<std::size_t>(find(unit.output));
+      const std::size_t root = groups_.of(static_cast<std::size_t>(unit.output));
       if (index[root] < 0) {
         index[root] = static_cast<int>(plan_.quantizer_schemes.size());
         plan_.quantizer_schemes.push_back(recipe_.activations);
@@ -270,7 +261,7 @@ class UnitPlanner {
   const Graph& graph_;
   const Recipe& recipe_;
   std::vector<const RecipeOverride*> overridden_;  // per quantizer
-  std::vector<int> group_;                         // union-find over node ids
+  Groups groups_;                                  // of node ids
   std::vector<bool> taken_;
   std::vector<int> unit_of_;   // per node: the unit that makes its value
   std::vector<bool> dropped_;  // per node: comes from dropout without a new scale in between

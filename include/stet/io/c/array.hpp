@@ -3,6 +3,7 @@
 
 #include <stet/io/c/text.hpp>
 #include <stet/io/tflite/decode.hpp>
+#include <stet/operators/tflite.hpp>
 
 #include <cstdint>
 #include <set>
@@ -11,74 +12,6 @@
 #include <string_view>
 
 namespace stet::c {
-
-/// Function of TFLM's MicroMutableOpResolver that registers an operator.
-/// Source:    tensorflow/tflite-micro, tensorflow/lite/micro/micro_mutable_op_resolver.h
-inline std::string_view resolver_function(tflite::Builtin code) {
-  using B = tflite::Builtin;
-  switch (code) {
-    case B::add:
-      return "AddAdd";
-    case B::average_pool_2d:
-      return "AddAveragePool2D";
-    case B::concatenation:
-      return "AddConcatenation";
-    case B::conv_2d:
-      return "AddConv2D";
-    case B::depthwise_conv_2d:
-      return "AddDepthwiseConv2D";
-    case B::dequantize:
-      return "AddDequantize";
-    case B::fully_connected:
-      return "AddFullyConnected";
-    case B::logistic:
-      return "AddLogistic";
-    case B::max_pool_2d:
-      return "AddMaxPool2D";
-    case B::mul:
-      return "AddMul";
-    case B::relu:
-      return "AddRelu";
-    case B::relu6:
-      return "AddRelu6";
-    case B::reshape:
-      return "AddReshape";
-    case B::softmax:
-      return "AddSoftmax";
-    case B::tanh:
-      return "AddTanh";
-    case B::pad:
-      return "AddPad";
-    case B::transpose:
-      return "AddTranspose";
-    case B::mean:
-      return "AddMean";
-    case B::sub:
-      return "AddSub";
-    case B::squeeze:
-      return "AddSqueeze";
-    case B::log_softmax:
-      return "AddLogSoftmax";
-    case B::maximum:
-      return "AddMaximum";
-    case B::minimum:
-      return "AddMinimum";
-    case B::padv2:
-      return "AddPadV2";
-    case B::sum:
-      return "AddSum";
-    case B::leaky_relu:
-      return "AddLeakyRelu";
-    case B::quantize:
-      return "AddQuantize";
-    case B::hard_swish:
-      return "AddHardSwish";
-    case B::batch_matmul:
-      return "AddBatchMatMul";
-    default:
-      return {};
-  }
-}
 
 /// Source text with g_<name>_model_data, 16-byte aligned, g_<name>_model_data_size and, for C++, the macro
 /// <NAME>_ADD_OPERATORS(resolver).
@@ -91,11 +24,11 @@ inline std::string array_source(const std::string& name, std::span<const std::ui
   std::string unknown;
   for (std::size_t i = 0; i < info.operators.size(); ++i) {
     const tflite::OperatorInfo& op = info.operators[i];
-    const std::string_view function = op.custom_code.empty() ? resolver_function(op.code) : std::string_view{};
-    if (function.empty()) {
+    const tflite::Row* row = op.custom_code.empty() ? tflite::row_of(op.code) : nullptr;
+    if (row == nullptr || row->resolver.empty()) {
       unknown += formatted("\n  operator {}: code {} {}", i, static_cast<int>(op.code), op.custom_code);
     } else {
-      functions.insert(function);
+      functions.insert(row->resolver);
     }
   }
   require(unknown.empty(), Errc::unsupported, "save_c_array: these operators have no resolver function:{}", unknown);

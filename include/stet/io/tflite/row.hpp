@@ -26,13 +26,15 @@ template <auto f>
 inline constexpr Reads reads{[](const Site& s, FloatImporter& in) { f(s, in); },
                              [](const Site& s, IntegerImporter& in) { f(s, in); }};
 
-/// Source:    of the versions: LiteRT converter/tools/versioning, op_version.cc and runtime_version.cc
+/// Source:    LiteRT converter/tools/versioning, op_version.cc and runtime_version.cc; tensorflow/tflite-micro,
+///            tensorflow/lite/micro/micro_mutable_op_resolver.h
 struct Row {
   Builtin code;
   Reads reads{};
   // What is written of it:
   int int8 = 1, int16 = 1;      ///< the lowest version on values of these types
   std::string_view runtimes{};  ///< the oldest one with each version from 1 on; "-" for a version that is never written
+  std::string_view resolver{};  ///< function of TFLM's MicroMutableOpResolver that registers it; empty: none
   /// The lowest version that attributes and other operands need.
   int (*version)(const ModelInfo&, const OperatorInfo&) = nullptr;
   bool any_type = false;  ///< whether it makes other types than float32 in a float model too

@@ -68,13 +68,13 @@ void read_softmax(const Site& s, Importer& in) {
 }  // namespace detail
 
 inline constexpr Row activation_rows[] = {
-    {Builtin::relu, reads<detail::read_function<op::Relu>>, 2, 3, "1.5.0 2.1.0 2.5.0"},
-    {Builtin::relu6, reads<detail::read_function<op::Relu6>>, 2, 3, "1.5.0 1.14.0 2.5.0"},
-    {Builtin::leaky_relu, reads<detail::read_leaky_relu>, 1, 2, "1.13.1 2.3.0"},
-    {Builtin::logistic, reads<detail::read_function<op::Sigmoid>>, 2, 3, "1.14.0 1.14.0 2.3.0"},
-    {Builtin::tanh, reads<detail::read_function<op::Tanh>>, 2, 3, "1.14.0 1.14.0 2.3.0"},
-    {Builtin::hard_swish, reads<detail::read_function<op::HardSwish>>, 1, 3, "1.15.0"},
-    {Builtin::softmax, reads<detail::read_softmax<op::Softmax>>, 2, 3, "1.5.0 1.14.0 2.3.0"},
-    {Builtin::log_softmax, reads<detail::read_softmax<op::LogSoftmax>>, 2, 3, "1.14.0"}};
+    {Builtin::relu, reads<detail::read_function<op::Relu>>, 2, 3, "1.5.0 2.1.0 2.5.0", "AddRelu"},
+    {Builtin::relu6, reads<detail::read_function<op::Relu6>>, 2, 3, "1.5.0 1.14.0 2.5.0", "AddRelu6"},
+    {Builtin::leaky_relu, reads<detail::read_leaky_relu>, 1, 2, "1.13.1 2.3.0", "AddLeakyRelu"},
+    {Builtin::logistic, reads<detail::read_function<op::Sigmoid>>, 2, 3, "1.14.0 1.14.0 2.3.0", "AddLogistic"},
+    {Builtin::tanh, reads<detail::read_function<op::Tanh>>, 2, 3, "1.14.0 1.14.0 2.3.0", "AddTanh"},
+    {Builtin::hard_swish, reads<detail::read_function<op::HardSwish>>, 1, 3, "1.15.0", "AddHardSwish"},
+    {Builtin::softmax, reads<detail::read_softmax<op::Softmax>>, 2, 3, "1.5.0 1.14.0 2.3.0", "AddSoftmax"},
+    {Builtin::log_softmax, reads<detail::read_softmax<op::LogSoftmax>>, 2, 3, "1.14.0", "AddLogSoftmax"}};
 
 }  // namespace stet::tflite

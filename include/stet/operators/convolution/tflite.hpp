@@ -91,9 +91,9 @@ void read_convolution(const Site& s, Importer& in) {
 
 inline constexpr Row convolution_rows[] = {
     {Builtin::conv_2d, reads<detail::read_convolution<detail::conv2d, OptionsType::conv_2d>>, 3, 4,
-     "1.5.0 1.14.0 1.14.0 2.3.0 2.4.0 2.9.0 2.11.0 2.15.0", detail::convolution_version},
+     "1.5.0 1.14.0 1.14.0 2.3.0 2.4.0 2.9.0 2.11.0 2.15.0", "AddConv2D", detail::convolution_version},
     {Builtin::depthwise_conv_2d,
      reads<detail::read_convolution<detail::depthwise_conv2d, OptionsType::depthwise_conv_2d>>, 3, 5,
-     "1.5.0 1.12.0 1.14.0 2.2.0 2.3.0 2.3.0 2.11.0", detail::depthwise_version}};
+     "1.5.0 1.12.0 1.14.0 2.2.0 2.3.0 2.3.0 2.11.0", "AddDepthwiseConv2D", detail::depthwise_version}};
 
 }  // namespace stet::tflite

@@ -26,10 +26,6 @@ inline int product_version(const ModelInfo& m, const OperatorInfo& o) {
   return m.input(o, 0).type == TensorType::int8 && large ? 3 : 1;
 }
 
-}  // namespace detail
-
-namespace detail {
-
 // A constant factor or summand: of the layer before it, else of a depthwise 1x1 convolution.
 template <class Op>
 void read_with_constant(const Site& s, FloatImporter& in, std::size_t constant) {
@@ -76,10 +72,10 @@ inline constexpr Reads reads_elementwise{read_elementwise<Op, type>, read_elemen
 }  // namespace detail
 
 inline constexpr Row elementwise_rows[] = {
-    {Builtin::add, detail::reads_elementwise<op::Add, OptionsType::add>, 2, 3, "1.5.0 1.14.0 2.4.0"},
-    {Builtin::sub, detail::reads_elementwise<op::Sub, OptionsType::sub>, 2, 5, "1.6.0 1.14.0 2.3.0 - 2.4.0",
+    {Builtin::add, detail::reads_elementwise<op::Add, OptionsType::add>, 2, 3, "1.5.0 1.14.0 2.4.0", "AddAdd"},
+    {Builtin::sub, detail::reads_elementwise<op::Sub, OptionsType::sub>, 2, 5, "1.6.0 1.14.0 2.3.0 - 2.4.0", "AddSub",
      broadcast_version},
-    {Builtin::mul, detail::reads_elementwise<op::Mul, OptionsType::mul>, 2, 4, "1.5.0 1.14.0 1.15.0 2.3.0",
+    {Builtin::mul, detail::reads_elementwise<op::Mul, OptionsType::mul>, 2, 4, "1.5.0 1.14.0 1.15.0 2.3.0", "AddMul",
      detail::product_version}};
 
 }  // namespace stet::tflite

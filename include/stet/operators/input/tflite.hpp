@@ -29,10 +29,6 @@ inline int dequantize_version(const ModelInfo& m, const OperatorInfo& o) {
   return m.input(o, 0).type == TensorType::float16 ? 3 : 1;
 }
 
-}  // namespace detail
-
-namespace detail {
-
 inline void read_quantize(const Site& s, FloatImporter&) {
   s.fail(Errc::unsupported, "a float model has no codes; load_tflite_integer reads int8 models");
 }
@@ -143,11 +139,11 @@ inline void read_limit(const Site& s, IntegerImporter& in) {
 }  // namespace detail
 
 inline constexpr Row input_rows[] = {
-    {Builtin::quantize, {detail::read_quantize, detail::read_quantize}, 1, 2, "1.14.0 1.15.0", detail::quantize_version,
-     true},
+    {Builtin::quantize, {detail::read_quantize, detail::read_quantize}, 1, 2, "1.14.0 1.15.0", "AddQuantize",
+     detail::quantize_version, true},
     {Builtin::dequantize, {detail::read_dequantize, detail::read_dequantize}, 2, 3, "1.13.1 1.14.0 1.15.0",
-     detail::dequantize_version, true},
-    {Builtin::maximum, {nullptr, detail::read_limit}, 2, 4, "1.14.0 1.14.0", broadcast_version},
-    {Builtin::minimum, {nullptr, detail::read_limit}, 2, 4, "1.14.0 1.14.0", broadcast_version}};
+     "AddDequantize", detail::dequantize_version, true},
+    {Builtin::maximum, {nullptr, detail::read_limit}, 2, 4, "1.14.0 1.14.0", "AddMaximum", broadcast_version},
+    {Builtin::minimum, {nullptr, detail::read_limit}, 2, 4, "1.14.0 1.14.0", "AddMinimum", broadcast_version}};
 
 }  // namespace stet::tflite

@@ -33,10 +33,6 @@ inline int linear_version(const ModelInfo& m, const OperatorInfo& o) {
   return o.options.keep_num_dims ? 5 : hybrid ? 3 : 1;
 }
 
-}  // namespace detail
-
-namespace detail {
-
 inline void read_linear(const Site& s, Importer& in) {
   s.expect_inputs(2, 3);
   s.expect_options(OptionsType::fully_connected);
@@ -104,7 +100,8 @@ inline void read_matmul(const Site& s, FloatImporter& in) {
 
 inline constexpr Row linear_rows[] = {
     {Builtin::fully_connected, reads<detail::read_linear>, 4, 7,
-     "1.5.0 - 1.14.0 1.14.0 2.0.0 2.1.0 2.3.0 - 2.3.0 2.11.0 2.15.0 2.17.0", detail::linear_version},
-    {Builtin::batch_matmul, {detail::read_matmul, nullptr}, 2, 3, "2.3.0 2.3.0 2.4.0"}};
+     "1.5.0 - 1.14.0 1.14.0 2.0.0 2.1.0 2.3.0 - 2.3.0 2.11.0 2.15.0 2.17.0", "AddFullyConnected",
+     detail::linear_version},
+    {Builtin::batch_matmul, {detail::read_matmul, nullptr}, 2, 3, "2.3.0 2.3.0 2.4.0", "AddBatchMatMul"}};
 
 }  // namespace stet::tflite

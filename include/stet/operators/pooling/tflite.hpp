@@ -161,7 +161,7 @@ inline constexpr Reads reads_pool{read_pool<Pool>, read_pool<Pool>};
 }  // namespace detail
 
 inline constexpr Row pooling_rows[] = {
-    {Builtin::max_pool_2d, detail::reads_pool<op::MaxPool>, 2, 3, "1.5.0 1.14.0 2.3.0"},
-    {Builtin::average_pool_2d, detail::reads_pool<op::AveragePool>, 2, 3, "1.5.0 1.14.0 2.3.0"}};
+    {Builtin::max_pool_2d, detail::reads_pool<op::MaxPool>, 2, 3, "1.5.0 1.14.0 2.3.0", "AddMaxPool2D"},
+    {Builtin::average_pool_2d, detail::reads_pool<op::AveragePool>, 2, 3, "1.5.0 1.14.0 2.3.0", "AddAveragePool2D"}};
 
 }  // namespace stet::tflite

@@ -52,7 +52,8 @@ inline void read_sum(const Site& s, FloatImporter& in) {
 
 }  // namespace detail
 
-inline constexpr Row reduction_rows[] = {{Builtin::mean, reads<detail::read_mean>, 2, 3, "1.6.0 1.14.0 2.4.0"},
-                                         {Builtin::sum, {detail::read_sum, nullptr}, 2, 3, "1.10.0"}};
+inline constexpr Row reduction_rows[] = {
+    {Builtin::mean, reads<detail::read_mean>, 2, 3, "1.6.0 1.14.0 2.4.0", "AddMean"},
+    {Builtin::sum, {detail::read_sum, nullptr}, 2, 3, "1.10.0", "AddSum"}};
 
 }  // namespace stet::tflite

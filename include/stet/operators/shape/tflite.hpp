@@ -40,10 +40,6 @@ inline int transpose_version(const ModelInfo& m, const OperatorInfo& o) {
   return rank > 5 ? 6 : rank > 4 ? 4 : 1;
 }
 
-}  // namespace detail
-
-namespace detail {
-
 inline void read_concat(const Site& s, Importer& in) {
   s.expect_inputs(1, 1u << 16);
   const Activation activation = s.activation();
@@ -183,13 +179,13 @@ inline void read_pack(const Site& s, Importer& in) {
 }  // namespace detail
 
 inline constexpr Row shape_rows[] = {
-    {Builtin::concatenation, reads<detail::read_concat>, 2, 3, "1.5.0 1.14.0 2.3.0"},
-    {Builtin::pad, {detail::read_pad, detail::read_pad}, 2, 3, "1.5.0 1.14.0 2.4.0"},
-    {Builtin::padv2, reads<detail::read_pad_lowest>, 2, 3, "1.9.0 1.14.0 2.4.0"},
-    {Builtin::reshape, reads<detail::read_reshape>, 1, 1, "1.5.0"},
-    {Builtin::squeeze, reads<detail::read_reshape>},
+    {Builtin::concatenation, reads<detail::read_concat>, 2, 3, "1.5.0 1.14.0 2.3.0", "AddConcatenation"},
+    {Builtin::pad, {detail::read_pad, detail::read_pad}, 2, 3, "1.5.0 1.14.0 2.4.0", "AddPad"},
+    {Builtin::padv2, reads<detail::read_pad_lowest>, 2, 3, "1.9.0 1.14.0 2.4.0", "AddPadV2"},
+    {Builtin::reshape, reads<detail::read_reshape>, 1, 1, "1.5.0", "AddReshape"},
+    {.code = Builtin::squeeze, .reads = reads<detail::read_reshape>, .resolver = "AddSqueeze"},
     {Builtin::expand_dims, reads<detail::read_reshape>},
-    {Builtin::transpose, reads<detail::read_transpose>, 2, 5, "1.6.0 1.14.0 - 2.3.0 2.4.0 2.12.0",
+    {Builtin::transpose, reads<detail::read_transpose>, 2, 5, "1.6.0 1.14.0 - 2.3.0 2.4.0 2.12.0", "AddTranspose",
      detail::transpose_version},
     {.code = Builtin::shape, .reads = reads<detail::read_shape>, .any_type = true},
     {.code = Builtin::strided_slice, .reads = reads<detail::read_strided_slice>, .any_type = true},
