@@ -167,8 +167,7 @@ inline const FixedOutput* fixed_output(Function f) {
 /// Rounding:  as the target's rule for the function; of a scalar function that no runtime has in double, half to even
 /// Errors:    Errc::range if a scale or zero point is none; Errc::unsupported if the output scale is not what the function
 ///            demands, the input scale is 8 or more in fixed point, a leaky ReLU has a negative slope or a multiplier of
-///            256 or more, or a hard swish has s_in/128 >= s_out; Errc::range if a scalar function is NaN at a code;
-///            what RuntimeFunction::value_on throws
+///            256 or more, or a hard swish has s_in/128 >= s_out; Errc::range if a scalar function is NaN at a code
 /// Source:    LiteRT kernels/activations.cc, reference/hard_swish.h; TFLM kernels/logistic_common.cc, tanh.cc; XNNPACK operators/unary-elementwise-nc.c;
 ///            ONNX Runtime contrib_ops/cpu/quantization/qlinear_lookup_table.cc
 inline Table make_table(const Target& target, const TableSpec& t) {

@@ -10,7 +10,6 @@ namespace stet::integer {
 /// Target::function says.
 class RuntimeFunction : public ScalarFunction {
  public:
-  /// Errors:    Errc::unsupported if the target's runtime computes it in a way that is its own secret
   [[nodiscard]] virtual float value_on(const Target& target, float x) const = 0;
 };
 

@@ -259,4 +259,7 @@ inline const Target& by_name(std::string_view name) {
 
 }  // namespace targets
 
+/// Whether a target's models are .onnx files, whatever rules were exchanged; those of all others are .tflite files.
+inline bool runs_onnx(const Target& t) { return t.name == targets::onnxruntime.name; }
+
 }  // namespace stet

@@ -69,7 +69,7 @@ class StructureCheck {
         {node(id).name, std::string(graph::kind(node(id).op)), severity, std::move(what), std::move(remedy)});
   }
   bool target_is(const Target& target) const { return recipe_.target.name == target.name; }
-  bool writes_tflite() const { return !target_is(targets::onnxruntime); }
+  bool writes_tflite() const { return !runs_onnx(recipe_.target); }
 
   void describe(const Unit& unit) {
     if (recipe_.simulated()) {
@@ -108,7 +108,7 @@ class StructureCheck {
     using integer::Function;
     const Function f = table.function;
     const bool of_runtimes = integer::of_runtimes(table.scalar.get()) != nullptr;
-    if (target_is(targets::onnxruntime) && (f == Function::tanh || f == Function::hard_swish || of_runtimes)) {
+    if (runs_onnx(recipe_.target) && (f == Function::tanh || f == Function::hard_swish || of_runtimes)) {
       add(unit.node, Severity::note,
           "the runtime has no integer form: it dequantizes, computes in float and quantizes; stet's table has the codes "
           "that it gives");

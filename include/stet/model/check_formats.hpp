@@ -27,7 +27,7 @@ inline IntegerModel shapes_of(const Graph& graph, const UnitPlan& plan, const Ta
 
 /// The files that a target's runtime reads.
 inline bool is_format_of(IntegerFormat format, const Target& target) {
-  return format == (target.name == targets::onnxruntime.name ? IntegerFormat::onnx : IntegerFormat::tflite);
+  return format == (runs_onnx(target) ? IntegerFormat::onnx : IntegerFormat::tflite);
 }
 
 /// Adds to the findings per node (those about the whole model come last) which files cannot hold it, in the writers' words.
