@@ -20,7 +20,7 @@ TEST_CASE("every operator infers the shape of its value") {
   CHECK((x + x).shape() == x.shape());
   CHECK((x - mean(x, {0, 1}, true)).shape() == x.shape());
   CHECK((mean(x, {0}, true) * mean(x, {1}, true)).shape() == Shape{9, 12, 8});
-  for (const auto& y : {relu(x), relu6(x), leaky_relu(x), sigmoid(x), tanh(x), hard_swish(x), softmax(x),
+  for (const auto& y : {relu(x), relu6(x), leaky_relu(x), sigmoid(x), tanh(x), hard_swish(x), gelu(x), softmax(x),
                         log_softmax(x), dropout(x, {.rate = 0.1f})}) {
     CHECK(y.shape() == x.shape());
   }

@@ -37,6 +37,7 @@ constexpr OptionsType all_options[] = {OptionsType::none,
                                        OptionsType::maximum_minimum,
                                        OptionsType::log_softmax,
                                        OptionsType::hard_swish,
+                                       OptionsType::gelu,
                                        OptionsType::batch_matmul};
 
 class Draw {

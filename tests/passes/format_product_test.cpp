@@ -15,6 +15,7 @@
 #include "support/catch.hpp"
 #include "support/networks.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
@@ -82,6 +83,8 @@ std::vector<Variant> variants() {
   add("sigmoid", [](const Value& x) { return sigmoid(x); });
   add("tanh", [](const Value& x) { return tanh(x); });
   add("hard_swish", [](const Value& x) { return hard_swish(x); });
+  add("gelu", [](const Value& x) { return gelu(x); });
+  add("gelu by a tanh", [](const Value& x) { return gelu(x, {.tanh = true}); });
   add("global_average_pool", [](const Value& x) { return global_average_pool(x); });
   for (int axis = 0; axis < 3; ++axis) {
     add(fmt::format("concat {}", axis), [=](const Value& x) { return concat({x, relu(x), x}, axis); });
@@ -118,7 +121,8 @@ std::string refusal(IntegerFormat format, const IntegerModel& model, const Tempo
       const std::vector<std::uint8_t> bytes = tflite_bytes(model);
       save_tflite(dir.path("it.tflite"), model);
       (void)load_tflite_integer(dir.path("it.tflite"), model.target);
-      save_c_array(dir.path("array.c"), "net", bytes);
+      const bool in_tflm = std::ranges::none_of(model.nodes, [](const IntegerNode& n) { return graph::is<graph::op::Gelu>(n.op); });
+      if (in_tflm) save_c_array(dir.path("array.c"), "net", bytes);
     } else if (format == IntegerFormat::onnx) {
       CHECK_FALSE(onnx::decode(onnx_bytes(model), "written").nodes.empty());
     } else {

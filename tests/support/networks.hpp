@@ -163,13 +163,15 @@ class NetworkGenerator {
   }
   // What runs as a table of codes.
   Value function(const Value& x) {
-    switch (draw(rng_, 0, 3)) {
+    switch (draw(rng_, 0, 4)) {
       case 0:
         return leaky_relu(x, {.alpha = chance(rng_, 0.5) ? 0.125f : 0.3f});
       case 1:
         return sigmoid(x);
       case 2:
         return tanh(x);
+      case 3:
+        return gelu(x);
       default:
         return hard_swish(x);
     }

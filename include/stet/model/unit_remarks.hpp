@@ -20,7 +20,7 @@ class UnitRemarks {
   [[nodiscard]] const Unit& unit() const { return unit_; }
   [[nodiscard]] const Target& target() const { return target_; }
   [[nodiscard]] bool target_is(const Target& target) const { return target_.name == target.name; }
-  [[nodiscard]] bool writes_tflite() const { return !target_is(targets::onnxruntime); }
+  [[nodiscard]] bool writes_tflite() const { return !runs_onnx(target_); }
 
   void add(Severity severity, std::string what, std::string remedy = "") {
     entries_.push_back({node_.name, std::string(graph::kind(node_.op)), severity, std::move(what), std::move(remedy)});

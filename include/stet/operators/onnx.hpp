@@ -6,6 +6,7 @@
 #include <stet/operators/convolution/onnx.hpp>
 #include <stet/operators/custom/onnx.hpp>
 #include <stet/operators/elementwise/onnx.hpp>
+#include <stet/operators/gelu/onnx.hpp>
 #include <stet/operators/input/onnx.hpp>
 #include <stet/operators/linear/onnx.hpp>
 #include <stet/operators/normalization/onnx.hpp>
@@ -22,7 +23,7 @@ inline const OperatorReader* reader_of(std::string_view op_type) {
   for (const std::span<const OperatorReader> family :
        {std::span<const OperatorReader>(activation_readers), std::span<const OperatorReader>(constant_readers),
         std::span<const OperatorReader>(convolution_readers), std::span<const OperatorReader>(elementwise_readers),
-        std::span<const OperatorReader>(linear_readers), std::span<const OperatorReader>(normalization_readers),
+        std::span<const OperatorReader>(gelu_readers), std::span<const OperatorReader>(linear_readers), std::span<const OperatorReader>(normalization_readers),
         std::span<const OperatorReader>(pooling_readers), std::span<const OperatorReader>(reduction_readers),
         std::span<const OperatorReader>(shape_readers)}) {
     for (const OperatorReader& r : family) {

@@ -122,6 +122,9 @@ struct AttributeInfo {
 inline AttributeInfo attribute(std::string name, std::integral auto value) {
   return {.name = std::move(name), .type = AttributeType::integer, .integer = value};
 }
+inline AttributeInfo attribute(std::string name, const char* value) {
+  return {.name = std::move(name), .type = AttributeType::text, .text = value};
+}
 inline AttributeInfo attribute(std::string name, float value) {
   return {.name = std::move(name), .type = AttributeType::real, .real = value};
 }

@@ -52,6 +52,9 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::leaky_relu:
       f(0, &O::alpha);
       break;
+    case OptionsType::gelu:
+      f(0, &O::approximate);
+      break;
     case OptionsType::batch_matmul:
       f(0, &O::adj_x), f(1, &O::adj_y), f(2, &O::asymmetric_quantize_inputs);
       break;

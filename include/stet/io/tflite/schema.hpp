@@ -57,7 +57,8 @@ enum class Builtin : std::int32_t {
   leaky_relu = 98,
   quantize = 114,
   hard_swish = 117,
-  batch_matmul = 126
+  batch_matmul = 126,
+  gelu = 150
 };
 
 /// Which options table an operator carries: the type id of the union BuiltinOptions.
@@ -88,7 +89,8 @@ enum class OptionsType : std::uint8_t {
   leaky_relu = 75,
   quantize = 89,
   hard_swish = 91,
-  batch_matmul = 101
+  batch_matmul = 101,
+  gelu = 116
 };
 
 enum class Padding : std::int8_t { same = 0, valid = 1 };
@@ -128,6 +130,7 @@ struct Options {
   std::int32_t axis = 0;                    ///< concatenation and pack
   float beta = 0.0f;                        ///< softmax
   float alpha = 0.0f;                       ///< leaky ReLU
+  bool approximate = false;                 ///< gelu: by a tanh
   bool keep_dims = false;                   ///< reducers
   bool keep_num_dims = false;               ///< fully connected
   std::int8_t weights_format = 0;           ///< fully connected; only 0 is understood
