@@ -364,6 +364,12 @@ TEST_CASE("what no int8 model can be is refused by name") {
           {"features (CONV_2D)", "no bias"});
   refused(load_int, change([](D& d) { d.info.tensors[3].type = TensorType::int16; }), Errc::unsupported, {"int16"});
   refused(load_int, change([&](D& d) { q(d, 3).scale[0] = 1e-4f; }), Errc::unsupported, {"features (CONV_2D)", "256"});
+  refused(load_int, change([](D& d) {
+            const auto y = d.codes("middle", {1, 2}, 1e-6f);
+            d.operation(Builtin::mean, {3, d.integers("axes", {1, 2})}, y, {.type = OptionsType::reducer});
+            d.info.outputs = {y};
+          }),
+          Errc::unsupported, {"middle (MEAN)", "must be below 256"});
   refused(load_int, change([&](D& d) {
             const auto y = d.codes("again", {1, 3}, 0.3f, 7);
             d.operation(Builtin::quantize, {d.info.outputs[0]}, y);
