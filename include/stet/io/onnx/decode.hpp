@@ -3,11 +3,12 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/io/budget.hpp>
-#include <stet/io/onnx/schema.hpp>
+#include <stet/io/onnx/fields.hpp>
 #include <stet/io/protobuf/reader.hpp>
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,253 +17,45 @@ namespace stet::onnx {
 
 namespace detail {
 
-using protobuf::Field;
-using protobuf::Reader;
-
+// Reads the member of a message that lies in one of its fields.
 class Decoder {
  public:
-  Decoder(const std::string& name, std::size_t size) : name_(name), budget_(name, size, 6) {}
+  template <class T>
+  using Ref = T&;
+  Decoder(const std::string& name, Budget& budget) : name_(name), budget_(budget) {}
 
-  ModelInfo model(std::span<const std::uint8_t> bytes) {
-    ModelInfo m;
+  template <class T>
+  void read(const protobuf::Reader& r, T& message) {
+    each(r, [&](Decoder& d) { fields(d, message); });
+  }
+  void read(const protobuf::Reader& r, ModelInfo& m) {
     bool has_graph = false;
-    each(Reader(bytes, name_), [&](const Reader& r, const Field& f) {
-      switch (f.number) {
-        case 1:
-          m.ir_version = r.integer(f);
-          break;
-        case 2:
-          m.producer_name = r.text(f);
-          break;
-        case 3:
-          m.producer_version = r.text(f);
-          break;
-        case 7:
-          has_graph = true;
-          graph(r.message(f), m);
-          break;
-        case 8:
-          m.opsets.push_back(opset(count<OpsetInfo>(r.message(f))));
-          break;
-        case 14:
-          m.metadata.push_back(entry(count<std::pair<std::string, std::string>>(r.message(f))));
-          break;
-        default:
-          break;
-      }
+    each(r, [&](Decoder& d) {
+      fields(d, m);
+      has_graph = has_graph || d.is(7);
     });
     require(has_graph, Errc::format, "{}: not an ONNX model: it has no graph", name_);
-    return m;
   }
-
- private:
-  template <class F>
-  void each(Reader r, F&& f) {
-    Field field;
-    while (r.next(field)) f(r, field);
-  }
-  // A message costs two bytes in the file and a hundred or more in memory: twice as many while its list grows.
-  template <class Info>
-  const Reader& count(const Reader& r) {
-    budget_.take(2 * sizeof(Info));
-    return r;
-  }
-
-  void graph(const Reader& reader, ModelInfo& m) {
-    each(reader, [&](const Reader& r, const Field& f) {
-      switch (f.number) {
-        case 1:
-          m.nodes.push_back(node(count<NodeInfo>(r.message(f))));
-          break;
-        case 2:
-          m.graph_name = r.text(f);
-          break;
-        case 5:
-          m.initializers.push_back(tensor(count<TensorInfo>(r.message(f))));
-          break;
-        case 11:
-          m.inputs.push_back(value(count<ValueInfo>(r.message(f))));
-          break;
-        case 12:
-          m.outputs.push_back(value(count<ValueInfo>(r.message(f))));
-          break;
-        case 13:
-          m.values.push_back(value(count<ValueInfo>(r.message(f))));
-          break;
-        case 15:
-          fail(Errc::unsupported, "{}: sparse initializers are not read; store them as dense tensors", name_);
-        default:
-          break;
-      }
+  void read(const protobuf::Reader& r, DimensionInfo& v) {
+    each(r, [&](Decoder& d) {
+      if (d.is(1) || d.is(2)) v = {};  // the last one counts
+      fields(d, v);
+      require(v.value >= -1, Errc::format, "{}: a dimension is {}", name_, v.value);
     });
   }
-  NodeInfo node(const Reader& reader) {
-    NodeInfo n;
-    each(reader, [&](const Reader& r, const Field& f) {
-      switch (f.number) {
-        case 1:
-          n.inputs.push_back(name(r, f));
-          break;
-        case 2:
-          n.outputs.push_back(name(r, f));
-          break;
-        case 3:
-          n.name = r.text(f);
-          break;
-        case 4:
-          n.op_type = r.text(f);
-          break;
-        case 5:
-          n.attributes.push_back(attribute(count<AttributeInfo>(r.message(f))));
-          break;
-        case 7:
-          n.domain = r.text(f);
-          break;
-        default:
-          break;
-      }
-    });
-    return n;
-  }
-  std::string name(const Reader& r, const Field& f) {
-    budget_.take(3 * sizeof(std::string));  // it is kept in tables of names too
-    return r.text(f);
-  }
-  AttributeInfo attribute(const Reader& reader) {
-    AttributeInfo a;
-    each(reader, [&](const Reader& r, const Field& f) {
-      switch (f.number) {
-        case 1:
-          a.name = r.text(f);
-          break;
-        case 2:
-          a.real = r.real(f);
-          break;
-        case 3:
-          a.integer = r.integer(f);
-          break;
-        case 4:
-          a.text = r.text(f);
-          break;
-        case 5:
-          a.tensor = tensor(r.message(f));
-          break;
-        case 7:
-          r.reals(f, a.reals);
-          break;
-        case 8:
-          r.integers(f, a.integers);
-          break;
-        case 9:
-          a.texts.push_back(name(r, f));
-          break;
-        case 20:
-          a.type = static_cast<AttributeType>(small(r, f));
-          break;
-        default:
-          break;
-      }
-    });
-    return a;
-  }
-  ValueInfo value(const Reader& reader) {
-    ValueInfo v;
-    each(reader, [&](const Reader& r, const Field& f) {
-      if (f.number == 1) v.name = r.text(f);
-      if (f.number != 2) return;
-      each(r.message(f), [&](const Reader& type, const Field& g) {
-        if (g.number != 1) return;
-        each(type.message(g), [&](const Reader& t, const Field& h) {
-          if (h.number == 1) v.type = static_cast<DataType>(small(t, h));
-          if (h.number != 2) return;
-          v.has_shape = true;
-          each(t.message(h), [&](const Reader& shape, const Field& d) {
-            if (d.number == 1) v.dims.push_back(dimension(count<DimensionInfo>(shape.message(d))));
-          });
-        });
-      });
-    });
-    return v;
-  }
-  DimensionInfo dimension(const Reader& reader) {
-    DimensionInfo d;
-    each(reader, [&](const Reader& r, const Field& f) {
-      if (f.number == 1) {
-        d = {r.integer(f), {}};
-        require(d.value >= -1, Errc::format, "{}: a dimension is {}", name_, d.value);
-      }
-      if (f.number == 2) d = {-1, r.text(f)};
-    });
-    return d;
-  }
-  OpsetInfo opset(const Reader& reader) {
-    OpsetInfo o;
-    each(reader, [&](const Reader& r, const Field& f) {
-      if (f.number == 1) o.domain = r.text(f);
-      if (f.number == 2) o.version = r.integer(f);
-    });
-    return o;
-  }
-  std::pair<std::string, std::string> entry(const Reader& reader) {
-    std::pair<std::string, std::string> e;
-    each(reader, [&](const Reader& r, const Field& f) {
-      if (f.number == 1) e.first = r.text(f);
-      if (f.number == 2) e.second = r.text(f);
-    });
-    return e;
-  }
-  std::int32_t small(const Reader& r, const Field& f) const {
-    const std::int64_t v = r.integer(f);
-    require(v >= 0 && v <= std::numeric_limits<std::int32_t>::max(), Errc::format, "{}: an enumeration is {}", name_,
-            v);
-    return static_cast<std::int32_t>(v);
-  }
-
   // Elements lie in raw_data or, by type, in one of the repeated fields; both become bytes.
-  TensorInfo tensor(const Reader& reader) {
-    TensorInfo t;
-    bool raw = false;
-    bool external = false;
+  void read(const protobuf::Reader& r, TensorInfo& t) {
+    bool raw = false, external = false;
     std::vector<float> floats;
     std::vector<double> doubles;
-    std::vector<std::int64_t> integers;
-    each(reader, [&](const Reader& r, const Field& f) {
-      switch (f.number) {
-        case 1:
-          r.integers(f, t.dims);
-          break;
-        case 2:
-          t.type = static_cast<DataType>(small(r, f));
-          break;
-        case 4:
-          r.reals(f, floats);
-          break;
-        case 5:
-        case 7:
-        case 11:
-          r.integers(f, integers);
-          break;
-        case 8:
-          t.name = r.text(f);
-          break;
-        case 9: {
-          raw = true;
-          const auto bytes = r.bytes(f);
-          t.data.assign(bytes.begin(), bytes.end());
-          break;
-        }
-        case 10:
-          r.reals(f, doubles);
-          break;
-        case 13:
-          external = true;
-          break;
-        case 14:
-          external = external || r.integer(f) == 1;
-          break;
-        default:
-          break;
-      }
+    Ints integers;
+    each(r, [&](Decoder& d) {
+      fields(d, t);
+      raw = raw || d.is(9);
+      d.reals(4, floats);
+      d.reals(10, doubles);
+      for (const int field : {5, 7, 11}) d.integers(field, integers);
+      external = external || d.is(13) || (d.is(14) && d.from_->integer(d.field_) == 1);
     });
     require(!external, Errc::unsupported,
             "{}: tensor '{}' lies in another file; save the model in one file (torch.onnx.export(..., "
@@ -273,10 +66,73 @@ class Decoder {
             static_cast<int>(t.type));
     if (!raw) pack(t, floats, doubles, integers);
     check_size(t, width);
-    return t;
+  }
+
+  [[nodiscard]] bool is(int field) const { return field_.number == field; }
+  static bool holds(bool) { return true; }
+  void integer(int field, std::int64_t& v) const {
+    if (is(field)) v = from_->integer(field_);
+  }
+  template <class Enum>
+  void number(int field, Enum& v) const {
+    if (!is(field)) return;
+    const std::int64_t n = from_->integer(field_);
+    require(n >= 0 && n <= std::numeric_limits<std::int32_t>::max(), Errc::format, "{}: an enumeration is {}", name_,
+            n);
+    v = static_cast<Enum>(n);
+  }
+  void real(int field, float& v) const {
+    if (is(field)) v = from_->real(field_);
+  }
+  void text(int field, std::string& v, bool = false) const {
+    if (is(field)) v = from_->text(field_);
+  }
+  void bytes(int field, std::vector<std::uint8_t>& v) const {
+    if (!is(field)) return;
+    const auto all = from_->bytes(field_);
+    v.assign(all.begin(), all.end());
+  }
+  void integers(int field, Ints& list) const {
+    if (is(field)) from_->integers(field_, list);
+  }
+  template <class T>
+  void reals(int field, std::vector<T>& list) const {
+    if (is(field)) from_->reals(field_, list);
+  }
+  void texts(int field, std::vector<std::string>& list) {
+    if (!is(field)) return;
+    budget_.take(3 * sizeof(std::string));  // it is kept in tables of names too
+    list.push_back(from_->text(field_));
+  }
+  void nested(int field, auto body) {
+    if (is(field)) each(from_->message(field_), body);
+  }
+  void optional(int field, bool& there, auto body) {
+    there = there || is(field);
+    nested(field, body);
+  }
+  template <class T>
+  void message(int field, std::optional<T>& m) {
+    if (is(field)) read(from_->message(field_), m.emplace());
+  }
+  // A message costs two bytes in the file and a hundred or more in memory: twice as many while its list grows.
+  template <class T>
+  void messages(int field, std::vector<T>& list) {
+    if (!is(field)) return;
+    const protobuf::Reader inner = from_->message(field_);
+    budget_.take(2 * sizeof(T));
+    read(inner, list.emplace_back());
+  }
+  void refuse(int field, const char* why) const { require(!is(field), Errc::unsupported, "{}: {}", name_, why); }
+
+ private:
+  void each(protobuf::Reader r, auto body) {
+    Decoder d(name_, budget_);
+    d.from_ = &r;
+    while (r.next(d.field_)) body(d);
   }
   static void pack(TensorInfo& t, const std::vector<float>& floats, const std::vector<double>& doubles,
-                   const std::vector<std::int64_t>& integers) {
+                   const Ints& integers) {
     const auto append = [&](const auto* first, std::size_t n, std::size_t width) {
       for (std::size_t i = 0; i < n; ++i) {
         const auto* byte = reinterpret_cast<const std::uint8_t*>(first + i);
@@ -289,7 +145,7 @@ class Decoder {
       append(doubles.data(), doubles.size(), 8);
     } else {
       // Four-bit numbers come two to an element of int32_data, as they lie in raw_data.
-      const auto width = static_cast<std::size_t>(bits(t.type) == 4 ? 8 : bits(t.type)) / 8;
+      const auto width = at(bits(t.type) == 4 ? 8 : bits(t.type)) / 8;
       append(integers.data(), integers.size(), width);
     }
   }
@@ -314,7 +170,9 @@ class Decoder {
   }
 
   const std::string& name_;
-  Budget budget_;
+  Budget& budget_;
+  const protobuf::Reader* from_ = nullptr;
+  protobuf::Field field_{};
 };
 
 }  // namespace detail
@@ -322,11 +180,13 @@ class Decoder {
 /// Reads the bytes of a .onnx file; `name` is what errors call it. Unknown fields are passed over; elements are read
 /// from raw_data and from the typed fields, packed or not. Subgraphs are not read: an attribute keeps its type only.
 /// Errors:    Errc::format if the bytes are no ONNX model; Errc::unsupported if tensors lie in other files
-/// Source:    onnx.proto3 of ONNX, field numbers
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name) {
-  return detail::Decoder(name, bytes.size()).model(bytes);
+  Budget budget(name, bytes.size(), 6);
+  ModelInfo model;
+  detail::Decoder(name, budget).read(protobuf::Reader(bytes, name), model);
+  return model;
 }
 #endif
 

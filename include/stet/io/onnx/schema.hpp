@@ -159,6 +159,8 @@ struct ValueInfo {
   friend bool operator==(const ValueInfo&, const ValueInfo&) = default;
 };
 
+using Metadata = std::pair<std::string, std::string>;  ///< key, value
+
 struct OpsetInfo {
   std::string domain{};  ///< empty: the operators of ONNX itself
   std::int64_t version = 0;
@@ -174,7 +176,7 @@ struct ModelInfo {
   std::vector<NodeInfo> nodes{};
   std::vector<TensorInfo> initializers{};
   std::vector<ValueInfo> inputs{}, outputs{}, values{};
-  std::vector<std::pair<std::string, std::string>> metadata{};
+  std::vector<Metadata> metadata{};
   friend bool operator==(const ModelInfo&, const ModelInfo&) = default;
 };
 
