@@ -44,7 +44,7 @@ class GraphReader {
     for (const bool constants : {true, false}) {
       for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
         const bool wanted = needed[i] && (model_.nodes[i].op_type == "Constant") == constants;
-        if (wanted && problem_count_ < most_problems && !importer_.done.contains(i)) read_node(model_.nodes[i]);
+        if (wanted && problem_count_ < most_problems && !importer_.done.contains(&model_.nodes[i])) read_node(model_.nodes[i]);
       }
     }
     for (const ValueInfo& v : model_.outputs) {
@@ -107,7 +107,7 @@ class GraphReader {
             static_cast<int>(v.type));
     require(v.has_shape && !v.dims.empty() && v.dims.size() < static_cast<std::size_t>(Shape::max_rank),
             Errc::unsupported, "{} dimensions; wants a batch and up to {} more", v.dims.size(), Shape::max_rank - 1);
-    importer_.set_batch(v.dims[0].value);
+    importer_.batch = v.dims[0].value;
     Ints dims;
     for (std::size_t i = 1; i < v.dims.size(); ++i) {
       require(v.dims[i].value > 0, Errc::unsupported, "dimension {} has no size; only the batch may be open", i);
@@ -121,7 +121,7 @@ class GraphReader {
     }
     const std::vector<int> order = last ? natural_order(3) : usual_order(dims.size());
     const graph::op::Input input{Shape(permuted(dims, order))};
-    const int id = importer_.graph.add(input, {}, importer_.arranger().free_name(v.name)).id();
+    const int id = importer_.graph.add(input, {}, importer_.arranger.free_name(v.name)).id();
     importer_.give(v.name, Arranger::make(id, dims, order));
     unknown_.erase(v.name);
   }
@@ -165,7 +165,7 @@ class GraphReader {
     const std::size_t rank = a.dims.size();
     const Shape& shape = importer_.graph.node(a.node).shape;
     const bool own = rank == 3 && shape.rank() == 3 && a.axis == natural_order(3);
-    const int id = importer_.arranger().arrange(a, own ? natural_order(3) : usual_order(rank));
+    const int id = importer_.arranger.arrange(a, own ? natural_order(3) : usual_order(rank));
     importer_.graph.output(id);
   }
 

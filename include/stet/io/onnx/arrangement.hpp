@@ -3,7 +3,7 @@
 // [C,H,W] there and [H,W,C] here; nothing is moved until an operator needs it.
 
 #include <stet/graph/graph.hpp>
-#include <stet/io/onnx/schema.hpp>
+#include <stet/io/onnx/constant.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -83,20 +83,10 @@ class Arranger {
 
   /// For each element of a reordered flat value, in the order of ONNX, its place in the node's value.
   static std::vector<std::size_t> places(const Arrangement& a) {
-    std::vector<std::size_t> stride(static_cast<std::size_t>(a.flat_shape.rank()), 1);
-    for (std::size_t i = stride.size(); i-- > 1;) {
-      stride[i - 1] = stride[i] * static_cast<std::size_t>(a.flat_shape[static_cast<int>(i)]);
-    }
-    std::vector<std::size_t> result(static_cast<std::size_t>(a.dims[0]));
-    for (std::size_t i = 0; i < result.size(); ++i) {
-      std::size_t rest = i;
-      for (std::size_t d = a.flat_dims.size(); d-- > 0;) {
-        const auto size = static_cast<std::size_t>(a.flat_dims[d]);
-        if (a.flat_axis[d] >= 0) result[i] += rest % size * stride[at(a.flat_axis[d])];
-        rest /= size;
-      }
-    }
-    return result;
+    const std::vector<std::size_t> stride = strides(a.flat_shape.dims());
+    std::vector<std::size_t> step;
+    for (const int axis : a.flat_axis) step.push_back(axis >= 0 ? stride[at(axis)] : 0);
+    return onnx::places(at(a.dims[0]), a.flat_dims, step);
   }
 
   /// A name that no node has yet; empty if there is nothing to make it of.

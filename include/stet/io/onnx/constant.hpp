@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -83,30 +84,35 @@ inline Constant make_constant(const TensorInfo& t) {
   return c;
 }
 
+/// Distance of neighbours along each dimension of elements that lie row by row.
+inline std::vector<std::size_t> strides(std::span<const std::int64_t> dims) {
+  std::vector<std::size_t> stride(dims.size(), 1);
+  for (std::size_t i = dims.size(); i-- > 1;) stride[i - 1] = stride[i] * at(dims[i]);
+  return stride;
+}
+/// For each of some elements with these dimensions, row by row, its place where neighbours are `step` apart.
+inline std::vector<std::size_t> places(std::size_t count, const Ints& dims, const std::vector<std::size_t>& step) {
+  std::vector<std::size_t> result(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::size_t rest = i;
+    for (std::size_t d = dims.size(); d-- > 0; rest /= at(dims[d])) result[i] += rest % at(dims[d]) * step[d];
+  }
+  return result;
+}
+
 /// The same numbers with dimensions in another order.
 inline Constant transposed(const Constant& c, const Ints& perm) {
   Constant result = c;
-  const std::size_t rank = c.dims.size();
-  std::vector<std::size_t> stride(rank, 1), step(rank), index(rank, 0);
-  for (std::size_t i = rank; i-- > 1;) stride[i - 1] = stride[i] * at(c.dims[i]);
-  for (std::size_t i = 0; i < rank; ++i) {
-    const std::size_t from = at(perm[i]);
-    result.dims[i] = c.dims[from];
-    step[i] = stride[from];
+  const std::vector<std::size_t> stride = strides(c.dims);
+  std::vector<std::size_t> step;
+  for (std::size_t i = 0; i < perm.size(); ++i) {
+    result.dims[i] = c.dims[at(perm[i])];
+    step.push_back(stride[at(perm[i])]);
   }
-  std::size_t from = 0;
-  for (std::size_t to = 0; to < c.size(); ++to) {
-    if (c.real) {
-      result.reals[to] = c.reals[from];
-    } else {
-      result.integers[to] = c.integers[from];
-    }
-    for (std::size_t i = rank; i-- > 0;) {
-      from += step[i];
-      if (++index[i] < at(result.dims[i])) break;
-      from -= step[i] * index[i];
-      index[i] = 0;
-    }
+  const std::vector<std::size_t> from = places(c.size(), result.dims, step);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (c.real) result.reals[i] = c.reals[from[i]];
+    if (!c.real) result.integers[i] = c.integers[from[i]];
   }
   return result;
 }

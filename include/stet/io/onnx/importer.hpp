@@ -34,13 +34,12 @@ struct Bias {
 /// The graph under construction and the values that exist.
 class Importer {
  public:
-  Importer(const ModelInfo& model, const std::string& name)
-      : budget(name, content(model), 4, std::size_t{4} << 20), model_(model), arranger_(graph) {
+  Importer(const ModelInfo& model, const std::string& name) : budget(name, content(model), 4, std::size_t{4} << 20) {
     for (const OpsetInfo& o : model.opsets) {
-      if (o.domain.empty() || o.domain == "ai.onnx") opset_ = o.version;
+      if (o.domain.empty() || o.domain == "ai.onnx") opset = o.version;
     }
-    for (std::size_t i = 0; i < model.nodes.size(); ++i) {
-      for (const std::string& in : model.nodes[i].inputs) readers_[in].push_back(i);
+    for (const NodeInfo& n : model.nodes) {
+      for (const std::string& in : n.inputs) readers_[in].push_back(&n);
     }
     for (const ValueInfo& v : model.outputs) outputs_.insert(v.name);
     for (const TensorInfo& t : model.initializers) constants[t.name] = make_constant(t);
@@ -54,14 +53,11 @@ class Importer {
   std::vector<Assignment> assignments{};
   ConstantUses uses{};
   std::vector<std::string> training{};  ///< nodes that the file runs as in training
-  std::set<std::size_t> done{};         ///< nodes that another one has taken in
+  std::set<const NodeInfo*> done{};     ///< nodes that another one has taken in
   const NodeInfo* node = nullptr;       ///< the one that is read
-
-  [[nodiscard]] std::int64_t opset() const { return opset_; }
-  /// Number of samples that the file insists on; -1 if it is open.
-  [[nodiscard]] std::int64_t batch() const { return batch_; }
-  void set_batch(std::int64_t batch) { batch_ = batch; }
-  [[nodiscard]] Arranger& arranger() { return arranger_; }
+  std::int64_t opset = 0;
+  std::int64_t batch = -1;  ///< number of samples that the file insists on; -1 if it is open
+  Arranger arranger{graph};
 
   /// Name of the node that is read, or of its output.
   [[nodiscard]] const std::string& label() const { return node->name.empty() ? node->outputs[0] : node->name; }
@@ -123,9 +119,9 @@ class Importer {
   [[nodiscard]] std::string name_for(const std::string& weight = {}) const {
     constexpr std::string_view suffix = ".weight";
     if (weight.size() > suffix.size() && weight.ends_with(suffix)) {
-      return arranger_.free_name(weight.substr(0, weight.size() - suffix.size()));
+      return arranger.free_name(weight.substr(0, weight.size() - suffix.size()));
     }
-    return arranger_.free_name(label());
+    return arranger.free_name(label());
   }
   /// Adds a stet node for the ONNX node that is read.
   int add(graph::Operator op, std::vector<int> inputs, const std::string& weight = {}) {
@@ -166,19 +162,10 @@ class Importer {
     assignments.push_back({id, role, std::move(v)});
   }
 
-  /// The only node that reads a value, null if there are several or the value is an output. Its index is for `done`.
-  [[nodiscard]] const NodeInfo* only_reader(const std::string& name, std::size_t& index) const {
-    const auto found = readers_.find(name);
-    if (found == readers_.end() || found->second.size() != 1 || outputs_.contains(name)) return nullptr;
-    index = found->second[0];
-    return &model_.nodes[index];
-  }
+  /// The nodes that read a value, once for each time that they name it.
   [[nodiscard]] std::vector<const NodeInfo*> readers(const std::string& name) const {
-    std::vector<const NodeInfo*> list;
-    if (const auto found = readers_.find(name); found != readers_.end()) {
-      for (const std::size_t i : found->second) list.push_back(&model_.nodes[i]);
-    }
-    return list;
+    const auto found = readers_.find(name);
+    return found == readers_.end() ? std::vector<const NodeInfo*>() : found->second;
   }
   [[nodiscard]] bool is_output(const std::string& name) const { return outputs_.contains(name); }
 
@@ -186,14 +173,15 @@ class Importer {
   int image(const Arrangement& a) {
     require(a.dims.size() == 3, Errc::unsupported,
             "input has {} dimensions besides the batch; only images [N,C,H,W] are understood", a.dims.size());
-    return arranger_.arrange(a, usual_order(3));
+    return arranger.arrange(a, usual_order(3));
   }
   /// The bias that an Add behind this node adds, one per channel, as a Linear or convolution without bias can take in.
   /// `channel` counts from the back among the dimensions of the constant. Empty if there is none.
   Bias bias_behind(std::int64_t channels, std::size_t channel_from_back, std::string& output) {
-    std::size_t index = 0;
-    const NodeInfo* add = only_reader(node->outputs[0], index);
-    if (add == nullptr || add->op_type != "Add" || !add->domain.empty() || add->inputs.size() != 2) return {};
+    const std::vector<const NodeInfo*> list = readers(node->outputs[0]);
+    if (list.size() != 1 || is_output(node->outputs[0])) return {};
+    const NodeInfo* add = list[0];
+    if (add->op_type != "Add" || !add->domain.empty() || add->inputs.size() != 2) return {};
     const auto found = constants.find(add->inputs[add->inputs[0] == node->outputs[0] ? 1 : 0]);
     if (found == constants.end() || !found->second.real) return {};
     const Constant& c = found->second;
@@ -202,7 +190,7 @@ class Importer {
       if (c.dims[i] != (is_channel ? channels : 1)) return {};
     }
     if (c.dims.size() <= channel_from_back || add->outputs.empty()) return {};
-    done.insert(index);
+    done.insert(add);
     output = add->outputs[0];
     return {c.reals, c.name};
   }
@@ -224,11 +212,7 @@ class Importer {
     return bytes;
   }
 
-  const ModelInfo& model_;
-  Arranger arranger_;
-  std::int64_t opset_ = 0;
-  std::int64_t batch_ = -1;
-  std::map<std::string, std::vector<std::size_t>> readers_;
+  std::map<std::string, std::vector<const NodeInfo*>> readers_;
   std::set<std::string> outputs_;
 };
 

@@ -51,7 +51,7 @@ void read_unary(Importer& g, Attributes&) {
 inline void read_leaky_relu(Importer& g, Attributes& a) { g.give_same(graph::op::LeakyRelu{a.real("alpha", 0.01f)}); }
 inline void read_dropout(Importer& g, Attributes& a) {
   a.ignore("seed");
-  bool trains = g.opset() > 0 && g.opset() < 7 && a.integer("is_test", 0) == 0;
+  bool trains = g.opset > 0 && g.opset < 7 && a.integer("is_test", 0) == 0;
   const float rate = g.one_real(1, "ratio", a.real("ratio", 0.5f));
   if (g.has_input(2)) {
     const Constant& c = g.integers(2, "training_mode");
@@ -90,8 +90,8 @@ template <class Op>
 void read_softmax(Importer& g, Attributes& a) {
   const Arrangement& x = g.value();
   const std::size_t rank = x.dims.size();
-  const int axis = sample_axis(a.integer("axis", g.opset() < 13 ? 1 : -1), rank);
-  require(g.opset() >= 13 || axis == static_cast<int>(rank) - 1, Errc::unsupported,
+  const int axis = sample_axis(a.integer("axis", g.opset < 13 ? 1 : -1), rank);
+  require(g.opset >= 13 || axis == static_cast<int>(rank) - 1, Errc::unsupported,
           "attribute axis: before opset 13 only the last dimension is understood");
   if (x.reordered()) return g.give_same(Op{});  // flat: over all elements, in whatever order
   std::vector<int> order;
@@ -99,7 +99,7 @@ void read_softmax(Importer& g, Attributes& a) {
     if (d != axis) order.push_back(d);
   }
   order.push_back(axis);
-  g.give(g.add(Op{}, {g.arranger().arrange(x, order)}), x.dims, order);
+  g.give(g.add(Op{}, {g.arranger.arrange(x, order)}), x.dims, order);
 }
 
 inline constexpr OperatorReader activation_readers[] = {

@@ -29,7 +29,7 @@ inline void read_binary(Importer& g, graph::Operator op) {
           "inputs have {} and {} dimensions; values are repeated only over dimensions of size 1", x.dims.size() + 1,
           y.dims.size() + 1);
   const std::vector<int> order = usual_order(x.dims.size());
-  const int left = g.arranger().arrange(x, order), right = g.arranger().arrange(y, order);
+  const int left = g.arranger.arrange(x, order), right = g.arranger.arrange(y, order);
   const int id = g.add(std::move(op), {left, right});
   Ints dims(order.size());
   for (std::size_t i = 0; i < dims.size(); ++i) dims[at(order[i])] = g.graph.node(id).shape[static_cast<int>(i)];

@@ -64,7 +64,7 @@ inline void write(const graph::op::Matmul&, FloatWriter& w) {
 inline void add_linear(Importer& g, const Arrangement& x, const Constant& weight, std::vector<float> matrix,
                        std::int64_t units, Bias bias, const std::string& output) {
   const std::int64_t depth = x.dims.back();
-  const int from = x.reordered() ? x.node : g.arranger().arrange(x, natural_order(x.dims.size()));
+  const int from = x.reordered() ? x.node : g.arranger.arrange(x, natural_order(x.dims.size()));
   if (x.reordered()) {
     const std::vector<std::size_t> places = Arranger::places(x);
     std::vector<float> moved(matrix.size());
@@ -119,7 +119,7 @@ inline void read_matmul(Importer& g, Attributes&) {
     require(x.dims.size() == 2 && y.dims.size() == 2, Errc::unsupported,
             "a product of two values needs two dimensions besides the batch, got {} and {}", x.dims.size(),
             y.dims.size());
-    const int left = g.arranger().arrange(x, {0, 1}), right = g.arranger().arrange(y, {0, 1});
+    const int left = g.arranger.arrange(x, {0, 1}), right = g.arranger.arrange(y, {0, 1});
     const int id = g.add(graph::op::Matmul{}, {left, right});
     return g.give(id, {x.dims[0], y.dims[1]}, {0, 1});
   }

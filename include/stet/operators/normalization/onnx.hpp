@@ -24,7 +24,7 @@ inline void read_batch_norm(Importer& g, Attributes& a) {
   // Running statistics are its inputs in either mode; before opset 14 more outputs than one say that it trains, before
   // opset 7 is_test.
   bool trains = a.integer("training_mode", 0) != 0;
-  if (g.opset() > 0 && g.opset() < 7) trains = a.integer("is_test", 0) == 0;
+  if (g.opset > 0 && g.opset < 7) trains = a.integer("is_test", 0) == 0;
   for (std::size_t i = 1; i < g.node->outputs.size(); ++i) trains = trains || !g.node->outputs[i].empty();
   if (trains) g.training.push_back(g.label());
   a.ignore("consumed_inputs");
@@ -34,7 +34,7 @@ inline void read_batch_norm(Importer& g, Attributes& a) {
   const graph::op::BatchNorm op{a.real("epsilon", 1e-5f), static_cast<float>(momentum)};
   std::vector<int> order = natural_order(x.dims.size());
   std::rotate(order.begin(), order.begin() + 1, order.end());  // channels last
-  const int from = x.reordered() ? x.node : g.arranger().arrange(x, order);
+  const int from = x.reordered() ? x.node : g.arranger.arrange(x, order);
   require(g.reals(1, "scale").size() == at(x.dims[0]), Errc::unsupported, "scale has {} numbers for {} channels",
           g.reals(1, "scale").size(), x.dims[0]);
   const std::vector<std::size_t> places = x.reordered() ? Arranger::places(x) : std::vector<std::size_t>();

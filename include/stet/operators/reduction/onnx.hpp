@@ -57,7 +57,7 @@ void read_reduction(Importer& g, Attributes& a) {
     }
     y.axis.push_back(reduced[d] ? -1 : place);
   }
-  const int from = g.arranger().arrange(x, order);
+  const int from = g.arranger.arrange(x, order);
   const bool image = rank == 3 && axes == std::vector<int>{0, 1};
   const bool pools = image && std::is_same_v<Op, graph::op::Mean>;
   y.node = g.add(pools ? graph::Operator(graph::op::GlobalAveragePool{}) : graph::Operator(Op{axes, false}), {from});

@@ -83,8 +83,8 @@ inline void reshape_to(Importer& g, const Ints& dims) {
     }
     return g.give(std::move(y));
   }
-  x = g.arranger().ordered(x);
-  const int from = g.arranger().arrange(x, natural_order(x.dims.size()));
+  x = g.arranger.ordered(x);
+  const int from = g.arranger.arrange(x, natural_order(x.dims.size()));
   g.give(g.add(graph::op::Reshape{Shape(dims)}, {from}), dims, natural_order(dims.size()));
 }
 
@@ -118,7 +118,7 @@ inline void read_reshape(Importer& g, Attributes& a) {
   Ints fixed = rest;
   std::erase(fixed, -1);
   const std::int64_t known = product(fixed);
-  require(dims[0] == 0 || dims[0] == batch_symbol || batch_open || dims[0] == g.batch(), Errc::unsupported,
+  require(dims[0] == 0 || dims[0] == batch_symbol || batch_open || dims[0] == g.batch, Errc::unsupported,
           "shape begins with {} instead of the number of samples; export the model with a dynamic batch", dims[0]);
   require(open + (batch_open ? 1 : 0) <= 1 && elements % known == 0 && (open == 1 || known == elements),
           Errc::unsupported, "shape does not keep the {} elements of a sample together", elements);
@@ -221,7 +221,7 @@ inline void read_concat(Importer& g, Attributes& a) {
   std::vector<int> inputs;
   for (std::size_t i = 0; i < count; ++i) {
     require(g.value(i).dims.size() == rank, Errc::unsupported, "inputs have different numbers of dimensions");
-    inputs.push_back(g.arranger().arrange(g.value(i), order));
+    inputs.push_back(g.arranger.arrange(g.value(i), order));
   }
   const auto place = std::find(order.begin(), order.end(), own) - order.begin();
   const int id = g.add(graph::op::Concat{static_cast<int>(place)}, inputs);
