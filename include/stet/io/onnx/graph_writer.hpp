@@ -70,13 +70,13 @@ class GraphWriter {
     for (int id = 0; id < graph.size(); ++id) {
       const graph::Node& n = graph.node(id);
       values_.push_back({n.name, n.shape});
-      sites_.push_back({n.name, n.op, n.inputs, id});
+      add_site({n.name, n.op, n.inputs, id});
     }
   }
   GraphWriter(const IntegerModel& from, OnnxLayout images, std::int64_t batch, bool later)
       : outputs_(from.outputs), images_(images), batch_(batch), later_(later) {
     for (const IntegerValue& v : from.values) values_.push_back({v.name, v.shape});
-    for (const IntegerNode& n : from.nodes) sites_.push_back({n.name, n.op, n.inputs, n.output});
+    for (const IntegerNode& n : from.nodes) add_site({n.name, n.op, n.inputs, n.output});
   }
 
   ModelInfo model{};
@@ -110,6 +110,8 @@ class GraphWriter {
   [[nodiscard]] const Shape& shape_out() const { return shape(output()); }
   [[nodiscard]] const Shape& shape(int value) const { return values_[at(value)].shape; }
   [[nodiscard]] const std::string& value_name(int value) const { return values_[at(value)].name; }
+  /// Indices of the nodes that read a value.
+  [[nodiscard]] const std::vector<std::size_t>& readers(int value) const { return values_[at(value)].readers; }
   [[nodiscard]] bool is_output(int value) const {
     return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end();
   }
@@ -209,8 +211,13 @@ class GraphWriter {
     std::string name;
     Shape shape;
     Shape flat{};
+    std::vector<std::size_t> readers{};
     std::array<std::string, 2> name_in{};  // by layout
   };
+  void add_site(const Site& s) {
+    for (const int v : s.inputs) values_[at(v)].readers.push_back(sites_.size());
+    sites_.push_back(s);
+  }
   static std::size_t slot(Layout layout, const Shape& shape) { return shape.rank() < 2 || layout == last ? 0 : 1; }
   std::string& name_in(int value, Layout layout) { return values_[at(value)].name_in[slot(layout, shape(value))]; }
   static std::string unique_in(std::set<std::string>& names, const std::string& wanted) {

@@ -16,9 +16,10 @@ namespace stet::onnx {
 /// Whether a value goes nowhere but into linear layers, at most through functions of one number: the order of its elements
 /// then matters to nobody but the layers' weights, which can follow.
 inline bool only_linear_reads(int value, const GraphWriter& w) {
-  return !w.is_output(value) && std::all_of(w.sites().begin(), w.sites().end(), [&](const Site& s) {
-    const bool reads = std::find(s.inputs.begin(), s.inputs.end(), value) != s.inputs.end();
-    return !reads || graph::is<graph::op::Linear>(s.op) || (keeps_places(s.op) && only_linear_reads(s.output, w));
+  const std::vector<std::size_t>& readers = w.readers(value);
+  return !w.is_output(value) && std::all_of(readers.begin(), readers.end(), [&](std::size_t i) {
+    const Site& s = w.sites()[i];
+    return graph::is<graph::op::Linear>(s.op) || (keeps_places(s.op) && only_linear_reads(s.output, w));
   });
 }
 
