@@ -2,9 +2,9 @@
 // FloatWriter: how the operators of a float model become ONNX operators; each operator's function says which.
 
 #include <stet/core/rounding.hpp>
+#include <stet/graph/activation_ranges.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/io/onnx/graph_writer.hpp>
-#include <stet/io/onnx/int16_scales.hpp>
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/quantize.hpp>
 
@@ -21,7 +21,9 @@ class FloatWriter : public GraphWriter {
  public:
   FloatWriter(const Model& from, const OnnxOptions& options)
       : GraphWriter(from.graph(), options.layout, options.batch, options.format == OnnxFormat::int16x8), model_(from) {
-    if (options.format == OnnxFormat::int16x8) scale_ = int16_scales(from.graph(), options.ranges);
+    if (options.format != OnnxFormat::int16x8) return;
+    check("save_onnx: int16x8", options.ranges, from.graph());
+    for (const Site& s : sites()) scale_.push_back(code_scale(s, options.ranges.of_node[at(s.output)]));
   }
 
   /// Whether activations are 16-bit codes.
@@ -110,6 +112,18 @@ class FloatWriter : public GraphWriter {
   }
 
  private:
+  // Scale of codes -32767..32767 that reach to the larger end of a range; 0 for a value that stays as it is, because it
+  // only moves codes or because the activation behind it decides.
+  // Formula:   s = max(|lo|, |hi|) / 32767, or 1/32767 if that is 0
+  [[nodiscard]] float code_scale(const Site& s, const Range& r) const {
+    if (graph::keeps_values(s.op)) return 0.0f;
+    if (readers(s.output).size() == 1 && !is_output(s.output)) {
+      const graph::Operator& next = sites()[readers(s.output)[0]].op;
+      if (graph::clamp_of(next) != Activation::none || graph::is<graph::op::BatchNorm>(next)) return 0.0f;
+    }
+    const float scale = std::max(std::fabs(r.lo), std::fabs(r.hi)) / 32767.0f;
+    return scale > 0.0f && std::isfinite(1.0f / scale) ? scale : 1.0f / 32767.0f;
+  }
   // Scale of the 16-bit codes that the node reads.
   [[nodiscard]] float scale_in() const {
     int id = input();
