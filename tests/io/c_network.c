@@ -58,6 +58,27 @@ static void convolve_depthwise(const stet_node* n, cmsis_nn_dims xd, const int8_
       }
 }
 
+static void convolve_transposed(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
+  const cmsis_nn_transpose_conv_params* p = n->params;
+  for (int32_t h = 0; h < yd.h; ++h)
+    for (int32_t w = 0; w < yd.w; ++w)
+      for (int32_t o = 0; o < yd.c; ++o) {
+        int32_t sum = n->bias[o];
+        for (int32_t i = 0; i < n->filter.h; ++i)
+          for (int32_t j = 0; j < n->filter.w; ++j) {
+            const int32_t row = h + p->padding.h - i, column = w + p->padding.w - j;
+            if (row < 0 || row % p->stride.h != 0 || row / p->stride.h >= xd.h) continue;
+            if (column < 0 || column % p->stride.w != 0 || column / p->stride.w >= xd.w) continue;
+            for (int32_t c = 0; c < xd.c; ++c) {
+              sum += n->weights[((o * n->filter.h + i) * n->filter.w + j) * xd.c + c] *
+                     (x[at(xd, row / p->stride.h, column / p->stride.w, c)] + p->input_offset);
+            }
+          }
+        y[at(yd, h, w, o)] = clamp(multiply(sum, n->quant.multiplier[o], n->quant.shift[o]) + p->output_offset,
+                                   p->activation.min, p->activation.max);
+      }
+}
+
 static void fully_connected(const stet_node* n, const int8_t* x, int8_t* y) {
   const cmsis_nn_fc_params* p = n->params;
   for (int32_t o = 0; o < n->filter.c; ++o) {
@@ -161,6 +182,9 @@ static void run(const stet_network* net, const stet_node* n, int8_t** codes) {
       break;
     case STET_DEPTHWISE_CONV:
       convolve_depthwise(n, xd, x, yd, y);
+      break;
+    case STET_TRANSPOSE_CONV:
+      convolve_transposed(n, xd, x, yd, y);
       break;
     case STET_FULLY_CONNECTED:
       fully_connected(n, x, y);

@@ -38,6 +38,7 @@ constexpr OptionsType all_options[] = {OptionsType::none,
                                        OptionsType::log_softmax,
                                        OptionsType::hard_swish,
                                        OptionsType::gelu,
+                                       OptionsType::transpose_conv,
                                        OptionsType::batch_matmul};
 
 class Draw {

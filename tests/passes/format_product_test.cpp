@@ -83,6 +83,10 @@ std::vector<Variant> variants() {
   add("sigmoid", [](const Value& x) { return sigmoid(x); });
   add("tanh", [](const Value& x) { return tanh(x); });
   add("hard_swish", [](const Value& x) { return hard_swish(x); });
+  for (const Padding& p : {Padding::same(), Padding::valid(), Padding::of(1), Padding::of(1, 0, 1, 0)}) {
+    add("conv_transpose " + graph::op::str(p), [=](const Value& x) { return conv_transpose(x, {.filters = 3, .kernel = 3, .padding = p}); });
+  }
+  add("sparse conv_transpose", [](const Value& x) { return conv_transpose(x, {.filters = 3, .kernel = 2, .stride = 3}); });
   add("gelu", [](const Value& x) { return gelu(x); });
   add("gelu by a tanh", [](const Value& x) { return gelu(x, {.tanh = true}); });
   add("global_average_pool", [](const Value& x) { return global_average_pool(x); });

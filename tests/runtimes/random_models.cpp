@@ -152,7 +152,7 @@ void export_floats(const std::string& directory, const Model& model, std::uint64
   const Model folded = fold_batch_norm(model);
   for (const graph::Node& node : folded.graph().nodes()) {
     // No bound is derived for these here.
-    if (graph::is<graph::op::BatchNorm>(node.op) || table_of(node.op)) return;
+    if (graph::is<graph::op::BatchNorm>(node.op) || graph::is<graph::op::ConvTranspose>(node.op) || table_of(node.op)) return;
   }
   const Tensor<float> x = random_images(input_shape(model), images, seed + 2000);
   SafetensorsFile file;

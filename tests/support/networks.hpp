@@ -118,13 +118,27 @@ class NetworkGenerator {
                                 .multiplier = draw(rng_, 1, 2),
                                 .bias = chance(rng_, 0.5)});
   }
+  Value transposed(const Value& x) {
+    const stet::Pair stride(draw(rng_, 1, 2), draw(rng_, 1, 2));
+    const stet::Pair kernel(draw(rng_, stride.height, 4), draw(rng_, stride.width, 4));
+    const auto cut = [](int k, int s) { return k >= s + 2 && s == 2 ? (k - s) / 2 : 0; };
+    const int h = cut(kernel.height, stride.height), w = cut(kernel.width, stride.width);
+    const bool even = h > 0 && w > 0 && chance(rng_, 0.3);
+    return conv_transpose(x, {.filters = draw(rng_, 1, large_ ? 20 : 6),
+                              .kernel = kernel,
+                              .stride = stride,
+                              .padding = even                 ? stet::Padding::of(h, h, w, w)
+                                         : chance(rng_, 0.5) ? stet::Padding::same()
+                                                              : stet::Padding::valid(),
+                              .bias = chance(rng_, 0.5)});
+  }
   // The same shape by another way.
   Value branch(const Value& x) {
     return decorate(conv2d(x, {.filters = static_cast<int>(x.shape()[2]), .kernel = draw(rng_, 1, 3)}));
   }
   Value grow(const Value& x) {
     const stet::Pair pool(draw(rng_, 1, 3), draw(rng_, 1, 3)), stride(draw(rng_, 1, 3), draw(rng_, 1, 3));
-    switch (draw(rng_, 0, large_ ? 15 : 13)) {
+    switch (draw(rng_, 0, large_ ? 16 : 13)) {
       case 0:
       case 1:
       case 2:
@@ -157,6 +171,8 @@ class NetworkGenerator {
         return function(x);
       case 15:
         return function(decorate(convolution(x)));
+      case 16:
+        return decorate(x.shape()[0] + x.shape()[1] <= 20 && chance(rng_, 0.5) ? transposed(x) : convolution(x));
       default:
         return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
     }

@@ -3,6 +3,7 @@
 
 #include <stet/io/onnx/read_constants.hpp>
 #include <stet/operators/activation/onnx.hpp>
+#include <stet/operators/conv_transpose/onnx.hpp>
 #include <stet/operators/convolution/onnx.hpp>
 #include <stet/operators/custom/onnx.hpp>
 #include <stet/operators/elementwise/onnx.hpp>
@@ -22,7 +23,8 @@ namespace stet::onnx {
 inline const OperatorReader* reader_of(std::string_view op_type) {
   for (const std::span<const OperatorReader> family :
        {std::span<const OperatorReader>(activation_readers), std::span<const OperatorReader>(constant_readers),
-        std::span<const OperatorReader>(convolution_readers), std::span<const OperatorReader>(elementwise_readers),
+        std::span<const OperatorReader>(convolution_readers),
+        std::span<const OperatorReader>(conv_transpose_readers), std::span<const OperatorReader>(elementwise_readers),
         std::span<const OperatorReader>(gelu_readers), std::span<const OperatorReader>(linear_readers), std::span<const OperatorReader>(normalization_readers),
         std::span<const OperatorReader>(pooling_readers), std::span<const OperatorReader>(reduction_readers),
         std::span<const OperatorReader>(shape_readers)}) {

@@ -3,6 +3,7 @@
 
 #include <stet/graph/match.hpp>
 #include <stet/operators/activation/tflite.hpp>
+#include <stet/operators/conv_transpose/tflite.hpp>
 #include <stet/operators/convolution/tflite.hpp>
 #include <stet/operators/custom/tflite.hpp>
 #include <stet/operators/elementwise/tflite.hpp>
@@ -22,6 +23,7 @@ namespace stet::tflite {
 inline const Row* row_of(Builtin code) {
   for (const std::span<const Row> family :
        {std::span<const Row>(activation_rows), std::span<const Row>(convolution_rows),
+        std::span<const Row>(conv_transpose_rows),
         std::span<const Row>(elementwise_rows), std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),
         std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows)}) {
     for (const Row& row : family) {

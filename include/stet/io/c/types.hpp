@@ -31,6 +31,11 @@ typedef struct {
   cmsis_nn_activation activation;
 } cmsis_nn_dw_conv_params;
 typedef struct {
+  int32_t input_offset, output_offset;
+  cmsis_nn_tile stride, padding, padding_offsets, dilation;
+  cmsis_nn_activation activation;
+} cmsis_nn_transpose_conv_params;
+typedef struct {
   int32_t input_offset, filter_offset, output_offset;
   cmsis_nn_activation activation;
 } cmsis_nn_fc_params;
@@ -62,6 +67,7 @@ typedef enum {
   STET_INPUT,           /* no parameters: codes = round(x / scale) + zero_point, halves away from zero */
   STET_CONV,            /* cmsis_nn_conv_params; filter [out, kh, kw, in/groups] */
   STET_DEPTHWISE_CONV,  /* cmsis_nn_dw_conv_params; filter [1, kh, kw, out] */
+  STET_TRANSPOSE_CONV,  /* cmsis_nn_transpose_conv_params; filter [out, kh, kw, in] */
   STET_FULLY_CONNECTED, /* cmsis_nn_fc_params; filter n = inputs, c = outputs; weights [outputs, inputs] */
   STET_ADD,             /* stet_add_params */
   STET_SUB,             /* stet_add_params */

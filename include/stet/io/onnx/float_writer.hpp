@@ -56,18 +56,18 @@ class FloatWriter : public GraphWriter {
     const Layout in = layout(input());
     emit(op_type, get_inputs(in), in, std::move(attributes));
   }
-  /// The same of a layer that adds its bias itself; the weights lie one output after the other. Between 16-bit codes the
+  /// The same of a layer that adds its bias itself; `axis` of the weights counts outputs. Between 16-bit codes the
   /// bias is int32 at input scale * weight scale: ONNX Runtime makes it so anyway, and without looking whether it fits.
   /// Where it would not, the weights are tiny beside it and their scale grows.
   void emit_layer(const std::string& op_type, Layout layout, Ints dims, const std::vector<float>& values,
-                  AttributeList attributes) {
+                  AttributeList attributes, int axis = 0) {
     Names inputs{get(input(), layout)};
     const Tensor<float>* bias = tensor(graph::Role::bias);
     std::vector<float> least, scales;
     for (std::int64_t c = 0; bias != nullptr && coded() && c < bias->size(); ++c) {
       least.push_back(std::fabs((*bias)[c]) / (scale_in() * 0x1p30f));
     }
-    inputs.push_back(weight(std::move(dims), values, 0, least, &scales));
+    inputs.push_back(weight(std::move(dims), values, axis, least, &scales));
     if (bias != nullptr) inputs.push_back(coded() ? bias_codes(*bias, scales) : vector(graph::Role::bias, ".bias"));
     emit(op_type, std::move(inputs), layout, std::move(attributes));
   }

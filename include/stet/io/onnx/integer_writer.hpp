@@ -87,11 +87,11 @@ class IntegerWriter : public GraphWriter {
   /// The same of a layer: weight codes, one output after the other, and bias codes, dequantized. A bias means input scale *
   /// weight scale, as ONNX Runtime assumes without looking.
   void emit_layer(const std::string& op_type, Layout layout, Ints dims, const std::vector<std::int8_t>& weight_codes,
-                  AttributeList attributes) {
+                  AttributeList attributes, int weight_axis = 0) {
     const std::vector<float>& scale = node().constants.weight_scale;
     const bool per_channel = scale.size() > 1, packed = options_.int4_weights && fits_int4(weight_codes);
     const Ints scale_dims = per_channel ? Ints{static_cast<std::int64_t>(scale.size())} : Ints{};
-    const AttributeList axis = per_channel ? AttributeList{attribute("axis", 0)} : AttributeList{};
+    const auto axis = [&](int of) { return per_channel ? AttributeList{attribute("axis", of)} : AttributeList{}; };
     std::vector<float> bias_scale;
     for (const float s : scale) bias_scale.push_back(codes_in().scale * s);
 
@@ -103,8 +103,8 @@ class IntegerWriter : public GraphWriter {
       weight_inputs.push_back(constant(weight + "_zero_point", scale_dims, std::vector<std::int8_t>(scale.size(), 0)));
     }
     Names bias_inputs{list(bias, node().constants.bias.span()), constant(bias + "_scale", scale_dims, bias_scale)};
-    Names inputs{real(0, layout), add("DequantizeLinear", weight + "_dequantized", std::move(weight_inputs), axis),
-                 add("DequantizeLinear", bias + "_dequantized", std::move(bias_inputs), axis)};
+    Names inputs{real(0, layout), add("DequantizeLinear", weight + "_dequantized", std::move(weight_inputs), axis(weight_axis)),
+                 add("DequantizeLinear", bias + "_dequantized", std::move(bias_inputs), axis(0))};
     const Affine& y = codes(output());
     const integer::Bounds bounds =
         integer::clamp_bounds(model_.target.weighted_clamp, node().activation, y.scale, y.zero_point, y.grid);

@@ -19,6 +19,9 @@ void visit_options(OptionsType type, F&& f) {
       f(0, &O::padding), f(1, &O::stride_w), f(2, &O::stride_h), f(3, &O::depth_multiplier);
       f(4, &O::fused_activation), f(5, &O::dilation_w), f(6, &O::dilation_h);
       break;
+    case OptionsType::transpose_conv:
+      f(0, &O::padding), f(1, &O::stride_w), f(2, &O::stride_h), f(3, &O::fused_activation), f(4, &O::quantized_bias_type);
+      break;
     case OptionsType::pool_2d:
       f(0, &O::padding), f(1, &O::stride_w), f(2, &O::stride_h), f(3, &O::filter_width);
       f(4, &O::filter_height), f(5, &O::fused_activation);

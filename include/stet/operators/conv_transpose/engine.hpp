@@ -1,0 +1,18 @@
+#pragma once
+// The transposed convolution: its step on codes.
+
+#include <stet/engine/step_site.hpp>
+#include <stet/integer/conv_transpose.hpp>
+
+#include <memory>
+
+namespace stet::detail {
+
+inline EngineRun step(const graph::op::ConvTranspose& o, const StepSite& s) {
+  return s.layer(o, std::make_shared<const integer::ConvTransposeWeights>(s.weights()),
+                 [w = window(o, s.image())](const auto& x, std::int32_t z, const auto& weights, integer::AccumulatorSink sink) {
+                   integer::conv_transpose(x, z, weights, w, sink);
+                 });
+}
+
+}  // namespace stet::detail
