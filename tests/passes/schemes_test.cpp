@@ -272,6 +272,32 @@ TEST_CASE("an estimator for activations decides where clipped outputs pass; what
   CHECK(gradients({}) == Passes{true, false, false});
   CHECK(gradients(ClippedSte{}) == Passes{true, false, false});
   CHECK(gradients(Ste{}) == Passes{true, true, false});
+  // So do a function's and a mean's, which lie above their range here; a mean without an estimator passes all.
+  const auto through = [&](bool function, const std::optional<AnyEstimator>& estimator) {
+    Graph h;
+    auto y = conv2d(h.input({2, 2, 1}), {.filters = 1, .kernel = 1, .bias = false}).named("a");
+    y = function ? leaky_relu(y).named("out") : global_average_pool(y).named("out");
+    h.output(y);
+    Recipe recipe = recipes::int8();
+    recipe.activation_estimator = estimator;
+    Model model(std::move(h), Rng(1));
+    model.parameter("a.weight").value = Tensor<float>({1, 1, 1, 1}, {1.0f});
+    QatModel qat = prepare(model, recipe);
+    qat.quantizer("input_1").fix(Range{0.0f, 1.0f});
+    qat.quantizer("a").fix(Range{0.0f, 1.0f});
+    qat.quantizer("out").fix(Range{0.0f, 0.5f});
+    qat.start_quantizing();
+    Tape tape;
+    const Var<Tensor<float>> out = forward(tape, qat, Tensor<float>({1, 2, 2, 1}, {0.9f, 0.9f, 0.9f, 0.9f}));
+    tape.backward(out, Tensor<float>(out.shape(), std::vector<float>(static_cast<std::size_t>(out.shape().elements()), 1.0f)));
+    return qat.model().parameter("a.weight").gradient[0] != 0.0f;
+  };
+  CHECK_FALSE(through(true, {}));
+  CHECK_FALSE(through(true, ClippedSte{}));
+  CHECK(through(true, Ste{}));
+  CHECK(through(false, {}));
+  CHECK_FALSE(through(false, ClippedSte{}));
+  CHECK(through(false, Ste{}));
   // The same with live batch norm, additions and products.
   const auto trained = [&](const std::optional<AnyEstimator>& estimator) {
     Graph h;

@@ -61,7 +61,7 @@ Var<QTensor> run_unit(const Op& o, const UnitSite& s) {
   } else if constexpr (graph::op::TableOp<Op>) {
     const integer::TableSpec spec = s.with_surroundings([&](const Surroundings& around) { return table_spec(o, around); });
     if (s.follows()) s.observe(lookup_range(s.input().value(), spec));
-    return lookup(s.input(), spec, integer::make_table(s.qat().recipe().target, spec), s.params());
+    return lookup(s.input(), spec, integer::make_table(s.qat().recipe().target, spec), s.params(), s.estimator());
   } else {
     return run(o, s);
   }

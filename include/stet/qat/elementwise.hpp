@@ -18,18 +18,6 @@ namespace detail {
 
 inline bool any_wanted(const Var<QTensor>& a, const Var<QTensor>& b) { return a.wanted() || b.wanted(); }
 
-// dy where its bit is set, times a factor.
-inline Tensor<float> kept(const Tensor<float>& dy, const Tensor<std::uint32_t>& pass) {
-  Tensor<float> g(dy.shape());
-  float* to = g.edit().data();
-  parallel_chunks(bit_words(dy.size()), lane_count, [&](Chunk words) {
-    const std::int64_t first = words.first * lane_count;
-    const std::int64_t last = std::min(words.last * lane_count, dy.size());
-    keep_where(dy.data() + first, pass.data() + words.first, last - first, to + first);
-  });
-  return g;
-}
-
 inline Tensor<float> scaled(const Tensor<float>& x, float factor) {
   Tensor<float> y(x.shape());
   float* to = y.edit().data();

@@ -2,10 +2,13 @@
 // OutputEstimator: an estimator for the codes that a layer or an elementwise operator makes.
 
 #include <stet/core/bits.hpp>
+#include <stet/core/lanes.hpp>
+#include <stet/core/parallel.hpp>
 #include <stet/integer/clamp.hpp>
 #include <stet/qat/any_estimator.hpp>
 #include <stet/quant/qtensor.hpp>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace stet {
@@ -18,6 +21,18 @@ struct OutputEstimator {
 };
 
 namespace detail {
+
+// dy where its bit is set, else 0.
+inline Tensor<float> kept(const Tensor<float>& dy, const Tensor<std::uint32_t>& pass) {
+  Tensor<float> g(dy.shape());
+  float* to = g.edit().data();
+  parallel_chunks(bit_words(dy.size()), lane_count, [&](Chunk words) {
+    const std::int64_t first = words.first * lane_count;
+    const std::int64_t last = std::min(words.last * lane_count, dy.size());
+    keep_where(dy.data() + first, pass.data() + words.first, last - first, to + first);
+  });
+  return g;
+}
 
 /// Gradient of outputs before rounding, and where it goes on.
 struct PassedGradient {

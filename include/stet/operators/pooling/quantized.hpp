@@ -14,7 +14,7 @@ inline Var<QTensor> run(const graph::op::AveragePool& o, const UnitSite& s) {
 }
 inline Var<QTensor> run(const graph::op::GlobalAveragePool& o, const UnitSite& s) {
   if (s.follows()) s.observe(mean_range(s.input().value()));
-  return mean(s.input(), s.resolve(o), s.params());
+  return mean(s.input(), s.resolve(o), s.params(), s.estimator());
 }
 
 }  // namespace stet::detail
