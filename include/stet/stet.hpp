@@ -17,6 +17,7 @@
 #include <stet/operators/custom/float.hpp>
 #include <stet/ops/activation.hpp>
 #include <stet/ops/arithmetic.hpp>
+#include <stet/ops/conv_transpose.hpp>
 #include <stet/ops/convolution.hpp>
 #include <stet/ops/depthwise.hpp>
 #include <stet/ops/distillation.hpp>
