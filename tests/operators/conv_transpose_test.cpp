@@ -11,11 +11,11 @@
 #include <stet/model/calibrate.hpp>
 #include <stet/model/check.hpp>
 #include <stet/model/convert.hpp>
+#include <stet/model/forward.hpp>
 #include <stet/model/prepare.hpp>
+#include <stet/model/qat_forward.hpp>
 #include <stet/model/quantize.hpp>
 #include <stet/train/fit_qat.hpp>
-#include <stet/model/forward.hpp>
-#include <stet/model/qat_forward.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
