@@ -52,7 +52,7 @@ class Engine {
   /// Errors:    Errc::shape if x does not fit; Errc::range if a value of it is NaN or infinite, which codes would hide;
   ///            Errc::state if the engine was moved from
   [[nodiscard]] QTensor run(const Tensor<float>& x) const { return execute(x, nullptr); }
-  /// The same; `observe` sees the codes of every value as it is made, on the calling thread.
+  /// The same; `observe` sees the codes of every value that has some as it is made, on the calling thread.
   [[nodiscard]] QTensor run(const Tensor<float>& x, Observe observe) const { return execute(x, &observe); }
 
  private:
@@ -64,16 +64,17 @@ class Engine {
     detail::require_finite("engine: the input", x.span());
     const detail::Workspaces::Loan loan(workspaces_);
     place(*loan, batch);
-    std::vector<Tensor<std::int8_t>>& tensors = (*loan).tensors;
+    detail::EngineValues& values = (*loan).values;
+    std::vector<Tensor<std::int8_t>>& tensors = values.codes;
     const auto seen = [&](int v) {
-      if (observe != nullptr) (*observe)(v, tensors[static_cast<std::size_t>(v)].span());
+      if (observe != nullptr && !values_[static_cast<std::size_t>(v)].real) (*observe)(v, tensors[static_cast<std::size_t>(v)].span());
     };
     const Affine& in = values_[static_cast<std::size_t>(input_)].codes;
     integer::quantize_input(target_.input, x.span(), in.scale, in.zero_point, in.grid,
                             tensors[static_cast<std::size_t>(input_)].edit());
     seen(input_);
     for (const EngineStep& step : steps_) {
-      step.run(tensors);
+      step.run(values);
       seen(step.output);
     }
     const auto out = static_cast<std::size_t>(outputs_[0]);
@@ -85,11 +86,13 @@ class Engine {
     if (batch == work.batch) return;
     work.batch = -1;  // until every tensor has its place
     if (work.arena.size() < plan_.bytes * batch) work.arena = Tensor<std::int8_t>(Shape{plan_.bytes * batch});
-    work.tensors.resize(values_.size());
+    work.values.codes.resize(values_.size());
+    work.values.reals.resize(values_.size());
     std::int8_t* base = work.arena.edit().data();
     for (std::size_t v = 0; v < values_.size(); ++v) {
+      if (values_[v].real) continue;
       const Shape shape = values_[v].shape.batched(batch);
-      work.tensors[v] = Tensor<std::int8_t>::borrow({base + plan_.offset[v] * batch, static_cast<std::size_t>(shape.elements())}, shape);
+      work.values.codes[v] = Tensor<std::int8_t>::borrow({base + plan_.offset[v] * batch, static_cast<std::size_t>(shape.elements())}, shape);
     }
     work.batch = batch;
   }

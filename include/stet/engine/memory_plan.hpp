@@ -32,7 +32,9 @@ STET_ENTRY MemoryPlan plan_memory(const IntegerModel& model) {
     for (const int in : node.inputs) last[static_cast<std::size_t>(in)] = i;
   }
   for (const int out : model.outputs) last[static_cast<std::size_t>(out)] = end;
-  const auto size = [&](std::size_t v) { return (model.values[v].shape.elements() + 63) / 64 * 64; };
+  const auto size = [&](std::size_t v) {
+    return model.values[v].real ? 0 : (model.values[v].shape.elements() + 63) / 64 * 64;  // reals have tensors of their own
+  };
   std::vector<std::size_t> order(count);
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size(a) > size(b); });

@@ -2,12 +2,10 @@
 // Steps: the operators of an IntegerModel, checked, packed and resolved once.
 
 #include <stet/core/entry.hpp>
+#include <stet/engine/values.hpp>
 #include <stet/graph/integer_model.hpp>
 
-#include <cstdint>
-#include <functional>
 #include <string>
-#include <vector>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/operators/engine.hpp>
@@ -15,11 +13,10 @@
 
 namespace stet {
 
-/// One operator, ready to run on the tensors of all values.
+/// One operator, ready to run.
 struct EngineStep {
-  using Values = std::vector<Tensor<std::int8_t>>;
   int output = -1;
-  std::function<void(Values&)> run;
+  detail::EngineRun run;
 };
 
 /// Resolves one node of a model in whose structure check_structure finds no fault.

@@ -1,6 +1,7 @@
 #pragma once
 // StepSite: a node of an IntegerModel while its step is made, and the forms that steps have in common.
 
+#include <stet/engine/values.hpp>
 #include <stet/graph/resolve.hpp>
 #include <stet/integer/convolution.hpp>
 #include <stet/integer/lookup.hpp>
@@ -14,14 +15,14 @@
 
 namespace stet::detail {
 
-using EngineValues = std::vector<Tensor<std::int8_t>>;
-/// What a step does with the tensors of all values.
-using EngineRun = std::function<void(EngineValues&)>;
-
 // The shapes of a node are those that its operator infers: check_structure has seen to that.
 class StepSite : public NodeSite {
  public:
-  StepSite(const IntegerModel& model, const IntegerNode& node) : NodeSite(model, node), node_(node) {}
+  StepSite(const IntegerModel& model, const IntegerNode& node) : NodeSite(model, node), model_(model), node_(node) {}
+
+  [[nodiscard]] const IntegerNode& node() const { return node_; }
+  [[nodiscard]] const IntegerValue& value(int i) const { return model_.values[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] const Target& target() const { return model_.target; }
 
   [[nodiscard]] const Shape& image() const { return in().shape; }
   [[nodiscard]] const Tensor<std::int8_t>& weights() const { return node_.constants.weights; }
@@ -63,8 +64,9 @@ class StepSite : public NodeSite {
   }
 
  private:
-  static Tensor<std::int8_t>& at(EngineValues& v, int i) { return v[static_cast<std::size_t>(i)]; }
+  static Tensor<std::int8_t>& at(EngineValues& v, int i) { return v.codes[static_cast<std::size_t>(i)]; }
 
+  const IntegerModel& model_;
   const IntegerNode& node_;
 };
 

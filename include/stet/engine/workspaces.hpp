@@ -2,6 +2,7 @@
 // Workspaces: the memory that runs of an engine compute in, lent to one call at a time and kept for the next.
 
 #include <stet/core/tensor.hpp>
+#include <stet/engine/values.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -14,7 +15,7 @@ namespace stet::detail {
 /// Memory of one run, and every value's place in it.
 struct Workspace {
   Tensor<std::int8_t> arena{};
-  std::vector<Tensor<std::int8_t>> tensors{};
+  EngineValues values{};
   std::int64_t batch = -1;  ///< that the places are for
 };
 

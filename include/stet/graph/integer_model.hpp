@@ -17,11 +17,13 @@ namespace stet {
 
 using integer::Activation;
 
-/// A value of an IntegerModel. Shape without the batch; what its codes mean.
+/// A value of an IntegerModel. Shape without the batch; what its codes mean, unless it is real: then it has none, and only
+/// operators that are kept in float make and read it.
 struct IntegerValue {
   std::string name{};
   Shape shape{};
   Affine codes{};
+  bool real = false;
 };
 
 /// One operator of a graph on codes, with the activation behind it that it applies itself. Inputs and output are indices

@@ -62,6 +62,9 @@ class IntegerStructureCheck {
     if (inputs_ == 0) add(Errc::state, "the model", "has no input");
     if (model_.outputs.empty()) add(Errc::state, "the model", "has no output");
     for (const int out : model_.outputs) {
+      if (made(out) && model_.values[at(out)].real) {
+        unreadable(Errc::unsupported, "the model", formatted("has {} as output, which is real", model_.values[at(out)].name));
+      }
       if (!made(out)) unreadable(Errc::state, "the model", formatted("has value {} as output, which no node makes", out));
     }
     return std::move(result_);
@@ -83,6 +86,7 @@ class IntegerStructureCheck {
     if (v.shape.rank() >= Shape::max_rank || v.shape.elements() <= 0) {
       add(Errc::shape, v.name, formatted("has shape {}, which must have elements and room for a batch", v.shape));
     }
+    if (v.real) return;
     if (!v.codes.grid.fits_int8()) {
       return add(Errc::range, v.name, formatted("codes {}..{} do not fit int8", v.codes.grid.lo, v.codes.grid.hi));
     }
@@ -116,8 +120,18 @@ class IntegerStructureCheck {
       made_[at(n.output)] = true;  // else every node behind it would be named
     }
     if (!complete || !check_shapes(n)) return;
+    if (form != graph::IntegerForm::real) check_codes(n);
     if (form == graph::IntegerForm::layer) check_layer(n);
     if (form == graph::IntegerForm::moves) check_scales(n);
+  }
+
+  // Reals are for those that are kept in float.
+  void check_codes(const IntegerNode& n) {
+    const auto real = [&](int v) { return model_.values[at(v)].real; };
+    for (const int in : n.inputs) {
+      if (real(in)) unreadable(Errc::unsupported, n.name, formatted("reads {}, which is real", model_.values[at(in)].name));
+    }
+    if (real(n.output)) unreadable(Errc::unsupported, n.name, "makes codes, its value is real");
   }
 
   // The operator's own inference, as in a graph; integers repeat no values beside.

@@ -26,6 +26,7 @@ enum class IntegerForm {
   input,     ///< makes codes of the real input
   layer,     ///< multiplies codes by weight codes, adds a bias and requantizes
   computes,  ///< makes new codes of codes
+  real,      ///< computed in float: reads codes or reals, makes codes or reals
   moves,     ///< passes on codes of its inputs, which keep scale and zero point
   training   ///< acts in training only: nothing of it is deployed
 };

@@ -37,7 +37,8 @@ inline std::string dot(const IntegerModel& model) {
       const auto [least, most] = std::minmax_element(codes.begin(), codes.end());
       weights = formatted("\\nweights {}..{}, {} scales", *least, *most, node.constants.weight_scale.size());
     }
-    boxes.push_back({detail::box_text(node, value.shape, value.codes, weights)});
+    boxes.push_back({value.real ? formatted("{}\\n{}\\nreal", graph::detail::title(node.name, node.op), value.shape)
+                                : detail::box_text(node, value.shape, value.codes, weights)});
     for (const int in : node.inputs) boxes.back().from.push_back(maker[static_cast<std::size_t>(in)]);
   }
   for (const int out : model.outputs) boxes[static_cast<std::size_t>(maker[static_cast<std::size_t>(out)])].output = true;

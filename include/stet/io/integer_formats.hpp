@@ -73,6 +73,8 @@ class FormatCheck {
 
   // Functions of the user's own are tables in C and in the engine; the other files name operators.
   void check_custom(const IntegerNode& node) const {
+    require(graph::form(node.op) != graph::IntegerForm::real, Errc::unsupported,
+            "{} is kept in float, which no file of integers holds yet; the engine runs it", graph::kind(node.op));
     require(format_ == IntegerFormat::c || !graph::is<graph::op::Custom>(node.op), Errc::unsupported,
             "{} is a function of your own, for which the format has no operator; C tables hold it", graph::kind(node.op));
   }

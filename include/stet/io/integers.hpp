@@ -36,6 +36,10 @@ void visit_values(const IntegerModel& model, F&& f) {
 inline void require_whole(const char* op, const IntegerModel& model) {
   const IntegerStructure structure = check_structure(model);
   if (!structure.faults.empty()) fail(structure.faults[0].code, "{}: this model cannot be written:{}", op, structure.text());
+  for (const IntegerNode& node : model.nodes) {
+    require(graph::form(node.op) != graph::IntegerForm::real, Errc::unsupported,
+            "{}: {} is kept in float, which the integers alone do not say; the engine runs it", op, node.name);
+  }
 }
 
 }  // namespace detail

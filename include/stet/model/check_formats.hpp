@@ -22,7 +22,7 @@ inline IntegerModel shapes_of(const Graph& graph, const UnitPlan& plan, const Ta
     const Grid grid = plan.quantizer_schemes[static_cast<std::size_t>(unit.quantizer)].traits().grid.value_or(Grid{});
     return Affine{1.0f, grid.lo, grid};
   };
-  return assemble(graph, plan.units, target, constants, codes);
+  return assemble(graph, plan.units, target, constants, codes, nullptr);
 }
 
 /// The files that a target's runtime reads.

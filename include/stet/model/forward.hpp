@@ -32,8 +32,10 @@ namespace detail {
 STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
                                                      std::span<const Tensor<float>> inputs,
                                                      const ForwardOptions& options);
+// Runs one operator.
+STET_ENTRY Var<Tensor<float>> run_node(const graph::Operator& op, NodeContext& context);
 #if STET_DEFINE_ENTRIES
-[[gnu::noinline]] inline Var<Tensor<float>> run_node(const graph::Operator& op, NodeContext& context) {
+STET_ENTRY Var<Tensor<float>> run_node(const graph::Operator& op, NodeContext& context) {
   return graph::match(
       op, [](const auto& o, NodeContext& c) -> decltype(train_op::forward(o, c)) { return train_op::forward(o, c); },
       context);

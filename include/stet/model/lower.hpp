@@ -3,11 +3,13 @@
 
 #include <stet/core/parallel.hpp>
 #include <stet/graph/resolve.hpp>
+#include <stet/model/node_function.hpp>
 #include <stet/model/qat_model.hpp>
 #include <stet/qat/fold.hpp>
 #include <stet/qat/frozen_layer.hpp>
 
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -75,8 +77,10 @@ inline FrozenLayer fold_unit(const QatModel& qat, const Unit& unit) {
 namespace detail {
 
 // Units as an integer model: what acts in training only is left out, constants and codes come from functions of a unit.
+// What is kept in float gets its parameters, if there are any yet.
 inline IntegerModel assemble(const Graph& graph, const std::vector<Unit>& units, const Target& target,
-                             FunctionRef<LayerConstants(const Unit&)> constants, FunctionRef<Affine(const Unit&)> codes) {
+                             FunctionRef<LayerConstants(const Unit&)> constants, FunctionRef<Affine(const Unit&)> codes,
+                             const Model* parameters) {
   IntegerModel model;
   model.target = target;
   std::vector<int> value_of(units.size(), -1);
@@ -90,8 +94,11 @@ inline IntegerModel assemble(const Graph& graph, const std::vector<Unit>& units,
     for (int& in : node.inputs) in = at(in);
     node.output = at(unit.deployed.output) = static_cast<int>(model.values.size());
     if (unit.has_weights()) node.constants = constants(unit);
+    if (unit.kept_float() && parameters != nullptr) {
+      node.op = graph::op::Real{std::make_shared<const NodeFunction>(*parameters, unit.node)};
+    }
     const graph::Node& value = graph.node(unit.output);
-    model.values.push_back({value.name, value.shape, codes(unit)});
+    model.values.push_back({value.name, value.shape, codes(unit), unit.real_output});
     model.nodes.push_back(std::move(node));
   }
   for (const Unit& unit : units) {
@@ -113,7 +120,7 @@ inline LayerConstants lower(const QatModel& qat, const Unit& unit) {
 inline IntegerModel lower(const QatModel& qat) {
   return detail::assemble(
       qat.graph(), qat.units(), qat.recipe().target, [&](const Unit& unit) { return lower(qat, unit); },
-      [&](const Unit& unit) { return affine(qat.params(unit)); });
+      [&](const Unit& unit) { return affine(qat.params(unit)); }, &qat.model());
 }
 
 }  // namespace stet

@@ -4,6 +4,7 @@
 #include <stet/core/groups.hpp>
 #include <stet/graph/graph.hpp>
 #include <stet/graph/resolve.hpp>
+#include <stet/model/node_function.hpp>
 #include <stet/model/plan_precision.hpp>
 #include <stet/model/unit.hpp>
 #include <stet/qat/recipe.hpp>
@@ -28,6 +29,7 @@ class UnitPlanner {
     for (int id = 0; id < static_cast<int>(graph_.nodes().size()); ++id) {
       if (!taken_[static_cast<std::size_t>(id)]) visit(id);
     }
+    leave_real();
     check_overrides();
     if (recipe_.simulated() && (recipe_.learned_weights || recipe_.learned_activations)) {
       problems_.push_back({.what = "the recipe learns scales, but its schemes are simulated in float",
@@ -83,7 +85,11 @@ class UnitPlanner {
     if (!obstacle) return;
     std::string names;
     for (const int in : node(id).inputs) names += (names.empty() ? " (" : ", ") + node(in).name;
-    problem(id, obstacle->what + (node(id).inputs.size() > 1 ? names + ")" : ""), obstacle->remedy);
+    const bool unknown = graph::form(node(id).op) == graph::IntegerForm::none;
+    problem(id, obstacle->what + (node(id).inputs.size() > 1 ? names + ")" : ""),
+            obstacle->remedy + (unknown ? formatted("; or keep it in float: RecipeOverride{{.node = \"{}\", .keep_float = true}}",
+                                                    node(id).name)
+                                        : ""));
   }
 
   // The only consumer of a value, or -1 if it has several or is an output of the graph.
@@ -95,7 +101,7 @@ class UnitPlanner {
 
   void fuse_batch_norm(Unit& unit) {
     const int next = sole_consumer(unit.output);
-    if (next < 0 || !graph::is<graph::op::BatchNorm>(node(next).op)) return;
+    if (next < 0 || !graph::is<graph::op::BatchNorm>(node(next).op) || keeps_float(next)) return;
     unit.batch_norm = next;
     unit.output = next;
     taken_[static_cast<std::size_t>(next)] = true;
@@ -104,7 +110,7 @@ class UnitPlanner {
   void fuse_activation(Unit& unit) {
     const int next = sole_consumer(unit.output);
     const Activation activation = next < 0 ? Activation::none : graph::clamp_of(node(next).op);
-    if (activation == Activation::none) return;
+    if (activation == Activation::none || keeps_float(next)) return;
     unit.deployed.activation = activation;
     unit.output = next;
     taken_[static_cast<std::size_t>(next)] = true;
@@ -116,6 +122,32 @@ class UnitPlanner {
     if (o != nullptr && o->weights) unit.weights = *o->weights;
     fuse_batch_norm(unit);
     fuse_activation(unit);
+  }
+
+  [[nodiscard]] bool keeps_float(int id) const {
+    const RecipeOverride* o = recipe_.override_of(node(id).name);
+    return o != nullptr && o->keep_float;
+  }
+  // The same, or a batch norm of what is kept, which integers have no place for.
+  [[nodiscard]] bool is_kept(int id) const {
+    if (keeps_float(id)) return true;
+    if (!graph::is<graph::op::BatchNorm>(node(id).op)) return false;
+    const int from = unit_of_[static_cast<std::size_t>(node(id).inputs[0])];
+    return from >= 0 && plan_.units[static_cast<std::size_t>(from)].kept_float();
+  }
+  // Values that only reals read stay real.
+  void leave_real() {
+    std::vector<bool> read_as_codes(plan_.units.size(), false);
+    for (const Unit& unit : plan_.units) {
+      for (const int in : unit.deployed.inputs) {
+        if (in >= 0 && !unit.kept_float()) read_as_codes[static_cast<std::size_t>(in)] = true;
+      }
+    }
+    for (Unit& unit : plan_.units) {
+      const bool codes = graph_.is_output(unit.output) || graph_.consumers(unit.output).empty() ||
+                         read_as_codes[static_cast<std::size_t>(unit.deployed.output)];
+      unit.real_output = unit.kept_float() && !codes;
+    }
   }
 
   // Lets an operator that passes on codes have the scale of its inputs.
@@ -142,11 +174,20 @@ class UnitPlanner {
     Unit unit;
     unit.node = unit.output = id;
     unit.deployed.name = n.name;
-    unit.deployed.op = graph::integer_form_of(n.op, graph_.input_shapes(id), n.shape);
+    const bool input = graph::is<graph::op::Input>(n.op);
+    if (is_kept(id) && !input) {
+      unit.deployed.op = graph::op::Real{std::make_shared<const PlannedFunction>(n.op)};
+    } else {
+      unit.deployed.op = graph::integer_form_of(n.op, graph_.input_shapes(id), n.shape);
+    }
+    if (input && keeps_float(id)) {
+      problem(id, "the recipe keeps it in float, but the input of integers is codes", "name the nodes that read it");
+    }
     report(graph::obstacle(unit.op(), graph_.input_shapes(id), recipe_.target), id);
     report(graph::match(unit.op(), [](const auto& o) { return training_limit(o); }), id);
     switch (graph::form(unit.op())) {
-      case graph::IntegerForm::none: break;
+      case graph::IntegerForm::none:
+      case graph::IntegerForm::real: break;
       case graph::IntegerForm::input:
         if (++inputs_ > 1) problem(id, "a second input", "integer models have one: join the data before the model");
         break;
@@ -181,6 +222,9 @@ class UnitPlanner {
       if (recipe_.override_of(o.node) != &o) problem(id, "the recipe overrides it twice", "say both in one override");
       for (const Unit& unit : plan_.units) {
         if (o.weights && unit.node == id && !unit.has_weights()) no_weights(id);
+        if (o.activations && unit.node == id && unit.real_output) {
+          problem(id, "the recipe overrides its activations, but it is kept in float and so is all that reads it", "leave them out");
+        }
         if (id <= unit.node || id > unit.output || !inside(unit, id)) continue;
         if (o.weights) no_weights(id);
         if (o.activations && id != unit.output) {

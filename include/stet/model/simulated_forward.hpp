@@ -45,7 +45,7 @@ STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat,
   };
   options.value = [&](int node, const Var<Tensor<float>>& y) {
     const Unit* unit = unit_of[static_cast<std::size_t>(node)];
-    if (unit == nullptr || unit->shares_scale()) return y;
+    if (unit == nullptr || unit->shares_scale() || unit->real_output) return y;
     if (trained != nullptr) {
       trained->quantizer(unit->quantizer).observe(y.value().span(), range_of("forward", qat.node_name(node), y.value().span()));
     }

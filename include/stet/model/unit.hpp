@@ -21,11 +21,13 @@ struct Unit {
   int quantizer = -1;   ///< index of the output's quantizer; members of a scale group share one
   AnyScheme weights{};
   bool learns_weight_scale = false;
+  bool real_output = false;  ///< of a unit that is kept in float: so are all that read it
 
   [[nodiscard]] const graph::Operator& op() const { return deployed.op; }
   [[nodiscard]] bool has_weights() const { return graph::has_weights(deployed.op); }
   /// Whether the output has its input's scale (pool, pad, reshape, concat, ...).
   [[nodiscard]] bool shares_scale() const { return graph::moves_codes(deployed.op) || training_only(); }
+  [[nodiscard]] bool kept_float() const { return graph::form(deployed.op) == graph::IntegerForm::real; }
   [[nodiscard]] bool training_only() const { return graph::form(deployed.op) == graph::IntegerForm::training; }
   /// The clamp of its output: its own, or that of an activation fused behind it.
   [[nodiscard]] Activation activation() const {

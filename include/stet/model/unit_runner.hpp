@@ -7,6 +7,7 @@
 #include <stet/operators/quantized.hpp>
 #include <stet/qat/live_layer.hpp>
 #include <stet/qat/lookup.hpp>
+#include <stet/qat/real.hpp>
 
 #include <optional>
 #include <string>
@@ -52,10 +53,16 @@ inline Var<QTensor> run_layer(const Product& product, const UnitSite& s) {
   return finish(frozen_layer(product, s.input(), p, fold_unit(qat, unit, s.input().value().params), out, observed));
 }
 
+inline Var<QTensor> quantized(const Var<Tensor<float>>& x, const UnitSite& s) {
+  return quantize_real(x, s.qat().recipe().target.input, s.params(), s.estimator());
+}
+
 template <class Op>
 Var<QTensor> run_unit(const Op& o, const UnitSite& s) {
   if constexpr (Op::form == graph::IntegerForm::none) {
     fail(Errc::unsupported, "forward: {} has no integer form", kind(o));
+  } else if constexpr (Op::form == graph::IntegerForm::real) {
+    return quantized(run_real(s), s);
   } else if constexpr (Op::form == graph::IntegerForm::layer) {
     return run_layer(product_of(o), s);
   } else if constexpr (graph::op::TableOp<Op>) {
@@ -88,16 +95,23 @@ class UnitRunner {
       for (const int in : unit.deployed.inputs) ++readers[static_cast<std::size_t>(in)];
     }
     pass_.values.resize(units.size());
+    pass_.reals.resize(units.size());
     pass_.orders.resize(units.size());
     std::optional<Var<QTensor>> result;
     for (const Unit& unit : units) {
       auto& slot = pass_.values[static_cast<std::size_t>(unit.deployed.output)];
       const UnitSite site(pass_, unit);
-      slot.emplace(graph::match(unit.op(), [&](const auto& o) { return run_unit(o, site); }));
-      if (observe != nullptr) (*observe)(unit.output, slot->value());
+      if (unit.real_output) {
+        pass_.reals[static_cast<std::size_t>(unit.deployed.output)] = run_real(site);
+      } else {
+        slot.emplace(graph::match(unit.op(), [&](const auto& o) { return run_unit(o, site); }));
+        if (observe != nullptr) (*observe)(unit.output, slot->value());
+      }
       if (pass_.qat.graph().is_output(unit.output)) result = *slot;
       for (const int in : unit.deployed.inputs) {
-        if (--readers[static_cast<std::size_t>(in)] == 0) pass_.values[static_cast<std::size_t>(in)].reset();
+        if (--readers[static_cast<std::size_t>(in)] > 0) continue;
+        pass_.values[static_cast<std::size_t>(in)].reset();
+        pass_.reals[static_cast<std::size_t>(in)].reset();
       }
     }
     if (pass_.trains()) {

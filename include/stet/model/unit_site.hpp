@@ -3,6 +3,7 @@
 
 #include <stet/graph/resolve.hpp>
 #include <stet/model/qat_model.hpp>
+#include <stet/qat/fake_quantize.hpp>
 #include <stet/qat/output_estimator.hpp>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ struct UnitPass {
   std::optional<float> momentum{};  // of batch norm's statistics, if nothing else is to move
   const Tensor<float>* x = nullptr;
   std::vector<std::optional<Var<QTensor>>> values{};  // per unit
+  std::vector<std::optional<Var<Tensor<float>>>> reals{};  // per unit whose output is real
   std::vector<Tensor<std::int8_t>> orders{};          // per unit, empty where no pool asks
 
   // Whether this pass is a step of training and not a new estimate of statistics.
@@ -49,6 +51,11 @@ class UnitSite {
   [[nodiscard]] const Var<QTensor>& input(std::size_t i = 0) const { return *pass_.values[at(unit_.deployed.inputs[i])]; }
   [[nodiscard]] Operand operand(std::size_t i = 0) const {
     return {input(i).shape().unbatched(), affine(input(i).value().params)};
+  }
+  /// An input of a unit that is kept in float.
+  [[nodiscard]] Var<Tensor<float>> real_input(std::size_t i) const {
+    const auto& real = pass_.reals[at(unit_.deployed.inputs[i])];
+    return real ? *real : dequantize(input(i));
   }
   /// What the codes of the output mean.
   [[nodiscard]] QParams params() const { return qat().params(unit_); }
@@ -136,6 +143,9 @@ class UnitSite {
     return moves ? pass_.trained : nullptr;
   }
   [[nodiscard]] std::optional<float> momentum() const { return pass_.momentum; }
+  /// The float model as a node that is kept in float sees it: null in evaluation.
+  [[nodiscard]] Model* trained_model() const { return pass_.trained == nullptr ? nullptr : &pass_.trained->model(); }
+  [[nodiscard]] Rng* random() const { return pass_.rng; }
 
  private:
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }

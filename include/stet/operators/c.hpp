@@ -8,4 +8,5 @@
 #include <stet/operators/input/c.hpp>
 #include <stet/operators/linear/c.hpp>
 #include <stet/operators/pooling/c.hpp>
+#include <stet/operators/real/c.hpp>
 #include <stet/operators/shape/c.hpp>

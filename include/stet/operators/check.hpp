@@ -5,4 +5,5 @@
 #include <stet/operators/elementwise/check.hpp>
 #include <stet/operators/linear/check.hpp>
 #include <stet/operators/pooling/check.hpp>
+#include <stet/operators/real/check.hpp>
 #include <stet/operators/shape/check.hpp>

@@ -8,4 +8,5 @@
 #include <stet/operators/input/engine.hpp>
 #include <stet/operators/linear/engine.hpp>
 #include <stet/operators/pooling/engine.hpp>
+#include <stet/operators/real/engine.hpp>
 #include <stet/operators/shape/engine.hpp>

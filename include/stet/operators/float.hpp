@@ -11,5 +11,6 @@
 #include <stet/operators/linear/float.hpp>
 #include <stet/operators/normalization/float.hpp>
 #include <stet/operators/pooling/float.hpp>
+#include <stet/operators/real/float.hpp>
 #include <stet/operators/reduction/float.hpp>
 #include <stet/operators/shape/float.hpp>

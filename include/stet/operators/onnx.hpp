@@ -12,6 +12,7 @@
 #include <stet/operators/linear/onnx.hpp>
 #include <stet/operators/normalization/onnx.hpp>
 #include <stet/operators/pooling/onnx.hpp>
+#include <stet/operators/real/onnx.hpp>
 #include <stet/operators/reduction/onnx.hpp>
 #include <stet/operators/shape/onnx.hpp>
 

@@ -8,4 +8,5 @@
 #include <stet/operators/input/quantized.hpp>
 #include <stet/operators/linear/quantized.hpp>
 #include <stet/operators/pooling/quantized.hpp>
+#include <stet/operators/real/quantized.hpp>
 #include <stet/operators/shape/quantized.hpp>

@@ -9,4 +9,5 @@
 #include <stet/operators/input/resolve.hpp>
 #include <stet/operators/linear/resolve.hpp>
 #include <stet/operators/pooling/resolve.hpp>
+#include <stet/operators/real/resolve.hpp>
 #include <stet/operators/shape/resolve.hpp>

@@ -12,6 +12,7 @@
 #include <stet/operators/linear/tflite.hpp>
 #include <stet/operators/normalization/tflite.hpp>
 #include <stet/operators/pooling/tflite.hpp>
+#include <stet/operators/real/tflite.hpp>
 #include <stet/operators/reduction/tflite.hpp>
 #include <stet/operators/shape/tflite.hpp>
 

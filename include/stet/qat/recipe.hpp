@@ -34,11 +34,13 @@ struct QatSchedule {
   double freeze_batch_norm_at = 0.75;  ///< statistics stop: from here the training forward is the deployed arithmetic
 };
 
-/// Another scheme for one node, by name.
+/// Another scheme for one node, by name; or none at all: kept in float, it reads and makes reals between values that are
+/// codes, in training and in the engine. The batch norm behind a layer that is kept goes with it.
 struct RecipeOverride {
   std::string node{};
   std::optional<AnyScheme> weights{};
   std::optional<AnyScheme> activations{};
+  bool keep_float = false;
 };
 
 /// How a model is quantized, trained and deployed.
@@ -116,10 +118,10 @@ STET_ENTRY std::string Recipe::describe() const {
   text += formatted("schedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\n{}", quantize_at_,
                       freeze_ranges_at_, freeze_batch_norm_at_, stet::describe(target_));
   for (const RecipeOverride& o : overrides_) {
-    const auto& [node, node_weights, node_activations] = o;
-    text += formatted("override of {}: weights {}, activations {}\n", node,
-                        node_weights ? node_weights->describe() : "as the others",
-                        node_activations ? node_activations->describe() : "as the others");
+    const auto& [node, node_weights, node_activations, kept] = o;
+    text += formatted("override of {}: weights {}, activations {}{}\n", node,
+                      node_weights ? node_weights->describe() : "as the others",
+                      node_activations ? node_activations->describe() : "as the others", kept ? ", kept in float" : "");
   }
   return text;
 }
