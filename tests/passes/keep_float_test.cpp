@@ -189,6 +189,10 @@ TEST_CASE("what cannot be kept in float, or not alone, is said") {
                     ContainsSubstring("input_1 (input): the recipe keeps it in float, but the input of integers is codes"));
   CHECK_THROWS_WITH(prepare(model(), recipe_of({"gate", "kept", "soft", "second_gate", "nobody"})),
                     ContainsSubstring("nobody: the recipe overrides a node of this name, but the graph has none"));
+  Graph dropped;
+  dropped.output(linear(dropout(dropped.input({4})).named("dropped"), {.units = 2}));
+  CHECK_THROWS_WITH(prepare(Model(std::move(dropped), Rng(1)), recipe_of({"dropped"})),
+                    ContainsSubstring("dropped (dropout): the recipe keeps it in float, but it acts in training only"));
   Recipe both = recipe();
   both.overrides[1].weights = symmetric(4);
   CHECK_THROWS_WITH(prepare(model(), both), ContainsSubstring("kept (conv2d): the recipe overrides its weights, but it has none"));
@@ -248,6 +252,11 @@ TEST_CASE("integers that read reals, and reals as output, are faults of the stru
   CHECK_THAT(faults("gate"), ContainsSubstring("pool: reads gate, which is real"));
   CHECK_THAT(faults("pool"), ContainsSubstring("pool: makes codes, its value is real"));
   CHECK_THAT(faults("head"), ContainsSubstring("the model: has head as output, which is real"));
+  IntegerModel empty = whole;
+  for (IntegerNode& n : empty.nodes) {
+    if (n.name == "gate") n.op = graph::op::Real{};
+  }
+  CHECK_THAT(check_structure(empty).text(), ContainsSubstring("gate: real: the function is a null pointer"));
   CHECK_THROWS_AS(Engine([&] {
                     IntegerModel broken = whole;
                     for (IntegerValue& v : broken.values) v.real = true;

@@ -175,13 +175,17 @@ class UnitPlanner {
     unit.node = unit.output = id;
     unit.deployed.name = n.name;
     const bool input = graph::is<graph::op::Input>(n.op);
-    if (is_kept(id) && !input) {
+    const bool training = graph::form(n.op) == graph::IntegerForm::training;
+    if (is_kept(id) && !input && !training) {
       unit.deployed.op = graph::op::Real{std::make_shared<const PlannedFunction>(n.op)};
     } else {
       unit.deployed.op = graph::integer_form_of(n.op, graph_.input_shapes(id), n.shape);
     }
     if (input && keeps_float(id)) {
       problem(id, "the recipe keeps it in float, but the input of integers is codes", "name the nodes that read it");
+    }
+    if (training && keeps_float(id)) {
+      problem(id, "the recipe keeps it in float, but it acts in training only", "leave it out of the overrides");
     }
     report(graph::obstacle(unit.op(), graph_.input_shapes(id), recipe_.target), id);
     report(graph::match(unit.op(), [](const auto& o) { return training_limit(o); }), id);

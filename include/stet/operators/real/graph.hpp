@@ -17,11 +17,13 @@ struct Real {
   std::shared_ptr<const RealFunction> function;
 };
 
-inline std::string_view kind(const Real& o) {
+/// Errors:    Errc::state if there is none
+inline const RealFunction& function_of(const Real& o) {
   require(o.function != nullptr, Errc::state, "real: the function is a null pointer");
-  return o.function->kind();
+  return *o.function;
 }
-inline std::string attributes(const Real& o) { return o.function->attributes(); }
-inline Shape infer(const Real& o, Shapes in) { return o.function->infer(in); }
+inline std::string_view kind(const Real& o) { return function_of(o).kind(); }
+inline std::string attributes(const Real& o) { return function_of(o).attributes(); }
+inline Shape infer(const Real& o, Shapes in) { return function_of(o).infer(in); }
 
 }  // namespace stet::graph::op
