@@ -2,6 +2,7 @@
 // Element-wise arithmetic on codes: add, subtract, multiply and clamp, as the target does them.
 
 #include <stet/core/bits.hpp>
+#include <stet/core/parallel.hpp>
 #include <stet/integer/codes.hpp>
 #include <stet/integer/elementwise_parameters.hpp>
 #include <stet/integer/kernel/blocks.hpp>
@@ -14,6 +15,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <type_traits>
 
 namespace stet::integer {
 
@@ -173,35 +175,29 @@ struct ClampRuleOfCodes {
   }
 };
 
-template <bool with_pass, class Rule>
-void binary(const std::int8_t* a, const std::int8_t* b, std::int64_t n, const Rule& rule, std::int8_t* out,
+// Whole blocks. A rule of a few numbers is copied, so that codes that are written may not change it.
+template <class Rule>
+void binary(const std::int8_t* a, const std::int8_t* b, std::int64_t n, const Rule& given, std::int8_t* out,
             std::uint32_t* pass) {
+  const std::conditional_t<sizeof(Rule) <= sizeof(AddParameters), Rule, const Rule&> rule = given;
   const std::int32_t z = rule.p.z_out;
   const std::int32_t lo = rule.p.bounds.lo - z;
   const std::int32_t hi = rule.p.bounds.hi - z;
   const std::int32_t least = rule.p.relu ? 1 : std::numeric_limits<std::int32_t>::min();
   Block32 value, sum;
-  std::int64_t i = 0;
-  for (; i + block_elements <= n; i += block_elements) {
+  for (std::int64_t i = 0; i < n; i += block_elements) {
     rule(a + i, b + i, value, sum);
-    if constexpr (with_pass) pass[i / 32] = kernel::within(value, sum, lo, hi, least);
+    if (pass != nullptr) *pass++ = kernel::within(value, sum, lo, hi, least);
     kernel::store_codes(value, lo, hi, z, out + i);
-  }
-  if (i < n) {
-    std::int8_t rest_a[block_elements]{}, rest_b[block_elements]{}, codes[block_elements];
-    std::copy_n(a + i, n - i, rest_a);
-    std::copy_n(b + i, n - i, rest_b);
-    rule(rest_a, rest_b, value, sum);
-    if constexpr (with_pass) pass[i / 32] = kernel::within(value, sum, lo, hi, least) & ((1u << (n - i)) - 1u);
-    kernel::store_codes(value, lo, hi, z, codes);
-    std::copy_n(codes, n - i, out + i);
   }
 }
 
+// What a rule does with whole blocks of codes of each operand.
+using Binary = FunctionRef<void(const std::int8_t*, const std::int8_t*, std::int64_t, std::int8_t*, std::uint32_t*)>;
+
 // Broadcasts, checks the result's memory and runs the rule in parallel.
-template <class Rule>
-void run_binary(const char* op, const Codes& a, const Codes& b, const Rule& rule, std::span<std::int8_t> out,
-                std::uint32_t* pass) {
+inline void run_binary(const char* op, const Codes& a, const Codes& b, std::span<std::int8_t> out, std::uint32_t* pass,
+                       Binary rule) {
   const Shape shape = integer::detail::broadcast_shape(op, a.shape(), b.shape());
   integer::detail::require_size(op, shape, out.size());
   Tensor<std::int8_t> wide_a, wide_b;
@@ -210,13 +206,26 @@ void run_binary(const char* op, const Codes& a, const Codes& b, const Rule& rule
   const std::int8_t* pa = a.shape() != shape ? wide_a.data() : a.data();
   const std::int8_t* pb = b.shape() != shape ? wide_b.data() : b.data();
   integer::detail::parallel_words(shape.elements(), [&](std::int64_t first, std::int64_t last) {
-    const std::int64_t n = last - first;
-    if (pass != nullptr) {
-      binary<true>(pa + first, pb + first, n, rule, out.data() + first, pass + first / 32);
-    } else {
-      binary<false>(pa + first, pb + first, n, rule, out.data() + first, nullptr);
-    }
+    const std::int64_t rest = (last - first) % block_elements;
+    const std::int64_t end = last - rest;
+    rule(pa + first, pb + first, end - first, out.data() + first, pass != nullptr ? pass + first / 32 : nullptr);
+    if (rest == 0) return;
+    std::int8_t rest_a[block_elements]{}, rest_b[block_elements]{}, codes[block_elements];
+    std::copy_n(pa + end, rest, rest_a);
+    std::copy_n(pb + end, rest, rest_b);
+    rule(rest_a, rest_b, block_elements, codes, pass != nullptr ? pass + end / 32 : nullptr);
+    std::copy_n(codes, rest, out.data() + end);
+    if (pass != nullptr) pass[end / 32] &= (1u << rest) - 1u;
   });
+}
+
+template <class Rule>
+void run_binary(const char* op, const Codes& a, const Codes& b, const Rule& rule, std::span<std::int8_t> out,
+                std::uint32_t* pass) {
+  run_binary(op, a, b, out, pass,
+             [&](const std::int8_t* x, const std::int8_t* y, std::int64_t n, std::int8_t* codes, std::uint32_t* bits) {
+               binary(x, y, n, rule, codes, bits);
+             });
 }
 
 }  // namespace loops
