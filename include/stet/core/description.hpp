@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +23,12 @@ constexpr std::string_view enumerator() {
   const std::size_t first = text.find("value = ") + 8;
   const std::string_view name = text.substr(first, std::min(text.find(';', first), text.rfind(']')) - first);
   return name.substr(name.rfind(':') + 1);
+}
+
+inline std::string enumerator_name(std::span<const std::string_view> names, long long value) {
+  const auto index = static_cast<std::size_t>(value);
+  const bool named = index < names.size() && names[index].find(')') == names[index].npos;
+  return named ? std::string(names[index]) : std::to_string(value);
 }
 
 // A type's name as the compiler spells it: the last resort where a type does not name itself.
@@ -47,11 +55,10 @@ inline std::vector<std::string_view> lines_of(std::string_view text) {
 /// Errors:    none: a value that is no enumerator gives its number
 template <class E>
 std::string enumerator_name(E value) {
-  std::string name;
-  [&]<std::size_t... i>(std::index_sequence<i...>) {
-    ((static_cast<std::size_t>(value) == i ? void(name = detail::enumerator<static_cast<E>(i)>()) : void()), ...);
+  return [&]<std::size_t... i>(std::index_sequence<i...>) {
+    static constexpr std::string_view names[] = {detail::enumerator<static_cast<E>(i)>()...};
+    return detail::enumerator_name(names, static_cast<long long>(value));
   }(std::make_index_sequence<16>());
-  return name.empty() || name.find(')') != name.npos ? std::to_string(static_cast<long long>(value)) : name;
 }
 
 /// Text of a scheme, observer, estimator or optimizer: its describe(), which should name the type and every option; else

@@ -5,7 +5,6 @@
 #include <stet/model/check_report.hpp>
 #include <stet/model/qat_model.hpp>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -142,9 +141,11 @@ class StructureCheck {
 inline CheckReport make_report(const Target& target, std::vector<std::vector<CheckEntry>> of_node) {
   CheckReport report{std::string(target.name), {}};
   for (std::vector<CheckEntry>& entries : of_node) {
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const CheckEntry& a, const CheckEntry& b) { return a.severity > b.severity; });
-    for (CheckEntry& e : entries) report.entries.push_back(std::move(e));
+    for (const Severity severity : {Severity::error, Severity::warning, Severity::note, Severity::integer}) {
+      for (CheckEntry& e : entries) {
+        if (e.severity == severity) report.entries.push_back(std::move(e));
+      }
+    }
   }
   return report;
 }
