@@ -10,9 +10,11 @@
 #include <stet/model/check.hpp>
 #include <stet/model/convert.hpp>
 #include <stet/model/prepare.hpp>
+#include <stet/operators/custom/float.hpp>
 #include <stet/ops/activation.hpp>
 #include <stet/ops/arithmetic.hpp>
 #include <stet/ops/elementwise.hpp>
+#include <stet/ops/shape.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/qat/real.hpp>
 #include <stet/train/evaluate.hpp>
