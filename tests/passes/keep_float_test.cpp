@@ -128,6 +128,10 @@ TEST_CASE("a network with nodes in float trains, and the engine has its codes at
   const Tensor<float> x = images().batch(0, 7).x;
   Tape tape;
   CHECK(same_bits(infer(qat, x), forward(tape, qat, x).value()));
+  // gamma and beta of a kept batch norm train on when its statistics have stopped.
+  tape.backward(forward(tape, qat, x), Tensor<float>::filled({7, 4}, 1.0f));
+  CHECK(qat.model().parameter("kept_norm.gamma").gradient.size() == 6);
+  CHECK(qat.model().parameter("kept_norm.beta").gradient[0] != 0.0f);
   const Tensor<float> mean = qat.model().buffer("kept_norm.mean");
   reestimate_batch_norm(qat, images(), {.batch = 16});
   CHECK_FALSE(same_bits(mean, qat.model().buffer("kept_norm.mean")));
@@ -210,6 +214,37 @@ TEST_CASE("what cannot be kept in float, or not alone, is said") {
   compare(qat);
   CHECK(recipe().describe() != recipes::int8().describe());
   CHECK_THAT(recipe().describe(), ContainsSubstring("override of gate: weights as the others, activations as the others, kept in float"));
+}
+
+TEST_CASE("only batch norms see a new estimate of statistics; what cannot run in float is refused before calibration") {
+  // Draws random numbers in training, which a new estimate has none of.
+  class Noise final : public graph::CustomOp, public TapeOp {
+   public:
+    std::string_view kind() const override { return "noise"; }
+    Shape infer(std::span<const Shape> inputs) const override { return inputs[0]; }
+    Var<Tensor<float>> forward(NodeContext& c) const override {
+      if (c.mode() == Mode::training) (void)c.rng().uniform();
+      return c.input();
+    }
+  };
+  class NoTape final : public graph::CustomOp {
+   public:
+    std::string_view kind() const override { return "no_tape"; }
+    Shape infer(std::span<const Shape> inputs) const override { return inputs[0]; }
+  };
+  const auto with = [](std::shared_ptr<const graph::CustomOp> op) {
+    Graph g;
+    const auto x = relu(batch_norm(conv2d(g.input({8, 8, 2}), {.filters = 3, .kernel = 3})));
+    g.output(linear(flatten(custom(x, std::move(op)).named("own")), {.units = 4}));
+    return Model(std::move(g), Rng(1));
+  };
+  const CaughtWarnings caught;
+  QatModel qat = prepare(with(std::make_shared<Noise>()), recipe_of({"own"}));
+  calibrate(qat, images());
+  fit(qat, images(), options(1));
+  reestimate_batch_norm(qat, images(), {.batch = 16});
+  CHECK_THROWS_WITH(prepare(with(std::make_shared<NoTape>()), recipe_of({"own"})),
+                    ContainsSubstring("own (no_tape): the recipe keeps it in float, but it does not say what it computes; derive it from stet::TapeOp"));
 }
 
 TEST_CASE("low bits and other targets with nodes in float keep the codes of the engine") {

@@ -97,7 +97,22 @@ class Checker {
       if (!std::regex_match(line, m, include_line)) continue;
       check_include(file, room, umbrella, number, m[1] == "\"", m[2]);
     }
+    check_arguments(file);
     if (number > longest_file) fault(file, number, "longer than " + std::to_string(longest_file) + " lines");
+  }
+
+  // require takes its arguments whether it fails or not: one that makes text does so every time. fail is for that.
+  void check_arguments(const fs::path& file) {
+    std::ifstream in(root_ / file);
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    static const std::regex statement("\\brequire\\((?:[^;\"]|\"(?:[^\"\\\\]|\\\\.)*\")*\\);");
+    static const std::regex makes_text("\\b(describe|formatted|str|to_string)\\(");
+    static const std::regex literal("\"(?:[^\"\\\\]|\\\\.)*\"");
+    for (std::sregex_iterator it(text.begin(), text.end(), statement), end; it != end; ++it) {
+      if (!std::regex_search(std::regex_replace(it->str(), literal, ""), makes_text)) continue;
+      const auto line = 1 + std::count(text.begin(), text.begin() + it->position(), '\n');
+      fault(file, static_cast<std::size_t>(line), "an argument of require makes text, whether it fails or not; use if and fail");
+    }
   }
 
   void check_include(const fs::path& file, const std::string& room, bool umbrella, std::size_t line, bool quoted,

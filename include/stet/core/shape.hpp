@@ -47,13 +47,14 @@ class Shape {
   /// Row-major position of the element at these indices.
   /// Errors:    Errc::shape if there is not one index per dimension; Errc::range if one lies outside
   [[nodiscard]] std::int64_t offset(std::initializer_list<std::int64_t> indices) const {
-    require(static_cast<int>(indices.size()) == rank_, Errc::shape, "Shape: {} has {} dimensions, got {} indices", str(), rank_,
-            indices.size());
+    if (static_cast<int>(indices.size()) != rank_) {
+      fail(Errc::shape, "Shape: {} has {} dimensions, got {} indices", str(), rank_, indices.size());
+    }
     std::int64_t offset = 0;
     int axis = 0;
     for (const std::int64_t i : indices) {
       const std::int64_t size = (*this)[axis];
-      require(i >= 0 && i < size, Errc::range, "Shape: index {} of axis {} lies outside of {}", i, axis, str());
+      if (i < 0 || i >= size) fail(Errc::range, "Shape: index {} of axis {} lies outside of {}", i, axis, str());
       offset = offset * size + i;
       ++axis;
     }

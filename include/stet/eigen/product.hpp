@@ -26,9 +26,10 @@ inline void check_side(const char* name, const QParams& p, const Shape& shape, c
   check("product", p, shape);
   require(p.grid.fits_int8(), Errc::range, "product: the grid {}..{} of {} does not fit int8", p.grid.lo, p.grid.hi,
           name);
-  require(p.granularity.kind == Granularity::Kind::per_tensor || p.granularity == across, Errc::unsupported,
-          "product: {} is quantized {}, so its scale changes along the sum; quantize it per tensor or {}", name,
-          describe(p.granularity), describe(across));
+  if (p.granularity.kind != Granularity::Kind::per_tensor && p.granularity != across) {
+    fail(Errc::unsupported, "product: {} is quantized {}, so its scale changes along the sum; quantize it per tensor or {}", name,
+         describe(p.granularity), describe(across));
+  }
 }
 
 inline std::int64_t zero_point(const QParams& p, std::int64_t i) {

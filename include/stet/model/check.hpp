@@ -71,6 +71,7 @@ class StructureCheck {
   bool writes_tflite() const { return !runs_onnx(recipe_.target); }
 
   void describe(const Unit& unit) {
+    if (recipe_.simulated() && unit.kept_float()) return add(unit.node, Severity::note, "kept in float");
     if (recipe_.simulated()) {
       return add(unit.node, Severity::warning,
                  formatted("simulated in float, as the recipe has {}: convert refuses the model", recipe_.simulation()),

@@ -58,7 +58,7 @@ class ScaleCheck {
   // Values of which there were none, or too small for the smallest scale or for a step of what they are made from.
   void dead(const Unit& unit) {
     const Quantizer& q = qat_.quantizer(unit.quantizer);
-    if (unit.shares_scale()) return;
+    if (unit.shares_scale() || unit.real_output) return;
     const std::string& value = node(unit.output).name;
     if (q.source() == RangeSource::stand_in || q.params().scale[0] <= FLT_EPSILON) {
       add(unit, Severity::warning, formatted("{} was zero, or nearly, for all calibration data", value),

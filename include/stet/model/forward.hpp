@@ -32,6 +32,13 @@ namespace detail {
 STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
                                                      std::span<const Tensor<float>> inputs,
                                                      const ForwardOptions& options);
+// Whether an operator can run.
+STET_ENTRY bool runs_on_tape(const graph::Operator& op);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY bool runs_on_tape(const graph::Operator& op) {
+  return graph::match(op, [](const auto& o) { return train_op::on_tape(o); });
+}
+#endif
 // Runs one operator.
 STET_ENTRY Var<Tensor<float>> run_node(const graph::Operator& op, NodeContext& context);
 #if STET_DEFINE_ENTRIES

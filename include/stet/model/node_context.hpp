@@ -27,7 +27,9 @@ class NodeContext {
   [[nodiscard]] Tape& tape() const { return tape_; }
   [[nodiscard]] const graph::Node& node() const { return model_.graph().nodes()[static_cast<std::size_t>(node_)]; }
   [[nodiscard]] int id() const { return node_; }
-  [[nodiscard]] Mode mode() const { return trained_ != nullptr ? Mode::training : Mode::evaluation; }
+  [[nodiscard]] Mode mode() const { return trained_ != nullptr && !evaluates_ ? Mode::training : Mode::evaluation; }
+  /// Computes as in evaluation, while parameters have gradients all the same: a frozen batch norm.
+  void evaluate() { evaluates_ = true; }
 
   [[nodiscard]] std::size_t inputs() const { return inputs_.size(); }
   [[nodiscard]] const Var<Tensor<float>>& input(std::size_t i = 0) const { return inputs_[i]; }
@@ -80,7 +82,18 @@ class NodeContext {
   Rng* rng_;
   const Replace* replace_;
   Clamp clamp_ = Clamp::none;
+  bool evaluates_ = false;
   std::vector<Var<Tensor<float>>> inputs_;
 };
+
+namespace train_op {
+
+// Whether an operator runs in float: all do but a user's that does not say how.
+template <class Op>
+bool on_tape(const Op&) {
+  return true;
+}
+
+}  // namespace train_op
 
 }  // namespace stet

@@ -85,11 +85,8 @@ class UnitPlanner {
     if (!obstacle) return;
     std::string names;
     for (const int in : node(id).inputs) names += (names.empty() ? " (" : ", ") + node(in).name;
-    const bool unknown = graph::form(node(id).op) == graph::IntegerForm::none;
     problem(id, obstacle->what + (node(id).inputs.size() > 1 ? names + ")" : ""),
-            obstacle->remedy + (unknown ? formatted("; or keep it in float: RecipeOverride{{.node = \"{}\", .keep_float = true}}",
-                                                    node(id).name)
-                                        : ""));
+            obstacle->remedy + formatted("; or keep it in float: RecipeOverride{{.node = \"{}\", .keep_float = true}}", node(id).name));
   }
 
   // The only consumer of a value, or -1 if it has several or is an output of the graph.
@@ -183,6 +180,9 @@ class UnitPlanner {
     }
     if (input && keeps_float(id)) {
       problem(id, "the recipe keeps it in float, but the input of integers is codes", "name the nodes that read it");
+    }
+    if (unit.kept_float() && !runs_on_tape(n.op)) {
+      problem(id, "the recipe keeps it in float, but it does not say what it computes", "derive it from stet::TapeOp");
     }
     if (training && keeps_float(id)) {
       problem(id, "the recipe keeps it in float, but it acts in training only", "leave it out of the overrides");

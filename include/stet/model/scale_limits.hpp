@@ -63,9 +63,12 @@ inline void widen_outputs(QatModel& qat, bool layers) {
 
 // Says once, after calibration, for which values nothing but zeros was seen.
 inline void warn_of_zeros(const QatModel& qat) {
+  std::vector<bool> codes(qat.quantizers().size(), false);
+  for (const Unit& unit : qat.units()) codes[static_cast<std::size_t>(unit.quantizer)] = !unit.real_output;
   std::string names;
-  for (const Quantizer& q : qat.quantizers()) {
-    if (q.source() == RangeSource::stand_in) names += (names.empty() ? "" : ", ") + q.name();
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    const Quantizer& q = qat.quantizers()[i];
+    if (codes[i] && q.source() == RangeSource::stand_in) names += (names.empty() ? "" : ", ") + q.name();
   }
   if (names.empty()) return;
   warn(

@@ -61,9 +61,9 @@ struct Recipe {
   /// trained by one. Those of weights keep the zero point 0 (LsqRange, TqtRange).
   std::optional<AnyLearnedRange> learned_weights{}, learned_activations{};
   double scale_lr_factor = 1.0;  ///< the learning rate of their parameters, relative to the others
-  /// What stands in for the derivative of rounding weights, and the outputs of layers, additions and products; without it
-  /// the gradient passes inside the range, of activations where the deployed code was not clipped. That of integer
-  /// activations knows pass bits only, and not together with learned_activations.
+  /// What stands in for the derivative of rounding weights, and the outputs of whatever makes codes of its own; without it
+  /// the gradient passes inside the range, of activations where the deployed code was not clipped, of means everywhere. That
+  /// of integer activations knows pass bits only, and not together with learned_activations.
   std::optional<AnyEstimator> weight_estimator{}, activation_estimator{};
   /// Prototypes of observers of activations: one chooses the range from calibration data, the other says how the range then
   /// follows the batches of training. The latter sees ranges only.

@@ -79,7 +79,7 @@ inline QParams integer_qparams(const Tensor<float>& rows, const AnyScheme& schem
   QParams p = scheme.qparams(rows);
   for (float& s : p.scale) s = std::max(s, FLT_EPSILON);
   for (const std::int32_t z : p.zero_point) {
-    require(z == 0, Errc::unsupported, "weights of scheme {}: zero point {}; integer weights have 0", scheme.describe(), z);
+    if (z != 0) fail(Errc::unsupported, "weights of scheme {}: zero point {}; integer weights have 0", scheme.describe(), z);
   }
   return p;
 }
@@ -159,8 +159,9 @@ inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const AnyS
   int factor = 1;
   while (2 * factor * top <= 127) factor *= 2;
   for (std::int8_t& code : codes.edit()) {
-    require(grid.contains(code), Errc::range, "weights of scheme {}: code {} lies outside its grid", scheme.describe(),
-            static_cast<int>(code));
+    if (!grid.contains(code)) {  // not require, which would describe the scheme for every weight
+      fail(Errc::range, "weights of scheme {}: code {} lies outside its grid", scheme.describe(), static_cast<int>(code));
+    }
     code = static_cast<std::int8_t>(code * factor);
   }
   for (float& s : p.scale) s /= static_cast<float>(factor);

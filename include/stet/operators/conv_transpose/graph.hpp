@@ -5,6 +5,8 @@
 #include <stet/graph/operator_spec.hpp>
 #include <stet/operators/convolution/graph.hpp>
 
+#include <algorithm>
+
 namespace stet::graph::op {
 
 /// Convolution the other way around: each pixel of the input adds the kernel to the result, which is larger by the stride.
@@ -64,8 +66,12 @@ inline std::optional<Obstacle> target_limit(const ConvTranspose& o, Shapes in, c
   }
   const auto padding = tflite_padding(o, in[0]);
   if (!padding) {
+    const auto least = [&](int kernel, int stride) { return std::max(kernel - stride, 0); };
     return Obstacle{.what = formatted("TRANSPOSE_CONV has no {}", str(o.padding)),
-                    .remedy = "take Padding::same() or valid(), or cut off as much before as after (or one less before)"};
+                    .remedy = formatted("take Padding::same() or valid(), or cut off {} to {} of the height and {} to {} of the width "
+                                        "in all, half of each (rounded down) before",
+                                        least(o.kernel.height, o.stride.height), o.kernel.height - 1,
+                                        least(o.kernel.width, o.stride.width), o.kernel.width - 1)};
   }
   const bool beyond = o.kernel.height < o.stride.height || o.kernel.width < o.stride.width;
   if (beyond && *padding == Padding::Kind::same && t.convolution == integer::Requantization::float_half_even) {

@@ -19,6 +19,10 @@ class TapeOp {
 
 namespace stet::train_op {
 
+inline bool on_tape(const graph::op::Custom& o) {
+  return dynamic_cast<const TapeOp*>(o.op.get()) != nullptr || graph::op::scalar_function(o) != nullptr;
+}
+
 inline Var<Tensor<float>> forward(const graph::op::Custom& o, NodeContext& c) {
   const auto* op = dynamic_cast<const TapeOp*>(o.op.get());
   if (const auto f = graph::op::scalar_function(o); f != nullptr && op == nullptr) return apply_function(c.input(0), f);

@@ -45,10 +45,10 @@ inline std::string pool_text(Pair size, Pair stride, const Padding& padding) {
 inline Window pool_window(const char* kind, Pair size, Pair stride, const Padding& padding, const Shape& x) {
   const Window w = make_window(kind, x[0], x[1], size, pool_stride(size, stride), 1, padding);
   // A window must see the image: its maximum or mean over padding alone has no meaning.
-  require(padding.kind != Padding::Kind::explicit_ ||
-              (padding.top < size.height && padding.bottom < size.height && padding.left < size.width &&
-               padding.right < size.width),
-          Errc::shape, "{}: {} must be smaller than the window {}", kind, str(padding), str(size));
+  const bool fits = padding.top < size.height && padding.bottom < size.height && padding.left < size.width && padding.right < size.width;
+  if (padding.kind == Padding::Kind::explicit_ && !fits) {
+    fail(Errc::shape, "{}: {} must be smaller than the window {}", kind, str(padding), str(size));
+  }
   return w;
 }
 }  // namespace detail

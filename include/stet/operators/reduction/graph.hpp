@@ -37,8 +37,8 @@ inline Shape reduce(std::string_view kind, const std::vector<int>& axes, bool ke
   const Shape& x = in[0];
   require(!axes.empty(), Errc::range, "{}: names no axis", kind);
   for (std::size_t i = 0; i < axes.size(); ++i) {
-    require(axes[i] >= 0 && axes[i] < x.rank() && (i == 0 || axes[i - 1] < axes[i]), Errc::range,
-            "{}: axes {} must be ascending dimensions of {} (without the batch)", kind, str(axes), x);
+    if (axes[i] >= 0 && axes[i] < x.rank() && (i == 0 || axes[i - 1] < axes[i])) continue;
+    fail(Errc::range, "{}: axes {} must be ascending dimensions of {} (without the batch)", kind, str(axes), x);
   }
   std::vector<std::int64_t> dims;
   std::size_t next = 0;

@@ -89,8 +89,9 @@ inline Shape infer(const Transpose& o, Shapes in) {
     seen |= 1u << axis;
     out = out.with(i, x[axis]);
   }
-  require(fits, Errc::range, "transpose: axes {} must name each dimension of {} once (without the batch)", str(o.axes),
-          x);
+  if (!fits) {
+    fail(Errc::range, "transpose: axes {} must name each dimension of {} once (without the batch)", str(o.axes), x);
+  }
   return out;
 }
 /// The operator that integers know in its place.

@@ -1,1 +1,2 @@
 #include <Eigen/Core>
+inline void f() { require(true, "{}", x.describe()); }
