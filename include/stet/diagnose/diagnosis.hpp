@@ -1,0 +1,121 @@
+#pragma once
+// Diagnosis: what diagnose() found, as plain data: reports print it, draw it and write it.
+
+#include <stet/diagnose/paired.hpp>
+#include <stet/qat/recipe.hpp>
+#include <stet/train/fit_options.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace stet {
+
+/// One model on the images of the diagnosis.
+struct DiagnosedModel {
+  std::string id{};    ///< "fp32", "control", "ptq", "weights_only", "activations_only", "qat_float", "qat_forward", "deployed", ...
+  std::string name{};  ///< for people: "FP32 continued (the control)"
+  double accuracy = 0, loss = 0;
+  std::optional<PairedDifference> against{};  ///< compared with the model named `other`
+  std::string other{};                        ///< id of that model
+};
+
+/// Something measured that explains: beside its healthy range, as trained networks without a fault have it.
+struct Evidence {
+  std::string measure{};  ///< "range / p99.9"
+  std::string node{};     ///< empty: of the whole
+  double value = 0;
+  std::string healthy{};  ///< "1.6 to 2.3"
+  bool suspicious = false;
+};
+
+/// One thing changed, everything else as it was, from the FP32 checkpoint.
+struct InterventionResult {
+  std::string id{};    ///< "recalibrate"
+  std::string name{};  ///< for people
+  std::string cure{};  ///< what to do about it, one sentence
+  double accuracy = 0, loss = 0;
+  double share_of_loss = 0, share_of_accuracy = 0;  ///< of the gap that it closed: 1 = all
+  bool closes = false;                              ///< both at least the share that diagnose asks for
+  double seconds = 0;
+};
+
+/// One value of the deployed network.
+struct DiagnosedNode {
+  std::string node{}, kind{};  ///< name of the value; the operator that makes it
+  std::vector<int> inputs{};   ///< indices into Diagnosis::nodes: the drawing's edges
+  double loss_alone = 0;       ///< loss added if this node alone is quantized
+  double loss_without = 0;     ///< loss that goes if this node alone is left in float
+  int weight_bits = 0, activation_bits = 0;  ///< 0: none of its own
+  double low = 0, high = 0;                  ///< real values of the ends of its grid
+  double least = 0, most = 0;                ///< smallest and largest value that the data made
+  double p999 = 0;                           ///< 99.9 % of the magnitudes are below
+  double reach = 0;                          ///< range in use / what 99.9 % of the values need
+  double clipped = 0;                        ///< part of the values outside the range
+  double sqnr = 0;                           ///< of quantizing it, dB
+  double channel_disparity = 0;              ///< of folded weights: largest channel's magnitude / the median one's; 0 without weights
+  double batch_norm_drift = 0;               ///< largest |mean of data - running mean| / running sd; 0 without batch norm
+  std::int64_t extreme_image = -1;           ///< image of the data that made the largest magnitude
+  double largest_to_second = 1;              ///< that image's magnitude / the next image's
+  std::vector<std::int64_t> histogram{};     ///< of the values between least and most, equal bins
+};
+
+/// A named cause with what proves it.
+struct Cause {
+  std::string id{};           ///< "calibration_scale": also the section of docs/why.md
+  std::string title{};        ///< "Calibrated on images of another scale"
+  std::string what{};         ///< one or two sentences with the numbers of this case
+  std::string cure{};         ///< what to do
+  std::string intervention{}; ///< id of the one that decided; empty if measurements or training did
+  double points = 0, loss = 0;       ///< what it costs
+  double share = 0;                  ///< of the gap that the intervention closed, the smaller of loss and accuracy
+  std::optional<PairedDifference> effect{};
+  std::vector<Evidence> evidence{};
+  [[nodiscard]] std::string link() const { return "docs/why.md#" + id; }
+};
+
+enum class Verdict { no_difference, worse, better };
+
+/// One seed of a proof.
+struct ProofRun {
+  std::uint64_t seed = 1;
+  double fp32 = 0, control = 0, before = 0, after = 0;  ///< accuracy; the last two in deployed integers
+  std::optional<PairedDifference> after_against_before{}, after_against_control{};
+};
+
+/// Trained again from the FP32 checkpoint with the cure.
+struct Proof {
+  std::string cure{};  ///< id of the intervention
+  std::vector<ProofRun> runs{};
+  double restored = 0;  ///< mean share of the gap to the control that the cure closed
+  [[nodiscard]] std::string str() const;
+};
+
+/// The whole answer.
+struct Diagnosis {
+  Verdict verdict = Verdict::no_difference;
+  std::string sentence{};  ///< the verdict, one line
+  std::string data{};      ///< name of the data that it was measured on
+  std::int64_t images = 0;
+  int seeds = 1;
+  std::string target{}, recipe_name{};
+  std::vector<DiagnosedModel> models{};     ///< the fair comparison: fp32, control, ptq, qat, deployed
+  std::vector<DiagnosedModel> waterfall{};  ///< where the loss enters, in order; each compared with the one before
+  std::vector<InterventionResult> interventions{};
+  double gap_loss = 0, gap_points = 0;      ///< of post-training quantization against FP32: what the interventions close
+  std::vector<DiagnosedNode> nodes{};
+  std::vector<Cause> causes{};              ///< the decisive first
+  std::vector<Evidence> evidence{};         ///< of the whole: what was measured, suspicious or not
+  Recipe recipe{};                          ///< with the cure
+  std::string recipe_code{};                ///< C++ that makes it, to paste
+  std::optional<FitReport> history{};       ///< of training, if it was given
+  std::vector<Proof> proofs{};
+  double seconds = 0;
+
+  [[nodiscard]] const Cause* cause() const { return causes.empty() ? nullptr : &causes.front(); }
+  /// A summary of one screen.
+  [[nodiscard]] std::string str() const;
+};
+
+}  // namespace stet
