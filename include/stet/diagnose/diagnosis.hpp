@@ -44,6 +44,7 @@ struct InterventionResult {
 /// One value of the deployed network.
 struct DiagnosedNode {
   std::string node{}, kind{};  ///< name of the value; the operator that makes it
+  std::string layer{};         ///< the operator's own name: another than the value's where batch norm or an activation follows it
   std::vector<int> inputs{};   ///< indices into Diagnosis::nodes: the drawing's edges
   double loss_alone = 0;       ///< loss added if this node alone is quantized
   double loss_without = 0;     ///< loss that goes if this node alone is left in float

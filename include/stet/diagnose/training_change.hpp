@@ -1,0 +1,128 @@
+#pragma once
+// Changes of how a model was trained, and training from the FP32 checkpoint again with one of them.
+
+#include <stet/core/entry.hpp>
+#include <stet/diagnose/replay.hpp>
+#include <stet/train/adam.hpp>
+#include <stet/train/fit.hpp>
+#include <stet/train/fit_qat.hpp>
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+/// Training that starts from the FP32 checkpoint: QAT from its quantization, or the control in float.
+struct TrainingReplay {
+  Replay replay;
+  FitOptions fit{};
+
+  /// QAT with these options. Nothing of the options' checkpoints and callbacks is used: it is a run of its own.
+  /// Errors:    as fit
+  [[nodiscard]] QatModel qat() const;
+  /// The FP32 checkpoint trained on with the same options.
+  [[nodiscard]] Model control() const;
+};
+
+/// One thing of training changed.
+struct TrainingChange {
+  std::string id{}, name{}, cure{}, code{};
+  bool of_control = false;  ///< whether float training shows it too: tried where the control is worse, on the control
+  std::function<bool(TrainingReplay&)> change{};  ///< false if there is nothing to change
+};
+
+/// Those that diagnose tries: never_quantized, schedule, learning_rate, weight_decay, batch_norm_frozen_early, scale_learning_rate,
+/// too_short; from the smallest change to the most expensive.
+STET_ENTRY std::vector<TrainingChange> default_training_changes();
+
+#if STET_DEFINE_ENTRIES
+namespace detail {
+
+// Options of a run without what ties it to files and callers.
+inline FitOptions unattached(FitOptions o) {
+  o.checkpoint.clear();
+  o.resume = o.replace = false;
+  o.stop_after = 0;
+  o.run = nullptr;
+  o.state.clear();
+  o.on_gradients = {};
+  o.on_step = {};
+  o.on_epoch = {};
+  o.validation = nullptr;
+  o.early_stop = {};
+  return o;
+}
+
+inline constexpr double healthy_learning_rate = 1e-4;
+
+}  // namespace detail
+
+STET_ENTRY QatModel TrainingReplay::qat() const {
+  QatModel model = replay.quantize();
+  (void)stet::fit(model, replay.train, detail::unattached(fit));
+  return model;
+}
+
+STET_ENTRY Model TrainingReplay::control() const {
+  Model model = replay.model;
+  (void)stet::fit(model, replay.train, detail::unattached(fit));
+  return model;
+}
+
+STET_ENTRY std::vector<TrainingChange> default_training_changes() {
+  return {
+      {"never_quantized", "quantized from the first step", "quantize from the first training step on", "r.schedule.quantize_at = 0;", false,
+       [](TrainingReplay& t) {
+         if (t.replay.recipe.schedule.quantize_at < 1) return false;
+         t.replay.recipe.schedule.quantize_at = 0;
+         return true;
+       }},
+      {"schedule", "a learning rate that falls to 0", "let the learning rate fall to 0 (cosine): codes of weights settle", "options.schedule = Cosine{};",
+       false,
+       [](TrainingReplay& t) {
+         // A rate of more than 2e-3 is a cause of its own, whether it falls or not.
+         if (t.fit.schedule.at(999, 1000) < 0.1 || t.fit.optimizer.lr() > 20 * detail::healthy_learning_rate) return false;
+         t.fit.schedule = Cosine{};
+         return true;
+       }},
+      {"learning_rate", "a learning rate of 1e-4, cosine", "fine-tune with a learning rate of 1e-4 that falls to 0 (Adam, cosine)",
+       "options.optimizer = Adam{.lr = 1e-4}; options.schedule = Cosine{};", true,
+       [](TrainingReplay& t) {
+         if (t.fit.optimizer.lr() <= 2 * detail::healthy_learning_rate) return false;
+         t.fit.optimizer = Adam{.lr = detail::healthy_learning_rate};
+         t.fit.schedule = Cosine{};
+         return true;
+       }},
+      {"weight_decay", "no weight decay", "fine-tune with less weight decay or none", "options.optimizer = Adam{.lr = options.optimizer.lr()};", true,
+       [](TrainingReplay& t) {
+         const AnyOptimizer plain = Adam{.lr = t.fit.optimizer.lr()};
+         if (t.fit.optimizer.describe() == plain.describe()) return false;
+         t.fit.optimizer = plain;
+         return true;
+       }},
+      {"batch_norm_frozen_early", "batch norm frozen at three quarters", "let batch norm follow for three quarters of the run",
+       "r.schedule.freeze_batch_norm_at = 0.75;", false,
+       [](TrainingReplay& t) {
+         if (t.replay.recipe.schedule.freeze_batch_norm_at >= 0.5) return false;
+         t.replay.recipe.schedule.freeze_batch_norm_at = QatSchedule{}.freeze_batch_norm_at;
+         return true;
+       }},
+      {"scale_learning_rate", "scales at the learning rate of all", "train scales with the learning rate of the other parameters",
+       "r.scale_lr_factor = 1;", false,
+       [](TrainingReplay& t) {
+         if (t.replay.recipe.scale_lr_factor <= 1) return false;
+         t.replay.recipe.scale_lr_factor = 1;
+         return true;
+       }},
+      {"too_short", "four times as many epochs", "train longer: fewer bits need more steps, and 1e-3 in place of 1e-4", "options.epochs *= 4;", false,
+       [](TrainingReplay& t) {
+         t.fit.epochs *= 4;
+         return true;
+       }},
+  };
+}
+#endif
+
+}  // namespace stet

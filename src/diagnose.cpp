@@ -1,0 +1,5 @@
+// The entry points of diagnosis, compiled once: a program that does not ask why links without them.
+#define STET_IMPLEMENTATION
+
+#include <stet/diagnose/diagnose.hpp>
+#include <stet/diagnose/prove.hpp>
