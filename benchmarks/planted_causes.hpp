@@ -5,6 +5,7 @@
 
 #include <stet/diagnose/diagnose.hpp>
 #include <stet/quant/min_max_observer.hpp>
+#include <stet/quant/percentile_observer.hpp>
 #include <stet/train/adam.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit_qat.hpp>
@@ -182,6 +183,8 @@ inline std::vector<Plant> all_plants() {
          c.recipe.calibration_observer = MinMaxObserver{};
          c.calibration = changed(h.train, 1024, [](float x, std::int64_t i) { return i == 77 ? x * 100 : x; });
        }},
+      {"percentile observer at 90 %", "calibration_observer", false,
+       [](Case& c, const Healthy&) { c.recipe.calibration_observer = PercentileObserver(Granularity::per_tensor(), 90.0); }},
       {"one node's range x0.15", "node_range", false,
        [](Case& c, const Healthy& h) {
          QatModel q = prepare(c.fp32, c.recipe);
@@ -280,25 +283,11 @@ inline std::vector<Plant> all_plants() {
          c.train_both();
          shift_statistics(c.qat->model(), 0.3, h.seed);
        }},
-      {"batch norm frozen at once, rate 1e-3", "batch_norm_frozen_early", true,
-       [](Case& c, const Healthy&) {
-         c.recipe.schedule.freeze_batch_norm_at = 0;
-         c.fit.optimizer = Adam{.lr = 1e-3};
-         c.fit.epochs *= 3;
-         c.train_both();
-       }},
       {"W3A3, rate 1e-3, constant", "learning_rate", true,
        [](Case& c, const Healthy&) {
          c.recipe = recipes::w3a3_lsq();
          c.fit.optimizer = Adam{.lr = 1e-3};
          c.fit.schedule = Constant{};
-         c.train_both();
-       }},
-      {"W4A4, scales at 1000 times the rate", "scale_learning_rate", true,
-       [](Case& c, const Healthy&) {
-         c.recipe = recipes::w4a4_lsq();
-         c.recipe.scale_lr_factor = 1000;
-         c.fit.optimizer = Adam{.lr = 1e-3};
          c.train_both();
        }},
   };

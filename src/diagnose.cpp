@@ -3,3 +3,5 @@
 
 #include <stet/diagnose/diagnose.hpp>
 #include <stet/diagnose/prove.hpp>
+#include <stet/diagnose/recipe_code.hpp>
+#include <stet/diagnose/report_text.hpp>

@@ -23,7 +23,7 @@ inline const stet::Model& trained_network() {
     x = relu(batch_norm(conv2d(x, {.filters = 16, .kernel = 3, .bias = false})));
     g.output(linear(flatten(x), {.units = 10}).named("logits"));
     stet::Model m(std::move(g), stet::Rng(1));
-    (void)stet::fit(m, drawn_images().train, {.epochs = 4, .optimizer = stet::Adam{.lr = 3e-3}, .schedule = stet::Cosine{}, .progress = stet::ProgressMode::quiet});
+    (void)stet::fit(m, drawn_images().train, {.epochs = 8, .optimizer = stet::Adam{.lr = 3e-3}, .schedule = stet::Cosine{}, .progress = stet::ProgressMode::quiet});
     return m;
   }();
   return model;

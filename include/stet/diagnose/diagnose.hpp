@@ -197,7 +197,13 @@ class Diagnostician {
       r.name += (r.name.empty() ? "" : " and ") + i->name;
       r.cure += (r.cure.empty() ? "" : "; ") + i->cure;
     }
-    const Answers a = deployed_answers(changed.quantize(), data_);
+    Answers a;
+    try {
+      a = deployed_answers(changed.quantize(), data_);
+    } catch (const Error& e) {
+      if (e.code() != Errc::range && e.code() != Errc::unsupported) throw;
+      return std::nullopt;  // this network cannot be quantized so
+    }
     r.accuracy = a.accuracy();
     r.loss = a.mean_loss();
     r.share_of_loss = (ptq_.mean_loss() - r.loss) / d_.gap_loss;

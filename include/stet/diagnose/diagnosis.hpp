@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace stet {
@@ -77,6 +78,16 @@ struct Cause {
 };
 
 enum class Verdict { no_difference, worse, better };
+
+/// Name of a verdict.
+constexpr std::string_view name(Verdict v) {
+  switch (v) {
+    case Verdict::worse: return "worse";
+    case Verdict::better: return "better";
+    case Verdict::no_difference: break;
+  }
+  return "no difference shown";
+}
 
 /// One seed of a proof.
 struct ProofRun {

@@ -57,7 +57,7 @@ inline void name_calibration(Cause& cause, const Question& question, const Repla
   for (std::size_t i = 0; i < off.size() && i < 3; ++i) add_range_evidence(cause, *off[i], h);
   if (!replay.ranges.empty()) {
     // The ranges did not come from the calibration images at hand.
-    const bool few = off.size() * 3 <= asked;
+    const bool few = question.calibrated != nullptr && off.size() * 3 <= asked;  // a hand fixed some; training moves all
     cause.id = few ? "node_range" : "ranges_stuck";
     cause.title = few ? "A range that does not fit its values" : "Ranges that do not fit the network";
     std::string names;

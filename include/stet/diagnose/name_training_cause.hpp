@@ -145,33 +145,48 @@ inline void name_statistics(const TrainingCase& c, const Answers& fair, Diagnosi
   d.causes.push_back(cause);
 }
 
-// Trains again from the checkpoint, one thing changed at a time; the first that closes the gap decides.
+// Trains again from the checkpoint, one thing changed at a time. The first that closes the gap decides; if none does, the one
+// that closes most of it, if that is more than half: few bits may not reach the control at all.
 inline void retrain(const TrainingCase& c, bool control, const Answers& fair, const Answers& worse, Diagnosis& d, std::string& cure_code) {
   const PairedDifference gap = compare(fair, worse);
   if (gap.loss <= 0 || gap.points >= 0) return;
-  TrainingReplay start{c.replay, *c.question.fit};
-  for (const TrainingChange& change : default_training_changes()) {
-    if (change.of_control != control && control) continue;
+  const auto share = [](const InterventionResult& r) { return std::min(r.share_of_loss, r.share_of_accuracy); };
+  const TrainingReplay start{c.replay, *c.question.fit};
+  std::optional<InterventionResult> best;
+  const std::vector<TrainingChange> changes = default_training_changes();
+  const TrainingChange* of_best = nullptr;
+  for (const TrainingChange& change : changes) {
+    if (control && !change.of_control) continue;
     TrainingReplay changed = start;
     if (!change.change(changed)) continue;
-    const Answers a = control ? answers_of(changed.control(), c.data) : deployed_answers(changed.qat(), c.data);
+    Answers a;
+    try {
+      a = control ? answers_of(changed.control(), c.data) : deployed_answers(changed.qat(), c.data);
+    } catch (const Error& e) {
+      if (e.code() != Errc::range && e.code() != Errc::unsupported) throw;
+      continue;  // training diverges with this change
+    }
     const PairedDifference left = compare(fair, a);
     InterventionResult r{change.id, change.name, change.cure, a.accuracy(), a.mean_loss(), (gap.loss - left.loss) / gap.loss, (gap.points - left.points) / gap.points, false, 0};
     // Training moves accuracy by itself: half of the gap is enough where what is left could be that.
-    const double least = left.worse(c.question.rule) ? c.question.share : std::min(0.5, c.question.share);
-    r.closes = r.share_of_loss >= least && r.share_of_accuracy >= least;
+    r.closes = share(r) >= (left.worse(c.question.rule) ? c.question.share : std::min(0.5, c.question.share));
     d.interventions.push_back(r);
-    if (!r.closes) continue;
-    Cause cause = training_cause(change.id.c_str(), change.name.c_str(), formatted("training again with {} closes {:.0f} % of the loss.", change.name, 100 * r.share_of_loss), change.cure.c_str());
-    cause.intervention = change.id;
-    cause.share = std::min(r.share_of_loss, r.share_of_accuracy);
-    cause.effect = gap;
-    cause.points = gap.points;
-    cause.loss = gap.loss;
-    cure_code = change.code + "\n";
-    d.causes.push_back(std::move(cause));
-    return;
+    if (!best || r.closes || share(r) > share(*best)) {
+      best = r;
+      of_best = &change;
+    }
+    if (r.closes) break;
   }
+  if (!best || share(*best) < 0.5) return;
+  Cause cause = training_cause(best->id.c_str(), of_best->title.c_str(), formatted("training again with {} closes {:.0f} % of the loss and {:.0f} % of the points.", best->name, 100 * best->share_of_loss, 100 * best->share_of_accuracy), best->cure.c_str());
+  cause.intervention = best->id;
+  cause.share = share(*best);
+  cause.effect = gap;
+  cause.points = gap.points;
+  cause.loss = gap.loss;
+  cause.evidence.push_back(evidence(of_best->measure, "", of_best->value(start), of_best->healthy, true));
+  cure_code = of_best->code + "\n";
+  d.causes.push_back(std::move(cause));
 }
 
 }  // namespace detail

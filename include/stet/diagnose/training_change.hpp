@@ -28,9 +28,14 @@ struct TrainingReplay {
 
 /// One thing of training changed.
 struct TrainingChange {
-  std::string id{}, name{}, cure{}, code{};
+  std::string id{};     ///< also that of the cause
+  std::string name{};   ///< what is changed: "a learning rate of 1e-4, cosine"
+  std::string title{};  ///< of the cause: "A learning rate that is too high for fine-tuning"
+  std::string cure{}, code{};
   bool of_control = false;  ///< whether float training shows it too: tried where the control is worse, on the control
   std::function<bool(TrainingReplay&)> change{};  ///< false if there is nothing to change
+  std::string measure{}, healthy{};                       ///< what of the options shows it, and how it should be
+  std::function<double(const TrainingReplay&)> value{};   ///< of that
 };
 
 /// Those that diagnose tries: never_quantized, schedule, learning_rate, weight_decay, batch_norm_frozen_early, scale_learning_rate,
@@ -73,54 +78,61 @@ STET_ENTRY Model TrainingReplay::control() const {
 
 STET_ENTRY std::vector<TrainingChange> default_training_changes() {
   return {
-      {"never_quantized", "quantized from the first step", "quantize from the first training step on", "r.schedule.quantize_at = 0;", false,
+      {"never_quantized", "quantized from the first step", "Quantization was never switched on in training", "quantize from the first training step on", "r.schedule.quantize_at = 0;", false,
        [](TrainingReplay& t) {
          if (t.replay.recipe.schedule.quantize_at < 1) return false;
          t.replay.recipe.schedule.quantize_at = 0;
          return true;
-       }},
-      {"schedule", "a learning rate that falls to 0", "let the learning rate fall to 0 (cosine): codes of weights settle", "options.schedule = Cosine{};",
+       },
+       "quantize_at", "0", [](const TrainingReplay& t) { return static_cast<double>(t.replay.recipe.schedule.quantize_at); }},
+      {"schedule", "a learning rate that falls to 0", "A learning rate that does not fall", "let the learning rate fall to 0 (cosine): codes of weights settle", "options.schedule = Cosine{};",
        false,
        [](TrainingReplay& t) {
          // A rate of more than 2e-3 is a cause of its own, whether it falls or not.
          if (t.fit.schedule.at(999, 1000) < 0.1 || t.fit.optimizer.lr() > 20 * detail::healthy_learning_rate) return false;
          t.fit.schedule = Cosine{};
          return true;
-       }},
-      {"learning_rate", "a learning rate of 1e-4, cosine", "fine-tune with a learning rate of 1e-4 that falls to 0 (Adam, cosine)",
+       },
+       "learning rate at the end / at the start", "0", [](const TrainingReplay& t) { return static_cast<double>(t.fit.schedule.at(999, 1000) / t.fit.schedule.at(0, 1000)); }},
+      {"learning_rate", "a learning rate of 1e-4, cosine", "A learning rate that is too high for fine-tuning", "fine-tune with a learning rate of 1e-4 that falls to 0 (Adam, cosine)",
        "options.optimizer = Adam{.lr = 1e-4}; options.schedule = Cosine{};", true,
        [](TrainingReplay& t) {
          if (t.fit.optimizer.lr() <= 2 * detail::healthy_learning_rate) return false;
          t.fit.optimizer = Adam{.lr = detail::healthy_learning_rate};
          t.fit.schedule = Cosine{};
          return true;
-       }},
-      {"weight_decay", "no weight decay", "fine-tune with less weight decay or none", "options.optimizer = Adam{.lr = options.optimizer.lr()};", true,
+       },
+       "learning rate", "1e-4 with Adam", [](const TrainingReplay& t) { return static_cast<double>(t.fit.optimizer.lr()); }},
+      {"weight_decay", "no weight decay", "Weight decay that is larger than what fine-tuning learns", "fine-tune with less weight decay or none", "options.optimizer = Adam{.lr = options.optimizer.lr()};", true,
        [](TrainingReplay& t) {
          const AnyOptimizer plain = Adam{.lr = t.fit.optimizer.lr()};
          if (t.fit.optimizer.describe() == plain.describe()) return false;
          t.fit.optimizer = plain;
          return true;
-       }},
-      {"batch_norm_frozen_early", "batch norm frozen at three quarters", "let batch norm follow for three quarters of the run",
+       },
+       "learning rate, with weight decay", "1e-4, without", [](const TrainingReplay& t) { return static_cast<double>(t.fit.optimizer.lr()); }},
+      {"batch_norm_frozen_early", "batch norm frozen at three quarters", "Batch norm was frozen while the weights still moved", "let batch norm follow for three quarters of the run",
        "r.schedule.freeze_batch_norm_at = 0.75;", false,
        [](TrainingReplay& t) {
          if (t.replay.recipe.schedule.freeze_batch_norm_at >= 0.5) return false;
          t.replay.recipe.schedule.freeze_batch_norm_at = QatSchedule{}.freeze_batch_norm_at;
          return true;
-       }},
-      {"scale_learning_rate", "scales at the learning rate of all", "train scales with the learning rate of the other parameters",
+       },
+       "part of the run at which batch norm is frozen", "0.75", [](const TrainingReplay& t) { return static_cast<double>(t.replay.recipe.schedule.freeze_batch_norm_at); }},
+      {"scale_learning_rate", "scales at the learning rate of all", "Scales are trained faster than weights", "train scales with the learning rate of the other parameters",
        "r.scale_lr_factor = 1;", false,
        [](TrainingReplay& t) {
          if (t.replay.recipe.scale_lr_factor <= 1) return false;
          t.replay.recipe.scale_lr_factor = 1;
          return true;
-       }},
-      {"too_short", "four times as many epochs", "train longer: fewer bits need more steps, and 1e-3 in place of 1e-4", "options.epochs *= 4;", false,
+       },
+       "learning rate of scales / of the others", "1", [](const TrainingReplay& t) { return static_cast<double>(t.replay.recipe.scale_lr_factor); }},
+      {"too_short", "four times as many epochs", "Few bits and few steps", "train longer: fewer bits need more steps, and 1e-3 in place of 1e-4", "options.epochs *= 4;", false,
        [](TrainingReplay& t) {
          t.fit.epochs *= 4;
          return true;
-       }},
+       },
+       "epochs", "4 or more with few bits", [](const TrainingReplay& t) { return static_cast<double>(t.fit.epochs); }},
   };
 }
 #endif
