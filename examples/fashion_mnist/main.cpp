@@ -10,6 +10,8 @@
 #include "report.hpp"
 
 #include <stet/data/shapes.hpp>
+#include <stet/diagnose/diagnose.hpp>
+#include <stet/diagnose/html.hpp>
 #include <stet/engine/engine.hpp>
 #include <stet/io/integers.hpp>
 #include <stet/stet.hpp>
@@ -39,7 +41,7 @@ DatasetSplit load_data(const Options& o) {
 // What the program writes, besides what export_models does.
 std::vector<std::string> own_files() {
   std::vector<std::string> names{
-      "fp32.checkpoint", "fp32_continued.checkpoint", "qat.checkpoint",   "results.json",     "fp32.safetensors",
+      "fp32.checkpoint", "fp32_continued.checkpoint", "qat.checkpoint",   "results.json",     "why.html", "fp32.safetensors",
       "qat.safetensors", "ptq_int8.safetensors",      "int8.safetensors", "int8_outputs.npy", "int8/"};
   const std::vector<std::string> exported = exported_files();
   names.insert(names.end(), exported.begin(), exported.end());
@@ -78,7 +80,7 @@ int run(const Options& given) {
       data.train.name() + (o.quick || o.images > 0 ? fmt::format(" (first {})", data.train.size()) : "");
   const RunFolder folder(o.out, "fashion_mnist", o.values, own_files(), o.begin);
   say("{} on {}: {} training and {} test images\n", o.network, data_name, data.train.size(), data.test.size());
-  Report report{o.network, data_name, o.seed, threads(), {}, {}, {}};
+  Report report{o.network, data_name, o.seed, threads(), {}, {}, {}, {}};
 
   Model fp32(make_network(o.network), Rng(o.seed));
   const FitReport trained =
@@ -118,11 +120,19 @@ int run(const Options& given) {
   report.bit_exact = compare(qat, deployed, data.test, outputs);
   save_npy(folder.file("int8_outputs.npy"), outputs);
   const ActivationRanges ranges = observe_ranges(fp32, data.train);
+  Question why{.fp32 = fp32, .recipe = recipe, .qat = &qat, .control = &continued, .train = data.train, .validation = data.test};
+  why.history = &tuned;
+  why.images = 0;
+  const Diagnosis diagnosis = diagnose(why);
+  report.why = {std::string(name(diagnosis.verdict)), diagnosis.sentence, diagnosis.cause() == nullptr ? "" : diagnosis.cause()->title};
+  save_html(folder.file("why.html"), diagnosis);
   report.runtimes = export_models(folder, {fp32, ranges, ptq, deployed}, data.test);
   save(report, folder.file("results.json"));
   folder.finish();
   print(report);
-  say("Files are in {}/.\n", o.out);
+  say("\nIs QAT worse? {}, one seed.\n", report.why.sentence);
+  if (!report.why.cause.empty()) say("Why: {}.\n", report.why.cause);
+  say("The whole answer is the page {}/why.html; all files are in {}/.\n", o.out, o.out);
   return report.bit_exact.different_codes == 0 ? 0 : 2;
 }
 

@@ -70,6 +70,7 @@ void save(const Report& report, const std::string& path) {
                                 {"compared_codes", 0},
                                 {"size_bytes", row.size_bytes}});
   }
+  json["why"] = {{"verdict", report.why.verdict}, {"sentence", report.why.sentence}, {"cause", report.why.cause}};
   stet::write_file_atomically(path, json.dump(2) + "\n");
 }
 

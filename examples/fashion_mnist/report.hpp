@@ -30,6 +30,11 @@ struct RuntimeRow {
   std::int64_t size_bytes = 0;
 };
 
+/// Whether QAT is worse than its control, and the cause if it is.
+struct Why {
+  std::string verdict, sentence, cause;
+};
+
 struct Report {
   std::string network, data;
   std::uint64_t seed = 1;
@@ -37,6 +42,7 @@ struct Report {
   std::vector<Row> rows;
   BitExact bit_exact;
   std::vector<RuntimeRow> runtimes;
+  Why why;
 };
 
 /// Prints the table; differences are to the row fp32, in points.
