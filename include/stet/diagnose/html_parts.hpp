@@ -46,7 +46,7 @@ inline std::string accuracy_chart(const std::vector<DiagnosedModel>& models, con
   double least = 1;
   for (const DiagnosedModel& m : models) least = std::min(least, m.accuracy);
   // The scale begins below the smallest bar; what is read are the differences, which a scale from 0 would hide.
-  const double from = std::max(0.0, std::floor((least - 0.02) * 20) / 20), width = 500, left = 182, row = 30, right = width - 122;
+  const double from = std::max(0.0, std::floor((least - 0.02) * 20) / 20), width = 524, left = 204, row = 30, right = width - 122;
   const auto x_of = [&](double accuracy) { return left + (accuracy - from) / (1 - from) * (right - left); };
   const double height = row * static_cast<double>(models.size()) + 26;
   std::string svg = svg_begin(width, height, words);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #if STET_DEFINE_ENTRIES
+#include <stet/passes/equalize.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
 #endif
 
@@ -24,7 +25,7 @@ struct Intervention {
   std::function<bool(Replay&)> change{};
 };
 
-/// Those that diagnose tries: recalibrate, reestimate, per_channel, ends_8, weights_8, activations_8. A list to
+/// Those that diagnose tries: recalibrate, reestimate, equalize, per_channel, ends_8, weights_8, activations_8. A list to
 /// add to.
 STET_ENTRY std::vector<Intervention> default_interventions();
 
@@ -61,6 +62,12 @@ inline bool reestimate(Replay& r) {
   for (const graph::Node& node : r.model.graph().nodes()) any = any || graph::is<graph::op::BatchNorm>(node.op);
   if (any) r.after.push_back([](QatModel& qat, const Replay& replay) { reestimate_batch_norm(qat, replay.train, {.batches = 8}); });
   return any;
+}
+
+inline bool equalize_channels(Replay& r) {
+  EqualizeReport report;
+  r.model = equalize(r.model, {}, &report);
+  return !report.channels.empty();
 }
 
 inline bool per_channel(Replay& r) {
@@ -101,6 +108,8 @@ STET_ENTRY std::vector<Intervention> default_interventions() {
        "calibrate(qat, train);", detail::recalibrate},
       {"reestimate", "batch norm re-estimated", "re-estimate batch norm on the quantized network", "reestimate_batch_norm(qat, train);",
        detail::reestimate},
+      {"equalize", "channels equalized", "equalize the channels of the FP32 model before quantizing: fp32 = equalize(fp32)", "fp32 = equalize(fp32);",
+       detail::equalize_channels},
       {"per_channel", "weights per channel", "quantize weights per channel", "r.weights = symmetric(r.weights.bits(), true);",
        detail::per_channel},
       {"ends_8", "both ends with 8 bits", "keep the first and the last layer at 8 bits", "r.end_bits = 8;", detail::ends_8},

@@ -112,6 +112,10 @@ inline bool trains_scale(const Operator& o) {
 inline bool keeps_values(const Operator& o) {
   return match(o, [](const auto& x) { return requires { x.keeps_values; }; });
 }
+/// Whether a channel of its input times a positive number comes out times that number, for every channel.
+inline bool scales_channels(const Operator& o) {
+  return match(o, [](const auto& x) { return requires { x.scales_channels; }; });
+}
 /// The clamp that an operator is: relu and relu6 on their own; none for all others.
 inline integer::Activation clamp_of(const Operator& o) {
   return match(o, [](const auto& x) {

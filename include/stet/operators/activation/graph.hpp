@@ -11,6 +11,7 @@ using integer::Activation;
 /// max(x, 0)
 struct Relu {
   static constexpr std::string_view name = "relu";
+  static constexpr bool scales_channels = true;  ///< a channel times a positive number comes out times that number
   static constexpr auto clamps = Activation::relu;
   static constexpr auto form = IntegerForm::moves;
 };
@@ -23,6 +24,7 @@ struct Relu6 {
 /// x where x > 0, else alpha*x
 struct LeakyRelu {
   static constexpr std::string_view name = "leaky_relu";
+  static constexpr bool scales_channels = true;  ///< a channel times a positive number comes out times that number
   static constexpr auto form = IntegerForm::computes;
   float alpha = 0.01f;
 };
@@ -54,6 +56,7 @@ struct LogSoftmax {
 /// In training each element is zero with probability rate, others are divided by 1-rate; elsewhere the identity.
 struct Dropout {
   static constexpr std::string_view name = "dropout";
+  static constexpr bool scales_channels = true;  ///< a channel times a positive number comes out times that number
   static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::training;
   float rate = 0.5f;

@@ -9,6 +9,7 @@ namespace stet::graph::op {
 /// Largest value of each window. Shapes:    [H,W,C] -> [H',W',C]
 struct MaxPool {
   static constexpr std::string_view name = "max_pool";
+  static constexpr bool scales_channels = true;  ///< a channel times a positive number comes out times that number
   static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::moves;
   static constexpr bool orders_inputs = true;  ///< training chooses among values finer than codes of few bits
@@ -20,6 +21,7 @@ struct MaxPool {
 /// Mean of each window. Shapes:    [H,W,C] -> [H',W',C]
 struct AveragePool {
   static constexpr std::string_view name = "average_pool";
+  static constexpr bool scales_channels = true;  ///< a channel times a positive number comes out times that number
   static constexpr auto form = IntegerForm::moves;
   Pair size = 2;
   Pair stride = 0;  ///< 0: the size
@@ -30,6 +32,7 @@ struct AveragePool {
 /// Mean over height and width. Shapes:    [H,W,C] -> [C]
 struct GlobalAveragePool {
   static constexpr std::string_view name = "global_average_pool";
+  static constexpr bool scales_channels = true;  ///< a channel times a positive number comes out times that number
   static constexpr auto form = IntegerForm::computes;
 };
 

@@ -15,6 +15,7 @@ struct Concat {
 /// Zeros around an image. Shapes:    [H,W,C] -> [H+top+bottom,W+left+right,C]
 struct Pad {
   static constexpr std::string_view name = "pad";
+  static constexpr bool scales_channels = true;  ///< a channel times a positive number comes out times that number
   static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::moves;
   int top = 0, bottom = 0, left = 0, right = 0;
@@ -31,6 +32,7 @@ struct Reshape {
 /// All elements of a sample in one dimension.
 struct Flatten {
   static constexpr std::string_view name = "flatten";
+  static constexpr bool scales_channels = true;  ///< a channel times a positive number comes out times that number
   static constexpr bool keeps_values = true;  ///< every value is one of its input, or 0
   static constexpr auto form = IntegerForm::none;
 };

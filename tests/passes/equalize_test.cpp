@@ -1,0 +1,161 @@
+#include <stet/passes/equalize.hpp>
+
+#include <stet/data/shapes.hpp>
+#include <stet/engine/engine.hpp>
+#include <stet/model/forward.hpp>
+#include <stet/model/quantize.hpp>
+#include <stet/train/evaluate.hpp>
+#include <stet/train/fit.hpp>
+
+#include "../../benchmarks/planted_causes.hpp"
+#include "support/catch.hpp"
+#include "support/networks.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+using namespace stet;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+bool same_function(const Model& a, const Model& b, std::uint64_t seed) {
+  const Shape shape = a.graph().node(a.graph().inputs()[0]).shape;
+  const Tensor<float> x = stet_test::random_images(shape, 5, seed);
+  return stet_test::same_bits(infer(a, x), infer(b, x));
+}
+
+// Running statistics and gammas as training leaves them, channels of very different size.
+void spread(Model& model, std::uint64_t seed) {
+  Rng rng(seed);
+  model.fields([&](std::string_view name, Tensor<float>& t) {
+    const bool positive = name.ends_with("variance");
+    for (float& v : t.edit()) v = positive ? static_cast<float>(0.1 + rng.uniform()) : v * static_cast<float>(std::exp(2 * rng.normal()));
+  });
+}
+
+}  // namespace
+
+TEST_CASE("equalizing does not change the float network by a bit") {
+  int equalized = 0;
+  for (std::uint64_t seed = 1; seed <= 120; ++seed) {
+    INFO("seed " << seed);
+    Model model(stet_test::NetworkGenerator(seed, {.large = seed % 2 == 0}).run(), Rng(seed));
+    spread(model, seed);
+    EqualizeReport report;
+    const Model other = equalize(model, {}, &report);
+    CHECK(same_function(model, other, seed));
+    equalized += report.channels.empty() ? 0 : 1;
+  }
+  CHECK(equalized > 20);
+  for (const example::NamedNetwork& n : example::networks()) {
+    INFO(n.name);
+    Model model(n.make(), Rng(3));
+    spread(model, 3);
+    CHECK(same_function(model, equalize(model), 3));
+  }
+}
+
+TEST_CASE("equalized layers have channels of like size") {
+  for (const char* name : {"plain", "residual"}) {
+    INFO(name);
+    Model model(example::make_network(name), Rng(1));
+    planted::rescale(model, 16, 1);
+    EqualizeReport report;
+    (void)equalize(model, {}, &report);
+    REQUIRE_FALSE(report.channels.empty());
+    double before = 1, after = 1;
+    for (const EqualizedChannels& c : report.channels) {
+      before = std::max(before, c.before);
+      after = std::max(after, c.after);
+    }
+    CHECK(before > 6);
+    CHECK(after < 4);
+    CHECK(report.str().find("before") != std::string::npos);
+  }
+}
+
+TEST_CASE("both sides of an addition and all readers of a value get one factor") {
+  Graph g;
+  auto x = g.input({6, 6, 2});
+  const auto a = conv2d(x, {.filters = 4, .kernel = 3}).named("a"), b = conv2d(x, {.filters = 4, .kernel = 1}).named("b");
+  const auto sum = relu(add(a, b));
+  const auto c = conv2d(sum, {.filters = 3, .kernel = 1}).named("c"), d = conv2d(sum, {.filters = 3, .kernel = 3}).named("d");
+  g.output(linear(flatten(max_pool(add(c, d), {.size = 2})), {.units = 2}).named("logits"));
+  Model model(std::move(g), Rng(2));
+  spread(model, 4);
+  EqualizeReport report;
+  const Model other = equalize(model, {}, &report);
+  CHECK(same_function(model, other, 1));
+  REQUIRE(report.channels.size() == 2);
+  CHECK(report.channels[0].producers == std::vector<std::string>{"a", "b"});
+  CHECK(report.channels[0].consumers == std::vector<std::string>{"c", "d"});
+  CHECK(report.channels[1].consumers == std::vector<std::string>{"logits"});
+  REQUIRE(report.left.size() == 1);
+  CHECK_THAT(report.left[0], ContainsSubstring("logits is left as it is: it is an output"));
+}
+
+TEST_CASE("what does not pass a factor on is named, and its channels stay") {
+  Graph g;
+  auto x = g.input({6, 6, 2});
+  x = relu6(conv2d(x, {.filters = 4, .kernel = 3}).named("capped"));
+  const auto y = conv2d(x, {.filters = 4, .kernel = 1}).named("joined");
+  g.output(linear(flatten(concat({y, x}, 2)), {.units = 2}).named("logits"));
+  Model model(std::move(g), Rng(2));
+  spread(model, 5);
+  EqualizeReport report;
+  const Model other = equalize(model, {}, &report);
+  CHECK(report.channels.empty());
+  REQUIRE(report.left.size() == 3);
+  CHECK_THAT(report.left[0], ContainsSubstring("capped is left as it is: relu6_1 (relu6) does not pass a factor on"));
+  CHECK_THAT(report.left[1], ContainsSubstring("joined is left as it is: concat_1 (concat)"));
+  for (std::size_t i = 0; i < model.parameters().size(); ++i) {
+    CHECK(stet_test::same_bits(model.parameters()[i].parameter.value, other.parameters()[i].parameter.value));
+  }
+}
+
+TEST_CASE("a flattened image that is added to as many numbers is left alone") {
+  Graph g;
+  auto x = g.input({2, 2, 3});
+  const auto image = flatten(conv2d(x, {.filters = 3, .kernel = 1}).named("image"));
+  const auto numbers = linear(flatten(x), {.units = 12}).named("numbers");
+  g.output(linear(relu(add(image, numbers)), {.units = 2}));
+  Model model(std::move(g), Rng(2));
+  spread(model, 6);
+  EqualizeReport report;
+  CHECK(same_function(model, equalize(model, {}, &report), 1));
+  CHECK(report.channels.empty());
+  CHECK_THAT(report.left[0], ContainsSubstring("other channels"));
+}
+
+TEST_CASE("channels of zeros, and rounds that do nothing, change nothing") {
+  Graph g;
+  auto x = g.input({4, 4, 2});
+  x = relu(batch_norm(conv2d(x, {.filters = 4, .kernel = 3, .bias = false})));
+  g.output(linear(flatten(x), {.units = 2}));
+  Model model(std::move(g), Rng(2));
+  model.parameter("batch_norm_1.gamma").value.edit()[1] = 0;
+  const Model other = equalize(model);
+  CHECK(same_function(model, other, 1));
+  CHECK(other.parameter("batch_norm_1.gamma").value[1] == 0);
+  CHECK(stet_test::same_bits(equalize(other).parameter("linear_1.weight").value, other.parameter("linear_1.weight").value));
+  CHECK_THROWS_AS(equalize(model, {.rounds = 0}), Error);
+}
+
+TEST_CASE("equalizing restores a network whose channels were rescaled", "[slow]") {
+  const DatasetSplit data = make_shapes(1, 2000, 1000);
+  Graph g;
+  auto x = g.input({28, 28, 1});
+  x = max_pool(relu(batch_norm(conv2d(x, {.filters = 8, .kernel = 3, .stride = 2, .bias = false}))), {.size = 2});
+  x = relu(batch_norm(conv2d(x, {.filters = 16, .kernel = 3, .bias = false})));
+  g.output(linear(flatten(x), {.units = 10}));
+  Model model(std::move(g), Rng(1));
+  (void)fit(model, data.train, {.epochs = 4, .optimizer = Adam{.lr = 3e-3}, .progress = ProgressMode::quiet});
+  const double fp32 = evaluate(model, data.test).accuracy;
+  Model hostile = model;
+  planted::rescale(hostile, 64, 1);
+  const auto deployed = [&](const Model& m) { return evaluate(Engine(quantize(m, recipes::int8_per_tensor(), data.train)), data.test).accuracy; };
+  CHECK(deployed(hostile) < fp32 - 0.05);
+  CHECK(deployed(equalize(hostile)) > fp32 - 0.01);
+}
