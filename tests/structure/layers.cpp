@@ -46,6 +46,9 @@ const std::map<std::string, std::string> room_of_stage = {
     {"list", "graph"}, {"graph", "graph"},   {"build", "graph"}, {"resolve", "graph"}, {"float", "model"},
     {"quantized", "model"}, {"check", "model"}, {"engine", "engine"}, {"tflite", "io"},   {"onnx", "io"},       {"c", "io"}};
 
+// Files of rooms that need dense linear algebra, and that the umbrella header does not reach.
+const std::set<std::string> reads_eigen = {"stet/passes/gptq_codes.hpp"};
+
 constexpr std::size_t longest_file = 400;
 
 class Checker {
@@ -118,7 +121,8 @@ class Checker {
   void check_include(const fs::path& file, const std::string& room, bool umbrella, std::size_t line, bool quoted,
                      const std::string& name) {
     if (name.starts_with("Eigen/") || name.starts_with("unsupported/Eigen/")) {
-      if (room != "eigen") fault(file, line, "includes <" + name + ">; only room eigen may");
+      const bool reads = room == "eigen" || reads_eigen.count(file.string()) != 0;
+      if (!reads) fault(file, line, "includes <" + name + ">; only room eigen may, and the files that the checker names");
       return;
     }
     fs::path target = name;
@@ -134,6 +138,8 @@ class Checker {
       return fault(file, line, "includes " + name + "; lab is included by no room");
     if ((other == "eigen" || target == "stet/eigen.hpp") && room != "eigen" && file != "stet/eigen.hpp")
       return fault(file, line, "includes " + name + "; Eigen is the user's to include");
+    if (umbrella && file != "stet/eigen.hpp" && reaches_eigen(target))
+      return fault(file, line, "includes " + name + ", which reads Eigen; the umbrella does not");
     if (target == "stet/stet.hpp") return fault(file, line, "includes the umbrella header");
     if (of_an_operator(target) && !umbrella && *std::next(file.begin()) != "operators")
       return fault(file, line, "includes " + name + "; include the list of the stage, which names all operators");
@@ -144,8 +150,23 @@ class Checker {
       fault(file, line, "room '" + room + "' may not include room '" + other + "' (" + name + ")");
   }
 
+  // Whether a file is one that reads Eigen, or includes one, however many files lie between.
+  bool reaches_eigen(const fs::path& file) {
+    const auto [known, first] = reaches_.try_emplace(file.string(), reads_eigen.count(file.string()) != 0);
+    if (!first || known->second) return known->second;
+    std::ifstream in(root_ / file);
+    static const std::regex include_line("^\\s*#\\s*include\\s*<(stet/[^>]+)>.*");
+    bool reaches = false;
+    std::smatch m;
+    for (std::string line; !reaches && std::getline(in, line);) {
+      reaches = std::regex_match(line, m, include_line) && reaches_eigen(m[1].str());
+    }
+    return reaches_[file.string()] = reaches;
+  }
+
   fs::path root_;
   std::size_t faults_ = 0;
+  std::map<std::string, bool> reaches_;
 };
 
 }  // namespace

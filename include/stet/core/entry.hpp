@@ -7,7 +7,8 @@
 // holds the functions of all headers that it includes. The CMake target stet::compiled is that, with units of the
 // library's own. An entry point is declared, then defined as STET_ENTRY between #if STET_DEFINE_ENTRIES and #endif; it is
 // no constructor, of which clang would make only the half. Every kind of unit links with every other: a function that
-// several units hold is one function.
+// several units hold is one function. Those that read Eigen are STET_EIGEN_ENTRY: a unit that also says STET_WITHOUT_EIGEN
+// leaves them to another.
 
 #include <stet/core/requirements.hpp>
 
@@ -23,6 +24,14 @@
 #else
 #define STET_ENTRY
 #define STET_DEFINE_ENTRIES 0
+#endif
+
+#if defined(STET_WITHOUT_EIGEN)
+#define STET_EIGEN_ENTRY
+#define STET_DEFINE_EIGEN_ENTRIES 0
+#else
+#define STET_EIGEN_ENTRY STET_ENTRY
+#define STET_DEFINE_EIGEN_ENTRIES STET_DEFINE_ENTRIES
 #endif
 
 #if defined(STET_SPLIT)

@@ -8,6 +8,7 @@
 #include <stet/qat/recipe.hpp>
 #include <stet/quant/range.hpp>
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -90,6 +91,15 @@ class QatModel {
   /// Errors:    Errc::range naming the layer if a parameter of the range is not finite
   [[nodiscard]] std::vector<float> weight_scale(const Unit& unit) const {
     return weight_scales_[static_cast<std::size_t>(unit.node)].scales(weights_of(unit), node_name(unit.node));
+  }
+  /// Keeps these scales of a unit's weights, one per channel or one, whatever becomes of the weights: codes that a pass chose
+  /// stay. Per tensor in front of batch norm they belong to the products of weights and its factors, as the codes do.
+  /// Learned scales go on from them; the others stay until training in float has moved the weights.
+  /// Units:     real per code, before quantize_weights shifts codes
+  /// Errors:    Errc::range if one is not positive and finite; Errc::shape if their number is wrong
+  void fix_weight_scale(const Unit& unit, std::vector<float> scale);
+  [[nodiscard]] bool fixed_weight_scale(const Unit& unit) const {
+    return weight_scales_[static_cast<std::size_t>(unit.node)].fixed();
   }
   /// Lets scales of weights that were zero follow those of now, at the begin of a step.
   void renew_weight_scale(const Unit& unit) { kept_scale(unit).renew(weights_of(unit)); }
@@ -227,7 +237,7 @@ class QatModel {
     f("calibration_reach", calibration_data_.reach);
     f("calibration_cut", calibration_data_.cut);
     for (const Unit& unit : plan_.units) {
-      if (!detail::keeps_weight_scale(unit)) continue;
+      if (!unit.has_weights()) continue;
       kept_scale(unit).fields([&](std::string_view field, auto& value) {
         f(node_name(unit.node) + "." + std::string(field), value);
       });
@@ -256,7 +266,7 @@ class QatModel {
   // Finds the scales that are kept from the weights as they are now.
   void restart_weight_scales() {
     for (const Unit& unit : plan_.units) {
-      if (detail::keeps_weight_scale(unit)) kept_scale(unit).restart(weights_of(unit));
+      if (unit.has_weights()) kept_scale(unit).restart(weights_of(unit));
     }
   }
   [[nodiscard]] const Tensor<float>& weights_of(const Unit& unit) const {
@@ -293,6 +303,18 @@ STET_ENTRY void QatModel::make_quantizers() {
     kept_scale(unit) = KeptWeightScale(weights_of(unit), unit.channel_axis(), unit.weights,
                                        unit.learns_weight_scale ? *recipe_.learned_weights : AnyLearnedRange(lsq()));
   }
+}
+
+STET_ENTRY void QatModel::fix_weight_scale(const Unit& unit, std::vector<float> scale) {
+  const std::string& name = node_name(unit.node);
+  require(unit.has_weights(), Errc::range, "fix_weight_scale: {} has no weights that become codes", name);
+  const std::int64_t wanted = unit.weights.per_channel() ? weights_of(unit).shape()[unit.channel_axis()] : 1;
+  require(static_cast<std::int64_t>(scale.size()) == wanted, Errc::shape, "fix_weight_scale: {} has {} scales, got {}", name,
+          wanted, scale.size());
+  for (const float s : scale) {
+    require(std::isfinite(s) && s > 0.0f, Errc::range, "fix_weight_scale: {}: scale {} must be positive and finite", name, s);
+  }
+  kept_scale(unit).fix(std::move(scale));
 }
 #endif
 

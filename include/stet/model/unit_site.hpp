@@ -127,12 +127,13 @@ class UnitSite {
     const auto& estimator = qat().recipe().weight_estimator;
     const bool kept = keeps_weight_scale(unit_);
     // Weights that a scheme of ranges covers, or one batch norm's factors are multiplied to, are passed straight through.
-    const bool clips = unit_.weights.traits().from_values && (unit_.weights.per_channel() || unit_.batch_norm < 0);
+    const bool fixed = qat().fixed_weight_scale(unit_);
+    const bool clips = (fixed || unit_.weights.traits().from_values) && (unit_.weights.per_channel() || unit_.batch_norm < 0);
     if (pass_.trained == nullptr || (!kept && !estimator && !clips)) return w;
     const int axis = unit_.channel_axis();
     if (kept) pass_.trained->renew_weight_scale(unit_);
     const std::vector<float> scale =
-        kept ? qat().weight_scale(unit_) : initial_weight_scale(w.value(), axis, unit_.weights);
+        kept || fixed ? qat().weight_scale(unit_) : initial_weight_scale(w.value(), axis, unit_.weights);
     LearnedScale learned;
     if (qat().learns_weight_scale(unit_)) learned = {&pass_.trained->weight_range(unit_), name()};
     return through_weight_codes(w, scale, axis, unit_.weights, estimator, learned);

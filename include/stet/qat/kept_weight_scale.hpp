@@ -19,6 +19,8 @@ namespace stet {
 /// Scales of one layer's weights that are found when the model is prepared and then kept or trained, as a learned range.
 /// Weights that are all zero then have no scale to keep, and training moves a scale by a small part of itself, so that it
 /// would not arrive where the weights do. Such a scale follows: it is that of the weights at hand, until settle().
+/// Scales that come from the weights of each step otherwise are kept where a pass has chosen them (fix): weights that were
+/// rounded to codes need not reach as far as those that the scale was made from, and would get other codes.
 /// Shapes:    weights as those it was made from -> one scale per output channel, or one
 /// Units:     real per code, before quantize_weights shifts codes
 class KeptWeightScale {
@@ -31,12 +33,25 @@ class KeptWeightScale {
   }
 
   /// Whether scales are kept.
-  [[nodiscard]] bool kept() const { return range_.has_value(); }
+  [[nodiscard]] bool kept() const { return range_.has_value() || !fixed_.empty(); }
+  /// Whether they are kept because a pass chose them.
+  [[nodiscard]] bool fixed() const { return !fixed_.empty(); }
   /// The range, whose parameters may be trained. Those of scales that follow are as renew() left them.
   [[nodiscard]] AnyLearnedRange& range() { return *range_; }
 
+  /// Keeps these scales, one per channel or one; a learned range goes on from them.
+  void fix(std::vector<float> scale) {
+    if (!range_) {
+      fixed_ = std::move(scale);
+      return;
+    }
+    begin(*range_, std::move(scale));
+    follows_.assign(follows_.size(), 0);
+  }
   /// Finds the scales from these weights, in place of what was.
   void restart(const Tensor<float>& w) {
+    fixed_.clear();
+    if (!range_) return;
     begin(*range_, initial_weight_scale(w, axis_, scheme_));
     range_->set_elements(w.size());
     follows_.clear();
@@ -45,7 +60,7 @@ class KeptWeightScale {
   /// The scales for these weights; empty if none are kept.
   /// Errors:    Errc::range naming the layer if a parameter is not finite
   [[nodiscard]] std::vector<float> scales(const Tensor<float>& w, std::string_view layer) const {
-    if (!kept()) return {};
+    if (!range_) return fixed_;
     range_->require_finite(layer);
     std::vector<float> scales = range_->qparams().scale;
     if (const std::optional<AnyLearnedRange> found = renewed(w)) {
@@ -58,6 +73,7 @@ class KeptWeightScale {
   }
   /// Sets the parameters of scales that follow to those of these weights.
   void renew(const Tensor<float>& w) {
+    if (!range_) return;
     std::optional<AnyLearnedRange> found = renewed(w);
     if (!found) return;
     const std::vector<Parameter*> to = range_->parameters(), from = found->parameters();
@@ -80,6 +96,7 @@ class KeptWeightScale {
   /// Visits the state by name, for checkpoints.
   template <class F>
   void fields(F&& f) {
+    if (!range_) return f("fixed_weight_scale", fixed_);
     range_->fields([&](std::string_view name, auto& field) { f("weight_range." + std::string(name), field); });
     f("weight_scale_follows", follows_);
   }
@@ -120,6 +137,7 @@ class KeptWeightScale {
   int axis_ = 0;
   AnyScheme scheme_{};
   std::optional<AnyLearnedRange> range_{};
+  std::vector<float> fixed_{};           // chosen by a pass, where there is no range
   std::vector<std::int32_t> follows_{};  // per scale; 1: it follows the weights
 };
 

@@ -1,1 +1,2 @@
 #include "stet/engine/run.hpp"
+#include <stet/passes/gptq.hpp>

@@ -1,0 +1,1 @@
+#include <stet/passes/gptq_codes.hpp>
