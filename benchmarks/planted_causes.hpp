@@ -283,13 +283,6 @@ inline std::vector<Plant> all_plants() {
          c.train_both();
          shift_statistics(c.qat->model(), 0.3, h.seed);
        }},
-      {"W3A3, rate 1e-3, constant", "learning_rate", true,
-       [](Case& c, const Healthy&) {
-         c.recipe = recipes::w3a3_lsq();
-         c.fit.optimizer = Adam{.lr = 1e-3};
-         c.fit.schedule = Constant{};
-         c.train_both();
-       }},
   };
   return plants;
 }

@@ -2,6 +2,7 @@
 #define STET_IMPLEMENTATION
 
 #include <stet/diagnose/diagnose.hpp>
+#include <stet/diagnose/diagnose_input.hpp>
 #include <stet/diagnose/html.hpp>
 #include <stet/diagnose/json.hpp>
 #include <stet/diagnose/prove.hpp>

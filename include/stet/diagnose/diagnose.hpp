@@ -259,8 +259,12 @@ class Diagnostician {
     std::vector<std::pair<double, std::size_t>> order;
     for (std::size_t i = 0; i < tried.size(); ++i) {
       const InterventionResult& r = d_.interventions[i];
-      // All that close everything are alike; then the order of the list counts, which goes from mistakes to costs.
-      if (r.closes) order.emplace_back(-std::min({r.share_of_loss, r.share_of_accuracy, 0.95}), i);
+      if (!r.closes) continue;
+      // Several may close the gap: equalizing also mends a range that is too narrow. The one whose own measurement is suspicious
+      // is it; of like ones the order of the list counts, which goes from mistakes to costs.
+      const Cause c = name_cause(r, q_, replay_, measured_);
+      const bool seen = std::any_of(c.evidence.begin(), c.evidence.end(), [](const Evidence& e) { return e.suspicious; });
+      order.emplace_back((seen ? -1.0 : 0.0) - std::min({r.share_of_loss, r.share_of_accuracy, 0.9}), i);
     }
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     if (order.empty()) {

@@ -156,7 +156,9 @@ STET_ENTRY Cause name_cause(const InterventionResult& helped, const Question& qu
   if (helped.id == "recalibrate") {
     detail::name_calibration(cause, question, replay, m);
   } else if (helped.id == "weights_8" || helped.id == "ends_8") {
-    detail::name_bits(cause, question, m.nodes, true);
+    // Both ends with 8 bits are so in weights and in activations.
+    const bool weights = std::any_of(m.nodes.begin(), m.nodes.end(), [](const DiagnosedNode& n) { return n.weight_bits > 0 && n.weight_bits < 8; });
+    detail::name_bits(cause, question, m.nodes, weights);
   } else if (helped.id == "activations_8") {
     detail::name_bits(cause, question, m.nodes, false);
   } else if (helped.id == "equalize" || helped.id == "per_channel") {

@@ -127,9 +127,9 @@ STET_ENTRY std::vector<TrainingChange> default_training_changes() {
          return true;
        },
        "learning rate of scales / of the others", "1", [](const TrainingReplay& t) { return static_cast<double>(t.replay.recipe.scale_lr_factor); }},
-      {"too_short", "four times as many epochs", "Few bits and few steps", "train longer: fewer bits need more steps, and 1e-3 in place of 1e-4", "options.epochs *= 4;", false,
+      {"too_short", "eight times as many epochs", "Few bits and few steps", "train longer: fewer bits need more steps, and 1e-3 in place of 1e-4", "options.epochs *= 8;", false,
        [](TrainingReplay& t) {
-         t.fit.epochs *= 4;
+         t.fit.epochs *= 8;
          return true;
        },
        "epochs", "4 or more with few bits", [](const TrainingReplay& t) { return static_cast<double>(t.fit.epochs); }},

@@ -2,6 +2,7 @@
 // IntegerModel: a network as integers. Plain data; the engine runs it, the exporters write it.
 
 #include <stet/core/tensor.hpp>
+#include <stet/graph/input_fingerprint.hpp>
 #include <stet/graph/match.hpp>
 #include <stet/integer/clamp.hpp>
 #include <stet/integer/layer.hpp>
@@ -43,6 +44,8 @@ struct IntegerModel {
   std::vector<IntegerValue> values{};
   std::vector<IntegerNode> nodes{};
   std::vector<int> outputs{};
+  /// Of the images that gave the ranges, where it is known: diagnose_input() compares others with it.
+  std::optional<InputFingerprint> input_fingerprint{};
 
   /// Shapes of a node's inputs, without the batch.
   [[nodiscard]] std::vector<Shape> input_shapes(const IntegerNode& node) const {

@@ -72,11 +72,13 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
   require(any, Errc::state, "calibrate: all ranges are frozen; calibrate before training, or call reopen() on the model before");
   const std::size_t units = qat.units().size();
   CalibrationData seen{batches.images(), std::vector<std::int64_t>(static_cast<std::size_t>(data.classes())),
-                       std::vector<float>(units), std::vector<float>(units)};
+                       std::vector<float>(units), std::vector<float>(units), {}};
+  FingerprintCollector input;
   std::vector<Range> reach(units);
   for (std::int64_t i = 0; i < batches.size(); ++i) {
     const Batch batch = data.batch(batches[i]);
     for (const std::int32_t label : batch.labels.span()) ++seen.of_class[static_cast<std::size_t>(label)];
+    input.observe(batch.x);
     (void)infer(qat.model(), batch.x, {.observe = [&](int node, const Tensor<float>& value) {
                   const Unit* unit = unit_of[static_cast<std::size_t>(node)];
                   if (unit == nullptr) return;
@@ -93,6 +95,7 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
   }
   for (std::size_t i = 0; i < found.size(); ++i) qat.quantizers()[i].calibrate(std::move(found[i]));
   for (std::size_t i = 0; i < units; ++i) seen.reach[i] = static_cast<float>(reach[i].width());
+  seen.input = std::move(input).finish();
   qat.set_calibration_data(std::move(seen));
   if (again) {
     warn(

@@ -36,7 +36,10 @@ STET_ENTRY IntegerModel convert(const QatModel& qat) {
   require(fault.empty(), Errc::range,
           "convert: {}; training has diverged: go back to a checkpoint, or lower the learning rate", fault);
   for (const detail::StageFinding& f : detail::stage_findings(qat)) warn("convert: {}; {}", f.what, f.remedy);
-  return lower(qat);
+  IntegerModel made = lower(qat);
+  const InputFingerprint& input = qat.calibration_data().input;
+  if (input.images > 0) made.input_fingerprint = input;
+  return made;
 }
 #endif
 

@@ -1,6 +1,7 @@
 #pragma once
 // QatModel: a model with quantizers on its activations, on the way from calibration to deployed integers.
 
+#include <stet/graph/input_fingerprint.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/model/plan_units.hpp>
 #include <stet/model/qat_phases.hpp>
@@ -36,6 +37,7 @@ struct CalibrationData {
   std::vector<std::int64_t> of_class{};  ///< how many of them are of each class
   std::vector<float> reach{};  ///< per unit: width of the range of all its values, with 0
   std::vector<float> cut{};    ///< per unit: part of its values beyond a range that was there before, as of Quantizer::fix
+  InputFingerprint input{};    ///< what they look like; of 0 images before calibrate()
 };
 
 /// Model + quantizers + which value has which. Made by prepare(); a copy is independent.
@@ -236,6 +238,7 @@ class QatModel {
     f("calibration_labels", calibration_data_.of_class);
     f("calibration_reach", calibration_data_.reach);
     f("calibration_cut", calibration_data_.cut);
+    calibration_data_.input.fields([&](std::string_view field, auto& value) { f("calibration_input." + std::string(field), value); });
     for (const Unit& unit : plan_.units) {
       if (!unit.has_weights()) continue;
       kept_scale(unit).fields([&](std::string_view field, auto& value) {
