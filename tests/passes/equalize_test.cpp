@@ -143,6 +143,36 @@ TEST_CASE("channels of zeros, and rounds that do nothing, change nothing") {
   CHECK_THROWS_AS(equalize(model, {.rounds = 0}), Error);
 }
 
+TEST_CASE("a channel of tiny weights and an ordinary offset does not become the largest of its layer") {
+  for (const bool normed : {true, false}) {
+    INFO(normed);
+    Graph g;
+    auto x = g.input({6, 6, 2});
+    x = conv2d(x, {.filters = 4, .kernel = 3, .bias = !normed}).named("first");
+    x = relu(normed ? batch_norm(x).named("norm") : x).named("values");
+    g.output(linear(flatten(x), {.units = 3}));
+    Model model(std::move(g), Rng(2));
+    if (normed) {
+      model.parameter("norm.gamma").value.edit()[2] = 1e-6f;
+      model.parameter("norm.beta").value.edit()[2] = 0.3f;
+    } else {
+      Tensor<float>& w = model.parameter("first.weight").value;
+      for (std::int64_t i = 0; i < w.size() / 4; ++i) w.edit()[static_cast<std::size_t>(2 * w.size() / 4 + i)] *= 1e-6f;
+      model.parameter("first.bias").value.edit()[2] = 0.3f;
+    }
+    const auto largest = [](const Model& m) {
+      float most = 0;
+      (void)infer(m, stet_test::random_images({6, 6, 2}, 50, 3), {.observe = [&](int node, const Tensor<float>& value) {
+                    if (m.graph().node(node).name == "values") most = *std::max_element(value.span().begin(), value.span().end());
+                  }});
+      return most;
+    };
+    const Model other = equalize(model);
+    CHECK(same_function(model, other, 1));
+    CHECK(largest(other) <= 4 * largest(model));
+  }
+}
+
 TEST_CASE("equalizing restores a network whose channels were rescaled", "[slow]") {
   const DatasetSplit data = make_shapes(1, 2000, 1000);
   Graph g;

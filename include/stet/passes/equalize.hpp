@@ -44,7 +44,8 @@ struct EqualizeReport {
 /// What does not pass a factor on (ReLU6, sigmoid, concat, the output of the network) leaves the channels in front as they are, and
 /// the report names it; weights per channel help there.
 /// Formula:   s[c] = 2^round(log2(sqrt(r1[c] / r2[c]))), r1 and r2 the largest magnitudes of channel c in the (folded) weights of
-///            the layers that make and that read it; what makes it is divided by s, what reads it multiplied
+///            the layers that make and that read it, but no channel is made to reach beyond the one that reaches farthest (|mean|
+///            + 3 deviations, by batch norm or bias and weights); what makes it is divided by s, what reads it multiplied
 /// Errors:    Errc::range if rounds is below 1
 /// Source:    Nagel 2019, Data-free quantization, arXiv 1906.04721; powers of two are ours
 STET_ENTRY Model equalize(const Model& model, const EqualizeOptions& options = {}, EqualizeReport* report = nullptr);
@@ -238,14 +239,42 @@ class Equalizer {
     return median > 0 ? static_cast<double>(largest / median) : 1.0;
   }
 
+  // How far the values of each channel go, for inputs of mean 0 and deviation 1: three deviations beside the mean.
+  [[nodiscard]] std::vector<float> reaches(int space) const {
+    std::vector<float> most(static_cast<std::size_t>(channels(space)), 0.0f);
+    for (const int id : producers(space)) {
+      const bool normed = normed_layer(id) >= 0;
+      const Parameter* offset = model_.find_parameter(node(id).name + (normed ? ".beta" : ".bias"));
+      std::vector<double> spread(most.size(), 0.0);
+      if (normed) {
+        const Tensor<float>& gamma = parameter(id, "gamma");
+        for (std::size_t c = 0; c < spread.size(); ++c) spread[c] = std::fabs(static_cast<double>(gamma[static_cast<std::int64_t>(c)]));
+      } else {
+        const Tensor<float>& w = parameter(id, "weight");
+        const int axis = graph::channel_axis(node(id).op);
+        const std::int64_t count = w.shape()[axis], inner = w.shape().product(axis + 1, w.shape().rank());
+        for (std::int64_t i = 0; i < w.size(); ++i) spread[static_cast<std::size_t>(i / inner % count)] += static_cast<double>(w[i]) * static_cast<double>(w[i]);
+        for (double& v : spread) v = std::sqrt(v);
+      }
+      for (std::size_t c = 0; c < most.size(); ++c) {
+        const float mean = offset == nullptr ? 0.0f : std::fabs(offset->value[static_cast<std::int64_t>(c)]);
+        most[c] = std::max(most[c], mean + 3 * static_cast<float>(spread[c]));
+      }
+    }
+    return most;
+  }
+
   bool scale(int space) {
-    const std::vector<float> r1 = all_made(space);
+    const std::vector<float> r1 = all_made(space), reach = reaches(space);
+    const float farthest = *std::max_element(reach.begin(), reach.end());
     std::vector<float> r2(r1.size(), 0.0f), divisor(r1.size(), 1.0f);
     for (const int id : consumers(space)) read(id, r2);
     bool moved = false;
     for (std::size_t c = 0; c < r1.size(); ++c) {
       if (!(r1[c] > 0) || !(r2[c] > 0)) continue;  // a channel of zeros wants nothing
-      const double exponent = std::nearbyint(0.5 * (std::log2(static_cast<double>(r1[c])) - std::log2(static_cast<double>(r2[c]))));
+      double exponent = std::nearbyint(0.5 * (std::log2(static_cast<double>(r1[c])) - std::log2(static_cast<double>(r2[c]))));
+      // A channel of tiny weights and an ordinary offset would become the largest value of the layer, whose scale all share.
+      if (reach[c] > 0) exponent = std::max(exponent, std::ceil(std::log2(static_cast<double>(reach[c]) / static_cast<double>(farthest))));
       divisor[c] = static_cast<float>(std::ldexp(1.0, static_cast<int>(std::clamp(exponent, -20.0, 20.0))));
       moved = moved || divisor[c] != 1.0f;
     }

@@ -1,0 +1,79 @@
+#pragma once
+// quantize with passes: post-training quantization in one call, with what makes up for the lack of training.
+
+#include <stet/core/entry.hpp>
+#include <stet/data/dataset.hpp>
+#include <stet/graph/integer_model.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/qat_model.hpp>
+#include <stet/passes/equalize.hpp>
+#include <stet/passes/reestimate_batch_norm.hpp>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#if STET_DEFINE_ENTRIES
+#include <stet/model/convert.hpp>
+#include <stet/model/prepare.hpp>
+#endif
+
+namespace stet {
+
+/// A step of post-training quantization: on the float model before it is prepared, on the calibrated model after, or both.
+struct PostTrainingPass {
+  std::string name{};
+  std::function<void(Model&)> before_prepare{};
+  std::function<void(QatModel&, const Dataset&)> after_calibrate{};
+};
+
+namespace passes {
+
+/// equalize, before preparing.
+inline PostTrainingPass equalized(const EqualizeOptions& options = {}) {
+  return {"equalized", [options](Model& m) { m = equalize(m, options); }, {}};
+}
+/// reestimate_batch_norm, on the quantized network: rounding moved what statistics were taken of.
+inline PostTrainingPass reestimated(const ReestimateOptions& options = {}) {
+  return {"batch norm re-estimated", {}, [options](QatModel& q, const Dataset& data) { reestimate_batch_norm(q, data, options); }};
+}
+
+}  // namespace passes
+
+/// How quantize goes about it.
+struct QuantizeOptions {
+  std::vector<PostTrainingPass> passes{};  ///< in this order, each where it belongs
+  CalibrateOptions calibrate{};
+};
+
+/// A calibrated model after all passes: what convert makes integers of, and from which QAT may start.
+/// Errors:    Errc::state naming a pass that does nothing; as prepare, calibrate and the passes
+STET_ENTRY QatModel calibrated(const Model& model, const Recipe& recipe, const Dataset& data, const QuantizeOptions& options);
+/// Quantizes a trained model without further training: passes on the model, prepare, calibrate, passes on what is calibrated,
+/// convert.
+/// Errors:    as calibrated and convert
+STET_ENTRY IntegerModel quantize(const Model& model, const Recipe& recipe, const Dataset& data, const QuantizeOptions& options);
+
+#if STET_DEFINE_ENTRIES
+STET_ENTRY QatModel calibrated(const Model& model, const Recipe& recipe, const Dataset& data, const QuantizeOptions& options) {
+  for (const PostTrainingPass& p : options.passes) {
+    require(p.before_prepare || p.after_calibrate, Errc::state, "quantize: the pass '{}' does nothing; give it before_prepare or after_calibrate", p.name);
+  }
+  Model float_model = model;
+  for (const PostTrainingPass& p : options.passes) {
+    if (p.before_prepare) p.before_prepare(float_model);
+  }
+  QatModel qat = prepare(float_model, recipe);
+  calibrate(qat, data, options.calibrate);
+  for (const PostTrainingPass& p : options.passes) {
+    if (p.after_calibrate) p.after_calibrate(qat, data);
+  }
+  return qat;
+}
+
+STET_ENTRY IntegerModel quantize(const Model& model, const Recipe& recipe, const Dataset& data, const QuantizeOptions& options) {
+  return convert(calibrated(model, recipe, data, options));
+}
+#endif
+
+}  // namespace stet
