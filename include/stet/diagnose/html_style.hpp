@@ -1,6 +1,8 @@
 #pragma once
 // How the page looks: two schemes of colours, one column that becomes cards where there is room, and paper.
 
+#include <stet/core/requirements.hpp>
+
 #include <string_view>
 
 namespace stet::detail {

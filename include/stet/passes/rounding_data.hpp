@@ -1,6 +1,8 @@
 #pragma once
 // RoundingData: what passes look at that choose the codes of weights.
 
+#include <stet/core/requirements.hpp>
+
 #include <cstdint>
 #include <string>
 #include <vector>
