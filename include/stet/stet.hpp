@@ -31,6 +31,7 @@
 #include <stet/ops/shape.hpp>
 #include <stet/ops/softmax.hpp>
 #include <stet/passes/equalize.hpp>
+#include <stet/passes/post_training.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/train/checkpoint.hpp>
