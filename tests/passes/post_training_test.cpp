@@ -4,6 +4,7 @@
 #include <stet/engine/engine.hpp>
 #include <stet/graph/builder.hpp>
 #include <stet/model/convert.hpp>
+#include <stet/model/qat_forward.hpp>
 #include <stet/model/quantize.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>
