@@ -1,6 +1,7 @@
 // The part of benchmarks/why.cpp that takes seconds: causes planted in a small network must be named first.
 #include "../../benchmarks/planted_causes.hpp"
 
+#include <stet/diagnose/name_cause.hpp>
 #include <stet/diagnose/prove.hpp>
 
 #include "small_network.hpp"
@@ -101,6 +102,25 @@ TEST_CASE("a diagnosis is the same for a seed, and leaves models as they were") 
     const auto x = before.parameters()[i].parameter.value.span(), y = c.fp32.parameters()[i].parameter.value.span();
     CHECK(std::equal(x.begin(), x.end(), y.begin()));
   }
+}
+
+TEST_CASE("few bits are those of the layers between the ends") {
+  planted::Case c(healthy());
+  c.recipe = recipes::w2a2_lsq();
+  const Question q = c.question();
+  Measured m;
+  for (const int bits : {8, 2, 2, 8}) {
+    DiagnosedNode n;
+    n.weight_bits = n.activation_bits = bits;
+    m.nodes.push_back(n);
+  }
+  InterventionResult helped;
+  helped.id = "weights_8";
+  CHECK(name_cause(helped, q, replay_of(q), m).what == "recipe w2a2_lsq gives weights 2 bits.");
+  helped.id = "activations_8";
+  const Cause cause = name_cause(helped, q, replay_of(q), m);
+  CHECK(cause.id == "activation_bits");
+  CHECK(cause.evidence.at(0).value == 2);
 }
 
 TEST_CASE("an intervention of one's own is tried, and can be the cause") {

@@ -133,8 +133,10 @@ inline void name_bits(Cause& cause, const Question& question, const std::vector<
   }
   cause.id = weights ? "weight_bits" : "activation_bits";
   cause.title = weights ? "Too few bits of weights without training" : "Too few bits of activations without training";
-  cause.what = formatted("recipe {} gives {} {} bits.", question.recipe.name, what, most);
-  cause.evidence.push_back(evidence(formatted("bits of {}", what), "", most, "8 without training", true));
+  int least = most;  // both ends may have more
+  for (const DiagnosedNode& n : nodes) least = bits_of(n) > 0 ? std::min(least, bits_of(n)) : least;
+  cause.what = formatted("recipe {} gives {} {} bits.", question.recipe.name, what, least);
+  cause.evidence.push_back(evidence(formatted("bits of {}", what), "", least, "8 without training", true));
 }
 
 inline const DiagnosedNode* widest_channels(const std::vector<DiagnosedNode>& nodes) {
