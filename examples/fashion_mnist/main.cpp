@@ -121,6 +121,7 @@ int run(const Options& given) {
   save_npy(folder.file("int8_outputs.npy"), outputs);
   const ActivationRanges ranges = observe_ranges(fp32, data.train);
   Question why{.fp32 = fp32, .recipe = recipe, .qat = &qat, .control = &continued, .train = data.train, .validation = data.test};
+  why.calibration = data.train;
   why.history = &tuned;
   why.images = 0;
   const Diagnosis diagnosis = diagnose(why);
