@@ -1,7 +1,7 @@
 #include <stet/diagnose/localize.hpp>
 #include <stet/diagnose/measure.hpp>
-#include <stet/diagnose/partial.hpp>
-#include <stet/diagnose/sample.hpp>
+#include <stet/passes/partly_quantized.hpp>
+#include <stet/data/random_subset.hpp>
 #include <stet/model/prepare.hpp>
 #include <stet/model/qat_forward.hpp>
 
@@ -146,11 +146,11 @@ TEST_CASE("the loss alone points at the node that was planted") {
 
 TEST_CASE("a sample is drawn from the whole data set and is the same for a seed") {
   const Dataset& data = drawn_images().test;
-  const Dataset a = sample_of(data, 100, 1), b = sample_of(data, 100, 1), c = sample_of(data, 100, 2);
+  const Dataset a = random_subset(data, 100, 1), b = random_subset(data, 100, 1), c = random_subset(data, 100, 2);
   CHECK(a.size() == 100);
   CHECK(std::equal(a.labels().begin(), a.labels().end(), b.labels().begin()));
   CHECK_FALSE(std::equal(a.labels().begin(), a.labels().end(), c.labels().begin()));
-  CHECK(sample_of(data, 0, 1).size() == data.size());
-  CHECK(sample_of(data, 100000, 1).size() == data.size());
-  CHECK_THROWS_AS(sample_of(data, -1, 1), Error);
+  CHECK(random_subset(data, 0, 1).size() == data.size());
+  CHECK(random_subset(data, 100000, 1).size() == data.size());
+  CHECK_THROWS_AS(random_subset(data, -1, 1), Error);
 }

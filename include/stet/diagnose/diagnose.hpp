@@ -11,9 +11,9 @@
 #include <stet/diagnose/measure.hpp>
 #include <stet/diagnose/name_cause.hpp>
 #include <stet/diagnose/name_training_cause.hpp>
-#include <stet/diagnose/partial.hpp>
+#include <stet/passes/partly_quantized.hpp>
 #include <stet/diagnose/recipe_code.hpp>
-#include <stet/diagnose/sample.hpp>
+#include <stet/data/random_subset.hpp>
 
 #include <algorithm>
 #include <ctime>
@@ -48,7 +48,7 @@ inline DiagnosedModel diagnosed(const char* id, const char* name, const Answers&
 class Diagnostician {
  public:
   explicit Diagnostician(const Question& q)
-      : q_(q), data_(sample_of(q.validation, q.images, q.seed)),
+      : q_(q), data_(random_subset(q.validation, q.images, q.seed)),
         replay_(replay_of(q)) {
     require(q.share > 0 && q.share <= 1, Errc::range, "diagnose: share is {}, must be above 0 and at most 1", q.share);
     require(q.rule.p > 0 && q.rule.points >= 0, Errc::range, "diagnose: a rule of p < {} and {} points", q.rule.p, q.rule.points);
@@ -157,7 +157,7 @@ class Diagnostician {
     measured_.train = input_statistics(q_.train);
     measured_.classes = q_.train.classes();
     for (const std::int64_t count : ptq_model_->calibration_data().of_class) measured_.calibration_classes += count > 0 ? 1 : 0;
-    if (!ptq_model_->recipe().simulated()) localize(*ptq_model_, sample_of(data_, 512, q_.seed), measured_.nodes);
+    if (!ptq_model_->recipe().simulated()) localize(*ptq_model_, random_subset(data_, 512, q_.seed), measured_.nodes);
     d_.nodes = measured_.nodes;
     for (std::size_t i = 0; i < d_.nodes.size(); ++i) {
       d_.nodes[i].extreme_image = measured_.calibrating[i].extreme_image;

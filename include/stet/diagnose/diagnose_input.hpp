@@ -13,7 +13,7 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/diagnose/paired.hpp>
-#include <stet/diagnose/sample.hpp>
+#include <stet/data/random_subset.hpp>
 #include <stet/engine/engine.hpp>
 
 #include <algorithm>
@@ -267,7 +267,7 @@ STET_ENTRY InputDiagnosis diagnose_input(const IntegerModel& model, const Datase
   const Shape& wanted = model.values[static_cast<std::size_t>(model.nodes[0].output)].shape;
   require(images.shape() == wanted, Errc::shape, "diagnose_input: images have shape {}, the model's input has {}; resize them, or transpose [C,H,W] to [H,W,C]",
           images.shape(), wanted);
-  const Dataset sample = sample_of(images, options.images, options.seed);
+  const Dataset sample = random_subset(images, options.images, options.seed);
   return detail::InputSearch(model, sample, options).run();
 }
 

@@ -3,7 +3,7 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/diagnose/diagnosis.hpp>
-#include <stet/diagnose/partial.hpp>
+#include <stet/passes/partly_quantized.hpp>
 
 #include <vector>
 

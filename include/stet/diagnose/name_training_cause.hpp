@@ -5,7 +5,7 @@
 #include <stet/core/entry.hpp>
 #include <stet/diagnose/diagnosis.hpp>
 #include <stet/diagnose/name_cause.hpp>
-#include <stet/diagnose/sample.hpp>
+#include <stet/data/random_subset.hpp>
 #include <stet/diagnose/training_change.hpp>
 
 #if STET_DEFINE_ENTRIES
@@ -71,7 +71,7 @@ inline void name_loss_of_control(const TrainingCase& c, Diagnosis& d) {
     d.causes.push_back(cause);
     return;
   }
-  const double on_train = 100 * answers_of(c.question.fp32, sample_of(train, 2000, c.question.seed)).accuracy(), on_data = 100 * c.fp32.accuracy();
+  const double on_train = 100 * answers_of(c.question.fp32, random_subset(train, 2000, c.question.seed)).accuracy(), on_data = 100 * c.fp32.accuracy();
   if (on_train < on_data - 3) {
     Cause cause = training_cause("training_images_differ", "Training images that are not as those of evaluation",
                                  formatted("FP32 has {:.2f} % of the training images right and {:.2f} % of the others.", on_train, on_data),

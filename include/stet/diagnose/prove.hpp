@@ -8,7 +8,7 @@
 #include <optional>
 
 #if STET_DEFINE_ENTRIES
-#include <stet/diagnose/sample.hpp>
+#include <stet/data/random_subset.hpp>
 #include <stet/diagnose/training_change.hpp>
 
 #include <algorithm>

@@ -28,6 +28,8 @@ class PartlyQuantized {
   }
   /// Logits of images.
   [[nodiscard]] Tensor<float> logits(const Tensor<float>& x) const;
+  /// The float network whose chosen weights are rounded.
+  [[nodiscard]] const Model& model() const { return model_; }
 
  private:
   void round_weights(const Chosen& chosen);
