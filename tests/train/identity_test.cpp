@@ -71,6 +71,7 @@ TEST_CASE("every field of a recipe is part of its description") {
       [](Recipe& r) { r.linear_weights = symmetric(8, false, WeightRange::mse); },
       [](Recipe& r) { r.activations = Int8Activation(7); },
       [](Recipe& r) { r.end_bits = 8; },
+      [](Recipe& r) { r.depthwise_bits = 8; },
       [](Recipe& r) { r.learned_weights = lsq(); },
       [](Recipe& r) { r.learned_weights = TqtRange(); },
       [](Recipe& r) { r.learned_weights = LsqRange({.gradient_scale = GradientScale::none}); },

@@ -80,7 +80,11 @@ inline bool weights_8(Replay& r) {
   bool any = widen_weights(r.recipe.weights);
   any = widen_weights(r.recipe.linear_weights) || any;
   for (RecipeOverride& o : r.recipe.overrides) any = (o.weights && widen_weights(*o.weights)) || any;
-  if (any && r.recipe.end_bits) r.recipe.end_bits.reset();
+  any = any || r.recipe.end_bits.value_or(8) < 8 || r.recipe.depthwise_bits.value_or(8) < 8;
+  if (any) {
+    r.recipe.end_bits.reset();
+    r.recipe.depthwise_bits.reset();
+  }
   r.recipe.learned_weights.reset();
   return any;
 }

@@ -45,6 +45,7 @@ STET_ENTRY std::string recipe_code(const Recipe& r) {
   scheme("r.linear_weights", r.linear_weights, plain.linear_weights);
   scheme("r.activations", r.activations, plain.activations);
   if (r.end_bits) line(formatted("r.end_bits = {};", *r.end_bits));
+  if (r.depthwise_bits) line(formatted("r.depthwise_bits = {};", *r.depthwise_bits));
   const auto learned = [&](const char* field, const std::optional<AnyLearnedRange>& range) {
     if (!range) return;
     line(range->describe() == AnyLearnedRange(lsq()).describe() ? formatted("{} = lsq();", field) : formatted("// {}: {}", field, range->describe()));

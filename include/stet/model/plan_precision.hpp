@@ -10,6 +10,16 @@
 
 namespace stet::detail {
 
+// Gives depthwise layers the recipe's depthwise_bits. An override speaks for its own node.
+inline void plan_depthwise(const Graph& graph, const Recipe& recipe, UnitPlan& plan) {
+  if (!recipe.depthwise_bits) return;
+  for (Unit& unit : plan.units) {
+    if (!graph::is<graph::op::DepthwiseConv2D>(unit.op())) continue;
+    const RecipeOverride* o = recipe.override_of(graph.node(unit.node).name);
+    if (o == nullptr || !o->weights) unit.weights = symmetric(*recipe.depthwise_bits, unit.weights.per_channel());
+  }
+}
+
 // Gives layers that read the input or make the output, and the values around them, the recipe's end_bits. An override
 // speaks for its own node.
 inline void plan_ends(const Graph& graph, const Recipe& recipe, UnitPlan& plan) {

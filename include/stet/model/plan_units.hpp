@@ -254,7 +254,10 @@ class UnitPlanner {
       unit.quantizer = index[root];
     }
     // An input that no unit makes belongs to a node that has been reported.
-    if (problems_.empty()) plan_ends(graph_, recipe_, plan_);
+    if (problems_.empty()) {
+      plan_depthwise(graph_, recipe_, plan_);
+      plan_ends(graph_, recipe_, plan_);
+    }
     for (const Unit& unit : plan_.units) override_bits(unit);
     fix_outputs();
     plan_learned_scales(recipe_, plan_);

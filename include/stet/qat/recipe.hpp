@@ -57,6 +57,9 @@ struct Recipe {
   /// Bits of the layers at both ends: the weights of layers that read the input or make the output, what the latter
   /// read, and the output itself. Without it they are as the others.
   std::optional<int> end_bits{};
+  /// Bits of the weights of depthwise layers, which have few taps per channel and therefore little size and little that
+  /// averages their rounding out. Without it they are as the others; an override of a layer speaks for it.
+  std::optional<int> depthwise_bits{};
   /// Prototypes of learned ranges: below 8 bits, scales of weights, and of the activations of layers and additions, are
   /// trained by one. Those of weights keep the zero point 0 (LsqRange, TqtRange).
   std::optional<AnyLearnedRange> learned_weights{}, learned_activations{};
@@ -102,14 +105,15 @@ struct Recipe {
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::string Recipe::describe() const {
   // All fields by name: a new one does not compile before it is here too.
-  const auto& [name_, weights_, linear_weights_, activations_, end_bits_, learned_weights_, learned_activations_, scale_lr_factor_,
+  const auto& [name_, weights_, linear_weights_, activations_, end_bits_, depthwise_bits_, learned_weights_, learned_activations_, scale_lr_factor_,
                weight_estimator_, activation_estimator_, calibration_observer_,
                training_observer_, schedule_, target_, overrides_] = *this;
   const auto& [quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_] = schedule_;
   const auto text_of = [](const auto& optional) { return optional ? optional->describe() : "none"; };
-  std::string text = formatted("name: {}\nweights: {}\nlinear weights: {}\nactivations: {}\nends: {}\n", name_,
+  const auto bits_of = [](const std::optional<int>& bits) { return bits ? formatted("{} bits", *bits) : "as the others"; };
+  std::string text = formatted("name: {}\nweights: {}\nlinear weights: {}\nactivations: {}\nends: {}\ndepthwise weights: {}\n", name_,
                                  weights_.describe(), linear_weights_.describe(), activations_.describe(),
-                                 end_bits_ ? formatted("{} bits", *end_bits_) : "as the others");
+                                 bits_of(end_bits_), bits_of(depthwise_bits_));
   text += formatted("learned weights: {}\nlearned activations: {}\nlearning rate of scales: {} of the others\nweight estimator: {}\nactivation estimator: {}\n",
                       text_of(learned_weights_), text_of(learned_activations_), scale_lr_factor_,
                       text_of(weight_estimator_), text_of(activation_estimator_));
