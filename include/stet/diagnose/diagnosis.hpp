@@ -2,6 +2,7 @@
 // Diagnosis: what diagnose() found, as plain data: reports print it, draw it and write it.
 
 #include <stet/diagnose/paired.hpp>
+#include <stet/model/measured_node.hpp>
 #include <stet/qat/recipe.hpp>
 #include <stet/train/fit_options.hpp>
 
@@ -42,25 +43,10 @@ struct InterventionResult {
   double seconds = 0;
 };
 
-/// One value of the deployed network.
-struct DiagnosedNode {
-  std::string node{}, kind{};  ///< name of the value; the operator that makes it
-  std::string layer{};         ///< the operator's own name: another than the value's where batch norm or an activation follows it
-  std::vector<int> inputs{};   ///< indices into Diagnosis::nodes: the drawing's edges
-  double loss_alone = 0;       ///< loss added if this node alone is quantized
-  double loss_without = 0;     ///< loss that goes if this node alone is left in float
-  int weight_bits = 0, activation_bits = 0;  ///< 0: none of its own
-  double low = 0, high = 0;                  ///< real values of the ends of its grid
-  double least = 0, most = 0;                ///< smallest and largest value that the data made
-  double p999 = 0;                           ///< 99.9 % of the magnitudes are below
-  double reach = 0;                          ///< range in use / what 99.9 % of the values need
-  double clipped = 0;                        ///< part of the values outside the range
-  double sqnr = 0;                           ///< of quantizing it, dB
-  double channel_disparity = 0;              ///< of folded weights: largest channel's magnitude / the median one's; 0 without weights
-  double batch_norm_drift = 0;               ///< largest |mean of data - running mean| / running sd; 0 without batch norm
-  std::int64_t extreme_image = -1;           ///< image of the data that made the largest magnitude
-  double largest_to_second = 1;              ///< that image's magnitude / the next image's
-  std::vector<std::int64_t> histogram{};     ///< of the values between least and most, equal bins
+/// One value of the deployed network: what was measured, and what it costs.
+struct DiagnosedNode : MeasuredNode {
+  double loss_alone = 0;    ///< loss added if this node alone is quantized
+  double loss_without = 0;  ///< loss that goes if this node alone is left in float
 };
 
 /// A named cause with what proves it.

@@ -10,6 +10,7 @@ namespace stet::detail {
 
 struct StageFinding {
   std::string what{}, remedy{};
+  bool unfinished = false;  // ended before its phases were over; else quantization never began
 };
 
 // Phases that training since prepare() did not reach. A model that was not trained since has none: its integers are
@@ -28,7 +29,7 @@ inline std::vector<StageFinding> stage_findings(const QatModel& qat) {
   }
   const auto moved = [&](const char* what, const char* lost, const char* by_hand) {
     found.push_back({formatted("{} moved to the end of {} quantized steps: {}", what, phases.quantized_steps, lost),
-                     formatted("let fit or QatSteps reach the end of the run, or call {} before the last steps", by_hand)});
+                     formatted("let fit or QatSteps reach the end of the run, or call {} before the last steps", by_hand), true});
   };
   bool batch_norm = false;
   for (const Unit& unit : qat.units()) batch_norm = batch_norm || unit.batch_norm >= 0;

@@ -80,6 +80,8 @@ class QatModel {
   [[nodiscard]] const AnyScheme& activations(const Unit& unit) const {
     return plan_.quantizer_schemes[static_cast<std::size_t>(unit.quantizer)];
   }
+  /// Whether the runtime fixes scale and zero point of a quantizer, as those of a sigmoid: nobody can mend them.
+  [[nodiscard]] bool runtime_fixes(int quantizer) const { return plan_.fixed_output[static_cast<std::size_t>(quantizer)] != nullptr; }
   /// Scale and zero point of a unit's output.
   [[nodiscard]] QParams params(const Unit& unit) const { return quantizer(unit.quantizer).params(); }
   /// Scale and zero point of an input of a unit.

@@ -2,6 +2,7 @@
 // Checkpoints: the state of models, optimizers and runs as named fields of one safetensors file.
 
 #include <stet/core/description.hpp>
+#include <stet/core/join_some.hpp>
 #include <stet/core/warning.hpp>
 #include <stet/io/safetensors.hpp>
 #include <stet/model/state_fields.hpp>
@@ -21,14 +22,6 @@ namespace stet {
 namespace detail {
 
 inline constexpr std::string_view checkpoint_format = "stet checkpoint 2";  // 1 had no checksum and no identity
-
-// Joins what went wrong, at most twelve items.
-inline std::string join_some(const std::vector<std::string>& items) {
-  std::string text;
-  for (std::size_t i = 0; i < items.size() && i < 12; ++i) text += (i == 0 ? "" : ", ") + items[i];
-  if (items.size() > 12) text += formatted(" and {} more", items.size() - 12);
-  return text;
-}
 
 // Whether the file is of another stage than the model, as a sentence; nearly every name would be missing or too many then.
 template <class M>

@@ -40,7 +40,8 @@ inline std::vector<ParameterRef> parameter_refs(Model& model) {
 /// What fit can train: forward(tape, model, x, Mode, options) -> logits, parameter_refs(model), both found by
 /// argument-dependent lookup, infer for validation, and fields(f) for checkpoints. A member advance(progress), if there
 /// is one, is called before every step with the part of the run that is done, and begin_run() before the first; what a
-/// function training_warnings(model) gives, if there is one, stands in the report. A member graph() lets fit compare the
+/// function training_warnings(model) gives, if there is one, stands in the report, and what monitor_of(model, options), if
+/// there is one, sees of the steps. A member graph() lets fit compare the
 /// data with the model before it begins.
 template <class M>
 concept Trainable = Classifier<M> && requires(M& model, Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
@@ -58,6 +59,8 @@ struct FitStage {
   FunctionRef<void()> save;
   FunctionRef<std::string()> statistics_fault;  // of running means and variances, after every step
   FunctionRef<std::string()> fault;             // of everything, after every epoch
+  FunctionRef<void(const StepReport&, const Tensor<float>& x)> watch;  // after every step, to look
+  FunctionRef<double()> oscillating;
 };
 
 STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
@@ -125,7 +128,7 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
   const double start = fit_clock();
   BatchLoader loader(data, Batches(data.size(), batches_of(o), static_cast<std::uint64_t>(epoch)));
   const std::int64_t steps = loader.size(), total = steps * o.epochs;
-  double loss = 0, correct = 0;
+  double loss = 0, correct = 0, lr = 0;
   std::int64_t seen = 0;
   for (std::int64_t i = 0; i < steps; ++i) {
     const std::optional<Batch> batch = loader.next();
@@ -146,6 +149,8 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     correct += result.correct;
     seen += batch->size();
     if (o.on_step) o.on_step(report);
+    stage.watch(report, batch->x);
+    lr = report.lr;
     progress.update(epoch, i + 1, loss / static_cast<double>(seen), correct / static_cast<double>(seen));
   }
   clear_gradients(parameters);
@@ -156,6 +161,8 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
   report.loss = loss / static_cast<double>(seen);
   report.accuracy = correct / static_cast<double>(seen);
   report.seconds = fit_clock() - start;
+  report.lr = lr;
+  report.oscillating = stage.oscillating();
   return report;
 }
 
@@ -284,11 +291,52 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
   const auto validate = [&](const Dataset& validation) { return evaluate(model, validation); };
-  const auto save = [&] { detail::save_run(options, description + start, model, run.optimizer(), run.state()); };
+  constexpr bool watched = requires { monitor_of(model, options.monitor); };
+  using Watcher = decltype([&] {
+    if constexpr (watched) {
+      return monitor_of(model, options.monitor);
+    } else {
+      return 0;
+    }
+  }());
+  std::optional<Watcher> monitor;
+  if constexpr (watched) {
+    if (options.monitor.on) {
+      monitor.emplace(monitor_of(model, options.monitor));
+      monitor->restore(run.state().monitor);
+    }
+  }
+  const auto watch = [&]([[maybe_unused]] const StepReport& report, [[maybe_unused]] const Tensor<float>& x) {
+    if constexpr (watched) {
+      if (monitor) monitor->after_step(report, x);
+    }
+  };
+  const auto oscillating = [&] {
+    if constexpr (watched) {
+      if (monitor) return monitor->oscillating();
+    }
+    return std::numeric_limits<double>::quiet_NaN();
+  };
+  const auto keep_monitor = [&] {
+    if constexpr (watched) {
+      if (monitor) run.state().monitor = monitor->state();
+    }
+  };
+  const auto save = [&] {
+    keep_monitor();
+    detail::save_run(options, description + start, model, run.optimizer(), run.state());
+  };
   const auto statistics_fault = [&] { return detail::find_statistics_fault(model); };
   const auto fault = [&] { return detail::find_fault(model); };
   FitReport report =
-      detail::run_fit({step, advance, validate, save, statistics_fault, fault}, data, options, parameters, run);
+      detail::run_fit({step, advance, validate, save, statistics_fault, fault, watch, oscillating}, data, options, parameters, run);
+  keep_monitor();
+  if constexpr (watched) {
+    if (monitor) {
+      if (run.finished()) monitor->finish();
+      report.findings = monitor->findings();
+    }
+  }
   if (options.run != nullptr) run.leave(detail::describe_start(model));
   if constexpr (requires { training_warnings(model); }) {
     // Of a part, phases that are still to come are no loss.

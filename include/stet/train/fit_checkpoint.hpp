@@ -3,6 +3,7 @@
 
 #include <stet/train/checkpoint.hpp>
 #include <stet/train/fit_options.hpp>
+#include <stet/train/monitor_state.hpp>
 #include <stet/train/run_identity.hpp>
 
 #include <algorithm>
@@ -21,20 +22,21 @@ struct FitState {
   double best_loss = std::numeric_limits<double>::infinity();
   std::int64_t epochs_without_better = 0;
   bool stopped = false;
-  std::vector<double> history{};  // six numbers of every epoch
+  std::vector<double> history{};  // eight numbers of every epoch
+  MonitorState monitor{};
 
   void record(const EpochReport& e) {
-    for (const double x :
-         {e.loss, e.accuracy, e.validation_loss, e.validation_accuracy, e.seconds, static_cast<double>(e.epoch)}) {
+    for (const double x : {e.loss, e.accuracy, e.validation_loss, e.validation_accuracy, e.seconds, static_cast<double>(e.epoch), e.lr,
+                           e.oscillating}) {
       history.push_back(x);
     }
   }
   [[nodiscard]] FitReport report() const {
     FitReport r;
     r.stopped_early = stopped;
-    for (std::size_t i = 0; i + 5 < history.size(); i += 6) {
+    for (std::size_t i = 0; i + 7 < history.size(); i += 8) {
       r.epochs.push_back({static_cast<int>(history[i + 5]), history[i], history[i + 1], history[i + 2], history[i + 3],
-                          history[i + 4]});
+                          history[i + 4], history[i + 6], history[i + 7]});
       r.seconds += r.epochs.back().seconds;
     }
     return r;
@@ -45,7 +47,8 @@ struct FitState {
     f("best_loss", best_loss);
     f("epochs_without_better", epochs_without_better);
     f("stopped", stopped);
-    f("history", history);
+    f("epoch_reports", history);
+    monitor.fields([&](const char* name, auto& field) { f("monitor/" + std::string(name), field); });
   }
 };
 

@@ -9,6 +9,7 @@
 #include <stet/train/progress.hpp>
 #include <stet/train/schedule.hpp>
 #include <stet/train/sgd.hpp>
+#include <stet/train/training_finding.hpp>
 
 #include <cmath>
 #include <functional>
@@ -41,6 +42,10 @@ struct EpochReport {
   double validation_loss = std::numeric_limits<double>::quiet_NaN();      ///< not a number without validation
   double validation_accuracy = std::numeric_limits<double>::quiet_NaN();
   double seconds = 0;  ///< training alone
+  double lr = std::numeric_limits<double>::quiet_NaN();  ///< of the last step: rule and schedule multiplied
+  /// Part of the weights of 2 to 4 bits that jump between two codes at its end; not a number without such weights, or
+  /// without the monitor.
+  double oscillating = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// A run so far, epochs before a resume and of earlier calls included.
@@ -50,8 +55,10 @@ struct FitReport {
   double seconds = 0;  ///< sum over the epochs
   /// What check knows as warnings about the model at the end, one sentence each with its remedy; empty for a float model.
   std::vector<std::string> warnings{};
+  /// What the monitor of a quantized model found in this run, in the order of its beginning (FitOptions::monitor).
+  std::vector<TrainingFinding> findings{};
 
-  /// A line per epoch, then one per warning.
+  /// A line per epoch, then one per warning and one per finding that is not among them.
   [[nodiscard]] std::string str() const {
     std::string text;
     for (const EpochReport& e : epochs) {
@@ -59,9 +66,16 @@ struct FitReport {
       if (!std::isnan(e.validation_loss)) {
         text += formatted("; validation loss {:.4f}, accuracy {:.2f} %", e.validation_loss, 100 * e.validation_accuracy);
       }
+      if (!std::isnan(e.lr)) text += formatted("; learning rate {:.2g}", e.lr);
+      if (!std::isnan(e.oscillating)) text += formatted(", {:.1f} % of the weights oscillate", 100 * e.oscillating);
       text += formatted(" ({:.1f} s)\n", e.seconds);
     }
     for (const std::string& w : warnings) text += formatted("warning: {}\n", w);
+    for (const TrainingFinding& f : findings) {
+      bool said = false;
+      for (const std::string& w : warnings) said = said || w.find(f.what) != std::string::npos;
+      if (!said) text += formatted("warning: {}\n", f);
+    }
     return text;
   }
 };
@@ -105,6 +119,7 @@ struct FitOptions {
   const Dataset* validation = nullptr;  ///< evaluated after every epoch
   /// Loss of a batch, [], in place of softmax cross-entropy; label_smoothing must be 0 then. Distillation is one.
   std::function<Var<Tensor<float>>(const Var<Tensor<float>>& logits, const Batch& batch)> loss{};
+  MonitorOptions monitor{};  ///< of a quantized model: what goes wrong is said while it trains (Monitor)
   std::string title{};
   ProgressMode progress = ProgressMode::automatic;
   std::function<void(const StepReport&)> on_gradients{};  ///< after backward: may change gradients before the update

@@ -5,6 +5,7 @@
 #include <stet/model/qat_forward.hpp>
 #include <stet/model/qat_model.hpp>
 #include <stet/train/fit.hpp>
+#include <stet/train/monitor.hpp>
 
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ STET_ENTRY std::vector<std::string> training_warnings(const QatModel& qat);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::vector<std::string> training_warnings(const QatModel& qat) { return check(qat).warnings(); }
 #endif
+
+/// What watches its training: fit asks for it.
+inline Monitor monitor_of(const QatModel& qat, const MonitorOptions& options) { return Monitor(qat, options); }
 
 /// Trained tensors of a quantized model, learned ranges included; weight decay applies to weights, and to the parameters of ranges that ask for it.
 inline std::vector<ParameterRef> parameter_refs(QatModel& qat) {

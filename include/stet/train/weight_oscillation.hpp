@@ -31,10 +31,14 @@ struct OscillatingLayer {
   }
 };
 
+inline bool can_oscillate(const Unit& unit) {
+  return keeps_weight_scale(unit) && unit.weights.bits() >= 2 && unit.weights.bits() <= 4;
+}
+
 inline std::vector<OscillatingLayer> oscillating_layers(const QatModel& qat) {
   std::vector<OscillatingLayer> layers;
   for (const Unit& unit : qat.units()) {
-    if (!keeps_weight_scale(unit) || unit.weights.bits() < 2 || unit.weights.bits() > 4) continue;
+    if (!can_oscillate(unit)) continue;
     layers.push_back({&unit, unit.channel_axis()});
   }
   return layers;

@@ -1,0 +1,24 @@
+#pragma once
+// HealthyRanges: what networks without a fault measure, and where suspicion begins.
+
+#include <stet/core/requirements.hpp>
+
+namespace stet {
+
+/// Where a measurement of a quantized network begins to be suspicious. The healthy values beside are those of trained
+/// networks without a fault (docs/why.md). Diagnosis, check on data and the monitor of fit ask the same numbers.
+struct HealthyRanges {
+  double most_reach = 8.0, least_reach = 0.9;  ///< range / p99.9: healthy 1.6 to 2.3
+  double clipped = 0.01;                       ///< part of the values: healthy at most 0.0012
+  double largest_to_second = 2.0;              ///< image: healthy at most 1.07
+  double disparity = 15.0;                     ///< largest channel / median: healthy 2.8 to 4.2
+  double drift = 0.1;                          ///< of batch norm, in standard deviations: healthy at most 0.014
+  double sqnr = 25.0;                          ///< dB, 8 bits: healthy 36 to 40
+  double stuck_channels = 0.3;                 ///< part of a layer's channels that are dead or saturated
+  double stopped = 0.2;                        ///< part of the values that the range cuts, any bits
+  double oscillating = 0.15;                   ///< part of the weights of 2 to 4 bits: healthy 0.06 to 0.07 at the end
+  double scale_growth = 8.0;                   ///< of a learned scale, against its start or the other way
+  double movement = 0.01;                      ///< of weights in one step at the end of a run, relative to their size
+};
+
+}  // namespace stet

@@ -1,0 +1,374 @@
+#pragma once
+// Monitor: watches the training of a quantized model and says what goes wrong while it does, with the step at which it began.
+
+#include <stet/core/entry.hpp>
+#include <stet/core/tensor.hpp>
+#include <stet/model/qat_model.hpp>
+#include <stet/train/fit_options.hpp>
+#include <stet/train/monitor_state.hpp>
+#include <stet/train/training_finding.hpp>
+#include <stet/train/weight_watch.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#if STET_DEFINE_ENTRIES
+#include <stet/core/warning.hpp>
+#include <stet/model/check_stages.hpp>
+#include <stet/model/measure_values.hpp>
+#include <stet/model/network_meter.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#endif
+
+namespace stet {
+
+/// Looks at a model after every step of a run, closely at some of them, and warns once per cause: ranges that cannot leave a
+/// wrong start, batch norm that drifts after it was frozen, weights that oscillate to the end, dead and saturated channels,
+/// learned scales that run away, values whose gradient the range stops, a learning rate that is still high at the end, a
+/// schedule that was not finished, quantization that was never switched on. fit has one of its own (FitOptions::monitor); a
+/// loop of one's own tells it of its steps:
+///
+///   Monitor monitor(qat);
+///   while (steps.next()) {
+///     ...  // forward, backward, update
+///     monitor.after_step({.step = steps.step(), .steps = steps.total(), .lr = rate}, x);
+///   }
+///   monitor.finish();
+///
+/// It only looks: training has the same bits with it and without. A cause is said when it has lasted a tenth of the run or to
+/// its end, and at least two looks; those that training may still mend are said at the end. The model must outlive it.
+/// Errors:    Errc::range if an option is impossible
+class Monitor {
+ public:
+  explicit Monitor(const QatModel& qat, const MonitorOptions& options = {});
+
+  /// After the update of a step; x are the images that it was made on.
+  void after_step(const StepReport& report, const Tensor<float>& x);
+  /// After the last step.
+  void finish();
+
+  /// What was found so far, in the order of its beginning.
+  [[nodiscard]] std::vector<TrainingFinding> findings() const;
+  /// Part of the weights of 2 to 4 bits that jump between two codes now; not a number if there are none.
+  [[nodiscard]] double oscillating() const { return watch_.oscillating(state_); }
+
+  /// State, for checkpoints. One that is of another model is left out.
+  [[nodiscard]] const detail::MonitorState& state() const { return state_; }
+  void restore(detail::MonitorState state);
+  template <class F>
+  void fields(F&& f) {
+    state_.fields(f);
+  }
+
+ private:
+  enum Cause {
+    never_quantized,
+    ranges_stuck,
+    batch_norm_statistics,
+    batch_norm_frozen_early,
+    oscillation,
+    dead_channels,
+    scale_learning_rate,
+    gradients_stopped,
+    schedule,
+    schedule_unfinished,
+    causes
+  };
+  /// Sections of docs/why.md.
+  [[nodiscard]] static constexpr const char* name(Cause cause) {
+    constexpr const char* names[] = {"never_quantized", "ranges_stuck", "batch_norm_statistics", "batch_norm_frozen_early", "oscillation",
+                                     "dead_channels", "scale_learning_rate", "gradients_stopped", "schedule", "schedule_unfinished", ""};
+    return names[cause];
+  }
+
+  [[nodiscard]] std::size_t slot(Cause cause, std::size_t unit) const { return static_cast<std::size_t>(cause) * qat_->units().size() + unit; }
+  void look(const Tensor<float>& x);
+  void look_at_ranges(const Tensor<float>& x);
+  void look_at_batch_norm(const Tensor<float>& x);
+  void look_at_scales();
+  void note(Cause cause, std::size_t unit, double value, bool suspicious);
+  void say(bool at_end);
+  [[nodiscard]] TrainingFinding describe(Cause cause, std::int64_t step, const std::vector<std::size_t>& units, double value) const;
+  [[nodiscard]] std::vector<float> learned_scales(std::size_t unit) const;
+
+  const QatModel* qat_;
+  MonitorOptions options_;
+  detail::WeightWatch watch_;
+  detail::MonitorState state_;
+  std::int64_t step_ = 0, every_ = 1;
+};
+
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Monitor::Monitor(const QatModel& qat, const MonitorOptions& options) : qat_(&qat), options_(options), watch_(qat) {
+  require(options.every >= 0 && options.images >= 1, Errc::range,
+          "Monitor: every {} must not be negative (0: as the length of the run asks), images {} must be positive", options.every, options.images);
+  restore({});
+}
+
+STET_ENTRY void Monitor::restore(detail::MonitorState state) {
+  const std::size_t slots = causes * qat_->units().size();
+  if (state.since.size() == slots && state.began.size() == slots && state.value.size() == slots && watch_.fits(state)) {
+    state_ = std::move(state);
+    return;
+  }
+  state_ = {};
+  state_.since.assign(slots, -1);
+  state_.began.assign(slots, -1);
+  state_.value.assign(slots, 0.0);
+}
+
+STET_ENTRY void Monitor::after_step(const StepReport& report, const Tensor<float>& x) {
+  step_ = report.step;
+  state_.steps = report.steps;
+  state_.lr = report.lr;
+  state_.highest_lr = std::max(state_.highest_lr, report.lr);
+  every_ = options_.every > 0 ? options_.every : std::max<std::int64_t>(25, report.steps / 40);
+  watch_.after_step(state_);
+  if (step_ % every_ == 0 || step_ + 1 == report.steps) look(x);
+}
+
+STET_ENTRY void Monitor::look(const Tensor<float>& x) {
+  const QatSchedule& schedule_of = qat_->recipe().schedule;
+  const bool ever = schedule_of.quantize_at * static_cast<double>(state_.steps) <= static_cast<double>(state_.steps - 1);
+  note(never_quantized, 0, schedule_of.quantize_at, !qat_->quantizing() && !ever);
+  if (qat_->quantizing()) {
+    look_at_scales();
+    for (std::size_t u = 0; u < qat_->units().size(); ++u) {
+      const double part = watch_.oscillating(state_, u);
+      note(oscillation, u, part, part > options_.healthy.oscillating);
+    }
+    if (!qat_->recipe().simulated()) {
+      look_at_ranges(x);
+      if (qat_->batch_norm_frozen()) look_at_batch_norm(x);
+    }
+  }
+  say(false);
+}
+
+// Values of the float network on some of the images, beside the ranges.
+STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
+  const HealthyRanges& h = options_.healthy;
+  const std::int64_t images = std::min(options_.images, x.shape()[0]);
+  std::vector<std::int64_t> positions(static_cast<std::size_t>(images));
+  std::iota(positions.begin(), positions.end(), std::int64_t{0});
+  detail::NetworkMeter meter(*qat_);
+  meter.show(detail::some_images(x, 0, images), positions, detail::NetworkMeter::Pass::both);
+  const std::vector<MeasuredNode> nodes = std::move(meter).finish();
+  std::vector<double> p999(qat_->quantizers().size(), 0.0);  // of all values that share a scale
+  for (std::size_t u = 0; u < nodes.size(); ++u) {
+    double& most = p999[static_cast<std::size_t>(qat_->units()[u].quantizer)];
+    most = std::max(most, nodes[u].p999);
+  }
+  for (std::size_t u = 0; u < nodes.size(); ++u) {
+    const Unit& unit = qat_->units()[u];
+    const MeasuredNode& node = nodes[u];
+    if (unit.shares_scale() || unit.real_output || qat_->runtime_fixes(unit.quantizer)) continue;
+    const Quantizer& q = qat_->quantizer(unit.quantizer);
+    const double needed = p999[static_cast<std::size_t>(unit.quantizer)];
+    const double reach = needed > 0 ? std::max(std::fabs(node.low), std::fabs(node.high)) / needed : 1.0;
+    const bool narrow = reach < h.least_reach && node.activation_bits >= 8 && node.clipped > h.clipped;
+    const bool stuck = q.state() == QuantizerState::frozen && (reach > h.most_reach || narrow);
+    note(ranges_stuck, u, reach, stuck);
+    note(gradients_stopped, u, node.stopped, !stuck && node.stopped > h.stopped);
+    if (node.channels == 0) continue;
+    const double still = static_cast<double>(node.dead_channels + node.saturated_channels) / static_cast<double>(node.channels);
+    note(dead_channels, u, still, still > h.stuck_channels && !stuck);
+  }
+}
+
+// What the quantized network's batches are now, against the statistics that it is deployed with.
+STET_ENTRY void Monitor::look_at_batch_norm(const Tensor<float>& x) {
+  constexpr std::int64_t most_images = 128;
+  if (x.shape()[0] < 8) return;
+  const std::vector<double> shifts = batch_norm_shifts(*qat_, detail::some_images(x, 0, std::min(most_images, x.shape()[0])));
+  const bool just_frozen = state_.batch_norm_from < 0;
+  if (just_frozen) state_.batch_norm_from = step_;
+  for (std::size_t u = 0; u < shifts.size(); ++u) {
+    const bool off = shifts[u] > options_.healthy.drift;
+    // Off as it was frozen, or only later because the weights went on.
+    const bool at_once = off && (just_frozen || state_.since[slot(batch_norm_statistics, u)] >= 0);
+    note(batch_norm_statistics, u, shifts[u], at_once);
+    note(batch_norm_frozen_early, u, shifts[u], off && !at_once);
+  }
+}
+
+STET_ENTRY std::vector<float> Monitor::learned_scales(std::size_t u) const {
+  const Unit& unit = qat_->units()[u];
+  std::vector<float> scales;
+  if (unit.learns_weight_scale) scales = qat_->weight_scale(unit);
+  const Quantizer& q = qat_->quantizer(unit.quantizer);
+  if (q.learned() && !unit.shares_scale()) scales.push_back(q.params().scale[0]);
+  return scales;
+}
+
+STET_ENTRY void Monitor::look_at_scales() {
+  constexpr float smallest = 1e-6f;  // of a layer that was zero at the start
+  std::vector<std::vector<float>> now;
+  std::size_t count = 0;
+  for (std::size_t u = 0; u < qat_->units().size(); ++u) {
+    now.push_back(learned_scales(u));
+    count += now.back().size();
+  }
+  if (state_.start_scales.size() != count) state_.start_scales.assign(count, 0.0f);
+  float* start = state_.start_scales.data();
+  for (std::size_t u = 0; u < now.size(); ++u) {
+    double most = 1;
+    for (const float s : now[u]) {
+      if (*start < smallest) *start = s;
+      const double ratio = static_cast<double>(s) / static_cast<double>(std::max(*start++, smallest));
+      if (std::fabs(std::log(ratio)) > std::fabs(std::log(most))) most = ratio;
+    }
+    note(scale_learning_rate, u, most, std::max(most, 1 / most) > options_.healthy.scale_growth);
+  }
+}
+
+STET_ENTRY void Monitor::note(Cause cause, std::size_t unit, double value, bool suspicious) {
+  const std::size_t i = slot(cause, unit);
+  if (state_.began[i] >= 0 && !suspicious) return;  // as it was when it was found
+  state_.value[i] = value;
+  if (!suspicious) {
+    state_.since[i] = -1;
+  } else if (state_.since[i] < 0) {
+    state_.since[i] = step_;
+  }
+}
+
+STET_ENTRY void Monitor::say(bool at_end) {
+  const std::int64_t patience = std::max(every_, state_.steps / 10);
+  for (int c = 0; c < causes; ++c) {
+    const auto cause = static_cast<Cause>(c);
+    const bool of_run = cause == never_quantized || cause == schedule_unfinished || cause == schedule;  // known at once
+    const bool may_mend = cause == oscillation || cause == gradients_stopped;
+    bool said = false, found = false;
+    for (std::size_t u = 0; u < qat_->units().size(); ++u) {
+      const std::size_t i = slot(cause, u);
+      said = said || state_.began[i] >= 0;
+    }
+    for (std::size_t u = 0; u < qat_->units().size(); ++u) {
+      const std::size_t i = slot(cause, u);
+      const std::int64_t since = state_.since[i];
+      if (since < 0 || state_.began[i] >= 0) continue;
+      const bool lasted = of_run || (at_end ? step_ > since : !may_mend && step_ - since >= patience);
+      if (!lasted) continue;
+      state_.began[i] = since;
+      found = true;
+    }
+    if (!found || said) continue;
+    for (const TrainingFinding& f : findings()) {
+      if (f.cause == name(cause)) warn("monitor: {}", f);
+    }
+  }
+}
+
+STET_ENTRY void Monitor::finish() {
+  if (state_.steps == 0) return;
+  const double movement = detail::WeightWatch::movement(state_);
+  note(schedule, 0, movement, qat_->quantizing() && state_.lr > 0.5 * state_.highest_lr && movement > options_.healthy.movement);
+  for (const detail::StageFinding& f : detail::stage_findings(*qat_)) {
+    note(f.unfinished ? schedule_unfinished : never_quantized, 0, static_cast<double>(step_ + 1) / static_cast<double>(state_.steps), true);
+  }
+  say(true);
+}
+
+STET_ENTRY std::vector<TrainingFinding> Monitor::findings() const {
+  std::vector<TrainingFinding> found;
+  for (int c = 0; c < causes; ++c) {
+    const auto cause = static_cast<Cause>(c);
+    std::vector<std::size_t> units;
+    std::int64_t step = 0;
+    double worst = 0;
+    for (std::size_t u = 0; u < qat_->units().size(); ++u) {
+      const std::size_t i = slot(cause, u);
+      if (state_.began[i] < 0) continue;
+      const double value = state_.value[i];
+      const auto size = [](double v) { return v > 0 ? std::fabs(std::log(v)) : 0.0; };
+      const bool ratio = cause == ranges_stuck || cause == scale_learning_rate;
+      if (units.empty() || (ratio ? size(value) > size(worst) : value > worst)) worst = value;
+      step = units.empty() ? state_.began[i] : std::min(step, state_.began[i]);
+      units.push_back(u);
+    }
+    if (!units.empty()) found.push_back(describe(cause, step, units, worst));
+  }
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
+  return found;
+}
+
+STET_ENTRY TrainingFinding Monitor::describe(Cause cause, std::int64_t step, const std::vector<std::size_t>& units, double value) const {
+  TrainingFinding f;
+  f.cause = name(cause);
+  f.step = step;
+  f.value = value;
+  const HealthyRanges& h = options_.healthy;
+  const bool of_run = cause == never_quantized || cause == schedule_unfinished || cause == schedule;
+  for (const std::size_t u : units) {
+    const Unit& unit = qat_->units()[u];
+    const bool of_layer = cause == oscillation || cause == batch_norm_statistics || cause == batch_norm_frozen_early;
+    if (!of_run) f.nodes.push_back(qat_->node_name(of_layer ? unit.node : unit.output));
+  }
+  switch (cause) {
+    case ranges_stuck:
+      f.what = value > 1 ? formatted("a range that cannot move reaches {:.3g} times as far as 99.9 % of the values", value)
+                         : formatted("99.9 % of the values reach {:.3g} times as far as a range that cannot move", 1 / value);
+      f.cure = "calibrate on data that are scaled as those of training, from the FP32 checkpoint, or fix another range";
+      f.healthy = formatted("{:.3g} to {:.3g}", h.least_reach, h.most_reach);
+      break;
+    case batch_norm_statistics:
+      f.what = formatted("batches lie {:.3g} standard deviations from the running statistics that were frozen", value);
+      f.cure = "freeze batch norm later, or reestimate_batch_norm(qat, data) before convert";
+      f.healthy = formatted("at most {:.3g}", h.drift);
+      break;
+    case batch_norm_frozen_early:
+      f.what = formatted("weights moved on after batch norm was frozen: batches lie {:.3g} standard deviations from its statistics now", value);
+      f.cure = "freeze batch norm later (schedule.freeze_batch_norm_at), with a learning rate that has fallen by then";
+      f.healthy = formatted("at most {:.3g}", h.drift);
+      break;
+    case oscillation:
+      f.what = formatted("{:.0f} % of the weights jump between two codes to the end", 100 * value);
+      f.cure = "a learning rate that falls to 0 (Cosine), and reestimate_batch_norm(qat, data) before convert";
+      f.healthy = formatted("at most {:.0f} %", 100 * h.oscillating);
+      break;
+    case dead_channels:
+      f.what = formatted("{:.0f} % of the channels are dead or saturated", 100 * value);
+      f.cure = "look at gamma, beta and the range there; a lower learning rate from the FP32 checkpoint";
+      f.healthy = formatted("at most {:.0f} %", 100 * h.stuck_channels);
+      break;
+    case scale_learning_rate:
+      f.what = formatted("a learned scale is {:.3g} times its start", value);
+      f.cure = "Recipe::scale_lr_factor = 1, and a lower learning rate";
+      f.healthy = formatted("{:.3g} to {:.3g}", 1 / h.scale_growth, h.scale_growth);
+      break;
+    case gradients_stopped:
+      f.what = formatted("{:.0f} % of the values lie beyond the range, which stops their gradients", 100 * value);
+      f.cure = "calibrate again after the values have settled, or let ranges move for longer";
+      f.healthy = formatted("at most {:.0f} %", 100 * h.stopped);
+      break;
+    case schedule:
+      f.what = formatted("the learning rate is still {:.3g} at the end, each step moves weights by {:.2g} % of their size", state_.lr, 100 * value);
+      f.cure = "a rate that falls to 0: FitOptions::schedule = Cosine{}";
+      f.healthy = formatted("at most {:.2g} %", 100 * h.movement);
+      break;
+    case never_quantized:
+    case schedule_unfinished:
+      for (const detail::StageFinding& s : detail::stage_findings(*qat_)) {
+        if (s.unfinished != (cause == schedule_unfinished) || !f.what.empty()) continue;
+        f.what = s.what;
+        f.cure = s.remedy;
+      }
+      if (f.what.empty()) {
+        f.what = formatted("quantization is not switched on in this run: schedule.quantize_at is {:.3g}", qat_->recipe().schedule.quantize_at);
+        f.cure = "let it begin below 1";
+      }
+      f.healthy = cause == never_quantized ? "all or most steps quantized" : "the run to its end";
+      break;
+    case causes: break;
+  }
+  return f;
+}
+#endif
+
+}  // namespace stet

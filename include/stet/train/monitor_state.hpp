@@ -1,0 +1,39 @@
+#pragma once
+// MonitorState: what a monitor of training has seen so far, as plain data that checkpoints keep.
+
+#include <stet/core/requirements.hpp>
+#include <stet/qat/oscillation.hpp>
+
+#include <cstdint>
+#include <vector>
+
+namespace stet::detail {
+
+struct MonitorState {
+  // Per cause and unit: step of the first look of those in a row that showed it, of the finding, and the value measured.
+  std::vector<std::int64_t> since{}, began{};
+  std::vector<double> value{};
+  std::vector<float> start_scales{};  // learned ones, as quantization began with them
+  std::vector<float> weights{};       // sampled ones after the last step
+  std::vector<double> movement{};     // of them, per layer: running mean of relative change of a step
+  OscillationTracker codes{};         // of the sampled ones of few bits
+  double highest_lr = 0, lr = 0;
+  std::int64_t steps = 0, batch_norm_from = -1;  // of the run; the look that saw it frozen first
+
+  template <class F>
+  void fields(F&& f) {
+    f("since", since);
+    f("began", began);
+    f("value", value);
+    f("start_scales", start_scales);
+    f("weights", weights);
+    f("movement", movement);
+    codes.fields([&](const char* name, auto& field) { f(name, field); });
+    f("highest_lr", highest_lr);
+    f("lr", lr);
+    f("steps", steps);
+    f("batch_norm_from", batch_norm_from);
+  }
+};
+
+}  // namespace stet::detail
