@@ -50,7 +50,8 @@ inline Json json_of(const DiagnosedNode& n) {
   return Json::object({{"node", n.node}, {"kind", n.kind}, {"layer", n.layer}, {"inputs", array_of(n.inputs, [](int i) { return Json(i); })},
                        {"loss_alone", number(n.loss_alone)}, {"loss_without", number(n.loss_without)}, {"weight_bits", n.weight_bits}, {"activation_bits", n.activation_bits},
                        {"low", number(n.low)}, {"high", number(n.high)}, {"least", number(n.least)}, {"most", number(n.most)}, {"p999", number(n.p999)},
-                       {"reach", number(n.reach)}, {"clipped", number(n.clipped)}, {"sqnr", number(n.sqnr)}, {"channel_disparity", number(n.channel_disparity)},
+                       {"reach", number(n.reach)}, {"clipped", number(n.clipped)}, {"stopped", number(n.stopped)}, {"channels", n.channels}, {"dead_channels", n.dead_channels},
+                       {"saturated_channels", n.saturated_channels}, {"sqnr", number(n.sqnr)}, {"channel_disparity", number(n.channel_disparity)},
                        {"batch_norm_drift", number(n.batch_norm_drift)}, {"extreme_image", n.extreme_image}, {"largest_to_second", number(n.largest_to_second)},
                        {"histogram", array_of(n.histogram, [](std::int64_t c) { return Json(c); })}});
 }
@@ -68,7 +69,12 @@ inline Json json_of(const Proof& p) {
 }
 inline Json json_of(const EpochReport& e) {
   return Json::object({{"epoch", e.epoch}, {"loss", number(e.loss)}, {"accuracy", number(e.accuracy)}, {"validation_loss", number(e.validation_loss)},
-                       {"validation_accuracy", number(e.validation_accuracy)}, {"seconds", number(e.seconds)}});
+                       {"validation_accuracy", number(e.validation_accuracy)}, {"seconds", number(e.seconds)},
+                       {"lr", number(e.lr)}, {"oscillating", number(e.oscillating)}});
+}
+inline Json json_of(const TrainingFinding& f) {
+  return Json::object({{"cause", f.cause}, {"step", f.step}, {"nodes", array_of(f.nodes, [](const std::string& n) { return Json(n); })}, {"what", f.what},
+                       {"cure", f.cure}, {"value", number(f.value)}, {"healthy", f.healthy}, {"link", f.link()}});
 }
 
 }  // namespace detail
@@ -78,7 +84,8 @@ STET_ENTRY std::string json(const Diagnosis& d) {
   Json history;
   if (d.history) {
     history = Json::object({{"epochs", detail::array_of(d.history->epochs, each)}, {"stopped_early", d.history->stopped_early},
-                            {"warnings", detail::array_of(d.history->warnings, [](const std::string& w) { return Json(w); })}});
+                            {"warnings", detail::array_of(d.history->warnings, [](const std::string& w) { return Json(w); })},
+                            {"findings", detail::array_of(d.history->findings, each)}});
   }
   return Json::object({{"verdict", std::string(name(d.verdict))}, {"sentence", d.sentence}, {"data", d.data}, {"images", d.images}, {"seeds", d.seeds},
                        {"target", d.target}, {"recipe", d.recipe_name}, {"models", detail::array_of(d.models, each)}, {"waterfall", detail::array_of(d.waterfall, each)},

@@ -104,7 +104,7 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
   }
   detail::widen_outputs(qat, true);
   for (const auto& findings : {detail::calibration_findings(qat), detail::range_use_findings(qat)}) {
-    for (const CheckEntry& e : findings) warn("calibrate: {}", e);
+    for (const CheckEntry& e : grouped(findings)) warn("calibrate: {}", e);
   }
   detail::warn_of_zeros(qat);
 }

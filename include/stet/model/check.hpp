@@ -1,7 +1,9 @@
 #pragma once
 // check: before training, what of a network runs as integers on the target, what does not, and what mends it.
 
+#include <stet/data/dataset.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/model/calibrate.hpp>
 #include <stet/model/check_report.hpp>
 #include <stet/model/qat_model.hpp>
 
@@ -12,6 +14,7 @@
 #if STET_DEFINE_ENTRIES
 #include <stet/graph/finite.hpp>
 #include <stet/model/check_calibration.hpp>
+#include <stet/model/check_data.hpp>
 #include <stet/model/check_formats.hpp>
 #include <stet/model/check_scales.hpp>
 #include <stet/model/check_stages.hpp>
@@ -63,9 +66,10 @@ class StructureCheck {
 
  private:
   const graph::Node& node(int id) const { return graph_.nodes()[static_cast<std::size_t>(id)]; }
-  void add(int id, Severity severity, std::string what, std::string remedy = "") {
-    of_node_[static_cast<std::size_t>(id)].push_back(
-        {node(id).name, std::string(graph::kind(node(id).op)), severity, std::move(what), std::move(remedy)});
+  void add(int id, Severity severity, std::string what, std::string remedy = "", FindingGroup group = {}) {
+    std::vector<CheckEntry>& entries = of_node_[static_cast<std::size_t>(id)];
+    entries.push_back({node(id).name, std::string(graph::kind(node(id).op)), severity, std::move(what), std::move(remedy)});
+    entries.back().group = group;
   }
   bool target_is(const Target& target) const { return recipe_.target.name == target.name; }
   bool writes_tflite() const { return !runs_onnx(recipe_.target); }
@@ -75,7 +79,7 @@ class StructureCheck {
     if (recipe_.simulated()) {
       return add(unit.node, Severity::warning,
                  formatted("simulated in float, as the recipe has {}: convert refuses the model", recipe_.simulation()),
-                 "integer weights and activations, to deploy it");
+                 "integer weights and activations, to deploy it", {"simulated"});
     }
     const int bits = planning_.plan.quantizer_schemes[static_cast<std::size_t>(unit.quantizer)].bits();
     if (unit.training_only()) return add(unit.node, Severity::integer, "in training only, nothing is deployed");
@@ -99,7 +103,7 @@ class StructureCheck {
       const float low = fixed->scale * static_cast<float>(-128 - fixed->zero_point);
       add(unit.node, Severity::warning,
           formatted("shares the scale that the runtime fixes for a sigmoid or tanh: it is cut to [{}, 1)", low),
-          "do not concatenate it with one; put the function behind the concat");
+          "do not concatenate it with one; put the function behind the concat", {"scale of the runtime"});
       of_node_[static_cast<std::size_t>(unit.node)].back().clips = true;
     }
   }
@@ -128,7 +132,7 @@ class StructureCheck {
     if (taps > 66311) {
       add(unit.node, Severity::warning,
           formatted("{} products per output can overflow 32 bits; weights are halved where they do", taps),
-          "fewer inputs, or weights of fewer bits");
+          "fewer inputs, or weights of fewer bits", {"many products", static_cast<double>(taps)});
     }
   }
 
@@ -178,22 +182,32 @@ inline CheckReport check(const Model& model, const Recipe& recipe) { return chec
 /// class, batches that disagree; and ranges and scales that do not suit their values: fixed ones, those of neighbours in a
 /// concat, those that training could not bring to where the values are, learned or not.
 STET_ENTRY CheckReport check(const QatModel& qat);
+
+/// The same with what a sample of data shows, each beside its healthy range (HealthyRanges): ranges against 99.9 % of their
+/// values, values that are cut, disparity of channels, running statistics of batch norm against those of the quantized
+/// network, dead and saturated channels, an image that reaches far beyond the others. A note says how far a healthy model is
+/// from each. Nothing of the model moves.
+/// Errors:    Errc::state if a range is missing or the data are empty; Errc::range if an option is impossible
+STET_ENTRY CheckReport check(const QatModel& qat, const Dataset& data, const CalibrateOptions& sample = {});
 #if STET_DEFINE_ENTRIES
-STET_ENTRY CheckReport check(const QatModel& qat) {
-  detail::StructureCheck structure(qat.graph(), qat.recipe());
+namespace detail {
+
+// What check says of a model; `data` adds what was found besides.
+inline CheckReport check_model(const QatModel& qat, DataCheck* data) {
+  StructureCheck structure(qat.graph(), qat.recipe());
   auto of_node = structure.run();
-  detail::ScaleCheck(qat, of_node).run();
+  ScaleCheck(qat, of_node).run();
   for (NonFinite& n : non_finite(qat.model())) {
     const graph::Node& node = qat.graph().nodes()[static_cast<std::size_t>(n.node)];
     of_node[static_cast<std::size_t>(n.node)].push_back({node.name, std::string(graph::kind(node.op)), Severity::error,
                                                          std::move(n.what), "training has diverged: a lower learning rate"});
   }
-  const std::string fault = detail::find_fault(qat);
+  const std::string fault = find_fault(qat);
   if (!fault.empty() && non_finite(qat.model()).empty()) {
     of_node.back().push_back({"", "", Severity::error, fault,
                               "go back to a checkpoint from before training diverged, with a lower learning rate"});
   }
-  for (detail::StageFinding& f : detail::stage_findings(qat)) {
+  for (StageFinding& f : stage_findings(qat)) {
     of_node.back().push_back({"", "", Severity::warning, std::move(f.what), std::move(f.remedy)});
   }
   using Findings = std::vector<CheckEntry>(const QatModel&);
@@ -201,20 +215,29 @@ STET_ENTRY CheckReport check(const QatModel& qat) {
     const std::vector<CheckEntry> found = find(qat);
     of_node.back().insert(of_node.back().end(), found.begin(), found.end());
   };
-  add(detail::few_calibration_data);
-  add(detail::calibration_findings);
+  add(few_calibration_data);
+  add(calibration_findings);
   if (fault.empty()) {  // else there are scales that are no numbers
-    for (Findings* find : {detail::range_use_findings, detail::training_range_findings, detail::weight_scale_findings}) add(find);
+    for (Findings* find : {range_use_findings, training_range_findings, weight_scale_findings}) add(find);
   }
-  CheckReport report = detail::make_report(qat.recipe().target, of_node);
+  if (data != nullptr) data->add_to(of_node);
+  CheckReport report = make_report(qat.recipe().target, of_node);
   if (!structure.deploys()) return report;
   if (report.ok()) {
-    detail::add_format_findings(qat.graph(), lower(qat), FormatQuestion::all, of_node);
+    add_format_findings(qat.graph(), lower(qat), FormatQuestion::all, of_node);
   } else {  // no scales, or some that no target takes
-    const IntegerModel shapes = detail::shapes_of(qat.graph(), structure.plan(), qat.recipe().target);
-    detail::add_format_findings(qat.graph(), shapes, FormatQuestion::shapes, of_node);
+    const IntegerModel shapes = shapes_of(qat.graph(), structure.plan(), qat.recipe().target);
+    add_format_findings(qat.graph(), shapes, FormatQuestion::shapes, of_node);
   }
-  return detail::make_report(qat.recipe().target, std::move(of_node));
+  return make_report(qat.recipe().target, std::move(of_node));
+}
+
+}  // namespace detail
+
+STET_ENTRY CheckReport check(const QatModel& qat) { return detail::check_model(qat, nullptr); }
+STET_ENTRY CheckReport check(const QatModel& qat, const Dataset& data, const CalibrateOptions& sample) {
+  detail::DataCheck of_data(qat, data, sample);
+  return detail::check_model(qat, &of_data);
 }
 #endif
 

@@ -66,12 +66,13 @@ inline std::vector<CheckEntry> range_use_findings(const QatModel& qat) {
   for (std::size_t i = 0; i < std::min(data.reach.size(), units.size()); ++i) {
     const Quantizer& q = qat.quantizer(units[i].quantizer);
     if (units[i].shares_scale() || !q.calibrated()) continue;
-    const auto add = [&](std::string what, const char* remedy) {
+    const auto add = [&](FindingGroup group, std::string what, const char* remedy) {
       found.push_back({qat.node_name(units[i].output), "", Severity::warning, std::move(what), remedy});
+      found.back().group = group;
     };
     const Range range = q.range();
     if (data.cut[i] > most_cut) {
-      add(formatted("its fixed range {:.3g}..{:.3g} cuts {:.3g} % of its values", range.lo, range.hi, 100 * data.cut[i]),
+      add({"fixed range cuts", static_cast<double>(data.cut[i])}, formatted("its fixed range {:.3g}..{:.3g} cuts {:.3g} % of its values", range.lo, range.hi, 100 * data.cut[i]),
           "fix a wider range, or let calibrate choose one");
     }
     const double steps = q.grid().levels() - 1, used = static_cast<double>(data.reach[i] / q.params().scale[0]);
@@ -81,10 +82,10 @@ inline std::vector<CheckEntry> range_use_findings(const QatModel& qat) {
       if (units[k].quantizer == units[i].quantizer && data.reach[k] > data.reach[widest]) widest = k;
     }
     if (q.fixed()) {
-      add(formatted("uses {:.2g} of the {} steps of its fixed range {:.3g}..{:.3g}", used, steps, range.lo, range.hi),
+      add({"fixed range unused", 1 / used}, formatted("uses {:.2g} of the {} steps of its fixed range {:.3g}..{:.3g}", used, steps, range.lo, range.hi),
           "fix a narrower range, or let calibrate choose one");
     } else if (widest != i) {
-      add(formatted("uses {:.2g} of the {} steps of the scale that it shares with {}, whose values reach {:.3g} times as far",
+      add({"shared scale unused", 1 / used}, formatted("uses {:.2g} of the {} steps of the scale that it shares with {}, whose values reach {:.3g} times as far",
                       used, steps, qat.node_name(units[widest].output), data.reach[widest] / data.reach[i]),
           "bring what is concatenated to like ranges in float, before quantizing");
     }
@@ -107,7 +108,8 @@ inline std::vector<CheckEntry> training_range_findings(const QatModel& qat) {
                                   : formatted("the values of the last training step reach {:.3g} times as far as its range", 1 / misfit),
                      .remedy = wide ? "calibrate on data that are scaled as those of training, and look for damaged images"
                                : q.learned() ? learned_remedy
-                                    : "calibrate again after the values have settled, or train longer before ranges freeze"});
+                                    : "calibrate again after the values have settled, or train longer before ranges freeze",
+                     .group = {wide ? "range too wide" : q.learned() ? "learned range too narrow" : "range too narrow", wide ? misfit : 1 / misfit}});
   }
   return found;
 }
@@ -135,7 +137,8 @@ inline std::vector<CheckEntry> weight_scale_findings(const QatModel& qat) {
                      .severity = Severity::warning,
                      .what = formatted("{} of {} learned scales are far from their weights, which ask for {:.3g} times as much",
                                          far, learned.size(), farthest),
-                     .remedy = learned_remedy});
+                     .remedy = learned_remedy,
+                     .group = {"weight scales far", std::fabs(std::log(farthest))}});
   }
   return found;
 }

@@ -43,10 +43,10 @@ class ScaleCheck {
   const Quantizer& quantizer_of(int unit) const {
     return qat_.quantizer(qat_.units()[static_cast<std::size_t>(unit)].quantizer);
   }
-  void add(const Unit& unit, Severity severity, std::string what, std::string remedy = "") {
-    of_node_[static_cast<std::size_t>(unit.node)].push_back({node(unit.node).name,
-                                                             std::string(graph::kind(node(unit.node).op)), severity,
-                                                             std::move(what), std::move(remedy)});
+  void add(const Unit& unit, Severity severity, std::string what, std::string remedy = "", FindingGroup group = {}) {
+    std::vector<CheckEntry>& entries = of_node_[static_cast<std::size_t>(unit.node)];
+    entries.push_back({node(unit.node).name, std::string(graph::kind(node(unit.node).op)), severity, std::move(what), std::move(remedy)});
+    entries.back().group = group;
   }
 
   bool calibrated(const Unit& unit) {
@@ -64,7 +64,8 @@ class ScaleCheck {
       add(unit, Severity::warning, formatted("{} was zero, or nearly, for all calibration data", value),
           formatted("calibrate on data that reach it, scale the inputs to about 1, or quantizer(\"{}\").fix(range), or "
                       "remove the branch",
-                      value));
+                      value),
+          {"zero value", 1});
     } else if (q.widened()) {
       add(unit, Severity::note,
           formatted("{} moved by less than one step of what it is made from: its range was widened to what targets take",
@@ -109,22 +110,22 @@ class ScaleCheck {
       add(unit, Severity::warning,
           formatted("{} multiply the accumulator by up to {:.3g}: the bias is rounded to as many output steps",
                       of(coarse), largest),
-          "more weight bits, more activation bits at its input, or a wider output range");
+          "more weight bits, more activation bits at its input, or a wider output range", {"coarse bias", largest});
     }
     if (cut > 0) {
       add(unit, Severity::warning, of(cut) + " have their bias cut to 2^14 output steps",
-          formatted("a smaller bias or beta, or a wider range of {}", value));
+          formatted("a smaller bias or beta, or a wider range of {}", value), {"bias cut", static_cast<double>(cut)});
     }
     if (halved > 0) {
       add(unit, Severity::warning,
           of(halved) + " have weights halved, because accumulator and bias would not fit 32 bits",
-          formatted("a smaller bias or beta, or a wider range of {}", value));
+          formatted("a smaller bias or beta, or a wider range of {}", value), {"weights halved", static_cast<double>(halved)});
     }
     if (zero == static_cast<int>(after.size())) {
       add(unit, Severity::warning, "all channels are zero: the output is the bias",
-          "check the weights and batch norm's gamma");
+          "check the weights and batch norm's gamma", {"all channels zero", 1});
     } else if (zero > 0) {
-      add(unit, Severity::note, of(zero) + " are zero: their product cannot move the output by an eighth of a step");
+      add(unit, Severity::note, of(zero) + " are zero: their product cannot move the output by an eighth of a step", "", {"zero channels", static_cast<double>(zero)});
     }
   }
 

@@ -15,10 +15,10 @@ struct HealthyRanges {
   double drift = 0.1;                          ///< of batch norm, in standard deviations: healthy at most 0.014
   double sqnr = 25.0;                          ///< dB, 8 bits: healthy 36 to 40
   double stuck_channels = 0.3;                 ///< part of a layer's channels that are dead or saturated
-  double stopped = 0.2;                        ///< part of the values that the range cuts, any bits
-  double oscillating = 0.15;                   ///< part of the weights of 2 to 4 bits: healthy 0.06 to 0.07 at the end
+  double stopped = 0.25;                       ///< part of the values that the range cuts, any bits: healthy at most 0.13 (2 bits)
+  double oscillating = 0.15;                   ///< part of the weights of 2 to 4 bits, where it does not fall to the end: healthy 0.04 to 0.07
   double scale_growth = 8.0;                   ///< of a learned scale, against its start or the other way
-  double movement = 0.01;                      ///< of weights in one step at the end of a run, relative to their size
+  double movement = 0.005;                     ///< of weights in one step at the end of a run, relative to their size
 };
 
 }  // namespace stet

@@ -233,4 +233,22 @@ class NetworkMeter {
   std::vector<int> normed_;  // per graph node, the unit whose batch norm reads its value
 };
 
+// Per quantizer, what 99.9 % of the magnitudes of all values that share it need.
+inline std::vector<double> needed_of_scales(const QatModel& qat, std::span<const MeasuredNode> nodes) {
+  std::vector<double> most(qat.quantizers().size(), 0.0);
+  for (std::size_t u = 0; u < nodes.size(); ++u) {
+    double& q = most[static_cast<std::size_t>(qat.units()[u].quantizer)];
+    q = std::max(q, nodes[u].p999);
+  }
+  return most;
+}
+
+// Whether values of the float network are those of the quantized one: with few bits they are only about as large (logits of
+// healthy networks of 2 bits are 1.5 times as large in float).
+inline bool float_stands_for_codes(std::span<const MeasuredNode> nodes) {
+  return std::none_of(nodes.begin(), nodes.end(), [](const MeasuredNode& n) {
+    return (n.weight_bits > 0 && n.weight_bits < 8) || (n.activation_bits > 0 && n.activation_bits < 8);
+  });
+}
+
 }  // namespace stet::detail

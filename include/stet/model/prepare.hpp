@@ -56,8 +56,8 @@ STET_ENTRY QatModel prepare(const Model& model, const Recipe& recipe);
 STET_ENTRY QatModel prepare(const Model& model, const Recipe& recipe) {
   QatModel qat(model, recipe);
   detail::flip_negative_channels(qat);
-  for (const CheckEntry& e : check(model, recipe).entries) {
-    if (e.clips) warn("prepare: {} {}; {}", e.node, e.what, e.remedy);
+  for (const CheckEntry& e : grouped(check(model, recipe).entries)) {
+    if (e.clips) warn("prepare: {}", e);
   }
   return qat;
 }

@@ -22,6 +22,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>  // DEBUG
+#include <cstdlib>  // DEBUG
 #include <numeric>
 #endif
 
@@ -112,7 +114,8 @@ STET_ENTRY Monitor::Monitor(const QatModel& qat, const MonitorOptions& options) 
 
 STET_ENTRY void Monitor::restore(detail::MonitorState state) {
   const std::size_t slots = causes * qat_->units().size();
-  if (state.since.size() == slots && state.began.size() == slots && state.value.size() == slots && watch_.fits(state)) {
+  if (state.since.size() == slots && state.began.size() == slots && state.value.size() == slots &&
+      state.most_oscillating.size() == qat_->units().size() && watch_.fits(state)) {
     state_ = std::move(state);
     return;
   }
@@ -120,6 +123,7 @@ STET_ENTRY void Monitor::restore(detail::MonitorState state) {
   state_.since.assign(slots, -1);
   state_.began.assign(slots, -1);
   state_.value.assign(slots, 0.0);
+  state_.most_oscillating.assign(qat_->units().size(), 0.0);
 }
 
 STET_ENTRY void Monitor::after_step(const StepReport& report, const Tensor<float>& x) {
@@ -129,7 +133,8 @@ STET_ENTRY void Monitor::after_step(const StepReport& report, const Tensor<float
   state_.highest_lr = std::max(state_.highest_lr, report.lr);
   every_ = options_.every > 0 ? options_.every : std::max<std::int64_t>(25, report.steps / 40);
   watch_.after_step(state_);
-  if (step_ % every_ == 0 || step_ + 1 == report.steps) look(x);
+  const bool froze_now = qat_->batch_norm_frozen() && state_.batch_norm_from < 0;
+  if (step_ % every_ == 0 || step_ + 1 == report.steps || froze_now) look(x);
 }
 
 STET_ENTRY void Monitor::look(const Tensor<float>& x) {
@@ -140,12 +145,13 @@ STET_ENTRY void Monitor::look(const Tensor<float>& x) {
     look_at_scales();
     for (std::size_t u = 0; u < qat_->units().size(); ++u) {
       const double part = watch_.oscillating(state_, u);
+      state_.most_oscillating[u] = std::max(state_.most_oscillating[u], part);
       note(oscillation, u, part, part > options_.healthy.oscillating);
     }
     if (!qat_->recipe().simulated()) {
       look_at_ranges(x);
-      if (qat_->batch_norm_frozen()) look_at_batch_norm(x);
     }
+    if (qat_->batch_norm_frozen()) look_at_batch_norm(x);
   }
   say(false);
 }
@@ -159,11 +165,8 @@ STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
   detail::NetworkMeter meter(*qat_);
   meter.show(detail::some_images(x, 0, images), positions, detail::NetworkMeter::Pass::both);
   const std::vector<MeasuredNode> nodes = std::move(meter).finish();
-  std::vector<double> p999(qat_->quantizers().size(), 0.0);  // of all values that share a scale
-  for (std::size_t u = 0; u < nodes.size(); ++u) {
-    double& most = p999[static_cast<std::size_t>(qat_->units()[u].quantizer)];
-    most = std::max(most, nodes[u].p999);
-  }
+  const std::vector<double> p999 = detail::needed_of_scales(*qat_, nodes);
+  const bool alike = detail::float_stands_for_codes(nodes);
   for (std::size_t u = 0; u < nodes.size(); ++u) {
     const Unit& unit = qat_->units()[u];
     const MeasuredNode& node = nodes[u];
@@ -171,7 +174,7 @@ STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
     const Quantizer& q = qat_->quantizer(unit.quantizer);
     const double needed = p999[static_cast<std::size_t>(unit.quantizer)];
     const double reach = needed > 0 ? std::max(std::fabs(node.low), std::fabs(node.high)) / needed : 1.0;
-    const bool narrow = reach < h.least_reach && node.activation_bits >= 8 && node.clipped > h.clipped;
+    const bool narrow = alike && reach < h.least_reach && node.clipped > h.clipped;
     const bool stuck = q.state() == QuantizerState::frozen && (reach > h.most_reach || narrow);
     note(ranges_stuck, u, reach, stuck);
     note(gradients_stopped, u, node.stopped, !stuck && node.stopped > h.stopped);
@@ -184,15 +187,16 @@ STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
 // What the quantized network's batches are now, against the statistics that it is deployed with.
 STET_ENTRY void Monitor::look_at_batch_norm(const Tensor<float>& x) {
   constexpr std::int64_t most_images = 128;
-  if (x.shape()[0] < 8) return;
-  const std::vector<double> shifts = batch_norm_shifts(*qat_, detail::some_images(x, 0, std::min(most_images, x.shape()[0])));
   const bool just_frozen = state_.batch_norm_from < 0;
   if (just_frozen) state_.batch_norm_from = step_;
+  if (x.shape()[0] < 8) return;
+  const std::vector<double> shifts = batch_norm_shifts(*qat_, detail::some_images(x, 0, std::min(most_images, x.shape()[0])));
+  // Off as it was frozen, or only later because the weights went on: one cause for the whole network.
+  bool at_once = just_frozen;
+  for (std::size_t u = 0; u < shifts.size(); ++u) at_once = at_once || state_.since[slot(batch_norm_statistics, u)] >= 0;
   for (std::size_t u = 0; u < shifts.size(); ++u) {
     const bool off = shifts[u] > options_.healthy.drift;
-    // Off as it was frozen, or only later because the weights went on.
-    const bool at_once = off && (just_frozen || state_.since[slot(batch_norm_statistics, u)] >= 0);
-    note(batch_norm_statistics, u, shifts[u], at_once);
+    note(batch_norm_statistics, u, shifts[u], off && at_once);
     note(batch_norm_frozen_early, u, shifts[u], off && !at_once);
   }
 }
@@ -239,6 +243,12 @@ STET_ENTRY void Monitor::note(Cause cause, std::size_t unit, double value, bool 
 }
 
 STET_ENTRY void Monitor::say(bool at_end) {
+  if (std::getenv("MON_DEBUG") != nullptr) {  // DEBUG
+    std::string line = formatted("look {} ", step_);  // DEBUG
+    for (int c = 0; c < causes; ++c) { double lo = 1e30, hi = -1e30; for (std::size_t u = 0; u < qat_->units().size(); ++u) { const double v = state_.value[slot(static_cast<Cause>(c), u)]; if (v != 0) { lo = std::min(lo, v); hi = std::max(hi, v); } } line += formatted(" {} {:.3g}..{:.3g}", name(static_cast<Cause>(c)), lo, hi); }  // DEBUG
+    line += formatted(" movement {:.3g}", detail::WeightWatch::movement(state_));  // DEBUG
+    std::puts(line.c_str());  // DEBUG
+  }  // DEBUG
   const std::int64_t patience = std::max(every_, state_.steps / 10);
   for (int c = 0; c < causes; ++c) {
     const auto cause = static_cast<Cause>(c);
@@ -268,6 +278,10 @@ STET_ENTRY void Monitor::say(bool at_end) {
 STET_ENTRY void Monitor::finish() {
   if (state_.steps == 0) return;
   const double movement = detail::WeightWatch::movement(state_);
+  // Turns are counted over the last 70 steps or so: what falls with the learning rate would have come to rest.
+  for (std::size_t u = 0; u < qat_->units().size(); ++u) {
+    if (watch_.oscillating(state_, u) < 0.8 * state_.most_oscillating[u]) state_.since[slot(oscillation, u)] = -1;
+  }
   note(schedule, 0, movement, qat_->quantizing() && state_.lr > 0.5 * state_.highest_lr && movement > options_.healthy.movement);
   for (const detail::StageFinding& f : detail::stage_findings(*qat_)) {
     note(f.unfinished ? schedule_unfinished : never_quantized, 0, static_cast<double>(step_ + 1) / static_cast<double>(state_.steps), true);
@@ -319,7 +333,7 @@ STET_ENTRY TrainingFinding Monitor::describe(Cause cause, std::int64_t step, con
       break;
     case batch_norm_statistics:
       f.what = formatted("batches lie {:.3g} standard deviations from the running statistics that were frozen", value);
-      f.cure = "freeze batch norm later, or reestimate_batch_norm(qat, data) before convert";
+      f.cure = "a learning rate that falls before batch norm is frozen (Cosine), or reestimate_batch_norm(qat, data) before convert";
       f.healthy = formatted("at most {:.3g}", h.drift);
       break;
     case batch_norm_frozen_early:

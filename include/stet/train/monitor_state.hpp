@@ -13,6 +13,7 @@ struct MonitorState {
   // Per cause and unit: step of the first look of those in a row that showed it, of the finding, and the value measured.
   std::vector<std::int64_t> since{}, began{};
   std::vector<double> value{};
+  std::vector<double> most_oscillating{};  // per unit, so far
   std::vector<float> start_scales{};  // learned ones, as quantization began with them
   std::vector<float> weights{};       // sampled ones after the last step
   std::vector<double> movement{};     // of them, per layer: running mean of relative change of a step
@@ -25,6 +26,7 @@ struct MonitorState {
     f("since", since);
     f("began", began);
     f("value", value);
+    f("most_oscillating", most_oscillating);
     f("start_scales", start_scales);
     f("weights", weights);
     f("movement", movement);
