@@ -6,6 +6,7 @@
 #include <stet/model/qat_model.hpp>
 #include <stet/train/fit_options.hpp>
 #include <stet/train/monitor_state.hpp>
+#include <stet/train/training_cause.hpp>
 #include <stet/train/training_finding.hpp>
 #include <stet/train/weight_watch.hpp>
 
@@ -22,8 +23,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>  // DEBUG
-#include <cstdlib>  // DEBUG
 #include <numeric>
 #endif
 
@@ -68,25 +67,7 @@ class Monitor {
   }
 
  private:
-  enum Cause {
-    never_quantized,
-    ranges_stuck,
-    batch_norm_statistics,
-    batch_norm_frozen_early,
-    oscillation,
-    dead_channels,
-    scale_learning_rate,
-    gradients_stopped,
-    schedule,
-    schedule_unfinished,
-    causes
-  };
-  /// Sections of docs/why.md.
-  [[nodiscard]] static constexpr const char* name(Cause cause) {
-    constexpr const char* names[] = {"never_quantized", "ranges_stuck", "batch_norm_statistics", "batch_norm_frozen_early", "oscillation",
-                                     "dead_channels", "scale_learning_rate", "gradients_stopped", "schedule", "schedule_unfinished", ""};
-    return names[cause];
-  }
+  using Cause = detail::TrainingCause;
 
   [[nodiscard]] std::size_t slot(Cause cause, std::size_t unit) const { return static_cast<std::size_t>(cause) * qat_->units().size() + unit; }
   void look(const Tensor<float>& x);
@@ -95,7 +76,6 @@ class Monitor {
   void look_at_scales();
   void note(Cause cause, std::size_t unit, double value, bool suspicious);
   void say(bool at_end);
-  [[nodiscard]] TrainingFinding describe(Cause cause, std::int64_t step, const std::vector<std::size_t>& units, double value) const;
   [[nodiscard]] std::vector<float> learned_scales(std::size_t unit) const;
 
   const QatModel* qat_;
@@ -113,7 +93,7 @@ STET_ENTRY Monitor::Monitor(const QatModel& qat, const MonitorOptions& options) 
 }
 
 STET_ENTRY void Monitor::restore(detail::MonitorState state) {
-  const std::size_t slots = causes * qat_->units().size();
+  const std::size_t slots = detail::training_causes * qat_->units().size();
   if (state.since.size() == slots && state.began.size() == slots && state.value.size() == slots &&
       state.most_oscillating.size() == qat_->units().size() && watch_.fits(state)) {
     state_ = std::move(state);
@@ -140,13 +120,13 @@ STET_ENTRY void Monitor::after_step(const StepReport& report, const Tensor<float
 STET_ENTRY void Monitor::look(const Tensor<float>& x) {
   const QatSchedule& schedule_of = qat_->recipe().schedule;
   const bool ever = schedule_of.quantize_at * static_cast<double>(state_.steps) <= static_cast<double>(state_.steps - 1);
-  note(never_quantized, 0, schedule_of.quantize_at, !qat_->quantizing() && !ever);
+  note(Cause::never_quantized, 0, schedule_of.quantize_at, !qat_->quantizing() && !ever);
   if (qat_->quantizing()) {
     look_at_scales();
     for (std::size_t u = 0; u < qat_->units().size(); ++u) {
       const double part = watch_.oscillating(state_, u);
       state_.most_oscillating[u] = std::max(state_.most_oscillating[u], part);
-      note(oscillation, u, part, part > options_.healthy.oscillating);
+      note(Cause::oscillation, u, part, part > options_.healthy.oscillating);
     }
     if (!qat_->recipe().simulated()) {
       look_at_ranges(x);
@@ -176,11 +156,11 @@ STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
     const double reach = needed > 0 ? std::max(std::fabs(node.low), std::fabs(node.high)) / needed : 1.0;
     const bool narrow = alike && reach < h.least_reach && node.clipped > h.clipped;
     const bool stuck = q.state() == QuantizerState::frozen && (reach > h.most_reach || narrow);
-    note(ranges_stuck, u, reach, stuck);
-    note(gradients_stopped, u, node.stopped, !stuck && node.stopped > h.stopped);
+    note(Cause::ranges_stuck, u, reach, stuck);
+    note(Cause::gradients_stopped, u, node.stopped, !stuck && node.stopped > h.stopped);
     if (node.channels == 0) continue;
     const double still = static_cast<double>(node.dead_channels + node.saturated_channels) / static_cast<double>(node.channels);
-    note(dead_channels, u, still, still > h.stuck_channels && !stuck);
+    note(Cause::dead_channels, u, still, still > h.stuck_channels && !stuck);
   }
 }
 
@@ -193,11 +173,11 @@ STET_ENTRY void Monitor::look_at_batch_norm(const Tensor<float>& x) {
   const std::vector<double> shifts = batch_norm_shifts(*qat_, detail::some_images(x, 0, std::min(most_images, x.shape()[0])));
   // Off as it was frozen, or only later because the weights went on: one cause for the whole network.
   bool at_once = just_frozen;
-  for (std::size_t u = 0; u < shifts.size(); ++u) at_once = at_once || state_.since[slot(batch_norm_statistics, u)] >= 0;
+  for (std::size_t u = 0; u < shifts.size(); ++u) at_once = at_once || state_.since[slot(Cause::batch_norm_statistics, u)] >= 0;
   for (std::size_t u = 0; u < shifts.size(); ++u) {
     const bool off = shifts[u] > options_.healthy.drift;
-    note(batch_norm_statistics, u, shifts[u], off && at_once);
-    note(batch_norm_frozen_early, u, shifts[u], off && !at_once);
+    note(Cause::batch_norm_statistics, u, shifts[u], off && at_once);
+    note(Cause::batch_norm_frozen_early, u, shifts[u], off && !at_once);
   }
 }
 
@@ -227,7 +207,7 @@ STET_ENTRY void Monitor::look_at_scales() {
       const double ratio = static_cast<double>(s) / static_cast<double>(std::max(*start++, smallest));
       if (std::fabs(std::log(ratio)) > std::fabs(std::log(most))) most = ratio;
     }
-    note(scale_learning_rate, u, most, std::max(most, 1 / most) > options_.healthy.scale_growth);
+    note(Cause::scale_learning_rate, u, most, std::max(most, 1 / most) > options_.healthy.scale_growth);
   }
 }
 
@@ -243,17 +223,11 @@ STET_ENTRY void Monitor::note(Cause cause, std::size_t unit, double value, bool 
 }
 
 STET_ENTRY void Monitor::say(bool at_end) {
-  if (std::getenv("MON_DEBUG") != nullptr) {  // DEBUG
-    std::string line = formatted("look {} ", step_);  // DEBUG
-    for (int c = 0; c < causes; ++c) { double lo = 1e30, hi = -1e30; for (std::size_t u = 0; u < qat_->units().size(); ++u) { const double v = state_.value[slot(static_cast<Cause>(c), u)]; if (v != 0) { lo = std::min(lo, v); hi = std::max(hi, v); } } line += formatted(" {} {:.3g}..{:.3g}", name(static_cast<Cause>(c)), lo, hi); }  // DEBUG
-    line += formatted(" movement {:.3g}", detail::WeightWatch::movement(state_));  // DEBUG
-    std::puts(line.c_str());  // DEBUG
-  }  // DEBUG
   const std::int64_t patience = std::max(every_, state_.steps / 10);
-  for (int c = 0; c < causes; ++c) {
+  for (int c = 0; c < detail::training_causes; ++c) {
     const auto cause = static_cast<Cause>(c);
-    const bool of_run = cause == never_quantized || cause == schedule_unfinished || cause == schedule;  // known at once
-    const bool may_mend = cause == oscillation || cause == gradients_stopped;
+    const bool of_run = detail::of_run(cause);  // known at once
+    const bool may_mend = cause == Cause::oscillation || cause == Cause::gradients_stopped;
     bool said = false, found = false;
     for (std::size_t u = 0; u < qat_->units().size(); ++u) {
       const std::size_t i = slot(cause, u);
@@ -270,7 +244,7 @@ STET_ENTRY void Monitor::say(bool at_end) {
     }
     if (!found || said) continue;
     for (const TrainingFinding& f : findings()) {
-      if (f.cause == name(cause)) warn("monitor: {}", f);
+      if (f.cause == detail::name(cause)) warn("monitor: {}", f);
     }
   }
 }
@@ -280,18 +254,18 @@ STET_ENTRY void Monitor::finish() {
   const double movement = detail::WeightWatch::movement(state_);
   // Turns are counted over the last 70 steps or so: what falls with the learning rate would have come to rest.
   for (std::size_t u = 0; u < qat_->units().size(); ++u) {
-    if (watch_.oscillating(state_, u) < 0.8 * state_.most_oscillating[u]) state_.since[slot(oscillation, u)] = -1;
+    if (watch_.oscillating(state_, u) < 0.8 * state_.most_oscillating[u]) state_.since[slot(Cause::oscillation, u)] = -1;
   }
-  note(schedule, 0, movement, qat_->quantizing() && state_.lr > 0.5 * state_.highest_lr && movement > options_.healthy.movement);
+  note(Cause::schedule, 0, movement, qat_->quantizing() && state_.lr > 0.5 * state_.highest_lr && movement > options_.healthy.movement);
   for (const detail::StageFinding& f : detail::stage_findings(*qat_)) {
-    note(f.unfinished ? schedule_unfinished : never_quantized, 0, static_cast<double>(step_ + 1) / static_cast<double>(state_.steps), true);
+    note(f.unfinished ? Cause::schedule_unfinished : Cause::never_quantized, 0, static_cast<double>(step_ + 1) / static_cast<double>(state_.steps), true);
   }
   say(true);
 }
 
 STET_ENTRY std::vector<TrainingFinding> Monitor::findings() const {
   std::vector<TrainingFinding> found;
-  for (int c = 0; c < causes; ++c) {
+  for (int c = 0; c < detail::training_causes; ++c) {
     const auto cause = static_cast<Cause>(c);
     std::vector<std::size_t> units;
     std::int64_t step = 0;
@@ -301,88 +275,30 @@ STET_ENTRY std::vector<TrainingFinding> Monitor::findings() const {
       if (state_.began[i] < 0) continue;
       const double value = state_.value[i];
       const auto size = [](double v) { return v > 0 ? std::fabs(std::log(v)) : 0.0; };
-      const bool ratio = cause == ranges_stuck || cause == scale_learning_rate;
+      const bool ratio = cause == Cause::ranges_stuck || cause == Cause::scale_learning_rate;
       if (units.empty() || (ratio ? size(value) > size(worst) : value > worst)) worst = value;
       step = units.empty() ? state_.began[i] : std::min(step, state_.began[i]);
       units.push_back(u);
     }
-    if (!units.empty()) found.push_back(describe(cause, step, units, worst));
+    if (units.empty()) continue;
+    TrainingFinding f = detail::finding_of(cause, worst, options_.healthy);
+    f.step = step;
+    const bool of_layers = cause == Cause::oscillation || cause == Cause::batch_norm_statistics || cause == Cause::batch_norm_frozen_early;
+    for (const std::size_t u : units) {
+      if (!detail::of_run(cause)) f.nodes.push_back(qat_->node_name(of_layers ? qat_->units()[u].node : qat_->units()[u].output));
+    }
+    if (cause == Cause::schedule) f.what = formatted("the learning rate is still {:.3g} at the end: {}", state_.lr, f.what);
+    for (const detail::StageFinding& s : detail::stage_findings(*qat_)) {  // in the words of check, once the run is over
+      if (cause != (s.unfinished ? Cause::schedule_unfinished : Cause::never_quantized) ) continue;
+      f.what = s.what;
+      f.cure = s.remedy;
+    }
+    found.push_back(std::move(f));
   }
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
   return found;
 }
 
-STET_ENTRY TrainingFinding Monitor::describe(Cause cause, std::int64_t step, const std::vector<std::size_t>& units, double value) const {
-  TrainingFinding f;
-  f.cause = name(cause);
-  f.step = step;
-  f.value = value;
-  const HealthyRanges& h = options_.healthy;
-  const bool of_run = cause == never_quantized || cause == schedule_unfinished || cause == schedule;
-  for (const std::size_t u : units) {
-    const Unit& unit = qat_->units()[u];
-    const bool of_layer = cause == oscillation || cause == batch_norm_statistics || cause == batch_norm_frozen_early;
-    if (!of_run) f.nodes.push_back(qat_->node_name(of_layer ? unit.node : unit.output));
-  }
-  switch (cause) {
-    case ranges_stuck:
-      f.what = value > 1 ? formatted("a range that cannot move reaches {:.3g} times as far as 99.9 % of the values", value)
-                         : formatted("99.9 % of the values reach {:.3g} times as far as a range that cannot move", 1 / value);
-      f.cure = "calibrate on data that are scaled as those of training, from the FP32 checkpoint, or fix another range";
-      f.healthy = formatted("{:.3g} to {:.3g}", h.least_reach, h.most_reach);
-      break;
-    case batch_norm_statistics:
-      f.what = formatted("batches lie {:.3g} standard deviations from the running statistics that were frozen", value);
-      f.cure = "a learning rate that falls before batch norm is frozen (Cosine), or reestimate_batch_norm(qat, data) before convert";
-      f.healthy = formatted("at most {:.3g}", h.drift);
-      break;
-    case batch_norm_frozen_early:
-      f.what = formatted("weights moved on after batch norm was frozen: batches lie {:.3g} standard deviations from its statistics now", value);
-      f.cure = "freeze batch norm later (schedule.freeze_batch_norm_at), with a learning rate that has fallen by then";
-      f.healthy = formatted("at most {:.3g}", h.drift);
-      break;
-    case oscillation:
-      f.what = formatted("{:.0f} % of the weights jump between two codes to the end", 100 * value);
-      f.cure = "a learning rate that falls to 0 (Cosine), and reestimate_batch_norm(qat, data) before convert";
-      f.healthy = formatted("at most {:.0f} %", 100 * h.oscillating);
-      break;
-    case dead_channels:
-      f.what = formatted("{:.0f} % of the channels are dead or saturated", 100 * value);
-      f.cure = "look at gamma, beta and the range there; a lower learning rate from the FP32 checkpoint";
-      f.healthy = formatted("at most {:.0f} %", 100 * h.stuck_channels);
-      break;
-    case scale_learning_rate:
-      f.what = formatted("a learned scale is {:.3g} times its start", value);
-      f.cure = "Recipe::scale_lr_factor = 1, and a lower learning rate";
-      f.healthy = formatted("{:.3g} to {:.3g}", 1 / h.scale_growth, h.scale_growth);
-      break;
-    case gradients_stopped:
-      f.what = formatted("{:.0f} % of the values lie beyond the range, which stops their gradients", 100 * value);
-      f.cure = "calibrate again after the values have settled, or let ranges move for longer";
-      f.healthy = formatted("at most {:.0f} %", 100 * h.stopped);
-      break;
-    case schedule:
-      f.what = formatted("the learning rate is still {:.3g} at the end, each step moves weights by {:.2g} % of their size", state_.lr, 100 * value);
-      f.cure = "a rate that falls to 0: FitOptions::schedule = Cosine{}";
-      f.healthy = formatted("at most {:.2g} %", 100 * h.movement);
-      break;
-    case never_quantized:
-    case schedule_unfinished:
-      for (const detail::StageFinding& s : detail::stage_findings(*qat_)) {
-        if (s.unfinished != (cause == schedule_unfinished) || !f.what.empty()) continue;
-        f.what = s.what;
-        f.cure = s.remedy;
-      }
-      if (f.what.empty()) {
-        f.what = formatted("quantization is not switched on in this run: schedule.quantize_at is {:.3g}", qat_->recipe().schedule.quantize_at);
-        f.cure = "let it begin below 1";
-      }
-      f.healthy = cause == never_quantized ? "all or most steps quantized" : "the run to its end";
-      break;
-    case causes: break;
-  }
-  return f;
-}
 #endif
 
 }  // namespace stet
