@@ -146,7 +146,7 @@ TEST_CASE("what is the same of several nodes is one sentence, of the worst") {
 
 TEST_CASE("a network of few bits says each kind of warning once") {
   Recipe simulated = recipes::int8();
-  simulated.weights = simulated.linear_weights = ApotScheme{};
+  simulated.weights = simulated.linear_weights = AdditivePowersOfTwo{};
   for (const Recipe& recipe : {recipes::int8(), recipes::w4a4_lsq(), recipes::w2a2_lsq(), recipes::binary(), simulated}) {
     INFO(recipe.name);
     QatModel qat = prepare(trained_network(), recipe);

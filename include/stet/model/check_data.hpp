@@ -48,7 +48,7 @@ class DataCheck {
     const MeasuredNode& n = nodes_[u];
     const double p999 = p999_[static_cast<std::size_t>(qat_.units()[u].quantizer)];
     const double reach = p999 > 0 ? std::max(std::fabs(n.low), std::fabs(n.high)) / p999 : 1.0;
-    const double cut = alike_ ? n.clipped : n.stopped, limit = alike_ ? healthy_.clipped : healthy_.stopped;
+    const double cut = alike_ ? n.clipped : n.stopped, limit = alike_ ? healthy_.clipped : limit_of_stopped(nodes_, healthy_.stopped);
     if (reach > healthy_.most_reach) {
       add(u, {"data reach", reach}, formatted("its range {:.3g}..{:.3g} reaches {:.3g} times as far as 99.9 % of the values (healthy: {:.3g} to {:.3g})", n.low, n.high, reach,
                        healthy_.least_reach, healthy_.most_reach),

@@ -251,4 +251,10 @@ inline bool float_stands_for_codes(std::span<const MeasuredNode> nodes) {
   });
 }
 
+// Which part of the values a range may cut. Behind weights of one bit, values of the float network say nothing of it.
+inline double limit_of_stopped(std::span<const MeasuredNode> nodes, double stopped) {
+  const bool binary = std::any_of(nodes.begin(), nodes.end(), [](const MeasuredNode& n) { return n.weight_bits == 1; });
+  return binary ? 1.0 : stopped;
+}
+
 }  // namespace stet::detail

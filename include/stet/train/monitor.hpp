@@ -146,6 +146,7 @@ STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
   meter.show(detail::some_images(x, 0, images), positions, detail::NetworkMeter::Pass::both);
   const std::vector<MeasuredNode> nodes = std::move(meter).finish();
   const std::vector<double> p999 = detail::needed_of_scales(*qat_, nodes);
+  const double most_stopped = detail::limit_of_stopped(nodes, h.stopped);
   const bool alike = detail::float_stands_for_codes(nodes);
   for (std::size_t u = 0; u < nodes.size(); ++u) {
     const Unit& unit = qat_->units()[u];
@@ -157,7 +158,7 @@ STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
     const bool narrow = alike && reach < h.least_reach && node.clipped > h.clipped;
     const bool stuck = q.state() == QuantizerState::frozen && (reach > h.most_reach || narrow);
     note(Cause::ranges_stuck, u, reach, stuck);
-    note(Cause::gradients_stopped, u, node.stopped, !stuck && node.stopped > h.stopped);
+    note(Cause::gradients_stopped, u, node.stopped, !stuck && node.stopped > most_stopped);
     if (node.channels == 0) continue;
     const double still = static_cast<double>(node.dead_channels + node.saturated_channels) / static_cast<double>(node.channels);
     note(Cause::dead_channels, u, still, still > h.stuck_channels && !stuck);
