@@ -6,6 +6,7 @@
 #include <stet/io/integer_formats.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,7 @@ struct CheckEntry {
 inline std::vector<CheckEntry> grouped(const std::vector<CheckEntry>& entries) {
   std::vector<CheckEntry> groups;
   std::vector<std::vector<std::string>> nodes;
+  std::vector<std::size_t> worst;
   std::vector<bool> differ;
   for (const CheckEntry& e : entries) {
     const auto alike = [&](const CheckEntry& g) {
@@ -72,6 +74,7 @@ inline std::vector<CheckEntry> grouped(const std::vector<CheckEntry>& entries) {
     if (found == groups.end()) {
       groups.push_back(e);
       nodes.push_back({e.node});
+      worst.push_back(0);
       differ.push_back(false);
       continue;
     }
@@ -79,12 +82,15 @@ inline std::vector<CheckEntry> grouped(const std::vector<CheckEntry>& entries) {
     std::vector<std::string>& names = nodes[at];
     if (std::find(names.begin(), names.end(), e.node) != names.end()) continue;
     differ[at] = differ[at] || e.what != found->what;
-    const bool worse = e.group.size > found->group.size;
-    if (worse) *found = e;
-    names.insert(worse ? names.begin() : names.end(), e.node);
+    if (e.group.size > found->group.size) {
+      *found = e;
+      worst[at] = names.size();
+    }
+    names.push_back(e.node);
   }
   for (std::size_t g = 0; g < groups.size(); ++g) {
     if (nodes[g].size() == 1) continue;
+    std::rotate(nodes[g].begin(), nodes[g].begin() + static_cast<std::ptrdiff_t>(worst[g]), nodes[g].begin() + static_cast<std::ptrdiff_t>(worst[g]) + 1);
     if (differ[g]) groups[g].what += formatted(" ({}, the worst)", nodes[g][0]);
     groups[g].node = detail::join_some(nodes[g], 3);
   }

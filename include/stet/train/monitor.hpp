@@ -199,13 +199,23 @@ STET_ENTRY void Monitor::look_at_scales() {
     now.push_back(learned_scales(u));
     count += now.back().size();
   }
-  if (state_.start_scales.size() != count) state_.start_scales.assign(count, 0.0f);
+  if (state_.start_scales.size() != count || state_.start_sizes.size() != now.size()) {
+    state_.start_scales.assign(count, 0.0f);
+    state_.start_sizes.assign(now.size(), 0.0);
+  }
   float* start = state_.start_scales.data();
   for (std::size_t u = 0; u < now.size(); ++u) {
     double most = 1;
-    for (const float s : now[u]) {
+    // Scales of weights that grow with their weights are as they should be.
+    const double size = watch_.size(state_, u);
+    double& start_size = state_.start_sizes[u];
+    if (start_size < static_cast<double>(smallest)) start_size = size;
+    const double growth = start_size > 0 && size > 0 ? size / start_size : 1.0;
+    const std::size_t of_weights = qat_->units()[u].learns_weight_scale ? qat_->weight_scale(qat_->units()[u]).size() : 0;
+    for (std::size_t k = 0; k < now[u].size(); ++k) {
+      const float s = now[u][k];
       if (*start < smallest) *start = s;
-      const double ratio = static_cast<double>(s) / static_cast<double>(std::max(*start++, smallest));
+      const double ratio = static_cast<double>(s) / static_cast<double>(std::max(*start++, smallest)) / (k < of_weights ? growth : 1.0);
       if (std::fabs(std::log(ratio)) > std::fabs(std::log(most))) most = ratio;
     }
     note(Cause::scale_learning_rate, u, most, std::max(most, 1 / most) > options_.healthy.scale_growth);

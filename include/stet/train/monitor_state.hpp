@@ -15,6 +15,7 @@ struct MonitorState {
   std::vector<double> value{};
   std::vector<double> most_oscillating{};  // per unit, so far
   std::vector<float> start_scales{};  // learned ones, as quantization began with them
+  std::vector<double> start_sizes{};  // of sampled weights then, per unit
   std::vector<float> weights{};       // sampled ones after the last step
   std::vector<double> movement{};     // of them, per layer: running mean of relative change of a step
   OscillationTracker codes{};         // of the sampled ones of few bits
@@ -28,6 +29,7 @@ struct MonitorState {
     f("value", value);
     f("most_oscillating", most_oscillating);
     f("start_scales", start_scales);
+    f("start_sizes", start_sizes);
     f("weights", weights);
     f("movement", movement);
     codes.fields([&](const char* name, auto& field) { f(name, field); });

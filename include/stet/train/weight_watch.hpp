@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace stet::detail {
@@ -65,6 +67,19 @@ class WeightWatch {
     if (codes) s.codes.update(codes_);
   }
 
+  /// Root mean square of a unit's sampled weights; 0 without weights or before the first step.
+  [[nodiscard]] double size(const MonitorState& s, std::size_t unit) const {
+    for (const Layer& layer : layers_) {
+      if (layer.unit != unit || s.weights.empty()) continue;
+      double squares = 0;
+      for (std::size_t i = 0; i < layer.index.size(); ++i) {
+        const auto w = static_cast<double>(s.weights[static_cast<std::size_t>(layer.first) + i]);
+        squares += w * w;
+      }
+      return std::sqrt(squares / static_cast<double>(layer.index.size()));
+    }
+    return 0;
+  }
   /// Part of a layer's sampled weights that turned lately; `unit` counts units. 0 where none can.
   [[nodiscard]] double oscillating(const MonitorState& s, std::size_t unit) const {
     if (s.codes.empty()) return 0;
