@@ -10,6 +10,7 @@
 #include <stet/train/fit_checkpoint.hpp>
 #include <stet/train/fit_options.hpp>
 #include <stet/train/fit_run.hpp>
+#include <stet/train/run_monitor.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -257,6 +258,7 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     });
   }
   const std::vector<ParameterRef> parameters = parameter_refs(model);
+  detail::RunMonitor<M> monitor(model, options.monitor);
   FitRun whole;
   FitRun& run = options.run == nullptr ? whole : *options.run;
   FitRun entered = run;  // a copy: what fails below leaves the run as it was
@@ -291,52 +293,19 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
   const auto validate = [&](const Dataset& validation) { return evaluate(model, validation); };
-  constexpr bool watched = requires { monitor_of(model, options.monitor); };
-  using Watcher = decltype([&] {
-    if constexpr (watched) {
-      return monitor_of(model, options.monitor);
-    } else {
-      return 0;
-    }
-  }());
-  std::optional<Watcher> monitor;
-  if constexpr (watched) {
-    if (options.monitor.on) {
-      monitor.emplace(monitor_of(model, options.monitor));
-      monitor->restore(run.state().monitor);
-    }
-  }
-  const auto watch = [&]([[maybe_unused]] const StepReport& report, [[maybe_unused]] const Tensor<float>& x) {
-    if constexpr (watched) {
-      if (monitor) monitor->after_step(report, x);
-    }
-  };
-  const auto oscillating = [&] {
-    if constexpr (watched) {
-      if (monitor) return monitor->oscillating();
-    }
-    return std::numeric_limits<double>::quiet_NaN();
-  };
-  const auto keep_monitor = [&] {
-    if constexpr (watched) {
-      if (monitor) run.state().monitor = monitor->state();
-    }
-  };
+  monitor.restore(run.state());
+  const auto watch = [&](const StepReport& report, const Tensor<float>& x) { monitor.after_step(report, x); };
+  const auto oscillating = [&] { return monitor.oscillating(); };
   const auto save = [&] {
-    keep_monitor();
+    monitor.keep(run.state());
     detail::save_run(options, description + start, model, run.optimizer(), run.state());
   };
   const auto statistics_fault = [&] { return detail::find_statistics_fault(model); };
   const auto fault = [&] { return detail::find_fault(model); };
   FitReport report =
       detail::run_fit({step, advance, validate, save, statistics_fault, fault, watch, oscillating}, data, options, parameters, run);
-  keep_monitor();
-  if constexpr (watched) {
-    if (monitor) {
-      if (run.finished()) monitor->finish();
-      report.findings = monitor->findings();
-    }
-  }
+  monitor.report(report, run.finished());
+  monitor.keep(run.state());
   if (options.run != nullptr) run.leave(detail::describe_start(model));
   if constexpr (requires { training_warnings(model); }) {
     // Of a part, phases that are still to come are no loss.

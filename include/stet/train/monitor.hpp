@@ -71,6 +71,7 @@ class Monitor {
 
   [[nodiscard]] std::size_t slot(Cause cause, std::size_t unit) const { return static_cast<std::size_t>(cause) * qat_->units().size() + unit; }
   void look(const Tensor<float>& x);
+  void look_closely(const Tensor<float>& x);
   void look_at_ranges(const Tensor<float>& x);
   void look_at_batch_norm(const Tensor<float>& x);
   void look_at_scales();
@@ -82,7 +83,7 @@ class Monitor {
   MonitorOptions options_;
   detail::WeightWatch watch_;
   detail::MonitorState state_;
-  std::int64_t step_ = 0, every_ = 1;
+  std::int64_t every_ = 1;
 };
 
 #if STET_DEFINE_ENTRIES
@@ -107,17 +108,26 @@ STET_ENTRY void Monitor::restore(detail::MonitorState state) {
 }
 
 STET_ENTRY void Monitor::after_step(const StepReport& report, const Tensor<float>& x) {
-  step_ = report.step;
+  state_.step = report.step;
   state_.steps = report.steps;
   state_.lr = report.lr;
   state_.highest_lr = std::max(state_.highest_lr, report.lr);
   every_ = options_.every > 0 ? options_.every : std::max<std::int64_t>(25, report.steps / 40);
   watch_.after_step(state_);
   const bool froze_now = qat_->batch_norm_frozen() && state_.batch_norm_from < 0;
-  if (step_ % every_ == 0 || step_ + 1 == report.steps || froze_now) look(x);
+  if (state_.step % every_ == 0 || state_.step + 1 == report.steps || froze_now) look(x);
 }
 
+// What cannot be measured (values that are no numbers) ends no run: training says it itself.
 STET_ENTRY void Monitor::look(const Tensor<float>& x) {
+  try {
+    look_closely(x);
+  } catch (const Error&) {
+  }
+  say(false);
+}
+
+STET_ENTRY void Monitor::look_closely(const Tensor<float>& x) {
   const QatSchedule& schedule_of = qat_->recipe().schedule;
   const bool ever = schedule_of.quantize_at * static_cast<double>(state_.steps) <= static_cast<double>(state_.steps - 1);
   note(Cause::never_quantized, 0, schedule_of.quantize_at, !qat_->quantizing() && !ever);
@@ -133,7 +143,6 @@ STET_ENTRY void Monitor::look(const Tensor<float>& x) {
     }
     if (qat_->batch_norm_frozen()) look_at_batch_norm(x);
   }
-  say(false);
 }
 
 // Values of the float network on some of the images, beside the ranges.
@@ -169,7 +178,7 @@ STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
 STET_ENTRY void Monitor::look_at_batch_norm(const Tensor<float>& x) {
   constexpr std::int64_t most_images = 128;
   const bool just_frozen = state_.batch_norm_from < 0;
-  if (just_frozen) state_.batch_norm_from = step_;
+  if (just_frozen) state_.batch_norm_from = state_.step;
   if (x.shape()[0] < 8) return;
   const std::vector<double> shifts = batch_norm_shifts(*qat_, detail::some_images(x, 0, std::min(most_images, x.shape()[0])));
   // Off as it was frozen, or only later because the weights went on: one cause for the whole network.
@@ -229,7 +238,7 @@ STET_ENTRY void Monitor::note(Cause cause, std::size_t unit, double value, bool 
   if (!suspicious) {
     state_.since[i] = -1;
   } else if (state_.since[i] < 0) {
-    state_.since[i] = step_;
+    state_.since[i] = state_.step;
   }
 }
 
@@ -248,7 +257,7 @@ STET_ENTRY void Monitor::say(bool at_end) {
       const std::size_t i = slot(cause, u);
       const std::int64_t since = state_.since[i];
       if (since < 0 || state_.began[i] >= 0) continue;
-      const bool lasted = of_run || (at_end ? step_ > since : !may_mend && step_ - since >= patience);
+      const bool lasted = of_run || (at_end ? state_.step > since : !may_mend && state_.step - since >= patience);
       if (!lasted) continue;
       state_.began[i] = since;
       found = true;
@@ -269,7 +278,7 @@ STET_ENTRY void Monitor::finish() {
   }
   note(Cause::schedule, 0, movement, qat_->quantizing() && state_.lr > 0.5 * state_.highest_lr && movement > options_.healthy.movement);
   for (const detail::StageFinding& f : detail::stage_findings(*qat_)) {
-    note(f.unfinished ? Cause::schedule_unfinished : Cause::never_quantized, 0, static_cast<double>(step_ + 1) / static_cast<double>(state_.steps), true);
+    note(f.unfinished ? Cause::schedule_unfinished : Cause::never_quantized, 0, static_cast<double>(state_.step + 1) / static_cast<double>(state_.steps), true);
   }
   say(true);
 }

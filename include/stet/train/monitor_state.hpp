@@ -20,7 +20,8 @@ struct MonitorState {
   std::vector<double> movement{};     // of them, per layer: running mean of relative change of a step
   OscillationTracker codes{};         // of the sampled ones of few bits
   double highest_lr = 0, lr = 0;
-  std::int64_t steps = 0, batch_norm_from = -1;  // of the run; the look that saw it frozen first
+  std::int64_t step = 0, steps = 0;     // the last, and of the run
+  std::int64_t batch_norm_from = -1;    // the look that saw it frozen first
 
   template <class F>
   void fields(F&& f) {
@@ -35,6 +36,7 @@ struct MonitorState {
     codes.fields([&](const char* name, auto& field) { f(name, field); });
     f("highest_lr", highest_lr);
     f("lr", lr);
+    f("step", step);
     f("steps", steps);
     f("batch_norm_from", batch_norm_from);
   }
