@@ -2,6 +2,7 @@
 #define STET_IMPLEMENTATION
 
 #include <stet/engine/engine.hpp>
+#include <stet/io/load_input_fingerprint.hpp>
 #include <stet/io/load_onnx.hpp>
 #include <stet/io/load_tflite.hpp>
 #include <stet/io/save_c.hpp>

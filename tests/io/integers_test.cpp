@@ -68,7 +68,7 @@ TEST_CASE("integers in .npy files are those of the model", "[bits]") {
   const TemporaryDirectory dir;
   const IntegerModel m = model();
   save_integers_npy(dir.path("net_"), m);
-  CHECK(dir.files() == 9 + 2 * m.values.size());
+  CHECK(dir.files() == 9 + 2 * m.values.size() + 1);  // and the fingerprint
   for (const IntegerValue& v : m.values) {
     INFO(v.name);
     const auto scale = load_npy<float>(dir.path("net_" + v.name + ".scale.npy"));

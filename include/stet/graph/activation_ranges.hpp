@@ -2,8 +2,10 @@
 // ActivationRanges: the range of every value of a float model, for formats whose activations are integers of 16 bits.
 
 #include <stet/graph/graph.hpp>
+#include <stet/graph/input_fingerprint.hpp>
 #include <stet/quant/range.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,7 @@ namespace stet {
 /// Smallest and largest real value that each node of a graph made on some data.
 struct ActivationRanges {
   std::vector<Range> of_node{};  ///< one per node id
+  std::optional<InputFingerprint> input{};  ///< of the data, where it is known; float files carry it
 };
 
 /// Checks that there is one usable range per node.

@@ -10,9 +10,13 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace stet {
+
+/// Name of a fingerprint among the metadata of a file.
+inline constexpr std::string_view input_fingerprint_key = "stet.input_fingerprint";
 
 /// Some 60 numbers about images: enough to tell a wrong scale, offset, order of channels or axes from the right one.
 struct InputFingerprint {
@@ -20,6 +24,7 @@ struct InputFingerprint {
   static constexpr std::array<double, 11> parts = {0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 1};
   static constexpr int side = 4;                  ///< of the mean image
   static constexpr std::int64_t most_levels = 4096;
+  static constexpr std::int64_t most_channels = 16;  ///< that are told apart; what has more counts as one
 
   std::int64_t images = 0;
   std::int64_t levels = 0;  ///< how many numbers differ, counted on a sample, at most most_levels
@@ -38,7 +43,7 @@ struct InputFingerprint {
     if (images < 1 || levels < 1 || levels > most_levels) return "it counts no images or no levels";
     if (quantiles.size() != parts.size()) return "it has not one quantile for each part";
     const std::size_t c = channel_mean.size();
-    if (c < 1 || c > 16 || channel_sd.size() != c || channel_least.size() != c || channel_most.size() != c) {
+    if (c < 1 || c > static_cast<std::size_t>(most_channels) || channel_sd.size() != c || channel_least.size() != c || channel_most.size() != c) {
       return "its channels are not 1 to 16, or do not fit together";
     }
     if (!mean_image.empty() && mean_image.size() != static_cast<std::size_t>(side * side)) return "its mean image has another size";
@@ -48,6 +53,14 @@ struct InputFingerprint {
       for (const float v : *list) good = good && std::isfinite(v);
     }
     return good ? std::string() : "a number is not finite, negative or out of order";
+  }
+
+  /// The same of a fingerprint of images of this shape, which is without the batch.
+  [[nodiscard]] std::string fault(const Shape& image) const {
+    const std::string own = fault();
+    const std::size_t wanted = image.rank() == 3 && image[2] <= most_channels ? static_cast<std::size_t>(image[2]) : 1;
+    if (!own.empty() || channels() == wanted) return own;
+    return formatted("it tells {} channels apart, and images of {} have {}", channels(), image, wanted);
   }
 
   /// Visits its numbers by name, for checkpoints and files.
@@ -77,7 +90,7 @@ class FingerprintCollector {
     const Shape& shape = images.shape();
     const std::int64_t count = shape[0], each = count > 0 ? images.size() / count : 0;
     if (each == 0) return;
-    const bool picture = shape.rank() == 4 && shape[3] <= 16;
+    const bool picture = shape.rank() == 4 && shape[3] <= InputFingerprint::most_channels;
     const std::int64_t channels = picture ? shape[3] : 1;
     if (sums_.empty()) {
       sums_.resize(static_cast<std::size_t>(channels));

@@ -3,11 +3,13 @@
 
 #include <stet/graph/integer_model.hpp>
 #include <stet/graph/integer_structure.hpp>
+#include <stet/io/fingerprint_text.hpp>
 #include <stet/io/npy.hpp>
 #include <stet/io/packed_codes.hpp>
 #include <stet/io/safetensors.hpp>
 
 #include <string>
+#include <string_view>
 #include <type_traits>
 
 namespace stet {
@@ -45,12 +47,14 @@ inline void require_whole(const char* op, const IntegerModel& model) {
 }  // namespace detail
 
 /// Writes weight codes (int8), weight scales (float32; weight zero points are 0), bias codes (int32) and, per value,
-/// scale and zero point as "<value>.scale" and "<value>.zero_point". The metadata names the target. Weight codes that
+/// scale and zero point as "<value>.scale" and "<value>.zero_point". The metadata name the target and hold the model's input_fingerprint. Weight codes that
 /// fit 4, 2 or 1 bits are packed (see PackedCodes): "<node>.weight" holds the bytes, "<node>.weight_shape",
 /// "<node>.weight_bits" and "<node>.weight_shift" say how; scale and bias belong to the codes after unpacking.
-/// Errors:    Errc::io if the file cannot be written; the old file stays. Those of check_structure
+/// Errors:    Errc::io if the file cannot be written; the old file stays. Those of check_structure; Errc::range if the
+///            fingerprint cannot be
 inline void save_integers(const std::string& path, const IntegerModel& model) {
   detail::require_whole("save_integers", model);
+  const std::string fingerprint = detail::fingerprint_text_of("save_integers", model);
   SafetensorsFile file;
   for (const IntegerNode& node : model.nodes) {
     detail::visit_constants(node, [&]<class T>(const std::string& name, const Tensor<T>& tensor) {
@@ -72,17 +76,24 @@ inline void save_integers(const std::string& path, const IntegerModel& model) {
   detail::visit_values(model, [&](const std::string& name, const auto& tensor) { file.add(name, tensor); });
   file.set_metadata("format", "stet integers 1");
   file.set_metadata("target", std::string(model.target.name));
+  if (!fingerprint.empty()) file.set_metadata(std::string(input_fingerprint_key), fingerprint);
   file.save(path);
 }
 
 /// Writes the same as one .npy file each: "<prefix><node>.weight.npy", "<prefix><value>.scale.npy" and so on. Weight codes
-/// are int8 whatever their width; the target is not written.
-/// Errors:    Errc::io if a file cannot be written; those of check_structure, before any is
+/// are int8 whatever their width; the target is not written. "<prefix>input_fingerprint.json" holds the fingerprint of the
+/// calibration images, or null.
+/// Errors:    Errc::io if a file cannot be written; those of check_structure, and Errc::range if the fingerprint cannot be,
+///            before any is
 inline void save_integers_npy(const std::string& prefix, const IntegerModel& model) {
   detail::require_whole("save_integers_npy", model);
+  const std::string fingerprint = detail::fingerprint_text_of("save_integers_npy", model);
   const auto save = [&](const std::string& name, const auto& tensor) { save_npy(prefix + name + ".npy", tensor); };
   for (const IntegerNode& node : model.nodes) detail::visit_constants(node, save);
   detail::visit_values(model, save);
+  // Also where there is none: else that of the model before would stay beside the new numbers.
+  const std::string text = fingerprint.empty() ? "null" : fingerprint;
+  write_file_atomically(prefix + "input_fingerprint.json", std::string_view(text + "\n"));
 }
 
 }  // namespace stet

@@ -11,6 +11,7 @@
 #include <string>
 
 #if STET_DEFINE_ENTRIES
+#include <stet/io/fingerprint_text.hpp>
 #include <stet/operators/tflite.hpp>
 #endif
 
@@ -30,7 +31,9 @@ STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, 
 STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where) {
-  return IntegerImporter(model, target, where).run(row_of);
+  IntegerModel made = IntegerImporter(model, target, where).run(row_of);
+  made.input_fingerprint = stet::detail::fingerprint_for(made, model.input_fingerprint, where);
+  return made;
 }
 #endif
 
@@ -52,8 +55,10 @@ inline Model load_tflite(const std::string& path, const ImportOptions& options =
 
 /// Reads an int8 model for a target: int8 values with one scale and zero point each; weights int8 (or int4) with zero
 /// point 0, one scale or one per channel; bias int32 at input scale times weight scale. Its ends may be int8, uint8 or
-/// float. The file does not say who runs it, therefore the target is asked for.
-/// Errors:    as load_tflite, and Errc::unsupported or Errc::range if the target cannot run scales of the file
+/// float. The file does not say who runs it, therefore the target is asked for. A fingerprint of the calibration images that
+/// stet wrote into the file is the model's.
+/// Errors:    as load_tflite, and Errc::unsupported or Errc::range if the target cannot run scales of the file; Errc::format
+///            if its fingerprint cannot be
 /// Source:    LiteRT schema.fbs, kernels/
 inline IntegerModel load_tflite_integer(const std::string& path, const Target& target) {
   return tflite::import_integer_model(tflite::decode(read_file(path), path), target, "load_tflite: " + path);

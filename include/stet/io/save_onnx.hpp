@@ -15,18 +15,20 @@
 #if STET_DEFINE_ENTRIES
 #include <stet/graph/finite.hpp>
 #include <stet/graph/fold_batch_norm.hpp>
+#include <stet/io/fingerprint_text.hpp>
 #include <stet/io/onnx/decode.hpp>
 #include <stet/io/onnx/encode.hpp>
 #include <stet/operators/onnx.hpp>
 
 #include <algorithm>
+#include <utility>
 #endif
 
 namespace stet {
 
 namespace onnx {
 
-/// Nodes, inputs and outputs that save_onnx would write, without its producer's name.
+/// Nodes, inputs and outputs that save_onnx would write, without its producer's name and metadata.
 /// Errors:    as save_onnx
 STET_ENTRY ModelInfo describe(const Model& model, const OnnxOptions& options = {});
 STET_ENTRY ModelInfo describe(const IntegerModel& model, const OnnxIntegerOptions& options = {});
@@ -51,7 +53,8 @@ STET_ENTRY ModelInfo describe(const IntegerModel& model, const OnnxIntegerOption
 namespace detail {
 
 // Opset 17 with IR 8, or opset 21 with IR 10; read back before anybody sees it.
-inline std::vector<std::uint8_t> finish(ModelInfo model) {
+inline std::vector<std::uint8_t> finish(ModelInfo model, std::string fingerprint) {
+  if (!fingerprint.empty()) model.metadata.emplace_back(input_fingerprint_key, std::move(fingerprint));
   model.ir_version = model.opsets[0].version >= 21 ? 10 : 8;
   model.producer_name = "stet";
   model.graph_name = "stet";
@@ -74,7 +77,8 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options) {
   onnx::check_float(model.graph());
   check_finite("save_onnx", model);
-  if (!options.fold_batch_norm) return onnx::detail::finish(onnx::describe(model, options));
+  std::string fingerprint = options.ranges.input ? fingerprint_text(*options.ranges.input) : std::string();
+  if (!options.fold_batch_norm) return onnx::detail::finish(onnx::describe(model, options), std::move(fingerprint));
   const FoldedBatchNorm folded = fold_batch_norm_with_map(model);
   OnnxOptions of_folded = options;
   if (options.format == OnnxFormat::int16x8) {
@@ -85,7 +89,7 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOp
       if (made >= 0) of_folded.ranges.of_node[static_cast<std::size_t>(made)] = options.ranges.of_node[id];
     }
   }
-  return onnx::detail::finish(onnx::describe(folded.model, of_folded));
+  return onnx::detail::finish(onnx::describe(folded.model, of_folded), std::move(fingerprint));
 }
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options) {
   std::string problems = check_structure(model).text() + fault_lines(format_faults(IntegerFormat::onnx, model));
@@ -98,13 +102,14 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const
         "to the integer model";
   }
   require(problems.empty(), Errc::unsupported, "save_onnx: this model cannot be written:{}", problems);
-  return onnx::detail::finish(onnx::describe(model, options));
+  return onnx::detail::finish(onnx::describe(model, options), detail::fingerprint_text_of("save_onnx", model));
 }
 #endif
 
 /// Writes a float model: opset 17, IR 8 (opset 21, IR 10 where an operator came later), float32; or, as int16x8, opset 21, IR 10, QuantizeLinear and DequantizeLinear
 /// around every operator. Values and nodes have the names of the graph's nodes, constants those of the model's
-/// parameters; an output that is an input is called "<input>_output". Dropout is left out. The bytes are read back and compared before the file takes its name.
+/// parameters; an output that is an input is called "<input>_output". Dropout is left out. The fingerprint of
+/// OnnxOptions::ranges goes along as metadata. The bytes are read back and compared before the file takes its name.
 /// Shapes:    images [N,C,H,W] or, with OnnxLayout::nhwc, [N,H,W,C]; other values as in the graph
 /// Errors:    Errc::unsupported listing all nodes that cannot be written; Errc::range listing tensors that are not finite;
 ///            Errc::state and Errc::range if ranges are missing or not finite; Errc::io; the old file stays
@@ -116,11 +121,12 @@ inline void save_onnx(const std::string& path, const Model& model, const OnnxOpt
 /// integer ones that end in the codes of `targets::onnxruntime`. Opset 17, IR 8; with int4 weights, or an operator that came later, opset 21, IR 10.
 /// The real input has the name of the first value, a real output that of its value; codes are "<value>_quantized".
 /// With int8 activations ONNX Runtime on x86-64 fuses a convolution only where its input codes have one reader; with
-/// int4 weights it multiplies in float. Neither is then exact.
+/// int4 weights it multiplies in float. Neither is then exact. The model's input_fingerprint goes along as metadata.
 /// Shapes:    images [N,C,H,W] or, with OnnxLayout::nhwc, [N,H,W,C]; other values as in the model
 /// Units:     uint8 activations are the model's codes + 128, zero points too; biases are int32 at input scale * weight
 ///            scale
-/// Errors:    Errc::unsupported listing all nodes that cannot be written; Errc::io; the old file stays
+/// Errors:    Errc::unsupported listing all nodes that cannot be written; Errc::range if the fingerprint cannot be; Errc::io;
+///            the old file stays
 /// Source:    ONNX Operators.md; ONNX Runtime core/optimizer/qdq_transformer
 inline void save_onnx(const std::string& path, const IntegerModel& model, const OnnxIntegerOptions& options = {}) {
   write_file_atomically(path, onnx_bytes(model, options));

@@ -15,6 +15,7 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/graph/finite.hpp>
+#include <stet/io/fingerprint_text.hpp>
 #include <stet/io/tflite/float_writer.hpp>
 #include <stet/io/tflite/integer_writer.hpp>
 #include <stet/io/tflite/versions.hpp>
@@ -41,6 +42,7 @@ STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options) 
   }
   ModelInfo info = std::move(w).finish();
   set_versions(info, row_of);
+  if (options.ranges.input) info.input_fingerprint = fingerprint_text(*options.ranges.input);
   return info;
 }
 #endif
@@ -59,6 +61,7 @@ STET_ENTRY ModelInfo describe(const IntegerModel& model, const TfliteIntegerOpti
   }
   ModelInfo info = std::move(w).finish();
   set_versions(info, row_of);
+  info.input_fingerprint = stet::detail::fingerprint_text_of("save_tflite", model);
   return info;
 }
 #endif
@@ -89,7 +92,7 @@ inline std::vector<std::uint8_t> tflite_bytes(const IntegerModel& model, const T
 }
 
 /// Writes a float model: its inference, with running statistics, folded batch norms and without dropout. Values keep the
-/// names of their nodes. The file is read back and compared before it takes its name; the old one stays if anything fails.
+/// names of their nodes; the fingerprint of TfliteOptions::ranges goes along as metadata. The file is read back and compared before it takes its name; the old one stays if anything fails.
 /// Errors:    Errc::unsupported listing every node that the format cannot express; Errc::range if a parameter does not fit
 ///            the format; Errc::state if int16x8 has no ranges; Errc::io if the file cannot be written
 inline void save_tflite(const std::string& path, const Model& model, const TfliteOptions& options = {}) {
@@ -99,8 +102,9 @@ inline void save_tflite(const std::string& path, const Model& model, const Tflit
 /// Writes an IntegerModel as int8: LiteRT computes the codes that the engine computes for tflite_reference (reference
 /// kernels) or litert_default (default kernels), whichever is the model's target. The file does not name the target, and
 /// integers for another one may be written: then codes differ where roundings do. The file is read back and compared
-/// before it takes its name; the old one stays if anything fails.
+/// before it takes its name; the old one stays if anything fails. The model's input_fingerprint goes along as metadata.
 /// Errors:    Errc::unsupported listing every node that the format cannot express; Errc::shape if shapes do not fit;
+///            Errc::range if the fingerprint cannot be;
 ///            Errc::io if the file cannot be written
 inline void save_tflite(const std::string& path, const IntegerModel& model, const TfliteIntegerOptions& options = {}) {
   write_file_atomically(path, tflite_bytes(model, options));

@@ -9,12 +9,14 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/model/forward.hpp>
+
+#include <utility>
 #endif
 
 namespace stet {
 
-/// Runs a float model in evaluation and keeps the smallest and largest value that every node made; on all images unless
-/// the options name a sample.
+/// Runs a float model in evaluation and keeps the smallest and largest value that every node made, and the fingerprint of
+/// the images; of all of them unless the options name a sample.
 /// Errors:    Errc::state if the data are empty; Errc::range if an option is impossible or a value is not finite, naming
 ///            the node
 STET_ENTRY ActivationRanges observe_ranges(const Model& model, const Dataset& data,
@@ -23,14 +25,17 @@ STET_ENTRY ActivationRanges observe_ranges(const Model& model, const Dataset& da
 STET_ENTRY ActivationRanges observe_ranges(const Model& model, const Dataset& data, const CalibrateOptions& options) {
   const Batches batches = detail::sample_of("observe_ranges", data, options);
   ActivationRanges ranges;
+  FingerprintCollector input;
   ranges.of_node.assign(model.graph().nodes().size(), RangeScan{}.range);
   for (std::int64_t i = 0; i < batches.size(); ++i) {
     const Batch batch = data.batch(batches[i]);
+    input.observe(batch.x);
     (void)infer(model, batch.x, {.observe = [&](int node, const Tensor<float>& value) {
                   Range& range = ranges.of_node[static_cast<std::size_t>(node)];
                   range = unite(range, detail::range_of("observe_ranges", model.graph().node(node).name, value.span()));
                 }});
   }
+  ranges.input = std::move(input).finish();
   return ranges;
 }
 #endif

@@ -2,6 +2,7 @@
 // A .tflite file as a C array, with the operators that TensorFlow Lite for Microcontrollers must register for it.
 
 #include <stet/io/c/text.hpp>
+#include <stet/io/fingerprint_text.hpp>
 #include <stet/io/tflite/decode.hpp>
 #include <stet/operators/tflite.hpp>
 
@@ -19,7 +20,9 @@ namespace stet::c {
 ///            Errc::unsupported listing all operators that TFLM cannot register
 inline std::string array_source(const std::string& name, std::span<const std::uint8_t> bytes) {
   require(is_identifier(name), Errc::range, "save_c_array: '{}' is no C identifier; use letters, digits and _", name);
-  const tflite::ModelInfo info = tflite::decode(bytes, name);
+  tflite::ModelInfo info = tflite::decode(bytes, name);
+  // The bytes may be of others: what goes into a comment is only what a fingerprint is.
+  if (!info.input_fingerprint.empty()) info.input_fingerprint = fingerprint_text(parse_fingerprint(info.input_fingerprint, name));
   std::set<std::string_view> functions;
   std::string unknown;
   for (std::size_t i = 0; i < info.operators.size(); ++i) {
@@ -43,7 +46,7 @@ inline std::string array_source(const std::string& name, std::span<const std::ui
       "     tflite::MicroMutableOpResolver<{}> resolver;\n",
       bytes.size(), name, name, functions.size(), functions.size());
   for (const std::string_view f : functions) text += formatted("     resolver.{}();\n", f);
-  text += "*/\n\n";
+  text += "*/\n" + fingerprint_comment(info.input_fingerprint) + "\n";
   text += formatted("#define {}_OPERATOR_COUNT {}\n#define {}_ADD_OPERATORS(resolver) \\\n  do {{ \\\n", upper,
                       functions.size(), upper);
   for (const std::string_view f : functions) text += formatted("    (resolver).{}(); \\\n", f);

@@ -2,6 +2,7 @@
 // Pieces of C source text.
 
 #include <stet/core/error.hpp>
+#include <stet/graph/input_fingerprint.hpp>
 
 #include <limits>
 #include <string>
@@ -28,6 +29,11 @@ inline std::string identifier(std::string_view text) {
     name += is_identifier(one) ? ch : '_';
   }
   return is_identifier(name) ? name : "_" + name;
+}
+
+/// The line in which a fingerprint's text stands (io/fingerprint_text.hpp); nothing for none.
+inline std::string fingerprint_comment(std::string_view text) {
+  return text.empty() ? std::string() : formatted("/* {} {} */\n", input_fingerprint_key, text);
 }
 
 /// A text as a string literal.

@@ -4,6 +4,7 @@
 #include <stet/graph/resolve.hpp>
 #include <stet/io/c/text.hpp>
 #include <stet/io/c/types.hpp>
+#include <stet/io/fingerprint_text.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -48,7 +49,9 @@ class WeightsWriter {
                        row.shift);
   }
   /// The source text, when all nodes are written.
-  [[nodiscard]] std::string source() const { return head() + std::string(types) + "\n" + arrays_ + tables(); }
+  [[nodiscard]] std::string source() const {
+    return head() + fingerprint_comment(stet::detail::fingerprint_text_of("save_c_weights", model_)) + std::string(types) + "\n" + arrays_ + tables();
+  }
 
   [[nodiscard]] const IntegerModel& model() const { return model_; }
   /// The present node and what surrounds it.

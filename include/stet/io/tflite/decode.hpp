@@ -2,6 +2,7 @@
 // decode: the description in a .tflite file, wherever it comes from.
 
 #include <stet/core/entry.hpp>
+#include <stet/graph/input_fingerprint.hpp>
 #include <stet/io/flatbuffer/reader.hpp>
 #include <stet/io/tflite/names.hpp>
 #include <stet/io/tflite/options.hpp>
@@ -186,9 +187,16 @@ class Decoder {
 
   void metadata(const std::vector<Table>& list) {
     for (const Table& table : list) {
-      if (table.string(0) != "min_runtime_version") continue;
-      const auto text = buffer(table.number<std::uint32_t>(1, 0), "min_runtime_version");
-      info_.min_runtime_version.assign(text.begin(), std::find(text.begin(), text.end(), 0));
+      const std::string key = table.string(0);
+      if (key == "min_runtime_version") {
+        const auto text = buffer(table.number<std::uint32_t>(1, 0), key);
+        info_.min_runtime_version.assign(text.begin(), std::find(text.begin(), text.end(), 0));
+      } else if (key == input_fingerprint_key) {
+        require(info_.input_fingerprint.empty(), Errc::format, "{}: there are two metadata entries {}", name_, key);
+        const auto text = buffer(table.number<std::uint32_t>(1, 0), key);
+        require(!text.empty(), Errc::format, "{}: metadata {} are empty", name_, key);
+        info_.input_fingerprint.assign(text.begin(), text.end());
+      }
     }
   }
 
@@ -219,7 +227,8 @@ class Decoder {
 }  // namespace detail
 
 /// Reads the description of a .tflite file; encode() gives a file with the same one. Operators, tensor types and
-/// options that this schema does not name keep their number; metadata and signatures beyond the first are left out.
+/// options that this schema does not name keep their number; metadata but those of ModelInfo and signatures beyond
+/// the first are left out.
 /// `name` stands for the file in messages.
 /// Errors:    Errc::format if the bytes are no such file or its parts do not fit together; Errc::unsupported for
 ///            several subgraphs, sparse tensors and data outside of the FlatBuffer

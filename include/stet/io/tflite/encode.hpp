@@ -2,6 +2,7 @@
 // encode: the bytes of a .tflite file from its description.
 
 #include <stet/core/entry.hpp>
+#include <stet/graph/input_fingerprint.hpp>
 #include <stet/io/flatbuffer/writer.hpp>
 #include <stet/io/tflite/options.hpp>
 
@@ -30,7 +31,13 @@ class Encoder {
       const bool shared = other < i && info.tensors[other].data == t.data;
       buffer_of_.push_back(t.data.empty() ? 0 : shared ? buffer_of_[other] : buffers++);
     }
-    metadata_buffer_ = buffers;
+    first_metadata_ = buffers;
+    if (!info.min_runtime_version.empty()) {
+      std::vector<std::uint8_t> text = bytes_of(info.min_runtime_version);
+      text.resize(std::max<std::size_t>(text.size() + 1, 16), 0);
+      metadata_.push_back({"min_runtime_version", std::move(text)});
+    }
+    if (!info.input_fingerprint.empty()) metadata_.push_back({std::string(input_fingerprint_key), bytes_of(info.input_fingerprint)});
     for (const OperatorInfo& o : info.operators) {
       const Code code{o.code, o.version, o.custom_code};
       const auto known = std::find(codes_.begin(), codes_.end(), code);
@@ -44,13 +51,13 @@ class Encoder {
     f.number(0, std::uint32_t{3}, 0u);
     for (const int slot : {1, 2, 4}) f.child(slot);
     if (!info_.description.empty()) f.child(3);
-    if (!info_.min_runtime_version.empty()) f.child(6);
+    if (!metadata_.empty()) f.child(6);
     if (!info_.signature_key.empty()) f.child(7);
     const Placed root = writer_.root(f);
     operator_codes(root.at(1));
     subgraph(writer_.children(root.at(2), 1)[0]);
     if (!info_.description.empty()) writer_.string(root.at(3), info_.description);
-    if (!info_.min_runtime_version.empty()) metadata(writer_.children(root.at(6), 1)[0]);
+    if (!metadata_.empty()) metadata(root.at(6));
     if (!info_.signature_key.empty()) signature(writer_.children(root.at(7), 1)[0]);
     buffers(root.at(4));
     return std::move(writer_).finish();
@@ -58,6 +65,12 @@ class Encoder {
 
  private:
   using Code = std::tuple<Builtin, std::int32_t, std::string>;
+  // A text beside the model: its name and the bytes of its buffer.
+  struct Metadata {
+    std::string name{};
+    std::vector<std::uint8_t> bytes{};
+  };
+  static std::vector<std::uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
 
   // A vector or string is left out where it is empty: readers cannot tell the two apart.
   template <class T>
@@ -161,11 +174,14 @@ class Encoder {
   }
 
   void metadata(std::size_t from) {
-    Fields f;
-    f.child(0);
-    f.number(1, metadata_buffer_, 0u);
-    const Placed at = writer_.table(from, f);
-    writer_.string(at.at(0), "min_runtime_version");
+    const auto places = writer_.children(from, metadata_.size());
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      Fields f;
+      f.child(0);
+      f.number(1, first_metadata_ + static_cast<std::uint32_t>(i), 0u);
+      const Placed at = writer_.table(places[i], f);
+      writer_.string(at.at(0), metadata_[i].name);
+    }
   }
 
   void signature(std::size_t from) {
@@ -188,8 +204,7 @@ class Encoder {
   }
 
   void buffers(std::size_t from) {
-    const bool version = !info_.min_runtime_version.empty();
-    const auto places = writer_.children(from, metadata_buffer_ + (version ? 1u : 0u));
+    const auto places = writer_.children(from, first_metadata_ + metadata_.size());
     const auto buffer = [&](std::size_t place, const std::vector<std::uint8_t>& data) {
       Fields f;
       child_if(f, 0, data);
@@ -201,15 +216,13 @@ class Encoder {
     for (std::size_t i = 0; i < info_.tensors.size(); ++i) {
       if (buffer_of_[i] == next) buffer(places[next++], info_.tensors[i].data);
     }
-    if (!version) return;
-    std::vector<std::uint8_t> text(info_.min_runtime_version.begin(), info_.min_runtime_version.end());
-    text.resize(std::max<std::size_t>(text.size() + 1, 16), 0);
-    buffer(places[metadata_buffer_], text);
+    for (std::size_t i = 0; i < metadata_.size(); ++i) buffer(places[first_metadata_ + i], metadata_[i].bytes);
   }
 
   const ModelInfo& info_;
   std::vector<std::uint32_t> buffer_of_, code_of_;
-  std::uint32_t metadata_buffer_ = 1;
+  std::vector<Metadata> metadata_;
+  std::uint32_t first_metadata_ = 1;  // number of its buffer
   std::vector<Code> codes_;
   flatbuffer::Writer writer_{"TFL3"};
 };

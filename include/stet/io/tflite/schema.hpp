@@ -175,6 +175,7 @@ struct ModelInfo {
   std::string signature_key{};  ///< empty: no signature
   std::vector<SignatureEntry> signature_inputs{}, signature_outputs{};
   std::string min_runtime_version{};  ///< metadata, such as 1.14.0; empty: none
+  std::string input_fingerprint{};    ///< metadata stet.input_fingerprint (io/fingerprint_text.hpp); empty: none
 
   /// Tensors of an operator whose indices exist.
   [[nodiscard]] const TensorInfo& input(const OperatorInfo& o, std::size_t i) const {
