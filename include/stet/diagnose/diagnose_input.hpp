@@ -43,7 +43,8 @@ struct InputDiagnosisOptions {
   std::uint64_t seed = 1;      ///< of the drawing
   double p = 0.01;             ///< a correction counts if by chance it would gain as much less often than this ...
   double points = 1.0;         ///< ... and gains so many percentage points, or
-  double loss = 0.1;           ///< this part of the loss, more than four standard errors of it
+  double loss = 0.1;           ///< this part of the loss, more than four standard errors of it, with no image fewer right
+  double least_loss = 0.02;    ///< what the loss alone must gain at least: of a network that is always right all parts are chance
 };
 
 /// What diagnose_input() found.
@@ -70,11 +71,12 @@ STET_ENTRY std::vector<InputStatistic> compare_inputs(const InputFingerprint& ca
 /// Root mean square of the differences of two fingerprints, in standard deviations of the first; each counts 10 at most.
 STET_ENTRY double distance(const InputFingerprint& calibrated, const InputFingerprint& seen);
 
-/// Compares images with the fingerprint of a deployed model's calibration images, and tries on a sample what undoes each known
+/// Compares images with the fingerprint of a deployed model's calibration images (of a file: load_tflite_integer gives it to the
+/// model, load_input_fingerprint reads it from any), and tries on a sample what undoes each known
 /// fault of preparing them: a fault is named where undoing it makes the integers better and brings the fingerprint no
 /// farther from calibration's. Faults without an effect, such as a division by 256 or bytes cut to 4 bits, are none.
 /// Errors:    Errc::state if the model has no fingerprint or the data are empty; Errc::shape if images have another shape
-///            than the model's input; those of Engine and evaluate
+///            than the model's input; Errc::range if an option or the model's fingerprint cannot be; those of Engine and evaluate
 STET_ENTRY InputDiagnosis diagnose_input(const IntegerModel& model, const Dataset& images, const InputDiagnosisOptions& options = {});
 
 #if STET_DEFINE_ENTRIES
@@ -93,8 +95,9 @@ inline InputFingerprint fingerprint_of(const Tensor<float>& x) {
   return std::move(collector).finish();
 }
 
-// Whether the second answers have a smaller loss than chance allows.
-inline bool loses_less(const Answers& first, const Answers& second, double part) {
+// Whether the second answers have a smaller loss than chance allows, and as many are right.
+inline bool loses_less(const Answers& first, const Answers& second, const InputDiagnosisOptions& options) {
+  if (second.accuracy() < first.accuracy()) return false;
   const auto n = static_cast<double>(first.images());
   double sum = 0, squares = 0;
   for (std::size_t i = 0; i < first.loss.size(); ++i) {
@@ -103,7 +106,7 @@ inline bool loses_less(const Answers& first, const Answers& second, double part)
     squares += d * d;
   }
   const double mean = sum / n, error = std::sqrt(std::max(0.0, squares / n - mean * mean) / n);
-  return mean > part * first.mean_loss() && mean > 4 * error;
+  return mean > options.loss * first.mean_loss() && mean > options.least_loss && mean > 4 * error;
 }
 
 // Tries corrections one after the other on top of what was found.
@@ -144,7 +147,7 @@ class InputSearch {
   // no correction.
   [[nodiscard]] bool better(const Trial& t, const InputFingerprint& seen) const {
     if (compare(answers_, t.answers).better({.p = options_.p, .points = options_.points})) return true;
-    if (!loses_less(answers_, t.answers, options_.loss)) return false;
+    if (!loses_less(answers_, t.answers, options_)) return false;
     const std::vector<InputStatistic> now = compare_inputs(calibrated_, seen);
     return std::none_of(now.begin(), now.end(), [](const InputStatistic& i) { return i.off(); });
   }
@@ -259,14 +262,17 @@ STET_ENTRY InputDiagnosis diagnose_input(const IntegerModel& model, const Datase
   require(model.input_fingerprint.has_value(), Errc::state,
           "diagnose_input: the model has no fingerprint of its calibration images; calibrate() and convert() it again, or load "
           "a file that stet wrote after that");
-  if (const std::string fault = model.input_fingerprint->fault(); !fault.empty()) {
-    fail(Errc::range, "diagnose_input: the model's fingerprint cannot be: {}", fault);
-  }
+  require(options.p > 0 && options.points >= 0 && options.loss >= 0 && options.least_loss >= 0, Errc::range,
+          "diagnose_input: p {}, points {}, loss {} and least_loss {}: p must be positive, the others not negative", options.p, options.points,
+          options.loss, options.least_loss);
   require(!model.nodes.empty() && model.nodes[0].output >= 0 && static_cast<std::size_t>(model.nodes[0].output) < model.values.size(),
           Errc::shape, "diagnose_input: the model has no input");
   const Shape& wanted = model.values[static_cast<std::size_t>(model.nodes[0].output)].shape;
   require(images.shape() == wanted, Errc::shape, "diagnose_input: images have shape {}, the model's input has {}; resize them, or transpose [C,H,W] to [H,W,C]",
           images.shape(), wanted);
+  if (const std::string fault = model.input_fingerprint->fault(wanted); !fault.empty()) {
+    fail(Errc::range, "diagnose_input: the model's fingerprint cannot be: {}", fault);
+  }
   const Dataset sample = random_subset(images, options.images, options.seed);
   return detail::InputSearch(model, sample, options).run();
 }
