@@ -1,6 +1,7 @@
 #include <stet/diagnose/html.hpp>
 #include <stet/diagnose/json.hpp>
 #include <stet/diagnose/report_text.hpp>
+#include <stet/diagnose/screen.hpp>
 
 #include <stet/io/file.hpp>
 #include <stet/io/json_reader.hpp>
@@ -8,6 +9,7 @@
 #include "../io/temporary_directory.hpp"
 #include "support/catch.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <vector>
@@ -53,6 +55,7 @@ Diagnosis rich() {
     n.least = -1.5;
     n.most = 2.5;
     n.histogram = {0, 5, 100, 3, 0, 1};
+    n.p999 = 1.2;
     n.extreme_image = 7;
     d.nodes.push_back(n);
   }
@@ -70,10 +73,12 @@ Diagnosis rich() {
   history.epochs = {{0, 0.5, 0.8, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN(), 1}, {1, 0.4, 0.85, 0.45, 0.84, 1}};
   history.warnings = {"a <warning>"};
   d.history = history;
+  d.schedule.freeze_ranges_at = 0.25;
+  d.recipe.schedule.freeze_ranges_at = 0.7;
   Proof p;
   p.cure = "recalibrate";
   p.restored = 0.99;
-  p.runs = {{1, 0.9, 0.9, 0.85, 0.9, difference(5, 1e-9), difference(0, 1)}};
+  p.runs = {{1, 0.9, 0.9, 0.85, 0.9, difference(5, 1e-9), difference(0, 1), difference(-5, 1e-9)}};
   d.proofs = {p};
   return d;
 }
@@ -103,7 +108,7 @@ std::string unbalanced(const std::string& page) {
 
 TEST_CASE("the text of a diagnosis fits a screen and says verdict, cause and cure") {
   const std::string text = rich().str();
-  CHECK(std::count(text.begin(), text.end(), '\n') <= 45);
+  CHECK(std::count(text.begin(), text.end(), '\n') <= 40);
   CHECK(text.rfind("QAT is 5.00 points below its control.", 0) == 0);
   for (const char* words : {"Calibrated on images of another scale", "docs/why.md#calibration_scale", "calibrate again", "closes the gap", "582", "restores 99 %"}) {
     INFO(words);
@@ -146,7 +151,140 @@ TEST_CASE("the page stands alone, is well formed and trusts no name") {
     ++pictures;
     CHECK(page.substr(at, page.find('>', at) - at).find("role=\"img\" aria-label=\"") != std::string::npos);
   }
-  CHECK(pictures == 2 + 1 + 24 + 1);
+  CHECK(pictures == 2 + 1 + 24 + 1 + 1);
+}
+
+TEST_CASE("the charts show steps, p99.9, what training froze as it was diagnosed, and tables behind them") {
+  const Diagnosis d = rich();
+  const std::string page = html(d);
+  CHECK(page.find("Where the accuracy goes. FP32: 90.00 %. deployed integers: 85.00 %, -5.00 against FP32.") != std::string::npos);
+  CHECK(page.find("class=\"p999\"") != std::string::npos);
+  CHECK(page.find("p99.9 1.2<") != std::string::npos);
+  CHECK(page.find("Seed 1: 85.00 % before, 90.00 % after, control 90.00 %.") != std::string::npos);
+  std::size_t tables = 0;
+  for (std::size_t at = page.find("<details>"); at != std::string::npos; at = page.find("<details>", at + 1)) ++tables;
+  CHECK(tables == 2);
+  Diagnosis later = d;
+  later.recipe.schedule.freeze_ranges_at = 0.9;  // of the cure: not what training did
+  CHECK(html(later) == page);
+  later.schedule.freeze_ranges_at = 0.9;
+  CHECK(html(later) != page);
+}
+
+TEST_CASE("seeds are counted where a proof repeated the comparison") {
+  Diagnosis d = rich();
+  CHECK(seeds_text(d) == "one seed");
+  d.proofs[0].runs.push_back(d.proofs[0].runs[0]);
+  d.proofs[0].runs.push_back(d.proofs[0].runs[0]);
+  d.proofs[0].runs[2].before_against_control = difference(-0.1, 0.5);
+  CHECK(seeds_text(d) == "worse than its control in 2 of 3 seeds");
+  CHECK(d.str().find("2 of 3 seeds") != std::string::npos);
+  CHECK(html(d).find("2 of 3 seeds") != std::string::npos);
+}
+
+TEST_CASE("names that are no UTF-8, and too long, break nothing") {
+  Diagnosis d = rich();
+  const std::string bad = "n\xff\xc3\x1b[31m\nline";
+  std::string wide;
+  for (int i = 0; i < 60; ++i) wide += "\xc3\xa4";
+  d.sentence = d.data = d.recipe_name = d.target = d.recipe_code = bad;
+  d.models[0].name = d.models[0].id = bad;
+  d.models[1].name = d.waterfall[1].name = wide;
+  d.interventions[0].name = d.interventions[1].name = wide;
+  d.nodes[1].node = d.nodes[1].kind = bad;
+  d.nodes[2].node = wide;
+  d.causes[0].title = d.causes[0].what = d.causes[0].cure = bad;
+  d.evidence[0].node = d.causes[0].evidence[0].node = bad + wide;
+  d.history->warnings = {bad};
+  d.proofs[0].cure = bad;
+  const auto is_utf8 = [](const std::string& text) {
+    for (std::size_t i = 0; i < text.size();) {
+      const std::size_t length = detail::utf8_length(text, i);
+      if (length == 0) return false;
+      i += length;
+    }
+    return true;
+  };
+  const std::string text = d.str(), page = html(d);
+  CHECK(is_utf8(text));
+  CHECK(text.find('\x1b') == std::string::npos);
+  CHECK(is_utf8(page));
+  CHECK(page.find('\x1b') == std::string::npos);
+  CHECK(unbalanced(page) == "");
+  CHECK(parse_json(json(d)).at("nodes").items()[1].at("node").as_string() == "n\xEF\xBF\xBD\xEF\xBF\xBD [31m\nline");
+}
+
+TEST_CASE("numbers that are none are dashes") {
+  Diagnosis d = rich();
+  const double none = std::numeric_limits<double>::quiet_NaN(), endless = std::numeric_limits<double>::infinity();
+  for (auto* models : {&d.models, &d.waterfall}) {
+    (*models)[1].accuracy = (*models)[1].loss = none;
+    (*models)[1].against->points = (*models)[1].against->low = none;
+  }
+  d.interventions[0].share_of_loss = none;
+  d.interventions[1].share_of_accuracy = endless;
+  for (DiagnosedNode& n : d.nodes) n.loss_alone = n.sqnr = n.reach = none;
+  d.nodes[4].low = -endless;
+  d.nodes[5].channel_disparity = endless;
+  d.nodes[6].p999 = none;
+  d.nodes[7].least = none;
+  d.evidence[0].value = none;
+  d.causes[0].evidence[0].value = endless;
+  d.causes[0].share = none;
+  d.proofs[0].restored = d.proofs[0].runs[0].after = d.proofs[0].runs[0].control = none;
+  for (EpochReport& e : d.history->epochs) e.loss = e.accuracy = none;
+  const std::string page = html(d), text = d.str();
+  CHECK(unbalanced(page) == "");
+  const std::string seen = page.substr(0, page.find("<script"));
+  for (const char* word : {">nan", " nan", "\"nan", ":nan", "+nan", "-nan", ">inf", " inf ", "\"inf", "-inf", "nan%"}) {
+    INFO(word);
+    CHECK(seen.find(word) == std::string::npos);
+  }
+  CHECK(text.find("nan") == std::string::npos);
+  CHECK(text.find(" inf") == std::string::npos);
+  CHECK_NOTHROW(parse_json(json(d)));
+}
+
+TEST_CASE("the text stays within a screen, whatever there is to say") {
+  Diagnosis d = rich();
+  const std::string words = "some words about this case that go on and on and on ";
+  for (int i = 0; i < 5; ++i) {
+    d.models.push_back(d.models[1]);
+    d.waterfall.push_back(d.models[1]);
+    d.proofs[0].runs.push_back(d.proofs[0].runs[0]);
+  }
+  for (int i = 0; i < 20; ++i) {
+    InterventionResult r{"id", "another change " + std::to_string(i), "do it", 0.8, 0.5, 0.01 * i, 0.01 * i, i == 17, 1};
+    d.interventions.push_back(r);
+  }
+  for (int i = 0; i < 6; ++i) d.sentence += words;
+  d.causes[0].what = d.sentence;
+  d.causes.push_back(d.causes[0]);
+  for (int i = 0; i < 9; ++i) d.causes[0].evidence.push_back(d.evidence[0]);
+  const std::string text = d.str();
+  INFO(text);
+  std::size_t rows = 0;
+  for (const std::string& line : detail::text_lines(text)) {
+    ++rows;
+    CHECK(detail::character_count(line) <= 100);
+  }
+  CHECK(rows <= 40);
+  for (const char* needed : {"QAT is 5.00 points below", "another change 17", "cure: calibrate again", "restores 99 %", "more lines: see the page"}) {
+    INFO(needed);
+    CHECK(text.find(needed) != std::string::npos);
+  }
+}
+
+TEST_CASE("names are cut between characters") {
+  using namespace detail;
+  CHECK(shortened("abc", 3) == "abc");
+  CHECK(shortened("abcd", 3) == "ab…");
+  CHECK(shortened("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4", 3) == "\xc3\xa4\xc3\xa4…");
+  CHECK(shortened("a\xc3", 3) == "a\xEF\xBF\xBD");
+  CHECK(plain_cell("\xc3\xa4" "b", 9) == "?b");
+  CHECK(wrapped("one two three four", 10) == std::vector<std::string>{"one two", "  three", "  four"});
+  CHECK(wrapped("", 10).empty());
+  CHECK(wrapped(std::string(25, 'x'), 10) == std::vector<std::string>{"xxxxxxxxxx", "  xxxxxxxx", "  xxxxxxx"});
 }
 
 TEST_CASE("the page is written whole") {

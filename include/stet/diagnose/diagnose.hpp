@@ -6,7 +6,6 @@
 #include <stet/diagnose/question.hpp>
 
 #if STET_DEFINE_ENTRIES
-#include <stet/core/warning.hpp>
 #include <stet/diagnose/localize.hpp>
 #include <stet/diagnose/measure.hpp>
 #include <stet/diagnose/name_cause.hpp>
@@ -61,6 +60,7 @@ class Diagnostician {
     measure();
     if (d_.verdict == Verdict::worse) find_causes();
     d_.recipe = q_.recipe;
+    d_.schedule = q_.recipe.schedule;
     if (cured_) d_.recipe = cured_->recipe;
     d_.recipe_code = recipe_code(d_.recipe) + cure_code_;
     d_.data = q_.validation.name();
@@ -347,14 +347,7 @@ class Diagnostician {
 }  // namespace detail
 
 STET_ENTRY Diagnosis diagnose(const Question& question) {
-  // Replays repeat what was said when the model was made, and changes of it say what nobody did.
-  struct Quiet {
-    WarningHandler before = set_warning_handler([](const std::string&) {});
-    Quiet() = default;
-    Quiet(const Quiet&) = delete;
-    Quiet& operator=(const Quiet&) = delete;
-    ~Quiet() { set_warning_handler(std::move(before)); }
-  } quiet;
+  const detail::QuietReplays quiet;
   return detail::Diagnostician(question).run();
 }
 #endif

@@ -1,6 +1,7 @@
 #pragma once
 // Diagnosis: what diagnose() found, as plain data: reports print it, draw it and write it.
 
+#include <stet/core/entry.hpp>
 #include <stet/diagnose/paired.hpp>
 #include <stet/model/measured_node.hpp>
 #include <stet/qat/recipe.hpp>
@@ -79,7 +80,7 @@ constexpr std::string_view name(Verdict v) {
 struct ProofRun {
   std::uint64_t seed = 1;
   double fp32 = 0, control = 0, before = 0, after = 0;  ///< accuracy; the last two in deployed integers
-  std::optional<PairedDifference> after_against_before{}, after_against_control{};
+  std::optional<PairedDifference> after_against_before{}, after_against_control{}, before_against_control{};
 };
 
 /// Trained again from the FP32 checkpoint with the cure.
@@ -107,6 +108,7 @@ struct Diagnosis {
   std::vector<Evidence> evidence{};         ///< of the whole: what was measured, suspicious or not
   Recipe recipe{};                          ///< with the cure
   std::string recipe_code{};                ///< C++ that makes it, to paste
+  QatSchedule schedule{};                   ///< of the recipe that was diagnosed: where training froze what
   std::optional<FitReport> history{};       ///< of training, if it was given
   std::vector<Proof> proofs{};
   double seconds = 0;
@@ -115,5 +117,22 @@ struct Diagnosis {
   /// A summary of one screen.
   [[nodiscard]] std::string str() const;
 };
+
+/// How often it was repeated: "worse than its control in 3 of 3 seeds" after prove(), else "one seed".
+STET_ENTRY std::string seeds_text(const Diagnosis& diagnosis, const WorseRule& rule = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::string seeds_text(const Diagnosis& diagnosis, const WorseRule& rule) {
+  std::int64_t worse = 0, all = 0;
+  for (const Proof& p : diagnosis.proofs) {
+    for (const ProofRun& r : p.runs) {
+      if (!r.before_against_control) continue;
+      ++all;
+      worse += r.before_against_control->worse(rule) ? 1 : 0;
+    }
+  }
+  if (all > 1) return formatted("worse than its control in {} of {} seeds", worse, all);
+  return diagnosis.seeds == 1 ? "one seed" : formatted("{} seeds", diagnosis.seeds);
+}
+#endif
 
 }  // namespace stet

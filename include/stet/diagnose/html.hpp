@@ -9,18 +9,22 @@
 #if STET_DEFINE_ENTRIES
 #include <stet/diagnose/html_network.hpp>
 #include <stet/diagnose/html_parts.hpp>
+#include <stet/diagnose/html_steps.hpp>
 #include <stet/diagnose/html_style.hpp>
+#include <stet/diagnose/html_training.hpp>
 #include <stet/diagnose/json.hpp>
 #include <stet/io/file.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 #endif
 
 namespace stet {
 
 /// The page as text: verdict, comparison, waterfall, interventions, cause and cure, the network, its nodes, training and
-/// proof; light and dark, for phones, desktops and paper, with the diagnosis as JSON inside.
+/// proof; light and dark, for phones, desktops and paper, with the diagnosis as JSON inside. Names that are not UTF-8 are shown
+/// with U+FFFD, numbers that are none as a dash.
 STET_ENTRY std::string html(const Diagnosis& diagnosis);
 /// Writes the page, whole or not at all.
 /// Errors:    Errc::io if the file cannot be written
@@ -29,24 +33,12 @@ STET_ENTRY void save_html(const std::string& path, const Diagnosis& diagnosis);
 #if STET_DEFINE_ENTRIES
 namespace detail {
 
-// A table whose first column is words and whose others are numbers; cells are HTML already.
-inline std::string html_table(const char* caption, const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {
-  std::string out = formatted("<div class=\"scroll\"><table><caption>{}</caption><thead><tr>", caption);
-  for (const std::string& h : head) out += "<th scope=\"col\">" + h + "</th>";
-  out += "</tr></thead><tbody>";
-  for (const auto& row : rows) {
-    out += "<tr>";
-    for (std::size_t i = 0; i < row.size(); ++i) out += i == 0 ? "<th scope=\"row\">" + row[i] + "</th>" : row[i].rfind("<td", 0) == 0 ? row[i] : "<td>" + row[i] + "</td>";
-    out += "</tr>";
-  }
-  return out + "</tbody></table></div>";
-}
+inline std::string html_interval(const PairedDifference& d) { return points_text(d.low) + " to " + points_text(d.high); }
 
 inline std::string models_table(const char* caption, const std::vector<DiagnosedModel>& models) {
   std::vector<std::vector<std::string>> rows;
   for (const DiagnosedModel& m : models) {
-    rows.push_back({escaped(m.name), percent_text(m.accuracy), formatted("{:.4f}", m.loss), m.against ? with_sign(m.against->points) : "",
-                    m.against ? formatted("{} to {}", with_sign(m.against->low), with_sign(m.against->high)) : "", escaped(m.other)});
+    rows.push_back({escaped(m.name), percent_text(m.accuracy), loss_text(m.loss), m.against ? points_text(m.against->points) : "", m.against ? html_interval(*m.against) : "", escaped(m.other)});
   }
   return html_table(caption, {"", "accuracy", "loss", "points", "95&nbsp;% interval", "against"}, rows);
 }
@@ -58,8 +50,16 @@ inline std::string capital(std::string text) {
 
 // A cell of the heat map: the share as number and as colour.
 inline std::string share_cell(double share) {
-  const double part = std::clamp(share, 0.0, 1.0);
-  return formatted("<td class=\"heat\" style=\"--part:{:.0f}%\">{:.0f}&nbsp;%</td>", 60 * part, 100 * share);
+  if (!std::isfinite(share)) return "<td>–</td>";
+  return formatted("<td class=\"heat\" style=\"--part:{:.0f}%\">{:.0f}&nbsp;%</td>", most_share_part * std::clamp(share, 0.0, 1.0), 100 * share);
+}
+
+inline std::string evidence_table(const char* caption, const std::vector<Evidence>& evidence) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Evidence& e : evidence) {
+    rows.push_back({escaped(e.measure), escaped(e.node), number_text(e.value) + (e.suspicious ? " <b class=\"badtext\">suspicious</b>" : ""), escaped(e.healthy)});
+  }
+  return html_table(caption, {"", "at", "measured", "healthy"}, rows);
 }
 
 inline std::string cause_section(const Diagnosis& d) {
@@ -68,15 +68,9 @@ inline std::string cause_section(const Diagnosis& d) {
     const Cause& c = d.causes[i];
     out += formatted("<section class=\"cause\"><h2>{}{}</h2>", i == 0 ? "Cause: " : "Or: ", escaped(c.title));
     if (!c.what.empty()) out += "<p>" + escaped(capital(c.what)) + "</p>";
-    if (!c.evidence.empty()) {
-      std::vector<std::vector<std::string>> rows;
-      for (const Evidence& e : c.evidence) {
-        rows.push_back({escaped(e.measure), escaped(e.node), formatted("{:.3g}{}", e.value, e.suspicious ? " <b class=\"badtext\">suspicious</b>" : ""), escaped(e.healthy)});
-      }
-      out += html_table("What shows it", {"", "at", "measured", "healthy"}, rows);
-    }
+    if (!c.evidence.empty()) out += evidence_table("What shows it", c.evidence);
     out += "<p><b>Cure.</b> " + escaped(capital(c.cure)) + ".</p>";
-    if (c.share > 0) out += formatted("<p class=\"quiet\">Changing this alone closes {:.0f} % of the gap, in loss and in accuracy.</p>", 100 * std::min(1.0, c.share));
+    if (c.share > 0 && std::isfinite(c.share)) out += formatted("<p class=\"quiet\">Changing this alone closes {:.0f} % of the gap, in loss and in accuracy.</p>", 100 * std::min(1.0, c.share));
     out += formatted("<p class=\"quiet\">More: <code>{}</code></p></section>", escaped(c.link()));
   }
   return out;
@@ -97,15 +91,15 @@ inline std::string node_card(const DiagnosedNode& n) {
                               n.weight_bits > 0 ? formatted(", {}-bit weights", n.weight_bits) : "", n.activation_bits > 0 ? formatted(", {}-bit values", n.activation_bits) : "");
   out += histogram_chart(n) + "<dl>";
   const auto item = [&](const char* what, const std::string& value) { out += formatted("<div><dt>{}</dt><dd>{}</dd></div>", what, value); };
-  item("loss alone", formatted("{:.4f}", n.loss_alone));
-  item("loss without it", formatted("{:.4f}", n.loss_without));
-  item("range in use", formatted("{:.3g} to {:.3g}", n.low, n.high));
-  item("range / p99.9", formatted("{:.3g}", n.reach));
+  item("loss alone", loss_text(n.loss_alone));
+  item("loss without it", loss_text(n.loss_without));
+  item("range in use", number_text(n.low) + " to " + number_text(n.high));
+  item("range / p99.9", number_text(n.reach));
   item("clipped", percent_text(n.clipped));
-  item("SQNR", formatted("{:.1f}&nbsp;dB", n.sqnr));
-  if (n.channel_disparity > 0) item("largest channel / median", formatted("{:.3g}", n.channel_disparity));
-  if (n.batch_norm_drift > 0) item("batch norm drift", formatted("{:.3g}&nbsp;sd", n.batch_norm_drift));
-  if (n.extreme_image >= 0) item("largest from image", formatted("{} ({:.3g} times the next)", n.extreme_image, n.largest_to_second));
+  item("SQNR", if_number(n.sqnr, formatted("{:.1f}&nbsp;dB", n.sqnr)));
+  if (n.channel_disparity > 0) item("largest channel / median", number_text(n.channel_disparity));
+  if (n.batch_norm_drift > 0) item("batch norm drift", number_text(n.batch_norm_drift) + "&nbsp;sd");
+  if (n.extreme_image >= 0) item("largest from image", formatted("{} ({} times the next)", n.extreme_image, number_text(n.largest_to_second)));
   return out + "</dl></article>";
 }
 
@@ -117,8 +111,8 @@ inline std::string nodes_section(const Diagnosis& d) {
   if (order.empty()) return {};
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->loss_alone > b->loss_alone; });
   constexpr std::size_t shown = 24;
-  std::string out = formatted("<section><h2>The network</h2><p>Colour and number: loss that is added if this node alone is quantized.</p><div class=\"network scroll\">{}</div></section>", network_chart(d.nodes));
-  out += "<section><h2>Its values</h2><p>Bars: values, counts on a logarithmic scale. Shaded: the range in use. Those with the largest loss first.</p><div class=\"cards\">";
+  std::string out = formatted("<section><h2>The network</h2><p>Colour and number: loss that is added if this node alone is quantized.</p>{}{}</section>", scrolling("network scroll", "The network", network_chart(d.nodes)), network_table(d.nodes));
+  out += "<section><h2>Its values</h2><p>Bars: values, counts on a logarithmic scale. Shaded: the range in use. Dashed: 99.9&nbsp;% of the magnitudes are below. Those with the largest loss first.</p><div class=\"cards\">";
   for (std::size_t i = 0; i < std::min(shown, order.size()); ++i) out += node_card(*order[i]);
   out += "</div>";
   if (order.size() > shown) out += formatted("<p class=\"quiet\">{} more are in the JSON at the end of this page.</p>", order.size() - shown);
@@ -131,10 +125,10 @@ inline std::string proof_section(const Diagnosis& d) {
     std::vector<std::vector<std::string>> rows;
     for (const ProofRun& r : p.runs) {
       rows.push_back({formatted("{}", r.seed), percent_text(r.fp32), percent_text(r.control), percent_text(r.before), "<td><b>" + percent_text(r.after) + "</b></td>",
-                      r.after_against_before ? formatted("{} ({} to {})", with_sign(r.after_against_before->points), with_sign(r.after_against_before->low), with_sign(r.after_against_before->high)) : ""});
+                      r.after_against_before ? formatted("{} ({})", points_text(r.after_against_before->points), html_interval(*r.after_against_before)) : ""});
     }
-    out += formatted("<section><h2>Proof</h2><p>Again from the FP32 checkpoint, as it was and with the cure ({}): {:.0f} % of the loss is restored in the deployed integers.</p>", escaped(p.cure), 100 * p.restored) +
-           html_table("Deployed integers before and after", {"seed", "FP32", "control", "as it was", "with the cure", "gained (95&nbsp;% interval)"}, rows) + "</section>";
+    out += formatted("<section><h2>Proof</h2><p>Again from the FP32 checkpoint, as it was and with the cure ({}): {} of the loss is restored in the deployed integers.</p>", escaped(p.cure), if_number(p.restored, formatted("{:.0f} %", 100 * p.restored))) +
+           proof_chart(p) + html_table("Deployed integers before and after", {"seed", "FP32", "control", "as it was", "with the cure", "gained (95&nbsp;% interval)"}, rows) + "</section>";
   }
   return out;
 }
@@ -151,31 +145,27 @@ inline std::string json_element(const Diagnosis& d) {
 STET_ENTRY std::string html(const Diagnosis& d) {
   const char* word = d.verdict == Verdict::worse ? "Worse" : d.verdict == Verdict::better ? "Better" : "No difference shown";
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
-  out += formatted("<title>Why is my QAT worse? {}</title><style>{}</style></head><body><main>", word, detail::page_style);
+  out += formatted("<title>Why is my QAT worse? {}</title><style>{}</style></head><body><main>", word, detail::page_style());
   out += formatted("<header class=\"{}\"><p class=\"question\">Why is my QAT worse?</p><h1>{}</h1><p class=\"sentence\">{}.</p><p class=\"quiet\">{} images of {}, recipe {}, target {}, {}.</p></header>",
                    d.verdict == Verdict::worse ? "worse" : "fine", word, detail::escaped(d.sentence), d.images, detail::escaped(d.data), detail::escaped(d.recipe_name), detail::escaped(d.target),
-                   d.seeds == 1 ? "one seed" : formatted("{} seeds", d.seeds));
+                   seeds_text(d));
   out += detail::cause_section(d);
   if (!d.models.empty()) {
     out += "<section><h2>A fair comparison</h2><p>All answer the same images. Worse: p &lt; 0.01 and at least 0.3 points.</p>" + detail::accuracy_chart(d.models, "Accuracy of the models that are compared") +
            detail::models_table("The models that are compared", d.models) + "</section>";
   }
   if (!d.waterfall.empty()) {
-    out += "<section><h2>Where the loss enters</h2>" + detail::accuracy_chart(d.waterfall, "Accuracy from FP32 to the deployed integers, step by step") +
+    out += "<section><h2>Where the loss enters</h2><p>Each step begins where the one that it is compared with ends. Paler: steps that lead nowhere else.</p>" + detail::waterfall_chart(d.waterfall) +
            detail::models_table("From FP32 to the deployed integers", d.waterfall) + "</section>";
   }
   out += detail::interventions_section(d) + detail::proof_section(d) + detail::nodes_section(d);
   if (d.history && !d.history->epochs.empty()) {
-    out += "<section><h2>Training</h2><p><span class=\"losstext\">Loss</span> on the left, <span class=\"acctext\">accuracy</span> on the right; dashed on validation images.</p>" + detail::training_chart(*d.history, d.recipe.schedule);
+    out += "<section><h2>Training</h2><p><span class=\"losstext\">Loss</span> on the left, <span class=\"acctext\">accuracy</span> on the right; dashed on validation images.</p>" + detail::training_chart(*d.history, d.schedule);
     for (const std::string& w : d.history->warnings) out += "<p><b>Warning.</b> " + detail::escaped(w) + "</p>";
     out += "</section>";
   }
   if (!d.evidence.empty()) {
-    std::vector<std::vector<std::string>> rows;
-    for (const Evidence& e : d.evidence) {
-      rows.push_back({detail::escaped(e.measure), detail::escaped(e.node), formatted("{:.3g}{}", e.value, e.suspicious ? " <b class=\"badtext\">suspicious</b>" : ""), detail::escaped(e.healthy)});
-    }
-    out += "<section><h2>All that was measured</h2><p>Measurements explain; they decide nothing.</p>" + detail::html_table("Extremes over the network", {"", "at", "measured", "healthy"}, rows) + "</section>";
+    out += "<section><h2>All that was measured</h2><p>Measurements explain; they decide nothing.</p>" + detail::evidence_table("Extremes over the network", d.evidence) + "</section>";
   }
   if (!d.recipe_code.empty()) out += formatted("<section><h2>{}</h2><pre>{}</pre></section>", d.causes.empty() ? "The recipe" : "The recipe with the cure", detail::escaped(d.recipe_code));
   return out + "</main>" + detail::json_element(d) + "</body></html>\n";

@@ -4,13 +4,14 @@
 #include <stet/diagnose/html_parts.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
 namespace stet::detail {
 
 /// Rows by the longest way from the input; a node's inputs are above it. The label of a node says its loss in numbers, so
-/// colour is never the only sign.
+/// colour is never the only sign. The drawing keeps its size: one that is wider than the page scrolls in its box.
 inline std::string network_chart(const std::vector<DiagnosedNode>& nodes) {
   if (nodes.empty()) return {};
   std::vector<std::size_t> depth(nodes.size(), 0), place(nodes.size(), 0), in_row;
@@ -21,7 +22,7 @@ inline std::string network_chart(const std::vector<DiagnosedNode>& nodes) {
     }
     if (depth[i] >= in_row.size()) in_row.resize(depth[i] + 1, 0);
     place[i] = in_row[depth[i]]++;
-    most = std::max(most, nodes[i].loss_alone);
+    most = std::isfinite(nodes[i].loss_alone) ? std::max(most, nodes[i].loss_alone) : most;
   }
   const double box = 176, gap = 14, tall = 38, row = 58;
   const double widest = static_cast<double>(*std::max_element(in_row.begin(), in_row.end()));
@@ -42,17 +43,32 @@ inline std::string network_chart(const std::vector<DiagnosedNode>& nodes) {
       const double aside = depth[i] > depth[f] + 1 ? width - 16 : (x0 + x1) / 2;
       edges += formatted("<path d=\"M{:.1f} {:.1f}C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}\" class=\"edge\"/>", x0, y0, aside, y0 + 26, aside, y1 - 26, x1, y1);
     }
-    const double part = most > 0.002 ? std::max(0.0, n.loss_alone) / most : 0.0;
-    boxes += svg_rect(x_of(i), y_of(i), box, tall, "node", formatted("rx=\"6\" style=\"--part:{:.0f}%\"", 70 * part));
-    const std::string shown = n.node.size() > 22 ? n.node.substr(0, 21) + "…" : n.node;
-    boxes += svg_text(x_of(i) + 10, y_of(i) + 16, shown, "class=\"name\"");
+    const double part = most > 0.002 && std::isfinite(n.loss_alone) ? std::max(0.0, n.loss_alone) / most : 0.0;
+    const bool numbered = n.loss_alone > 0.00005;
+    boxes += svg_rect(x_of(i), y_of(i), box, tall, "node", formatted("rx=\"6\" style=\"--part:{:.0f}%\"", most_node_part * part));
+    boxes += svg_text(x_of(i) + 10, y_of(i) + 16, shortened(n.node, numbered ? 15 : 21), "class=\"name\"");
     std::string what = n.kind;
     if (n.weight_bits > 0) what += formatted(", {}-bit weights", n.weight_bits);
-    boxes += svg_text(x_of(i) + 10, y_of(i) + 31, what, "class=\"quiet small\"");
-    if (n.loss_alone > 0.00005) boxes += svg_text(x_of(i) + box - 8, y_of(i) + 16, formatted("{:.4f}", n.loss_alone), "class=\"num small\" text-anchor=\"end\"");
-    if (part > 0.5) words += formatted(" {} alone adds {:.4f} to the loss.", n.node, n.loss_alone);
+    boxes += svg_text(x_of(i) + 10, y_of(i) + 31, shortened(what, 28), "class=\"small\"");
+    if (numbered) boxes += svg_text(x_of(i) + box - 8, y_of(i) + 16, formatted("{:.4f}", n.loss_alone), "class=\"num small\" text-anchor=\"end\"");
+    if (part > 0.5) words += formatted(" {} alone adds {:.4f} to the loss.", printable(n.node), n.loss_alone);
   }
-  return svg_begin(width, height, words) + edges + boxes + "</svg>";
+  const std::string own_size = formatted("width:{:.0f}px;max-width:none", width);
+  return svg_begin(width, height, words, own_size) + edges + boxes + "</svg>";
+}
+
+/// The same in words.
+inline std::string network_table(const std::vector<DiagnosedNode>& nodes) {
+  std::vector<std::vector<std::string>> rows;
+  for (const DiagnosedNode& n : nodes) {
+    std::string from;
+    for (const int i : n.inputs) {
+      if (i >= 0 && static_cast<std::size_t>(i) < nodes.size()) from += (from.empty() ? "" : ", ") + escaped(nodes[static_cast<std::size_t>(i)].node);
+    }
+    const auto bits = [](int b) { return b > 0 ? formatted("{}", b) : std::string("–"); };
+    rows.push_back({escaped(n.node), "<td class=\"words\">" + escaped(n.kind) + "</td>", "<td class=\"words\">" + from + "</td>", bits(n.weight_bits), bits(n.activation_bits), loss_text(n.loss_alone), loss_text(n.loss_without)});
+  }
+  return folded_table("The network, node by node", {"", "kind", "reads", "bits of weights", "bits of values", "loss alone", "loss without it"}, rows);
 }
 
 }  // namespace stet::detail

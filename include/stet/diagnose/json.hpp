@@ -7,7 +7,7 @@
 #include <string>
 
 #if STET_DEFINE_ENTRIES
-#include <stet/io/json.hpp>
+#include <stet/diagnose/shown_text.hpp>
 
 #include <cmath>
 #include <vector>
@@ -16,12 +16,13 @@
 namespace stet {
 
 /// All fields of a diagnosis but the recipe itself, of which it has the code. What is no number (an accuracy without labels of
-/// classes) is null.
+/// classes) is null; bytes of names that are no UTF-8 become U+FFFD.
 STET_ENTRY std::string json(const Diagnosis& diagnosis);
 
 #if STET_DEFINE_ENTRIES
 namespace detail {
 
+inline Json text(std::string_view words) { return printable(words); }
 inline Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 template <class T, class F>
@@ -37,17 +38,17 @@ inline Json json_of(const std::optional<PairedDifference>& d) {
                        {"high", number(d->high)}, {"p", number(d->p)}, {"loss", number(d->loss)}});
 }
 inline Json json_of(const DiagnosedModel& m) {
-  return Json::object({{"id", m.id}, {"name", m.name}, {"accuracy", number(m.accuracy)}, {"loss", number(m.loss)}, {"against", json_of(m.against)}, {"other", m.other}});
+  return Json::object({{"id", text(m.id)}, {"name", text(m.name)}, {"accuracy", number(m.accuracy)}, {"loss", number(m.loss)}, {"against", json_of(m.against)}, {"other", text(m.other)}});
 }
 inline Json json_of(const Evidence& e) {
-  return Json::object({{"measure", e.measure}, {"node", e.node}, {"value", number(e.value)}, {"healthy", e.healthy}, {"suspicious", e.suspicious}});
+  return Json::object({{"measure", text(e.measure)}, {"node", text(e.node)}, {"value", number(e.value)}, {"healthy", text(e.healthy)}, {"suspicious", e.suspicious}});
 }
 inline Json json_of(const InterventionResult& r) {
-  return Json::object({{"id", r.id}, {"name", r.name}, {"cure", r.cure}, {"accuracy", number(r.accuracy)}, {"loss", number(r.loss)},
+  return Json::object({{"id", text(r.id)}, {"name", text(r.name)}, {"cure", text(r.cure)}, {"accuracy", number(r.accuracy)}, {"loss", number(r.loss)},
                        {"share_of_loss", number(r.share_of_loss)}, {"share_of_accuracy", number(r.share_of_accuracy)}, {"closes", r.closes}, {"seconds", number(r.seconds)}});
 }
 inline Json json_of(const DiagnosedNode& n) {
-  return Json::object({{"node", n.node}, {"kind", n.kind}, {"layer", n.layer}, {"inputs", array_of(n.inputs, [](int i) { return Json(i); })},
+  return Json::object({{"node", text(n.node)}, {"kind", text(n.kind)}, {"layer", text(n.layer)}, {"inputs", array_of(n.inputs, [](int i) { return Json(i); })},
                        {"loss_alone", number(n.loss_alone)}, {"loss_without", number(n.loss_without)}, {"weight_bits", n.weight_bits}, {"activation_bits", n.activation_bits},
                        {"low", number(n.low)}, {"high", number(n.high)}, {"least", number(n.least)}, {"most", number(n.most)}, {"p999", number(n.p999)},
                        {"reach", number(n.reach)}, {"clipped", number(n.clipped)}, {"stopped", number(n.stopped)}, {"channels", n.channels}, {"dead_channels", n.dead_channels},
@@ -56,25 +57,25 @@ inline Json json_of(const DiagnosedNode& n) {
                        {"histogram", array_of(n.histogram, [](std::int64_t c) { return Json(c); })}});
 }
 inline Json json_of(const Cause& c) {
-  return Json::object({{"id", c.id}, {"title", c.title}, {"what", c.what}, {"cure", c.cure}, {"intervention", c.intervention}, {"points", number(c.points)},
+  return Json::object({{"id", text(c.id)}, {"title", text(c.title)}, {"what", text(c.what)}, {"cure", text(c.cure)}, {"intervention", text(c.intervention)}, {"points", number(c.points)},
                        {"loss", number(c.loss)}, {"share", number(c.share)}, {"effect", json_of(c.effect)},
-                       {"evidence", array_of(c.evidence, [](const Evidence& e) { return json_of(e); })}, {"link", c.link()}});
+                       {"evidence", array_of(c.evidence, [](const Evidence& e) { return json_of(e); })}, {"link", text(c.link())}});
 }
 inline Json json_of(const ProofRun& r) {
   return Json::object({{"seed", r.seed}, {"fp32", number(r.fp32)}, {"control", number(r.control)}, {"before", number(r.before)}, {"after", number(r.after)},
-                       {"after_against_before", json_of(r.after_against_before)}, {"after_against_control", json_of(r.after_against_control)}});
+                       {"after_against_before", json_of(r.after_against_before)}, {"after_against_control", json_of(r.after_against_control)}, {"before_against_control", json_of(r.before_against_control)}});
 }
 inline Json json_of(const Proof& p) {
-  return Json::object({{"cure", p.cure}, {"runs", array_of(p.runs, [](const ProofRun& r) { return json_of(r); })}, {"restored", number(p.restored)}});
+  return Json::object({{"cure", text(p.cure)}, {"runs", array_of(p.runs, [](const ProofRun& r) { return json_of(r); })}, {"restored", number(p.restored)}});
 }
 inline Json json_of(const EpochReport& e) {
   return Json::object({{"epoch", e.epoch}, {"loss", number(e.loss)}, {"accuracy", number(e.accuracy)}, {"validation_loss", number(e.validation_loss)},
                        {"validation_accuracy", number(e.validation_accuracy)}, {"seconds", number(e.seconds)},
-                       {"lr", number(e.lr)}, {"oscillating", number(e.oscillating)}});
+                       {"learning_rate", number(e.lr)}, {"oscillating", number(e.oscillating)}});
 }
 inline Json json_of(const TrainingFinding& f) {
-  return Json::object({{"cause", f.cause}, {"step", f.step}, {"nodes", array_of(f.nodes, [](const std::string& n) { return Json(n); })}, {"what", f.what},
-                       {"cure", f.cure}, {"value", number(f.value)}, {"healthy", f.healthy}, {"link", f.link()}});
+  return Json::object({{"cause", text(f.cause)}, {"step", f.step}, {"nodes", array_of(f.nodes, [](const std::string& n) { return text(n); })}, {"what", text(f.what)},
+                       {"cure", text(f.cure)}, {"value", number(f.value)}, {"healthy", text(f.healthy)}, {"link", f.link()}});
 }
 
 }  // namespace detail
@@ -84,14 +85,14 @@ STET_ENTRY std::string json(const Diagnosis& d) {
   Json history;
   if (d.history) {
     history = Json::object({{"epochs", detail::array_of(d.history->epochs, each)}, {"stopped_early", d.history->stopped_early},
-                            {"warnings", detail::array_of(d.history->warnings, [](const std::string& w) { return Json(w); })},
+                            {"warnings", detail::array_of(d.history->warnings, [](const std::string& w) { return detail::text(w); })},
                             {"findings", detail::array_of(d.history->findings, each)}});
   }
-  return Json::object({{"verdict", std::string(name(d.verdict))}, {"sentence", d.sentence}, {"data", d.data}, {"images", d.images}, {"seeds", d.seeds},
-                       {"target", d.target}, {"recipe", d.recipe_name}, {"models", detail::array_of(d.models, each)}, {"waterfall", detail::array_of(d.waterfall, each)},
+  return Json::object({{"verdict", std::string(name(d.verdict))}, {"sentence", detail::text(d.sentence)}, {"data", detail::text(d.data)}, {"images", d.images}, {"seeds", d.seeds},
+                       {"target", detail::text(d.target)}, {"recipe", detail::text(d.recipe_name)}, {"models", detail::array_of(d.models, each)}, {"waterfall", detail::array_of(d.waterfall, each)},
                        {"interventions", detail::array_of(d.interventions, each)}, {"gap_loss", detail::number(d.gap_loss)}, {"gap_points", detail::number(d.gap_points)},
                        {"nodes", detail::array_of(d.nodes, each)}, {"causes", detail::array_of(d.causes, each)}, {"evidence", detail::array_of(d.evidence, each)},
-                       {"recipe_code", d.recipe_code}, {"history", history}, {"proofs", detail::array_of(d.proofs, each)}, {"seconds", detail::number(d.seconds)}})
+                       {"recipe_code", detail::text(d.recipe_code)}, {"freeze_ranges_at", detail::number(d.schedule.freeze_ranges_at)}, {"freeze_batch_norm_at", detail::number(d.schedule.freeze_batch_norm_at)}, {"history", history}, {"proofs", detail::array_of(d.proofs, each)}, {"seconds", detail::number(d.seconds)}})
       .str();
 }
 #endif

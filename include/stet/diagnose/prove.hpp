@@ -24,7 +24,7 @@ struct ProveOptions {
 /// Makes the change that a cause stands for and shows what it restores: with Question::fit the control, QAT as it was and QAT
 /// with the cure, all from the FP32 checkpoint, for every seed; without, quantization without training once, against FP32.
 /// The same change is made as diagnose() made; a cause that no change of quantization or training mends (other data, another
-/// comparison) has no proof: no runs.
+/// comparison) has no proof: no runs. Warnings of the repeated quantization and training are not said again.
 /// Errors:    Errc::range if seeds is below 1; as fit
 STET_ENTRY Proof prove(const Question& question, const Cause& cause, const ProveOptions& options = {});
 
@@ -51,6 +51,7 @@ inline double restored_share(const ProofRun& r) {
 
 STET_ENTRY Proof prove(const Question& question, const Cause& cause, const ProveOptions& options) {
   require(options.seeds >= 1, Errc::range, "prove: {} seeds, must be at least 1", options.seeds);
+  const detail::QuietReplays quiet;
   const Dataset data = options.test ? *options.test : question.validation;
   Proof proof;
   proof.cure = cause.intervention;
@@ -77,7 +78,9 @@ STET_ENTRY Proof prove(const Question& question, const Cause& cause, const Prove
     run.before = was.accuracy();
     run.after = now.accuracy();
     run.after_against_before = compare(was, now);
-    run.after_against_control = compare(run.control == control.accuracy() ? control : fp32, now);
+    const Answers& fair = run.control == control.accuracy() ? control : fp32;
+    run.before_against_control = compare(fair, was);
+    run.after_against_control = compare(fair, now);
     sum += detail::restored_share(run);
     proof.runs.push_back(run);
   }

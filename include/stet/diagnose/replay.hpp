@@ -1,6 +1,7 @@
 #pragma once
 // Replay: post-training quantization of the FP32 checkpoint as it was done, so that one thing of it can be changed.
 
+#include <stet/core/warning.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/model/calibrate.hpp>
@@ -37,6 +38,19 @@ struct Replay {
 STET_ENTRY std::vector<std::pair<std::string, Range>> ranges_of(const QatModel& qat, bool all);
 
 #if STET_DEFINE_ENTRIES
+namespace detail {
+
+// Replays repeat what was said when the model was made, and changes of it say what nobody did: no warnings while it lives.
+struct QuietReplays {
+  WarningHandler before = set_warning_handler([](const std::string&) {});
+  QuietReplays() = default;
+  QuietReplays(const QuietReplays&) = delete;
+  QuietReplays& operator=(const QuietReplays&) = delete;
+  ~QuietReplays() { set_warning_handler(std::move(before)); }
+};
+
+}  // namespace detail
+
 STET_ENTRY QatModel Replay::quantize() const {
   QatModel qat = prepare(model, recipe);
   const Dataset& data = calibration;

@@ -4,43 +4,61 @@
 #include <stet/core/entry.hpp>
 #include <stet/diagnose/diagnosis.hpp>
 
+#include <cstddef>
+
 #if STET_DEFINE_ENTRIES
+#include <stet/diagnose/screen.hpp>
 #include <stet/graph/print.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 #endif
 
-#if STET_DEFINE_ENTRIES
 namespace stet {
 
+/// What Diagnosis::str() keeps to: a terminal of usual size. Tables lose their least important rows, which it says.
+inline constexpr std::size_t screen_rows = 40, screen_columns = 100;
+
+#if STET_DEFINE_ENTRIES
 namespace detail {
 
 using TextRows = std::vector<std::vector<std::string>>;
 
-inline std::string table_of(const TextRows& rows) { return graph::detail::columns(rows, rows[0].size()); }
-inline std::string percent(double part) { return formatted("{:.2f} %", 100 * part); }
-inline std::string interval_text(const PairedDifference& d) { return formatted("{} to {}", with_sign(d.low), with_sign(d.high)); }
+inline std::vector<std::string> table_of(const TextRows& rows) { return text_lines(graph::detail::columns(rows, rows[0].size())); }
+inline std::string percent(double part) { return plain_number(part, formatted("{:.2f} %", 100 * part)); }
+inline std::string three_digits(double v) { return plain_number(v, formatted("{:.3g}", v)); }
+inline std::string signed_points(double points) { return plain_number(points, with_sign(points)); }
+inline std::string interval_text(const PairedDifference& d) { return signed_points(d.low) + " to " + signed_points(d.high); }
 
-inline std::string models_text(const std::vector<DiagnosedModel>& models) {
+inline std::vector<std::string> models_text(const std::vector<DiagnosedModel>& models) {
   TextRows rows{{"", "accuracy", "loss", "points", "95 % interval", "against"}};
   for (const DiagnosedModel& m : models) {
-    rows.push_back({m.name, percent(m.accuracy), formatted("{:.4f}", m.loss), m.against ? with_sign(m.against->points) : "", m.against ? interval_text(*m.against) : "", m.other});
+    rows.push_back({plain_cell(m.name, 32), percent(m.accuracy), plain_number(m.loss, formatted("{:.4f}", m.loss)), m.against ? signed_points(m.against->points) : "", m.against ? interval_text(*m.against) : "", plain_cell(m.other, 14)});
   }
   return table_of(rows);
 }
 
-inline std::string interventions_text(const std::vector<InterventionResult>& interventions) {
+// What closes most of the gap first: the others are the first to go where room is short.
+inline std::vector<std::string> interventions_text(const std::vector<InterventionResult>& interventions) {
+  std::vector<const InterventionResult*> order;
+  for (const InterventionResult& r : interventions) order.push_back(&r);
+  const auto share = [](const InterventionResult* r) {
+    const double least = std::min(r->share_of_loss, r->share_of_accuracy);
+    return std::isfinite(least) ? least : -1e9;
+  };
+  std::stable_sort(order.begin(), order.end(), [&](const auto* a, const auto* b) { return a->closes != b->closes ? a->closes : share(a) > share(b); });
   TextRows rows{{"one thing changed", "accuracy", "of the loss", "of the points", ""}};
-  for (const InterventionResult& r : interventions) {
-    rows.push_back({r.name, percent(r.accuracy), formatted("{:.0f} %", 100 * r.share_of_loss), formatted("{:.0f} %", 100 * r.share_of_accuracy), r.closes ? "closes the gap" : ""});
+  for (const InterventionResult* r : order) {
+    rows.push_back({plain_cell(r->name, 36), percent(r->accuracy), plain_number(r->share_of_loss, formatted("{:.0f} %", 100 * r->share_of_loss)),
+                    plain_number(r->share_of_accuracy, formatted("{:.0f} %", 100 * r->share_of_accuracy)), r->closes ? "closes the gap" : ""});
   }
   return table_of(rows);
 }
 
-inline std::string nodes_text(const std::vector<DiagnosedNode>& nodes) {
+inline std::vector<std::string> nodes_text(const std::vector<DiagnosedNode>& nodes) {
   std::vector<const DiagnosedNode*> order;
   for (const DiagnosedNode& n : nodes) {
     if (n.loss_alone > 0) order.push_back(&n);
@@ -50,46 +68,76 @@ inline std::string nodes_text(const std::vector<DiagnosedNode>& nodes) {
   order.resize(std::min<std::size_t>(order.size(), 3));
   TextRows rows{{"loss by one node", "alone", "range", "range / p99.9", "clipped", "SQNR"}};
   for (const DiagnosedNode* n : order) {
-    rows.push_back({n->node, formatted("{:.4f}", n->loss_alone), formatted("{:.3g}..{:.3g}", n->low, n->high), formatted("{:.3g}", n->reach), percent(n->clipped), formatted("{:.1f} dB", n->sqnr)});
+    rows.push_back({plain_cell(n->node, 32), formatted("{:.4f}", n->loss_alone), three_digits(n->low) + ".." + three_digits(n->high), three_digits(n->reach), percent(n->clipped), plain_number(n->sqnr, formatted("{:.1f} dB", n->sqnr))});
   }
   return table_of(rows);
 }
 
-inline std::string cause_text(const Cause& c, bool first) {
-  std::string text = formatted("{}: {} ({})\n", first ? "cause" : "or", c.title, c.link());
-  if (!c.what.empty()) text += formatted("  {}\n", c.what);
+inline std::vector<std::string> cause_text(const Cause& c, bool first) {
+  std::vector<std::string> lines = wrapped(formatted("{}: {} ({})", first ? "cause" : "or", c.title, c.link()), screen_columns);
+  const auto add = [&](const std::string& text) {
+    for (std::string& line : wrapped("  " + text, screen_columns)) lines.push_back(std::move(line));
+  };
+  if (!c.what.empty()) add(shortened(c.what, 3 * screen_columns - 20));
+  // The cure stands before the evidence: it must not go where room is short.
+  add("cure: " + c.cure);
   for (const Evidence& e : c.evidence) {
-    text += formatted("  {}{}{}: {:.3g}, healthy {}\n", e.measure, e.node.empty() ? "" : " of ", e.node, e.value, e.healthy);
+    add(formatted("{}{}{}: {}, healthy {}", e.measure, e.node.empty() ? "" : " of ", e.node, three_digits(e.value), e.healthy));
   }
-  return text + formatted("  cure: {}\n", c.cure);
+  return lines;
+}
+
+inline std::vector<std::string> proof_text(const Proof& p) {
+  if (p.runs.empty()) return {"no proof: no change of quantization or training mends this cause"};
+  TextRows rows{{"seed", "FP32", "control", "as it was", "with the cure", "against before", "95 % interval"}};
+  for (const ProofRun& r : p.runs) {
+    rows.push_back({formatted("{}", r.seed), percent(r.fp32), percent(r.control), percent(r.before), percent(r.after),
+                    r.after_against_before ? signed_points(r.after_against_before->points) : "", r.after_against_before ? interval_text(*r.after_against_before) : ""});
+  }
+  std::vector<std::string> lines = wrapped(formatted("proof: {} restores {} of the loss in deployed integers", p.cure, plain_number(p.restored, formatted("{:.0f} %", 100 * p.restored))), screen_columns);
+  for (std::string& line : table_of(rows)) lines.push_back(std::move(line));
+  return lines;
 }
 
 }  // namespace detail
 
 STET_ENTRY std::string Diagnosis::str() const {
-  std::string text = formatted("{}.\n{} images of {}, recipe {}, target {}, {}\n\n", sentence, images, data, recipe_name, target, seeds == 1 ? "one seed" : formatted("{} seeds", seeds));
-  text += detail::models_text(models);
-  if (!waterfall.empty()) text += "\nwhere it enters\n" + detail::models_text(waterfall);
-  if (!interventions.empty()) text += "\n" + detail::interventions_text(interventions);
-  if (verdict == Verdict::worse) {
-    text += "\n";
-    for (std::size_t i = 0; i < causes.size() && i < 2; ++i) text += detail::cause_text(causes[i], i == 0);
-    const std::string of_nodes = detail::nodes_text(nodes);
-    if (!of_nodes.empty()) text += "\n" + of_nodes;
+  using namespace detail;
+  Screen screen;
+  std::vector<std::string> head = wrapped(shortened(sentence, 5 * screen_columns - 40) + ".", screen_columns);
+  for (std::string& line : wrapped(formatted("{} images of {}, recipe {}, target {}, {}", images, shortened(data, 40), shortened(recipe_name, 24), target, seeds_text(*this)), screen_columns)) {
+    head.push_back(std::move(line));
   }
-  for (const Proof& p : proofs) text += "\n" + p.str();
-  return text;
+  // From above to below; the last number says how many lines stay when room is short, and the one before who gives first.
+  screen.add(std::move(head), 9, 7);
+  screen.add(models_text(models), 5, 4);
+  if (!waterfall.empty()) {
+    std::vector<std::string> lines = models_text(waterfall);
+    lines.insert(lines.begin(), "where it enters");
+    screen.add(std::move(lines), 3, 0);
+  }
+  if (!interventions.empty()) screen.add(interventions_text(interventions), 2, 4);
+  if (verdict == Verdict::worse) {
+    std::vector<std::string> lines;
+    for (std::size_t i = 0; i < causes.size() && i < 2; ++i) {
+      for (std::string& line : cause_text(causes[i], i == 0)) lines.push_back(std::move(line));
+    }
+    screen.add(std::move(lines), 7, 8);
+    screen.add(nodes_text(nodes), 1, 0);
+  }
+  std::vector<std::string> proved;
+  for (const Proof& p : proofs) {
+    for (std::string& line : proof_text(p)) proved.push_back(std::move(line));
+  }
+  screen.add(std::move(proved), 6, 5);
+  return std::move(screen).str(screen_rows, screen_columns);
 }
 
 STET_ENTRY std::string Proof::str() const {
-  if (runs.empty()) return "no proof: no change of quantization or training mends this cause\n";
-  detail::TextRows rows{{"seed", "FP32", "control", "as it was", "with the cure", "against before", "95 % interval"}};
-  for (const ProofRun& r : runs) {
-    rows.push_back({formatted("{}", r.seed), detail::percent(r.fp32), detail::percent(r.control), detail::percent(r.before), detail::percent(r.after),
-                    r.after_against_before ? with_sign(r.after_against_before->points) : "", r.after_against_before ? detail::interval_text(*r.after_against_before) : ""});
-  }
-  return formatted("proof: {} restores {:.0f} % of the loss in deployed integers\n", cure, 100 * restored) + detail::table_of(rows);
+  std::string text;
+  for (const std::string& line : detail::proof_text(*this)) text += line + "\n";
+  return text;
 }
+#endif
 
 }  // namespace stet
-#endif
