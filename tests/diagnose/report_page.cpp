@@ -23,7 +23,7 @@ Dataset bytes_of(const Dataset& data) {
 }
 
 Diagnosis planted() {
-  const DatasetSplit data = make_shapes(1, 3000, 2400);
+  const DatasetSplit data = make_shapes(1, 2000, 2400);
   Graph g;
   auto x = g.input({28, 28, 1});
   x = max_pool(relu(batch_norm(conv2d(x, {.filters = 8, .kernel = 3, .stride = 2, .bias = false}))), {.size = 2});
@@ -31,16 +31,16 @@ Diagnosis planted() {
   x = relu(batch_norm(conv2d(x + y, {.filters = 16, .kernel = 3, .bias = false})));
   g.output(linear(flatten(x), {.units = 10}).named("logits"));
   Model fp32(std::move(g), Rng(1));
-  (void)fit(fp32, data.train, {.epochs = 8, .optimizer = Adam{.lr = 3e-3}, .schedule = Cosine{}, .progress = ProgressMode::quiet});
+  (void)fit(fp32, data.train, {.epochs = 6, .optimizer = Adam{.lr = 3e-3}, .schedule = Cosine{}, .progress = ProgressMode::quiet});
 
   const Dataset validation = data.test.first(1200), test = data.test.slice(1200, 2400);
   FitOptions training{.epochs = 2, .optimizer = Adam{.lr = 1e-4}, .schedule = Cosine{}, .progress = ProgressMode::quiet};
-  training.validation = validation;
   Model control = fp32;
   (void)fit(control, data.train, training);
   QatModel qat = prepare(fp32, recipes::int8());
   const Dataset wrong = bytes_of(data.train.first(1000));
   calibrate(qat, wrong);
+  training.validation = &validation;
   const FitReport history = fit(qat, data.train, training);
 
   Question q{.fp32 = fp32, .recipe = recipes::int8(), .qat = &qat, .control = &control, .calibration = wrong, .train = data.train, .validation = validation};

@@ -119,6 +119,16 @@ inline std::string nodes_section(const Diagnosis& d) {
   return out + "</section>";
 }
 
+// Three, the others behind a line: ranges that start wrong are said node by node.
+inline std::string warnings_text(const std::vector<std::string>& warnings) {
+  std::string out;
+  for (std::size_t i = 0; i < warnings.size(); ++i) {
+    if (i == 3) out += formatted("<details><summary>{} more warnings</summary>", warnings.size() - 3);
+    out += "<p><b>Warning.</b> " + escaped(warnings[i]) + "</p>";
+  }
+  return out + (warnings.size() > 3 ? "</details>" : "");
+}
+
 inline std::string proof_section(const Diagnosis& d) {
   std::string out;
   for (const Proof& p : d.proofs) {
@@ -161,8 +171,7 @@ STET_ENTRY std::string html(const Diagnosis& d) {
   out += detail::interventions_section(d) + detail::proof_section(d) + detail::nodes_section(d);
   if (d.history && !d.history->epochs.empty()) {
     out += "<section><h2>Training</h2><p><span class=\"losstext\">Loss</span> on the left, <span class=\"acctext\">accuracy</span> on the right; dashed on validation images.</p>" + detail::training_chart(*d.history, d.schedule);
-    for (const std::string& w : d.history->warnings) out += "<p><b>Warning.</b> " + detail::escaped(w) + "</p>";
-    out += "</section>";
+    out += detail::warnings_text(d.history->warnings) + "</section>";
   }
   if (!d.evidence.empty()) {
     out += "<section><h2>All that was measured</h2><p>Measurements explain; they decide nothing.</p>" + detail::evidence_table("Extremes over the network", d.evidence) + "</section>";

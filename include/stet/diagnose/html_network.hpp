@@ -24,7 +24,7 @@ inline std::string network_chart(const std::vector<DiagnosedNode>& nodes) {
     place[i] = in_row[depth[i]]++;
     most = std::isfinite(nodes[i].loss_alone) ? std::max(most, nodes[i].loss_alone) : most;
   }
-  const double box = 176, gap = 14, tall = 38, row = 58;
+  const double box = 190, gap = 14, tall = 38, row = 58;
   const double widest = static_cast<double>(*std::max_element(in_row.begin(), in_row.end()));
   const double width = widest * (box + gap) + 60, height = row * static_cast<double>(in_row.size());
   const auto x_of = [&](std::size_t i) {
@@ -40,7 +40,7 @@ inline std::string network_chart(const std::vector<DiagnosedNode>& nodes) {
       const auto f = static_cast<std::size_t>(from);
       const double x0 = x_of(f) + box / 2, y0 = y_of(f) + tall, x1 = x_of(i) + box / 2, y1 = y_of(i);
       // What passes rows by goes beside them.
-      const double aside = depth[i] > depth[f] + 1 ? width - 16 : (x0 + x1) / 2;
+      const double middle = (x0 + x1) / 2, aside = depth[i] > depth[f] + 1 ? middle + (width - 10 - middle) / 0.75 : middle;
       edges += formatted("<path d=\"M{:.1f} {:.1f}C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}\" class=\"edge\"/>", x0, y0, aside, y0 + 26, aside, y1 - 26, x1, y1);
     }
     const double part = most > 0.002 && std::isfinite(n.loss_alone) ? std::max(0.0, n.loss_alone) / most : 0.0;

@@ -70,36 +70,50 @@ inline std::string svg_rect(double x, double y, double width, double height, con
   return formatted("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" class=\"{}\" {}/>", x, y, std::max(0.0, width), height, css, more);
 }
 
-/// Characters of a name that fit in front of a chart; the table beside it has the whole.
-inline constexpr std::size_t most_label = 28;
+/// Rows of a chart: words above a bar, so that a phone shows them at full size.
+struct ChartRows {
+  static constexpr double width = 380, row = 42;
+  static constexpr std::size_t most_label = 33;  ///< characters of a name; the table beside the chart has the whole
+  std::string svg{};
 
-/// Accuracy of every model as a bar, and behind it what it lost or gained against the one that it is compared with.
+  /// Name on the left, number and difference on the right; returns the top of the row's bar, which is 14 tall.
+  double words(std::size_t i, std::string_view name, const std::string& value, const std::string& difference, const char* name_css, const char* difference_css) {
+    const double y = row * static_cast<double>(i);
+    svg += svg_text(0, y + 15, shortened(name, most_label), formatted("class=\"halo {}\"", name_css).c_str());
+    svg += svg_text(difference.empty() ? width : width - 62, y + 15, value, "class=\"halo num\" text-anchor=\"end\"");
+    if (!difference.empty()) svg += svg_text(width, y + 15, difference, formatted("class=\"halo num {}\" text-anchor=\"end\"", difference_css).c_str());
+    return y + 21;
+  }
+  /// The drawing, with what stands at both ends of its scale.
+  [[nodiscard]] std::string finish(std::size_t rows, const std::string& words, const std::string& from, const std::string& to, const std::string& below = {}) const {
+    const double y = row * static_cast<double>(rows) + 12;
+    return svg_begin(width, y + (below.empty() ? 6 : 28), words, "max-width:480px") + svg + svg_text(0, y, from, "class=\"quiet\"") + svg_text(width, y, to, "class=\"quiet\" text-anchor=\"end\"") + below + "</svg>";
+  }
+};
+
+inline std::string percent_label(double part, const char* none = "–") { return std::isfinite(part) ? formatted("{:.2f} %", 100 * part) : std::string(none); }
+
+/// Accuracy of every model as a bar, and what it lost or gained against the one that it is compared with.
 inline std::string accuracy_chart(const std::vector<DiagnosedModel>& models, const std::string& words) {
   if (models.empty()) return {};
   double least = 1;
   for (const DiagnosedModel& m : models) least = std::isfinite(m.accuracy) ? std::min(least, m.accuracy) : least;
   // The scale begins below the smallest bar; what is read are the differences, which a scale from 0 would hide.
-  const double from = std::max(0.0, std::floor((least - 0.02) * 20) / 20), width = 524, left = 204, row = 30, right = width - 122;
-  const auto x_of = [&](double accuracy) { return left + (accuracy - from) / (1 - from) * (right - left); };
-  const double height = row * static_cast<double>(models.size()) + 26;
-  std::string svg = svg_begin(width, height, words);
+  const double from = std::max(0.0, std::floor((least - 0.02) * 20) / 20);
+  ChartRows rows;
   for (std::size_t i = 0; i < models.size(); ++i) {
     const DiagnosedModel& m = models[i];
-    const double y = row * static_cast<double>(i);
     const bool worse = m.against && m.against->worse();
-    svg += svg_text(left - 8, y + 19, shortened(m.name, most_label), "text-anchor=\"end\"");
-    if (std::isfinite(m.accuracy)) svg += svg_rect(left, y + 6, x_of(m.accuracy) - left, row - 12, worse ? "bar bad" : "bar");
-    svg += svg_text(right + 8, y + 19, if_number(m.accuracy, formatted("{:.2f} %", 100 * m.accuracy)), "class=\"num\"");
-    if (m.against) svg += svg_text(width, y + 19, points_text(m.against->points), worse ? "class=\"num badtext\" text-anchor=\"end\"" : "class=\"num quiet\" text-anchor=\"end\"");
+    const double y = rows.words(i, m.name, percent_label(m.accuracy), m.against ? points_text(m.against->points) : "", "", worse ? "badtext" : "quiet");
+    if (std::isfinite(m.accuracy)) rows.svg += svg_rect(0, y, (m.accuracy - from) / (1 - from) * ChartRows::width, 14, worse ? "bad" : "bar");
   }
-  svg += svg_text(left, height - 6, formatted("{:.0f} %", 100 * from), "class=\"quiet\"");
-  return svg + svg_text(right, height - 6, "100 %", "class=\"quiet\" text-anchor=\"end\"") + "</svg>";
+  return rows.finish(models.size(), words, formatted("{:.0f} %", 100 * from), "100 %");
 }
 
 /// The values of a node, with the range in use behind them and the magnitude below which 99.9 % of them lie.
 inline std::string histogram_chart(const DiagnosedNode& n) {
   if (n.histogram.empty() || !(n.most > n.least)) return {};
-  const double width = 280, height = 96, base = 70;
+  const double width = 280, height = 112, top = 18, base = 86;
   const double from = std::min(n.least, n.low), to = std::max(n.most, n.high);
   if (!(to > from) || !std::isfinite(to - from)) return {};
   const auto x_of = [&](double v) { return (v - from) / (to - from) * width; };
@@ -107,21 +121,19 @@ inline std::string histogram_chart(const DiagnosedNode& n) {
   for (const std::int64_t c : n.histogram) most = std::max(most, c);
   const double step = (n.most - n.least) / static_cast<double>(n.histogram.size());
   std::string svg = svg_begin(width, height, formatted("Histogram of {}: values from {:.3g} to {:.3g}, range in use {:.3g} to {:.3g}, 99.9 % of the magnitudes below {}, counts on a logarithmic scale", printable(n.node), n.least, n.most, n.low, n.high, number_text(n.p999)));
-  svg += svg_rect(x_of(n.low), 4, x_of(n.high) - x_of(n.low), base - 4, "inuse");
+  svg += svg_rect(x_of(n.low), top, x_of(n.high) - x_of(n.low), base - top, "inuse");
   for (std::size_t b = 0; b < n.histogram.size(); ++b) {
     if (n.histogram[b] == 0) continue;
-    const double tall = std::max(1.5, (base - 8) * std::log1p(static_cast<double>(n.histogram[b])) / std::log1p(static_cast<double>(most)));
+    const double tall = std::max(1.5, (base - top - 4) * std::log1p(static_cast<double>(n.histogram[b])) / std::log1p(static_cast<double>(most)));
     svg += svg_rect(x_of(n.least + step * static_cast<double>(b)), base - tall, std::max(0.8, x_of(from + step) - 0.3), tall, "bin");
   }
   svg += formatted("<path d=\"M0 {:.0f}H{:.0f}\" class=\"axis\"/>", base, width);
   for (const double at : {n.p999, -n.p999}) {
     if (!(n.p999 > 0) || at < from || at > to) continue;
-    svg += formatted("<path d=\"M{:.1f} 0V{:.0f}\" class=\"p999\"/>", x_of(at), base);
+    svg += formatted("<path d=\"M{:.1f} {:.0f}V{:.0f}\" class=\"p999\"/>", x_of(at), top - 3, base);
   }
   if (n.p999 > 0 && std::isfinite(n.p999)) {
-    // Between the ends of the axis, whose numbers stay readable.
-    const double x = std::clamp(x_of(std::min(n.p999, to)), 78.0, width - 78.0);
-    svg += svg_text(x, base + 20, formatted("p99.9 {:.3g}", n.p999), "class=\"small\" text-anchor=\"middle\"");
+    svg += svg_text(std::clamp(x_of(std::min(n.p999, to)), 36.0, width - 36.0), 11, formatted("p99.9 {:.3g}", n.p999), "class=\"small\" text-anchor=\"middle\"");
   }
   svg += svg_text(0, base + 20, formatted("{:.3g}", from), "class=\"quiet\"") + svg_text(width, base + 20, formatted("{:.3g}", to), "class=\"quiet\" text-anchor=\"end\"");
   return svg + "</svg>";

@@ -31,7 +31,7 @@ inline constexpr std::string_view page_rules =
     "th[scope=row],thead th:first-child{text-align:left;font-weight:500;white-space:normal;min-width:9em;overflow-wrap:anywhere}thead th{color:var(--quiet);font-weight:500;font-size:.9rem}"
     "td.words{text-align:left;white-space:normal}details{margin:6px 0}summary{color:var(--quiet);cursor:pointer}"
     ".heat{background:color-mix(in srgb,var(--gain) var(--part),var(--paper));padding-right:10px}"
-    "svg{display:block;width:100%;height:auto;font:13px system-ui,sans-serif;margin:8px 0}svg text{fill:var(--ink)}svg .quiet{fill:var(--quiet)}svg .badtext{fill:var(--bad)}svg .goodtext{fill:var(--good)}svg .num{font-variant-numeric:tabular-nums}svg .small{font-size:11px}svg .name{font-weight:600}"
+    "svg{display:block;width:100%;height:auto;font:13px system-ui,sans-serif;margin:8px 0}svg text{fill:var(--ink)}svg .quiet{fill:var(--quiet)}svg .badtext{fill:var(--bad)}svg .goodtext{fill:var(--good)}svg .num{font-variant-numeric:tabular-nums}svg .small{font-size:11px}svg .name{font-weight:600}svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}"
     ".bar{fill:var(--blue)}.bad{fill:var(--bad)}.good{fill:var(--good)}.aside{opacity:.55}.step{stroke:var(--quiet);fill:none;stroke-dasharray:2 2}"
     ".inuse{fill:color-mix(in srgb,var(--warm) 28%,transparent)}.bin{fill:var(--blue)}.axis{stroke:var(--quiet);fill:none}.p999{stroke:var(--ink);fill:none;stroke-dasharray:4 3}"
     ".edge{stroke:var(--quiet);fill:none;stroke-width:1.3}.node{fill:color-mix(in srgb,var(--heat) var(--part),var(--card));stroke:var(--rule)}"
@@ -42,7 +42,7 @@ inline constexpr std::string_view page_rules =
     ".card{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:14px;break-inside:avoid;min-width:0}.card p{margin:0}"
     "dl{margin:0}dl div{display:flex;justify-content:space-between;gap:12px;border-top:1px solid var(--rule);padding:3px 0}dt{color:var(--quiet)}dd{margin:0;font-variant-numeric:tabular-nums;text-align:right}"
     "pre{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:12px;overflow-x:auto;font-size:.9rem}code{font-size:.95em;overflow-wrap:anywhere}"
-    "@media(max-width:600px){h1{font-size:1.7rem}main{padding:16px 12px 48px}th,td{padding-right:8px;font-size:.92rem}section.cause{padding:2px 12px}}";
+    "@media(max-width:600px){h1{font-size:1.7rem}main{padding:16px 12px 48px}th,td{padding-right:8px;font-size:.92rem}section.cause{padding:2px 12px}th[scope=row],thead th:first-child{min-width:7em}}";
 
 /// The page's style sheet. Paper has the colours of the light scheme, whatever the screen has.
 inline std::string page_style() {

@@ -24,8 +24,8 @@ class TrainingChart {
     const double from = std::min(0.9, std::floor(least_accuracy * 10) / 10);
     const auto loss_y = [&](double l) { return base - l / most * (base - top); };
     const auto accuracy_y = [&](double a) { return base - (a - from) / (1 - from) * (base - top); };
-    mark(schedule_.freeze_ranges_at, "ranges frozen", top + 10);
-    mark(schedule_.freeze_batch_norm_at, "batch norm frozen", top + 26);
+    mark(schedule_.freeze_ranges_at, "ranges frozen", 12);
+    mark(schedule_.freeze_batch_norm_at, "batch norm frozen", 28);
     line([](const EpochReport& e) { return e.loss; }, loss_y, "line loss");
     line([](const EpochReport& e) { return e.validation_loss; }, loss_y, "line loss dashed");
     line([](const EpochReport& e) { return e.accuracy; }, accuracy_y, "line acc");
@@ -43,13 +43,13 @@ class TrainingChart {
   }
 
  private:
-  static constexpr double width = 500, left = 46, right = width - 54, top = 14, base = 170;
+  static constexpr double width = 500, left = 46, right = width - 54, top = 42, base = 190;
 
   [[nodiscard]] double x_of(double epoch) const { return left + epoch / static_cast<double>(epochs_.size()) * (right - left); }
   void mark(double part, const char* what, double y) {
     if (!(part > 0 && part <= 1)) return;
     const double x = left + part * (right - left);
-    svg_ += formatted("<path d=\"M{:.1f} {:.1f}V{:.1f}\" class=\"mark\"/>", x, top, base);
+    svg_ += formatted("<path d=\"M{:.1f} {:.1f}V{:.1f}\" class=\"mark\"/>", x, y - 10, base);
     svg_ += part > 0.6 ? svg_text(x - 4, y, what, "class=\"quiet\" text-anchor=\"end\"") : svg_text(x + 4, y, what, "class=\"quiet\"");
   }
   template <class Value, class Place>

@@ -81,7 +81,10 @@ inline std::vector<std::string> cause_text(const Cause& c, bool first) {
   if (!c.what.empty()) add(shortened(c.what, 3 * screen_columns - 20));
   // The cure stands before the evidence: it must not go where room is short.
   add("cure: " + c.cure);
+  int said = 0;
+  const bool any = std::any_of(c.evidence.begin(), c.evidence.end(), [](const Evidence& e) { return e.suspicious; });
   for (const Evidence& e : c.evidence) {
+    if (any > e.suspicious || ++said > 3) continue;
     add(formatted("{}{}{}: {}, healthy {}", e.measure, e.node.empty() ? "" : " of ", e.node, three_digits(e.value), e.healthy));
   }
   return lines;
