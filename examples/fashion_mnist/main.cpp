@@ -131,7 +131,7 @@ int run(const Options& given) {
   save(report, folder.file("results.json"));
   folder.finish();
   print(report);
-  say("\nIs QAT worse? {}, one seed.\n", report.why.sentence);
+  say("\nIs QAT worse? {}, {}.\n", report.why.sentence, seeds_text(diagnosis));
   if (!report.why.cause.empty()) say("Why: {}.\n", report.why.cause);
   say("The whole answer is the page {}/why.html; all files are in {}/.\n", o.out, o.out);
   return report.bit_exact.different_codes == 0 ? 0 : 2;

@@ -163,7 +163,7 @@ TEST_CASE("the charts show steps, p99.9, what training froze as it was diagnosed
   CHECK(page.find("Seed 1: 85.00 % before, 90.00 % after, control 90.00 %.") != std::string::npos);
   std::size_t tables = 0;
   for (std::size_t at = page.find("<details>"); at != std::string::npos; at = page.find("<details>", at + 1)) ++tables;
-  CHECK(tables == 2);
+  CHECK(tables == 4);
   Diagnosis later = d;
   later.recipe.schedule.freeze_ranges_at = 0.9;  // of the cure: not what training did
   CHECK(html(later) == page);

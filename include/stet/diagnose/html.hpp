@@ -40,7 +40,7 @@ inline std::string models_table(const char* caption, const std::vector<Diagnosed
   for (const DiagnosedModel& m : models) {
     rows.push_back({escaped(m.name), percent_text(m.accuracy), loss_text(m.loss), m.against ? points_text(m.against->points) : "", m.against ? html_interval(*m.against) : "", escaped(m.other)});
   }
-  return html_table(caption, {"", "accuracy", "loss", "points", "95&nbsp;% interval", "against"}, rows);
+  return folded_table(caption, {"", "accuracy", "loss", "points", "95&nbsp;% interval", "against"}, rows);
 }
 
 inline std::string capital(std::string text) {
@@ -160,6 +160,8 @@ STET_ENTRY std::string html(const Diagnosis& d) {
                    d.verdict == Verdict::worse ? "worse" : "fine", word, detail::escaped(d.sentence), d.images, detail::escaped(d.data), detail::escaped(d.recipe_name), detail::escaped(d.target),
                    seeds_text(d));
   out += detail::cause_section(d);
+  // Side by side where there is room.
+  out += "<div class=\"pair\">";
   if (!d.models.empty()) {
     out += "<section><h2>A fair comparison</h2><p>All answer the same images. Worse: p &lt; 0.01 and at least 0.3 points.</p>" + detail::accuracy_chart(d.models, "Accuracy of the models that are compared") +
            detail::models_table("The models that are compared", d.models) + "</section>";
@@ -168,6 +170,7 @@ STET_ENTRY std::string html(const Diagnosis& d) {
     out += "<section><h2>Where the loss enters</h2><p>Each step begins where the one that it is compared with ends. Paler: steps that lead nowhere else.</p>" + detail::waterfall_chart(d.waterfall) +
            detail::models_table("From FP32 to the deployed integers", d.waterfall) + "</section>";
   }
+  out += "</div>";
   out += detail::interventions_section(d) + detail::proof_section(d) + detail::nodes_section(d);
   if (d.history && !d.history->epochs.empty()) {
     out += "<section><h2>Training</h2><p><span class=\"losstext\">Loss</span> on the left, <span class=\"acctext\">accuracy</span> on the right; dashed on validation images.</p>" + detail::training_chart(*d.history, d.schedule);

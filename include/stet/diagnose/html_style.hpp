@@ -38,6 +38,7 @@ inline constexpr std::string_view page_rules =
     ".mark{stroke:var(--quiet);stroke-dasharray:2 4}.line{fill:none;stroke-width:2}.loss{stroke:var(--bad)}.acc{stroke:var(--blue)}.rate{stroke:var(--quiet)}.dashed{stroke-dasharray:5 4}.dot{stroke-dasharray:none;fill:var(--paper)}"
     ".gained{stroke:var(--good);stroke-width:3;fill:none}.before{fill:var(--paper);stroke:var(--bad);stroke-width:2.5}.control{stroke:var(--ink);stroke-width:2;fill:none}"
     ".losstext{color:var(--bad);fill:var(--bad)}.acctext{color:var(--blue);fill:var(--blue)}svg .losstext{fill:var(--bad)}svg .acctext{fill:var(--blue)}"
+    ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:0 36px}.pair section{min-width:0}"
     ".network svg{margin:8px auto}.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(270px,1fr));gap:14px}"
     ".card{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:14px;break-inside:avoid;min-width:0}.card p{margin:0}"
     "dl{margin:0}dl div{display:flex;justify-content:space-between;gap:12px;border-top:1px solid var(--rule);padding:3px 0}dt{color:var(--quiet)}dd{margin:0;font-variant-numeric:tabular-nums;text-align:right}"
@@ -49,7 +50,7 @@ inline std::string page_style() {
   const std::string light(light_colours), dark(dark_colours);
   return ":root{color-scheme:light dark;" + light + "}@media(prefers-color-scheme:dark){:root{" + dark + "}}" + std::string(page_rules) +
          "@media print{:root{color-scheme:light;" + light +
-         ";--paper:#ffffff}body{font-size:11pt}section,article{break-inside:avoid}main{max-width:none}.scroll{overflow:visible}}";
+         ";--paper:#ffffff}body{font-size:11pt}section,article{break-inside:avoid}main{max-width:none}.scroll{overflow:visible}details::details-content{content-visibility:visible;block-size:auto}}";
 }
 
 }  // namespace stet::detail
