@@ -46,8 +46,12 @@ TEST_CASE("a planted cause of quantization is named first, with what it costs an
   CHECK(d.cause()->effect->p < 0.01);
   CHECK(d.nodes.size() == prepare(c.fp32, c.recipe).units().size());
   // What the cure restores, shown on all images.
+  const std::size_t said = caught.all().size();
   const Proof proof = prove(q, *d.cause());
+  CHECK(caught.all().size() == said);  // replays repeat, and say nothing again
   REQUIRE(proof.runs.size() == 1);
+  REQUIRE(proof.runs[0].before_against_control.has_value());
+  CHECK(proof.runs[0].before_against_control->worse());
   CHECK(proof.restored >= 0.8);
   CHECK(proof.runs[0].after > proof.runs[0].before);
 }

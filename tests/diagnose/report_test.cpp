@@ -282,6 +282,9 @@ TEST_CASE("names are cut between characters") {
   CHECK(shortened("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4", 3) == "\xc3\xa4\xc3\xa4…");
   CHECK(shortened("a\xc3", 3) == "a\xEF\xBF\xBD");
   CHECK(plain_cell("\xc3\xa4" "b", 9) == "?b");
+  CHECK(fitting("conv2d_1", 100) == "conv2d_1");
+  CHECK(fitting(std::string(40, 'm'), 100) == "mmmmmm…");
+  CHECK(fitting("\xc3\xa4\xc3\xa4\xc3\xa4", 30) == "\xc3\xa4…");
   CHECK(wrapped("one two three four", 10) == std::vector<std::string>{"one two", "  three", "  four"});
   CHECK(wrapped("", 10).empty());
   CHECK(wrapped(std::string(25, 'x'), 10) == std::vector<std::string>{"xxxxxxxxxx", "  xxxxxxxx", "  xxxxxxx"});

@@ -62,13 +62,24 @@ inline std::string evidence_table(const char* caption, const std::vector<Evidenc
   return html_table(caption, {"", "at", "measured", "healthy"}, rows);
 }
 
+// What is suspicious; what was measured beside it behind a line.
+inline std::string cause_evidence(const Cause& c) {
+  std::vector<Evidence> shown, others;
+  for (const Evidence& e : c.evidence) (e.suspicious ? shown : others).push_back(e);
+  if (shown.empty()) shown.swap(others);
+  std::string out;
+  if (!shown.empty()) out += evidence_table("What shows it", shown);
+  if (!others.empty()) out += "<details><summary>Measured too</summary>" + evidence_table("Not suspicious", others) + "</details>";
+  return out;
+}
+
 inline std::string cause_section(const Diagnosis& d) {
   std::string out;
   for (std::size_t i = 0; i < d.causes.size(); ++i) {
     const Cause& c = d.causes[i];
     out += formatted("<section class=\"cause\"><h2>{}{}</h2>", i == 0 ? "Cause: " : "Or: ", escaped(c.title));
     if (!c.what.empty()) out += "<p>" + escaped(capital(c.what)) + "</p>";
-    if (!c.evidence.empty()) out += evidence_table("What shows it", c.evidence);
+    out += cause_evidence(c);
     out += "<p><b>Cure.</b> " + escaped(capital(c.cure)) + ".</p>";
     if (c.share > 0 && std::isfinite(c.share)) out += formatted("<p class=\"quiet\">Changing this alone closes {:.0f} % of the gap, in loss and in accuracy.</p>", 100 * std::min(1.0, c.share));
     out += formatted("<p class=\"quiet\">More: <code>{}</code></p></section>", escaped(c.link()));

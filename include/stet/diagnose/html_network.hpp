@@ -46,10 +46,10 @@ inline std::string network_chart(const std::vector<DiagnosedNode>& nodes) {
     const double part = most > 0.002 && std::isfinite(n.loss_alone) ? std::max(0.0, n.loss_alone) / most : 0.0;
     const bool numbered = n.loss_alone > 0.00005;
     boxes += svg_rect(x_of(i), y_of(i), box, tall, "node", formatted("rx=\"6\" style=\"--part:{:.0f}%\"", most_node_part * part));
-    boxes += svg_text(x_of(i) + 10, y_of(i) + 16, shortened(n.node, numbered ? 15 : 21), "class=\"name\"");
+    boxes += svg_text(x_of(i) + 10, y_of(i) + 16, fitting(n.node, numbered ? 128 : 172), "class=\"name\"");
     std::string what = n.kind;
     if (n.weight_bits > 0) what += formatted(", {}-bit weights", n.weight_bits);
-    boxes += svg_text(x_of(i) + 10, y_of(i) + 31, shortened(what, 28), "class=\"small\"");
+    boxes += svg_text(x_of(i) + 10, y_of(i) + 31, fitting(what, 200), "class=\"small\"");
     if (numbered) boxes += svg_text(x_of(i) + box - 8, y_of(i) + 16, formatted("{:.4f}", n.loss_alone), "class=\"num small\" text-anchor=\"end\"");
     if (part > 0.5) words += formatted(" {} alone adds {:.4f} to the loss.", printable(n.node), n.loss_alone);
   }

@@ -73,13 +73,13 @@ inline std::string svg_rect(double x, double y, double width, double height, con
 /// Rows of a chart: words above a bar, so that a phone shows them at full size.
 struct ChartRows {
   static constexpr double width = 380, row = 42;
-  static constexpr std::size_t most_label = 33;  ///< characters of a name; the table beside the chart has the whole
+  static constexpr double name_width = 250;  ///< the table beside the chart has the whole name
   std::string svg{};
 
   /// Name on the left, number and difference on the right; returns the top of the row's bar, which is 14 tall.
   double words(std::size_t i, std::string_view name, const std::string& value, const std::string& difference, const char* name_css, const char* difference_css) {
     const double y = row * static_cast<double>(i);
-    svg += svg_text(0, y + 15, shortened(name, most_label), formatted("class=\"halo {}\"", name_css).c_str());
+    svg += svg_text(0, y + 15, fitting(name, name_width), formatted("class=\"halo {}\"", name_css).c_str());
     svg += svg_text(difference.empty() ? width : width - 62, y + 15, value, "class=\"halo num\" text-anchor=\"end\"");
     if (!difference.empty()) svg += svg_text(width, y + 15, difference, formatted("class=\"halo num {}\" text-anchor=\"end\"", difference_css).c_str());
     return y + 21;

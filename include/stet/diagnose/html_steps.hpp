@@ -65,7 +65,7 @@ inline std::string waterfall_chart(const std::vector<DiagnosedModel>& steps) {
     const double begin = x_of(steps[k].accuracy);
     const bool lost = m.accuracy < steps[k].accuracy;
     lines += formatted("<path d=\"M{:.1f} {:.1f}V{:.1f}\" class=\"step\"/>", begin, ChartRows::row * static_cast<double>(k) + 35, y + 14);
-    rows.svg += svg_rect(std::min(begin, end) - 0.75, y, std::fabs(end - begin) + 1.5, 14, lost ? (chain ? "bad" : "bad aside") : (chain ? "good" : "good aside"));
+    if (m.accuracy != steps[k].accuracy) rows.svg += svg_rect(std::min(begin, end) - 0.75, y, std::fabs(end - begin) + 1.5, 14, lost ? (chain ? "bad" : "bad aside") : (chain ? "good" : "good aside"));
   }
   rows.svg = lines + rows.svg;  // words stand before the lines
   return rows.finish(steps.size(), words, AccuracyScale::end(x_of.from), AccuracyScale::end(x_of.to));

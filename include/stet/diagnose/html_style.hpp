@@ -43,7 +43,7 @@ inline constexpr std::string_view page_rules =
     ".card{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:14px;break-inside:avoid;min-width:0}.card p{margin:0}"
     "dl{margin:0}dl div{display:flex;justify-content:space-between;gap:12px;border-top:1px solid var(--rule);padding:3px 0}dt{color:var(--quiet)}dd{margin:0;font-variant-numeric:tabular-nums;text-align:right}"
     "pre{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:12px;overflow-x:auto;font-size:.9rem}code{font-size:.95em;overflow-wrap:anywhere}"
-    "@media(max-width:600px){h1{font-size:1.7rem}main{padding:16px 12px 48px}th,td{padding-right:8px;font-size:.92rem}section.cause{padding:2px 12px}th[scope=row],thead th:first-child{min-width:7em}}";
+    "@media(max-width:600px){h1{font-size:1.7rem}main{padding:16px 12px 48px}th,td{padding-right:8px;font-size:.92rem}section.cause{padding:2px 12px}td .badtext{display:block}th[scope=row],thead th:first-child{min-width:7em}}";
 
 /// The page's style sheet. Paper has the colours of the light scheme, whatever the screen has.
 inline std::string page_style() {

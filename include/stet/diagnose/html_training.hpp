@@ -35,7 +35,7 @@ class TrainingChart {
     svg_ += svg_text(right + 6, top + 6, "100 %", "class=\"acctext\"") + svg_text(right + 6, base, formatted("{:.0f} %", 100 * from), "class=\"acctext\"");
     const std::size_t every = std::max<std::size_t>(1, (epochs_.size() + 9) / 10);
     for (std::size_t e = every; e <= epochs_.size(); e += every) svg_ += svg_text(x_of(static_cast<double>(e)), base + 18, formatted("{}", e), "class=\"quiet\" text-anchor=\"middle\"");
-    svg_ += svg_text(left, base + 18, "epoch", "class=\"quiet\"");
+    svg_ += svg_text(left - 4, base + 18, "epoch", "class=\"quiet\" text-anchor=\"end\"");
     strip([](const EpochReport& e) { return e.lr; }, [](double top_value) { return formatted("learning rate, at most {:.3g}", top_value); });
     strip([](const EpochReport& e) { return e.oscillating; }, [](double top_value) { return formatted("oscillating weights, at most {:.3g} %", 100 * top_value); });
     const EpochReport& last = epochs_.back();
@@ -58,7 +58,7 @@ class TrainingChart {
     for (const EpochReport& e : epochs_) {
       if (!std::isfinite(value(e))) continue;
       path += formatted("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x_of(e.epoch + 1), y_of(value(e)));
-      svg_ += formatted("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" class=\"{} dot\"/>", x_of(e.epoch + 1), y_of(value(e)), css);
+      if (epochs_.size() <= 24) svg_ += formatted("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" class=\"{} dot\"/>", x_of(e.epoch + 1), y_of(value(e)), css);
     }
     if (!path.empty()) svg_ += formatted("<path d=\"{}\" class=\"{}\"/>", path, css);
   }
