@@ -106,16 +106,57 @@ TEST_CASE("what does not pass a factor on is named, and its channels stay") {
   spread(model, 5);
   EqualizeReport report;
   const Model other = equalize(model, {}, &report);
-  CHECK(report.channels.empty());
-  REQUIRE(report.left.size() == 3);
+  CHECK(same_function(model, other, 1));
   CHECK_THAT(report.left[0], ContainsSubstring("capped is left as it is: relu6_1 (relu6) does not pass a factor on"));
-  CHECK_THAT(report.left[1], ContainsSubstring("joined is left as it is: concat_1 (concat)"));
-  for (std::size_t i = 0; i < model.parameters().size(); ++i) {
-    CHECK(stet_test::same_bits(model.parameters()[i].parameter.value, other.parameters()[i].parameter.value));
+  CHECK_THAT(report.left.back(), ContainsSubstring("logits is left as it is: it is an output"));
+  REQUIRE(report.left.size() == 2);
+  for (const char* name : {"capped.weight", "capped.bias"}) {
+    CHECK(stet_test::same_bits(model.parameter(name).value, other.parameter(name).value));
+  }
+  // What goes into a concat beside it is scaled: its channels are its own.
+  REQUIRE(report.channels.size() == 1);
+  CHECK(report.channels[0].producers == std::vector<std::string>{"joined"});
+  CHECK(report.channels[0].consumers == std::vector<std::string>{"logits"});
+  CHECK_FALSE(stet_test::same_bits(model.parameter("joined.weight").value, other.parameter("joined.weight").value));
+  const Tensor<float>&was = model.parameter("logits.weight").value, &is = other.parameter("logits.weight").value;
+  for (std::int64_t i = 0; i < was.size(); ++i) {
+    if (i % 8 >= 4) CHECK(was[i] == is[i]);  // channels 4 to 7 of the concat are the capped ones
   }
 }
 
-TEST_CASE("a flattened image that is added to as many numbers is left alone") {
+TEST_CASE("channels that only partly pass a factor on are counted") {
+  Graph g;
+  auto x = g.input({6, 6, 2});
+  const auto capped = relu6(conv2d(x, {.filters = 2, .kernel = 1}).named("capped"));
+  const auto open = conv2d(x, {.filters = 2, .kernel = 1}).named("open");
+  const auto both = conv2d(x, {.filters = 4, .kernel = 1}).named("both");
+  g.output(linear(flatten(add(concat({open, capped}, 2), both)), {.units = 2}).named("logits"));
+  Model model(std::move(g), Rng(2));
+  spread(model, 7);
+  EqualizeReport report;
+  CHECK(same_function(model, equalize(model, {}, &report), 1));
+  REQUIRE(report.channels.size() == 1);
+  CHECK(report.channels[0].producers == std::vector<std::string>{"open", "both"});
+  CHECK_THAT(report.str(), ContainsSubstring("2 of 4 channels of both are left as they are: relu6_1 (relu6) does not pass a factor on"));
+}
+
+TEST_CASE("grouped and widening layers are scaled by the channels that they read") {
+  Graph g;
+  auto x = g.input({6, 6, 2});
+  x = relu(conv2d(x, {.filters = 4, .kernel = 3}).named("first"));
+  x = relu(depthwise_conv2d(x, {.kernel = 3, .multiplier = 2}).named("widening"));
+  x = relu(conv2d(x, {.filters = 6, .kernel = 3, .groups = 2}).named("grouped"));
+  g.output(linear(flatten(x), {.units = 2}));
+  Model model(std::move(g), Rng(2));
+  spread(model, 8);
+  EqualizeReport report;
+  CHECK(same_function(model, equalize(model, {}, &report), 1));
+  REQUIRE(report.channels.size() == 3);
+  CHECK(report.channels[1].producers == std::vector<std::string>{"widening"});
+  CHECK(report.channels[1].consumers == std::vector<std::string>{"grouped"});
+}
+
+TEST_CASE("a flattened image that is added to as many numbers takes them along") {
   Graph g;
   auto x = g.input({2, 2, 3});
   const auto image = flatten(conv2d(x, {.filters = 3, .kernel = 1}).named("image"));
@@ -125,8 +166,8 @@ TEST_CASE("a flattened image that is added to as many numbers is left alone") {
   spread(model, 6);
   EqualizeReport report;
   CHECK(same_function(model, equalize(model, {}, &report), 1));
-  CHECK(report.channels.empty());
-  CHECK_THAT(report.left[0], ContainsSubstring("other channels"));
+  REQUIRE(report.channels.size() == 1);
+  CHECK(report.channels[0].producers == std::vector<std::string>{"image", "numbers"});
 }
 
 TEST_CASE("channels of zeros, and rounds that do nothing, change nothing") {

@@ -56,7 +56,7 @@ TEST_CASE("passes run in order, each where it belongs") {
   std::vector<std::string> said;
   const auto pass = [&](const char* name, bool before, bool after) {
     PostTrainingPass p{name, {}, {}};
-    if (before) p.before_prepare = [&said, name](Model&) { said.push_back(std::string(name) + " before"); };
+    if (before) p.before_prepare = [&said, name](Model&, const Dataset&) { said.push_back(std::string(name) + " before"); };
     if (after) {
       p.after_calibrate = [&said, name](QatModel& q, const Dataset& data) {
         CHECK(q.calibrated());

@@ -6,8 +6,12 @@
 #include <stet/graph/integer_model.hpp>
 #include <stet/model/calibrate.hpp>
 #include <stet/model/qat_model.hpp>
+#include <stet/passes/absorb_high_bias.hpp>
+#include <stet/passes/bias_correction.hpp>
 #include <stet/passes/equalize.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
+#include <stet/passes/smooth.hpp>
+#include <stet/passes/with_bias.hpp>
 
 #include <functional>
 #include <string>
@@ -23,19 +27,34 @@ namespace stet {
 /// A step of post-training quantization: on the float model before it is prepared, on the calibrated model after, or both.
 struct PostTrainingPass {
   std::string name{};
-  std::function<void(Model&)> before_prepare{};
+  std::function<void(Model&, const Dataset&)> before_prepare{};
   std::function<void(QatModel&, const Dataset&)> after_calibrate{};
+  /// The same, with the float model as it was prepared: what the quantized one is compared with.
+  std::function<void(QatModel&, const Model& reference, const Dataset&)> after_calibrate_beside{};
 };
 
 namespace passes {
 
 /// equalize, before preparing.
 inline PostTrainingPass equalized(const EqualizeOptions& options = {}) {
-  return {"equalized", [options](Model& m) { m = equalize(m, options); }, {}};
+  return {"equalized", [options](Model& m, const Dataset&) { m = equalize(m, options); }, {}, {}};
+}
+/// absorb_high_bias, before preparing; after equalized, which changes offsets.
+inline PostTrainingPass absorbed(const AbsorbOptions& options = {}) {
+  return {"high biases absorbed", [options](Model& m, const Dataset&) { m = absorb_high_bias(m, options); }, {}, {}};
+}
+/// smooth, on the calibration data, before preparing.
+inline PostTrainingPass smoothed(const SmoothOptions& options = {}) {
+  return {"smoothed", [options](Model& m, const Dataset& data) { m = smooth(m, data, options); }, {}, {}};
 }
 /// reestimate_batch_norm, on the quantized network: rounding moved what statistics were taken of.
 inline PostTrainingPass reestimated(const ReestimateOptions& options = {}) {
-  return {"batch norm re-estimated", {}, [options](QatModel& q, const Dataset& data) { reestimate_batch_norm(q, data, options); }};
+  return {"batch norm re-estimated", {}, [options](QatModel& q, const Dataset& data) { reestimate_batch_norm(q, data, options); }, {}};
+}
+/// bias_correction against the float model; layers without a bias get one.
+inline PostTrainingPass bias_corrected(const BiasCorrectionOptions& options = {}) {
+  return {"biases corrected", [](Model& m, const Dataset&) { m = with_bias(m); }, {},
+          [options](QatModel& q, const Model& reference, const Dataset& data) { bias_correction(q, reference, data, options); }};
 }
 
 }  // namespace passes
@@ -57,16 +76,18 @@ STET_ENTRY IntegerModel quantize(const Model& model, const Recipe& recipe, const
 #if STET_DEFINE_ENTRIES
 STET_ENTRY QatModel calibrated(const Model& model, const Recipe& recipe, const Dataset& data, const QuantizeOptions& options) {
   for (const PostTrainingPass& p : options.passes) {
-    require(p.before_prepare || p.after_calibrate, Errc::state, "quantize: the pass '{}' does nothing; give it before_prepare or after_calibrate", p.name);
+    const bool acts = p.before_prepare || p.after_calibrate || p.after_calibrate_beside;
+    require(acts, Errc::state, "quantize: the pass '{}' does nothing; give it before_prepare or after_calibrate", p.name);
   }
   Model float_model = model;
   for (const PostTrainingPass& p : options.passes) {
-    if (p.before_prepare) p.before_prepare(float_model);
+    if (p.before_prepare) p.before_prepare(float_model, data);
   }
   QatModel qat = prepare(float_model, recipe);
   calibrate(qat, data, options.calibrate);
   for (const PostTrainingPass& p : options.passes) {
     if (p.after_calibrate) p.after_calibrate(qat, data);
+    if (p.after_calibrate_beside) p.after_calibrate_beside(qat, float_model, data);
   }
   return qat;
 }

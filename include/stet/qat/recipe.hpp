@@ -147,6 +147,23 @@ inline Recipe int8_per_tensor() {
 
 namespace detail {
 
+// Fewer bits of weights, none of whose scales is learned: what post-training quantization may take.
+STET_ENTRY Recipe few_bits(const char* name, int weight_bits, int activation_bits, bool per_channel);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Recipe few_bits(const char* name, int weight_bits, int activation_bits, bool per_channel) {
+  Recipe r;
+  r.name = name;
+  r.weights = symmetric(weight_bits, per_channel);
+  r.linear_weights = symmetric(weight_bits, false);
+  r.end_bits = 8;
+  if (activation_bits < 8) {
+    r.activations = Int8Activation(activation_bits);
+    r.calibration_observer = MseObserver{};  // a grid of few codes is chosen better from all values at once (docs/results.md)
+  }
+  return r;
+}
+#endif
+
 STET_ENTRY Recipe learned(const char* name, int weight_bits, int activation_bits);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY Recipe learned(const char* name, int weight_bits, int activation_bits) {
@@ -163,6 +180,14 @@ STET_ENTRY Recipe learned(const char* name, int weight_bits, int activation_bits
 #endif
 
 }  // namespace detail
+
+/// 4-bit weights per channel and 8-bit activations, 8 bits at both ends, without learned scales: half the size of int8, and
+/// good without training (quantize).
+inline Recipe w4a8() { return detail::few_bits("w4a8", 4, 8, true); }
+/// The same with one weight scale per layer.
+inline Recipe w4a8_per_tensor() { return detail::few_bits("w4a8_per_tensor", 4, 8, false); }
+/// 4-bit weights per channel and 4-bit activations, 8 bits at both ends, for quantize; w4a4_lsq is for training.
+inline Recipe w4a4() { return detail::few_bits("w4a4", 4, 4, true); }
 
 /// 4-bit weights per channel and 4-bit activations, scales learned from the least squared error on, 8 bits at both ends.
 /// Train with Adam at 1e-3, cosine, about 4 epochs; no weight decay on scales.
