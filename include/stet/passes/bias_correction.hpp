@@ -20,9 +20,9 @@
 
 namespace stet {
 
-/// Which data bias correction looks at.
+/// Which data bias correction looks at; every layer takes a run over them.
 struct BiasCorrectionOptions {
-  RoundingData data{};
+  RoundingData data{.images = 512};
 };
 
 /// A layer's mean error per channel, float minus quantized: the root of its mean square over the channels, in real units.

@@ -60,36 +60,65 @@ class ColumnMeans {
     matrix_ = columns.matrix();
     scale_ = static_cast<double>(x.params.scale[0]);
     rows_ += columns.rows();
-    const std::int64_t depth = matrix_.depth;
-    sums_.resize(static_cast<std::size_t>(matrix_.groups * depth), 0.0);
-    parallel(matrix_.groups, [&](std::int64_t g) {
-      std::vector<float> block(static_cast<std::size_t>(std::min(at_once, columns.rows()) * depth)), sum(static_cast<std::size_t>(depth));
-      for (std::int64_t first = 0; first < columns.rows(); first += at_once) {
-        const std::int64_t count = std::min(at_once, columns.rows() - first);
-        columns.read(x, g, first, count, block.data());
-        std::fill(sum.begin(), sum.end(), 0.0f);
-        for (std::int64_t r = 0; r < count; ++r) {
-          lanes(depth, [to = sum.data(), from = block.data() + r * depth](std::int64_t d) { to[d] += from[d]; });
-        }
-        for (std::int64_t d = 0; d < depth; ++d) sums_[static_cast<std::size_t>(g * depth + d)] += static_cast<double>(sum[static_cast<std::size_t>(d)]);
-      }
-    });
+    sums_.resize(static_cast<std::size_t>(matrix_.groups * matrix_.depth), 0);
+    if (const auto* conv = graph::as<graph::op::Conv2D>(*op_)) {
+      add_taps(x, graph::op::window(*conv, x.codes.shape().unbatched()));
+    } else if (const auto* depthwise = graph::as<graph::op::DepthwiseConv2D>(*op_)) {
+      add_taps(x, graph::op::window(*depthwise, x.codes.shape().unbatched()));
+    } else {
+      add_columns(x, columns);
+    }
   }
   [[nodiscard]] const LayerMatrix& matrix() const { return matrix_; }
   // In real units.
   [[nodiscard]] double mean(std::int64_t group, std::int64_t d) const {
-    return sums_[static_cast<std::size_t>(group * matrix_.depth + d)] * scale_ / static_cast<double>(rows_);
+    return static_cast<double>(sums_[static_cast<std::size_t>(group * matrix_.depth + d)]) * scale_ / static_cast<double>(rows_);
   }
 
  private:
-  static constexpr std::int64_t at_once = 1024;  // 2^10 codes of 2^8 are whole numbers in float
+  // Where a tap reads: no column is written, all channels are added at once.
+  void add_taps(const QTensor& x, const Window& w) {
+    const std::int64_t images = x.codes.shape()[0], channels = x.codes.shape()[3], each = channels / matrix_.groups;
+    const std::int8_t* const from = x.codes.data();
+    parallel(w.taps(), [&](std::int64_t tap) {
+      std::vector<std::int32_t> line(static_cast<std::size_t>(channels));
+      std::vector<std::int64_t> sum(static_cast<std::size_t>(channels), 0);
+      std::int64_t inside = 0;
+      for (std::int64_t row = 0; row < images * w.h.out; ++row) {
+        const std::int64_t y = row % w.h.out * w.h.stride - w.h.before + tap / w.w.kernel * w.h.dilation;
+        if (y < 0 || y >= w.h.in) continue;
+        std::fill(line.begin(), line.end(), 0);
+        for (std::int64_t o = 0; o < w.w.out; ++o) {
+          const std::int64_t column = o * w.w.stride - w.w.before + tap % w.w.kernel * w.w.dilation;
+          if (column < 0 || column >= w.w.in) continue;
+          ++inside;
+          lanes(channels, [to = line.data(), at = from + ((row / w.h.out * w.h.in + y) * w.w.in + column) * channels](std::int64_t c) { to[c] += at[c]; });
+        }
+        for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += line[c];
+      }
+      // Taps outside are 0 in real units.
+      for (std::int64_t c = 0; c < channels; ++c) {
+        sums_[static_cast<std::size_t>(c / each * matrix_.depth + tap * each + c % each)] += sum[static_cast<std::size_t>(c)] - inside * x.params.zero_point[0];
+      }
+    });
+  }
+  void add_columns(const QTensor& x, const LayerColumns& columns) {
+    const std::int64_t depth = matrix_.depth;
+    std::vector<float> row(static_cast<std::size_t>(depth));
+    for (std::int64_t g = 0; g < matrix_.groups; ++g) {
+      for (std::int64_t r = 0; r < columns.rows(); ++r) {
+        columns.read(x, g, r, 1, row.data());
+        for (std::int64_t d = 0; d < depth; ++d) sums_[static_cast<std::size_t>(g * depth + d)] += static_cast<std::int64_t>(row[static_cast<std::size_t>(d)]);
+      }
+    }
+  }
 
   const graph::Operator* op_;
   Shape weights_;
   LayerMatrix matrix_{};
   double scale_ = 1;
   std::int64_t rows_ = 0;
-  std::vector<double> sums_{};
+  std::vector<std::int64_t> sums_{};
 };
 
 // Means of a layer's products, without its bias, as they are deployed; per output channel, in real units.
