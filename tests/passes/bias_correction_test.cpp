@@ -6,7 +6,9 @@
 #include <stet/model/calibrate.hpp>
 #include <stet/model/convert.hpp>
 #include <stet/model/forward.hpp>
+#include <stet/model/lower.hpp>
 #include <stet/model/prepare.hpp>
+#include <stet/model/qat_forward.hpp>
 #include <stet/passes/post_training.hpp>
 #include <stet/passes/with_bias.hpp>
 #include <stet/quant/apot_scheme.hpp>

@@ -76,6 +76,22 @@ TEST_CASE("equalized layers have channels of like size") {
   }
 }
 
+TEST_CASE("channels that are alike stay, if the options say so") {
+  Model model(example::make_network("plain"), Rng(1));
+  EqualizeReport report;
+  const Model same = equalize(model, {.above = 8}, &report);
+  CHECK(report.channels.empty());
+  CHECK_THAT(report.str(), ContainsSubstring("conv2d_1 is left as it is: its channels are alike, largest / median"));
+  for (std::size_t i = 0; i < model.parameters().size(); ++i) {
+    CHECK(stet_test::same_bits(model.parameters()[i].parameter.value, same.parameters()[i].parameter.value));
+  }
+  planted::rescale(model, 16, 1);
+  EqualizeReport hostile;
+  (void)equalize(model, {.above = 8}, &hostile);
+  CHECK_FALSE(hostile.channels.empty());
+  CHECK_THROWS_WITH(equalize(model, {.above = -1}), ContainsSubstring("above is -1"));
+}
+
 TEST_CASE("both sides of an addition and all readers of a value get one factor") {
   Graph g;
   auto x = g.input({6, 6, 2});

@@ -162,7 +162,8 @@ STET_ENTRY Recipe choose_ranges(const Model& model, const Recipe& recipe, const 
     attempt(formatted("activations by {}", observer.describe()), other);
   }
   if (!options.per_layer) return best;
-  for (const Unit& unit : prepare(model, best).units()) {
+  const QatModel whole = prepare(model, best);
+  for (const Unit& unit : whole.units()) {
     const std::string& name = plan.node_name(unit.node);
     const bool named = d.layers.empty() || std::find(d.layers.begin(), d.layers.end(), name) != d.layers.end();
     if (!unit.has_weights() || unit.weights.bits() >= 8 || !named) continue;

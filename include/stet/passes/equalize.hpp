@@ -19,6 +19,7 @@ namespace stet {
 
 struct EqualizeOptions {
   int rounds = 8;  ///< over all channels; a factor changes what its neighbours want
+  double above = 0;  ///< channels whose largest is no more than this times their median stay; healthy networks have up to 4
 };
 
 /// Channels that layers share, before and after.
@@ -44,7 +45,7 @@ struct EqualizeReport {
 /// Formula:   s[c] = 2^round(log2(sqrt(r1[c] / r2[c]))), r1 and r2 the largest magnitudes of channel c in the (folded) weights of
 ///            the layers that make and that read it, but no channel is made to reach beyond the one that reaches farthest (|mean|
 ///            + 3 deviations, by batch norm or bias and weights); what makes it is divided by s, what reads it multiplied
-/// Errors:    Errc::range if rounds is below 1
+/// Errors:    Errc::range if rounds is below 1, or above negative or no number
 /// Source:    Nagel 2019, Data-free quantization, arXiv 1906.04721; powers of two are ours
 STET_ENTRY Model equalize(const Model& model, const EqualizeOptions& options = {}, EqualizeReport* report = nullptr);
 
@@ -91,10 +92,17 @@ inline bool equalize_space(ChannelSpaces& spaces, const ChannelSpace& s) {
 
 STET_ENTRY Model equalize(const Model& model, const EqualizeOptions& options, EqualizeReport* report) {
   require(options.rounds >= 1, Errc::range, "equalize: {} rounds, must be at least 1", options.rounds);
+  require(options.above >= 0.0, Errc::range, "equalize: above is {}, must not be negative; 0 equalizes all", options.above);
   EqualizeReport unread;
   EqualizeReport& said = report == nullptr ? unread : *report;
   detail::ChannelSpaces spaces(model);
-  const std::vector<detail::ChannelSpace> all = spaces.spaces(said.left);
+  std::vector<detail::ChannelSpace> all = spaces.spaces(said.left);
+  std::erase_if(all, [&](const detail::ChannelSpace& s) {
+    const double most = detail::disparity(spaces, s);
+    if (most > options.above) return false;
+    for (const std::string& name : spaces.names(s.producers)) said.left.push_back(formatted("{} is left as it is: its channels are alike, largest / median {:.3g}", name, most));
+    return true;
+  });
   for (const detail::ChannelSpace& s : all) said.channels.push_back({spaces.names(s.producers), spaces.names(s.consumers), detail::disparity(spaces, s), 0});
   for (int round = 0; round < options.rounds; ++round) {
     bool moved = false;
