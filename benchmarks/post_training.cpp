@@ -3,6 +3,7 @@
 //   bench_post_training [networks, comma] [seeds, comma] [directory to keep the float networks in] [recipes, comma; all] [choose]
 // With `choose`, a last column has the ranges that choose_ranges finds.
 
+#include "float_network.hpp"
 #include "planted_causes.hpp"
 
 #include <stet/core/warning.hpp>
@@ -10,7 +11,6 @@
 #include <stet/engine/engine.hpp>
 #include <stet/passes/choose_ranges.hpp>
 #include <stet/passes/post_training.hpp>
-#include <stet/train/checkpoint.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -22,28 +22,6 @@
 namespace {
 
 using namespace stet;
-
-std::vector<std::string> parts(const std::string& text) {
-  std::vector<std::string> all;
-  for (std::size_t from = 0; from <= text.size();) {
-    const std::size_t to = std::min(text.find(',', from), text.size());
-    if (to > from) all.push_back(text.substr(from, to - from));
-    from = to + 1;
-  }
-  return all;
-}
-
-Model trained(const std::string& network, std::uint64_t seed, const Dataset& data, const std::string& directory) {
-  Model model(example::make_network(network), Rng(seed));
-  const std::string file = fmt::format("{}/{}_{}_3.safetensors", directory, network, seed);
-  if (!directory.empty() && CheckpointReader::exists(file)) {
-    load_checkpoint(file, model);
-    return model;
-  }
-  fit(model, data, {.epochs = 3, .optimizer = Adam{.lr = 1e-3}, .schedule = Cosine{}, .seed = seed, .progress = ProgressMode::quiet});
-  if (!directory.empty()) save_checkpoint(file, model);
-  return model;
-}
 
 struct Case {
   std::string name;
@@ -59,7 +37,7 @@ std::vector<Case> cases() {
 int run(const std::string& networks, const std::string& seeds, const std::string& directory, const std::string& only, bool choose) {
   set_warning_handler([](const std::string&) {});
   const DatasetSplit data = load_fashion_mnist();
-  const std::vector<std::string> wanted = parts(only);
+  const std::vector<std::string> wanted = bench::list_of(only);
   const std::vector<PostTrainingPass> none{};
   const std::vector<std::pair<std::string, std::vector<PostTrainingPass>>> columns{
       {"none", none},
@@ -74,10 +52,10 @@ int run(const std::string& networks, const std::string& seeds, const std::string
   fmt::print("{}\n|---|---|---|", choose ? " standard, ranges chosen |" : "");
   for (std::size_t i = 0; i < columns.size() + (choose ? 1 : 0); ++i) fmt::print("---|");
   fmt::print("\n");
-  for (const std::string& network : parts(networks)) {
-    for (const std::string& seed_text : parts(seeds)) {
+  for (const std::string& network : bench::list_of(networks)) {
+    for (const std::string& seed_text : bench::list_of(seeds)) {
       const std::uint64_t seed = std::stoull(seed_text);
-      const Model model = trained(network, seed, data.train, directory);
+      const Model model = bench::float_network(network, seed, 3, data.train, directory);
       const double fp32 = 100 * evaluate(model, data.test).accuracy;
       for (const Case& c : cases()) {
         if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), c.name) == wanted.end()) continue;
@@ -102,6 +80,6 @@ int run(const std::string& networks, const std::string& seeds, const std::string
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto text = [&](int i, const char* standard) { return std::string(argc > i ? argv[i] : standard); };
+  const auto text = [&](int i, const char* standard) { return bench::argument(argc, argv, i, standard); };
   return run(text(1, "plain,separable,residual"), text(2, "1,2"), text(3, ""), text(4, ""), text(5, "") == "choose");
 }

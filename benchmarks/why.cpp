@@ -2,11 +2,11 @@
 // cause, then the confusion table and the healthy cases. Accuracy is that of the deployed integers on Fashion-MNIST.
 //   bench_why [networks, comma] [seeds] [epochs of FP32] [directory to keep the float networks in] [only plants with this text]
 
+#include "float_network.hpp"
 #include "planted_causes.hpp"
 
 #include <stet/core/warning.hpp>
 #include <stet/data/idx.hpp>
-#include <stet/train/checkpoint.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -19,31 +19,16 @@ namespace {
 
 using namespace planted;
 
-Model trained(const std::string& network, std::uint64_t seed, int epochs, const Dataset& data, const std::string& directory) {
-  Model model(example::make_network(network), Rng(seed));
-  const std::string file = fmt::format("{}/{}_{}_{}.safetensors", directory, network, seed, epochs);
-  if (!directory.empty() && CheckpointReader::exists(file)) {
-    load_checkpoint(file, model);
-    return model;
-  }
-  fit(model, data, {.epochs = epochs, .optimizer = Adam{.lr = 1e-3}, .schedule = Cosine{}, .seed = seed, .progress = ProgressMode::quiet});
-  if (!directory.empty()) save_checkpoint(file, model);
-  return model;
-}
-
 int run(const std::string& networks, int seeds, int epochs, const std::string& directory, const std::string& only_text) {
   set_warning_handler([](const std::string&) {});
   const DatasetSplit data = load_fashion_mnist();
   std::map<std::string, std::map<std::string, int>> named;  // wanted cause -> first cause -> cases
   int right = 0, wanted = 0, complaints = 0, healthy = 0;
   std::vector<double> restored;
-  for (std::size_t from = 0; from <= networks.size();) {
-    const std::size_t to = std::min(networks.find(',', from), networks.size());
-    const std::string network = networks.substr(from, to - from);
-    from = to + 1;
+  for (const std::string& network : bench::list_of(networks)) {
     for (int s = 1; s <= seeds; ++s) {
       const auto seed = static_cast<std::uint64_t>(s);
-      const Healthy h{network, trained(network, seed, epochs, data.train, directory), trained(network, seed, 1, data.train.first(6000), directory),
+      const Healthy h{network, bench::float_network(network, seed, epochs, data.train, directory), bench::float_network(network, seed, 1, data.train.first(6000), directory),
                       data.train.slice((s - 1) * 12000, s * 12000), data.test, seed, 2};
       std::vector<Plant> plants = all_plants();
       const std::vector<Plant> none = healthy_cases();
@@ -94,6 +79,6 @@ int run(const std::string& networks, int seeds, int epochs, const std::string& d
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto text = [&](int i, const char* standard) { return std::string(argc > i ? argv[i] : standard); };
+  const auto text = [&](int i, const char* standard) { return bench::argument(argc, argv, i, standard); };
   return run(text(1, "plain,separable,residual"), std::atoi(text(2, "3").c_str()), std::atoi(text(3, "3").c_str()), text(4, ""), text(5, ""));
 }
