@@ -171,7 +171,7 @@ STET_ENTRY Recipe learned(const char* name, int weight_bits, int activation_bits
   r.name = name;
   r.weights = r.linear_weights = symmetric(weight_bits, true, WeightRange::mse);
   r.activations = Int8Activation(activation_bits);
-  r.end_bits = 8;
+  r.end_bits = r.depthwise_bits = 8;
   r.learned_weights = r.learned_activations = lsq();
   r.calibration_observer = MseObserver{};  // a grid of few codes is chosen better from all values at once (docs/results.md)
   r.schedule = {.quantize_at = 0.0, .freeze_ranges_at = 0.75, .freeze_batch_norm_at = 0.9};
