@@ -27,7 +27,7 @@ namespace stet {
 /// How sensitivity is found.
 enum class SensitivityMeasure {
   loss_alone,    ///< the loss of the float network with this layer's weights rounded: an evaluation per layer and width
-  hessian_trace  ///< mean of the Hessian's diagonal times half the squared error of rounding: for many layers
+  hessian_trace  ///< half the squared error of rounding times the mean of the Hessian's diagonal, or its standard error where that is larger
 };
 
 struct SensitivityOptions {
@@ -134,8 +134,9 @@ STET_ENTRY std::vector<LayerSensitivity> layer_sensitivity(const Model& model, c
         const Tensor<float>& r = rounded.model().parameter(weight).value;
         for (std::int64_t i = 0; i < w.size(); ++i) {
           const double error = static_cast<double>(r[i]) - static_cast<double>(w[i]);
-          loss += 0.5 * traces[l].mean * error * error;
+          loss += 0.5 * error * error;
         }
+        loss *= std::max(traces[l].mean, traces[l].standard_error);  // what chance may hide is not taken as harmless
       }
       const double before = layers[l].loss.empty() ? 0.0 : layers[l].loss.back();
       layers[l].loss.push_back(std::max(loss, before));
