@@ -7,6 +7,7 @@
 #                misuse refused by both compilers: more than twice as long
 #   --integrations  also stet inside Eigen, libtorch and mlpack programs (tests/integrations.sh; --full includes it)
 #   --build DIR  where to build (default: build/)
+# Commands of their own: tests/diagnose/screenshots.sh (the report in a browser), tests/fuzz/run.sh, tests/integrations.sh.
 # The last line is 'N passed, N failed': Catch2 test cases and other ctest entries, over all stages.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -16,7 +17,7 @@ while [ $# -gt 0 ]; do
     --fast | --full) extent=${1#--} ;;
     --integrations) integrations=1 ;;
     --build) shift; build=$1 ;;
-    *) sed -n '2,10s/^# //p' "$0"; exit 2 ;;
+    *) sed -n '2,11s/^# //p' "$0"; exit 2 ;;
   esac
   shift
 done

@@ -28,7 +28,7 @@ class Mutator {
     for (std::uint64_t i = 1 + rng_.below(4); i > 0; --i) {
       stet::tflite::TensorInfo* t = any(m.tensors);
       stet::tflite::OperatorInfo* o = any(m.operators);
-      switch (rng_.below(12)) {
+      switch (rng_.below(13)) {
         case 0:
         case 1:
           if (o != nullptr) {
@@ -63,6 +63,12 @@ class Mutator {
           break;
         case 10:
           if (t != nullptr) *t = *any(m.tensors);
+          break;
+        case 11:
+          if (!m.input_fingerprint.empty()) {
+            const char letters[] = "0123456789-.eE,:[]{}\"\\ n";
+            m.input_fingerprint[rng_.below(m.input_fingerprint.size())] = letters[rng_.below(std::size(letters) - 1)];
+          }
           break;
         default:
           list(rng_.below(2) == 0 ? m.inputs : m.outputs, static_cast<std::int64_t>(m.tensors.size()));
