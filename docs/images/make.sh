@@ -14,7 +14,7 @@ else
   "$work/report_page" "$work/report.html"
 fi
 "${BROWSER:-chromium}" --headless=new --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --user-data-dir="$work/profile" \
-  --window-size=1000,1290 --screenshot="$work/report.png" "file://$work/report.html" 2> "$work/log" || { tail -n 3 "$work/log"; exit 1; }
+  --force-device-scale-factor=0.85 --window-size=960,1350 --screenshot="$work/report.png" "file://$work/report.html" 2> "$work/log" || { tail -n 3 "$work/log"; exit 1; }
 size=$(wc -c < "$work/report.png")
 [ "$size" -lt 153600 ] || { echo "the picture has $size bytes, at most 150 KiB are wanted"; exit 1; }
 cp "$work/report.png" "$root/docs/images/report.png"

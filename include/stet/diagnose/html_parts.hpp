@@ -120,7 +120,7 @@ inline std::string histogram_chart(const DiagnosedNode& n) {
   std::int64_t most = 1;
   for (const std::int64_t c : n.histogram) most = std::max(most, c);
   const double step = (n.most - n.least) / static_cast<double>(n.histogram.size());
-  std::string svg = svg_begin(width, height, formatted("Histogram of {}: values from {:.3g} to {:.3g}, range in use {:.3g} to {:.3g}, 99.9 % of the magnitudes below {}, counts on a logarithmic scale", printable(n.node), n.least, n.most, n.low, n.high, number_text(n.p999)));
+  std::string svg = svg_begin(width, height, formatted("Histogram of {}: values from {:.3g} to {:.3g}, range in use {:.3g} to {:.3g}, 99.9 % of the magnitudes below {}, counts on a logarithmic scale", printable(n.node), n.least, n.most, n.low, n.high, number_text(n.p999)), "max-width:420px");
   svg += svg_rect(x_of(n.low), top, x_of(n.high) - x_of(n.low), base - top, "inuse");
   for (std::size_t b = 0; b < n.histogram.size(); ++b) {
     if (n.histogram[b] == 0) continue;

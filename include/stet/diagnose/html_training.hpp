@@ -50,7 +50,7 @@ class TrainingChart {
     if (!(part > 0 && part <= 1)) return;
     const double x = left + part * (right - left);
     svg_ += formatted("<path d=\"M{:.1f} {:.1f}V{:.1f}\" class=\"mark\"/>", x, y - 10, base);
-    svg_ += part > 0.6 ? svg_text(x - 4, y, what, "class=\"quiet\" text-anchor=\"end\"") : svg_text(x + 4, y, what, "class=\"quiet\"");
+    svg_ += part > 0.6 ? svg_text(x - 4, y, what, "class=\"quiet halo\" text-anchor=\"end\"") : svg_text(x + 4, y, what, "class=\"quiet halo\"");
   }
   template <class Value, class Place>
   void line(Value value, Place y_of, const char* css) {
