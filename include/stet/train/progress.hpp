@@ -25,6 +25,7 @@ struct ProgressState {
   double accuracy = std::numeric_limits<double>::quiet_NaN();  ///< 0 to 1; left out likewise
   double seconds = 0;                                          ///< since the clock was started
   double from = 0;  ///< share of the work that was done before that (a resumed run)
+  bool count_epochs = true;  ///< false: work that has none
   /// Share of the whole work that is done, 0 to 1.
   [[nodiscard]] double done() const {
     const double all = static_cast<double>(epochs) * static_cast<double>(steps);
@@ -45,8 +46,8 @@ inline std::string format_duration(double seconds) {
 
 /// The line that shows a state, without a line end; `bar` is the width of the bar, 0 leaves it out.
 inline std::string format_progress(const ProgressState& p, int bar) {
-  std::string line = p.title.empty() ? "" : formatted("{}  ", p.title);
-  line += formatted("epoch {}/{}", p.epoch + 1, p.epochs);
+  std::string line(p.title);
+  if (p.count_epochs) line += formatted("{}epoch {}/{}", line.empty() ? "" : "  ", p.epoch + 1, p.epochs);
   const double part = p.steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.steps) : 1.0;
   if (bar > 0) {
     const auto filled = static_cast<std::size_t>(static_cast<double>(bar) * std::fmin(1.0, part));
@@ -76,9 +77,10 @@ enum class ProgressMode {
 /// Shows the progress of epochs of steps. A stream that is closed or full ends nothing: nothing more is shown then.
 class Progress {
  public:
+  /// count_epochs: false for work that has none; then there is one, the whole
   Progress(std::string title, std::int64_t epochs, std::int64_t steps, ProgressMode mode = ProgressMode::automatic,
-           std::FILE* stream = stderr)
-      : title_(std::move(title)), epochs_(epochs), steps_(steps), mode_(mode), stream_(stream), start_(now()) {
+           std::FILE* stream = stderr, bool count_epochs = true)
+      : title_(std::move(title)), epochs_(epochs), steps_(steps), count_epochs_(count_epochs), mode_(mode), stream_(stream), start_(now()) {
     require(stream != nullptr, Errc::range, "Progress: the stream is null");
     if (mode_ == ProgressMode::automatic) {
       const bool terminal = isatty(fileno(stream)) == 1;
@@ -131,7 +133,7 @@ class Progress {
     if (first_epoch_ < 0) first_epoch_ = epoch;
     const double from = epochs_ > 0 ? static_cast<double>(first_epoch_) / static_cast<double>(epochs_) : 0.0;
     std::string line =
-        format_progress({title_, epoch, epochs_, step, steps_, loss, accuracy, time - start_, from}, bar ? 24 : 0);
+        format_progress({title_, epoch, epochs_, step, steps_, loss, accuracy, time - start_, from, count_epochs_}, bar ? 24 : 0);
     if (!note.empty()) line += formatted("  {}", note);
     if (bar) {
       const std::size_t length = line.size();
@@ -146,6 +148,7 @@ class Progress {
 
   std::string title_;
   std::int64_t epochs_, steps_;
+  bool count_epochs_ = true;
   std::int64_t first_epoch_ = -1;  // the epoch that was shown first; later than 0 in a resumed run
   ProgressMode mode_;
   std::FILE* stream_;

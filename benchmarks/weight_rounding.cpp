@@ -1,0 +1,113 @@
+// What rounding weights by data brings without training: a row per network and bits, a column per way to round, each without
+// and with batch norm re-estimated behind it. Accuracy is that of the deployed integers on Fashion-MNIST's test images.
+//   bench_weight_rounding DIRECTORY [networks, comma] [seeds] [epochs of FP32] [only recipes with this text] [iterations] [lambda] [lr]
+// DIRECTORY holds the float networks (bench_why writes them there); one that is missing is trained and kept.
+
+#include "../examples/fashion_mnist/networks.hpp"
+
+#include <stet/core/warning.hpp>
+#include <stet/data/idx.hpp>
+#include <stet/engine/engine.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/prepare.hpp>
+#include <stet/passes/ada_round.hpp>
+#include <stet/passes/gptq.hpp>
+#include <stet/passes/reestimate_batch_norm.hpp>
+#include <stet/train/checkpoint.hpp>
+#include <stet/train/evaluate.hpp>
+#include <stet/train/fit.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace {
+
+using namespace stet;
+
+Model trained(const std::string& network, std::uint64_t seed, int epochs, const Dataset& data, const std::string& directory) {
+  Model model(example::make_network(network), Rng(seed));
+  const std::string file = fmt::format("{}/{}_{}_{}.safetensors", directory, network, seed, epochs);
+  if (CheckpointReader::exists(file)) {
+    load_checkpoint(file, model);
+    return model;
+  }
+  fit(model, data, {.epochs = epochs, .optimizer = Adam{.lr = 1e-3}, .schedule = Cosine{}, .seed = seed, .progress = ProgressMode::quiet});
+  save_checkpoint(file, model);
+  return model;
+}
+
+Recipe recipe_of(const char* name, int weight_bits, int activation_bits, bool per_channel) {
+  Recipe r;
+  r.name = name;
+  r.weights = r.linear_weights = symmetric(weight_bits, per_channel);
+  if (activation_bits != 8) r.activations = Int8Activation(activation_bits);
+  r.end_bits = 8;
+  return r;
+}
+
+struct Way {
+  const char* name;
+  std::function<void(QatModel&)> round;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto text = [&](int i, const char* standard) { return std::string(argc > i ? argv[i] : standard); };
+  if (argc < 2) {
+    fmt::print("bench_weight_rounding DIRECTORY [networks, comma] [seeds] [epochs of FP32] [only recipes with this text]\n");
+    return 2;
+  }
+  set_warning_handler([](const std::string&) {});
+  const std::string directory = text(1, ""), networks = text(2, "plain,separable,residual"), only = text(5, "");
+  const DatasetSplit data = load_fashion_mnist();
+  AdaRoundOptions learned{.progress = ProgressMode::quiet};
+  if (argc > 6) learned.learning.iterations = std::atoi(argv[6]);
+  if (argc > 7) learned.learning.lambda = std::atof(argv[7]);
+  if (argc > 8) learned.learning.lr = std::atof(argv[8]);
+  if (argc > 9) learned.asymmetric = std::atoi(argv[9]) != 0;
+  if (argc > 10) learned.learning.batch = std::atoi(argv[10]);
+  const std::vector<Way> ways{{"nearest", [](QatModel&) {}},
+                              {"gptq", [&](QatModel& q) { gptq(q, data.train); }},
+                              {"ada_round", [&](QatModel& q) { ada_round(q, data.train, learned); }}};
+  const std::vector<Recipe> recipes{recipe_of("W4A8 per channel", 4, 8, true), recipe_of("W4A8 per tensor", 4, 8, false),
+                                    recipe_of("W4A4 per channel", 4, 4, true), recipe_of("W3A8 per channel", 3, 8, true)};
+  fmt::print("| network, seed | FP32 | recipe |");
+  for (const Way& w : ways) fmt::print(" {0} | {0}, batch norm | s |", w.name);
+  fmt::print("\n|---|---|---|");
+  for (std::size_t i = 0; i < ways.size(); ++i) fmt::print("---|---|---|");
+  fmt::print("\n");
+  for (std::size_t from = 0; from <= networks.size();) {
+    const std::size_t to = std::min(networks.find(',', from), networks.size());
+    const std::string network = networks.substr(from, to - from);
+    from = to + 1;
+    for (int seed = 1; seed <= std::atoi(text(3, "3").c_str()); ++seed) {
+      const Model model = trained(network, static_cast<std::uint64_t>(seed), std::atoi(text(4, "3").c_str()), data.train, directory);
+      const double fp32 = evaluate(model, data.test).accuracy;
+      for (const Recipe& recipe : recipes) {
+        if (recipe.name.find(only) == std::string::npos) continue;
+        QatModel start = prepare(model, recipe);
+        calibrate(start, data.train);
+        fmt::print("| {} {} | {:.2f} | {} |", network, seed, 100 * fp32, recipe.name);
+        for (const Way& way : ways) {
+          QatModel q = start;
+          const std::clock_t begin = std::clock();
+          way.round(q);
+          const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+          const double rounded = evaluate(Engine(convert(q)), data.test).accuracy;
+          reestimate_batch_norm(q, data.train);
+          fmt::print(" {:.2f} | {:.2f} | {:.1f} |", 100 * rounded, 100 * evaluate(Engine(convert(q)), data.test).accuracy, seconds);
+          std::fflush(stdout);
+        }
+        fmt::print("\n");
+      }
+    }
+  }
+}
