@@ -3,9 +3,8 @@
 // wanted.
 
 #include <stet/core/entry.hpp>
-#include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
-#include <stet/passes/soft_rounded_rows.hpp>
+#include <stet/passes/layer_output.hpp>
 #include <stet/quant/grid.hpp>
 
 #include <cstdint>
@@ -14,6 +13,8 @@
 #if STET_DEFINE_ENTRIES
 #include <stet/core/error.hpp>
 #include <stet/core/finite.hpp>
+#include <stet/core/parallel.hpp>
+#include <stet/passes/soft_rounded_rows.hpp>
 #include <stet/train/adam.hpp>
 
 #include <algorithm>

@@ -6,6 +6,7 @@
 #include <stet/data/dataset.hpp>
 #include <stet/model/qat_model.hpp>
 #include <stet/passes/gptq_codes.hpp>
+#include <stet/passes/post_training.hpp>
 #include <stet/passes/rounding_data.hpp>
 
 #if STET_DEFINE_ENTRIES
@@ -35,6 +36,16 @@ struct GptqOptions {
 ///            weights are binary; Errc::range if an option is impossible or a layer does not exist; nothing is changed then
 /// Source:    Frantar 2023, GPTQ, arXiv 2210.17323
 STET_ENTRY void gptq(QatModel& qat, const Dataset& data, const GptqOptions& options = {});
+
+namespace passes {
+
+/// gptq, of the calibrated model. It stands here because its header reads Eigen.
+inline PostTrainingPass gptq_rounded(const GptqOptions& options = {}) {
+  return {"weights rounded by gptq", {}, [options](QatModel& q, const Dataset& data) { gptq(q, data, options); }};
+}
+
+}  // namespace passes
+
 #if STET_DEFINE_ENTRIES
 namespace detail {
 

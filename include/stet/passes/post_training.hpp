@@ -8,6 +8,7 @@
 #include <stet/model/qat_model.hpp>
 #include <stet/passes/absorb_high_bias.hpp>
 #include <stet/passes/bias_correction.hpp>
+#include <stet/passes/ada_round.hpp>
 #include <stet/passes/equalize.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/passes/smooth.hpp>
@@ -61,6 +62,12 @@ inline PostTrainingPass bias_corrected(const BiasCorrectionOptions& options = {}
 /// For weights or activations of less than 8 bits; at 8 bits, where nothing is lost, it moves accuracy by chance alone but for
 /// channels that are far apart.
 inline std::vector<PostTrainingPass> standard() { return {equalized({.above = 8}), reestimated(), bias_corrected()}; }
+
+/// ada_round: after passes that change biases or statistics of layers, before re-estimation (docs/rounding.md). gptq_rounded
+/// is in gptq.hpp.
+inline PostTrainingPass ada_rounded(const AdaRoundOptions& options = {}) {
+  return {"weights rounded by ada_round", {}, [options](QatModel& q, const Dataset& data) { ada_round(q, data, options); }, {}};
+}
 
 }  // namespace passes
 

@@ -4,36 +4,17 @@
 #include <stet/core/gemm.hpp>
 #include <stet/core/lanes.hpp>
 #include <stet/core/rounding.hpp>
-#include <stet/integer/clamp.hpp>
+#include <stet/passes/layer_output.hpp>
 #include <stet/passes/soft_rounding.hpp>
 #include <stet/quant/grid.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
 
-namespace stet {
-
-/// What a layer makes of the products of its codes and its input's: real values, behind its activation.
-/// Formula:   y = clip(scale * product + bias, lo, hi)
-struct LayerOutput {
-  std::vector<float> scale{}, bias{};  ///< per output channel
-  Activation activation = Activation::none;
-
-  [[nodiscard]] float lo() const { return activation == Activation::none ? -std::numeric_limits<float>::infinity() : 0.0f; }
-  [[nodiscard]] float hi() const { return activation == Activation::relu6 ? 6.0f : std::numeric_limits<float>::infinity(); }
-  [[nodiscard]] float operator()(float product, std::size_t c) const { return std::clamp(product * scale[c] + bias[c], lo(), hi()); }
-  /// The same for channels [first, first + count).
-  [[nodiscard]] LayerOutput part(std::int64_t first, std::int64_t count) const {
-    const auto cut = [&](const std::vector<float>& v) { return std::vector<float>(v.begin() + first, v.begin() + first + count); };
-    return {cut(scale), cut(bias), activation};
-  }
-};
-
-namespace detail {
+namespace stet::detail {
 
 // Columns that are multiplied with, and what shall come of it: n rows of each.
 template <class T>
@@ -160,5 +141,4 @@ class SoftRoundedRows {
   std::vector<T> floor_{}, free_{}, nearest_{}, u_{}, w_{}, h_{}, y_{};
 };
 
-}  // namespace detail
-}  // namespace stet
+}  // namespace stet::detail
