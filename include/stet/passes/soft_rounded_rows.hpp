@@ -111,7 +111,7 @@ class SoftRoundedRows {
         y[r] = before > lo_ && before < hi_ ? T(2) * pull * scale_[at] : T(0);
       }
     }
-    gemm<T>(Layout::transposed, Layout::plain, depth_, rows_, b.n, b.columns, depth_, y_.data(), rows_, du.data(), rows_, false);
+    pull_back(b, du);
     for (std::int64_t d = 0; d < depth_; ++d) {
       for (std::int64_t r = 0; r < rows_; ++r) {
         const auto i = static_cast<std::size_t>(d * rows_ + r), at = static_cast<std::size_t>(r);
@@ -131,7 +131,28 @@ class SoftRoundedRows {
  private:
   void products(const std::vector<T>& w, const RoundingBatch<T>& b) {
     y_.resize(static_cast<std::size_t>(b.n * rows_));
-    gemm<T>(Layout::plain, Layout::plain, b.n, rows_, depth_, b.columns, depth_, w.data(), rows_, y_.data(), rows_, false);
+    if (rows_ > 1) {
+      gemm<T>(Layout::plain, Layout::plain, b.n, rows_, depth_, b.columns, depth_, w.data(), rows_, y_.data(), rows_, false);
+      return;
+    }
+    for (std::int64_t n = 0; n < b.n; ++n) {  // a channel of a depthwise layer: packing costs more than a product of few taps
+      const T* const x = b.columns + n * depth_;
+      T sum = T(0);
+      for (std::int64_t d = 0; d < depth_; ++d) sum += x[d] * w[static_cast<std::size_t>(d)];
+      y_[static_cast<std::size_t>(n)] = sum;
+    }
+  }
+  // Gradient of w from that of the products, which stands in y.
+  void pull_back(const RoundingBatch<T>& b, std::span<T> dw) const {
+    if (rows_ > 1) {
+      gemm<T>(Layout::transposed, Layout::plain, depth_, rows_, b.n, b.columns, depth_, y_.data(), rows_, dw.data(), rows_, false);
+      return;
+    }
+    std::fill(dw.begin(), dw.end(), T(0));
+    for (std::int64_t n = 0; n < b.n; ++n) {
+      const T* const x = b.columns + n * depth_;
+      for (std::int64_t d = 0; d < depth_; ++d) dw[static_cast<std::size_t>(d)] += x[d] * y_[static_cast<std::size_t>(n)];
+    }
   }
 
   std::int64_t rows_, depth_;
