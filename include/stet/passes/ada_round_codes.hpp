@@ -31,7 +31,7 @@ struct AdaRoundLearning {
   std::int64_t iterations = 1000;  ///< steps of Adam
   std::int64_t batch = 256;        ///< columns per step
   double lr = 0.05;
-  double lambda = 1;               ///< weight of the cost of lying between codes, in parts of the error with nearest codes
+  double lambda = 2;               ///< weight of the cost of lying between codes, in parts of the error with nearest codes
   double beta_from = 20, beta_to = 2;  ///< of that cost: flat in between at first, steep at last; by a cosine
   double warm_up = 0.2;            ///< part of the steps without that cost
 

@@ -15,10 +15,10 @@ namespace stet {
 /// Formula:   y = clip(scale * product + bias, lo, hi)
 struct LayerOutput {
   std::vector<float> scale{}, bias{};  ///< per output channel
-  Activation activation = Activation::none;
+  integer::Activation activation = integer::Activation::none;
 
-  [[nodiscard]] float lo() const { return activation == Activation::none ? -std::numeric_limits<float>::infinity() : 0.0f; }
-  [[nodiscard]] float hi() const { return activation == Activation::relu6 ? 6.0f : std::numeric_limits<float>::infinity(); }
+  [[nodiscard]] float lo() const { return activation == integer::Activation::none ? -std::numeric_limits<float>::infinity() : 0.0f; }
+  [[nodiscard]] float hi() const { return activation == integer::Activation::relu6 ? 6.0f : std::numeric_limits<float>::infinity(); }
   [[nodiscard]] float operator()(float product, std::size_t c) const { return std::clamp(product * scale[c] + bias[c], lo(), hi()); }
   /// The same for channels [first, first + count).
   [[nodiscard]] LayerOutput part(std::int64_t first, std::int64_t count) const {
