@@ -1,6 +1,6 @@
 // What rounding weights by data brings without training: a row per network and bits, a column per way to round, each without
-// and with batch norm re-estimated behind it. Accuracy is that of the deployed integers on Fashion-MNIST's test images.
-//   bench_weight_rounding DIRECTORY [networks, comma] [seeds] [epochs of FP32] [only recipes with this text] [iterations] [lambda] [lr]
+// and with batch norm re-estimated behind it. Bits hold for all layers; with few bits of activations, for those between the ends. Accuracy is that of the deployed integers on Fashion-MNIST's test images.
+//   bench_weight_rounding DIRECTORY [networks, comma] [seeds] [epochs of FP32] [only recipes with this text]
 // DIRECTORY holds the float networks (bench_why writes them there); one that is missing is trained and kept.
 
 #include "../examples/fashion_mnist/networks.hpp"
@@ -47,8 +47,10 @@ Recipe recipe_of(const char* name, int weight_bits, int activation_bits, bool pe
   Recipe r;
   r.name = name;
   r.weights = r.linear_weights = symmetric(weight_bits, per_channel);
-  if (activation_bits != 8) r.activations = Int8Activation(activation_bits);
-  r.end_bits = 8;
+  if (activation_bits < 8) {
+    r.activations = Int8Activation(activation_bits);
+    r.end_bits = 8;
+  }
   return r;
 }
 
@@ -68,12 +70,7 @@ int main(int argc, char** argv) {
   set_warning_handler([](const std::string&) {});
   const std::string directory = text(1, ""), networks = text(2, "plain,separable,residual"), only = text(5, "");
   const DatasetSplit data = load_fashion_mnist();
-  AdaRoundOptions learned{.progress = ProgressMode::quiet};
-  if (argc > 6) learned.learning.iterations = std::atoi(argv[6]);
-  if (argc > 7) learned.learning.lambda = std::atof(argv[7]);
-  if (argc > 8) learned.learning.lr = std::atof(argv[8]);
-  if (argc > 9) learned.asymmetric = std::atoi(argv[9]) != 0;
-  if (argc > 10) learned.learning.batch = std::atoi(argv[10]);
+  const AdaRoundOptions learned{.progress = ProgressMode::quiet};
   const std::vector<Way> ways{{"nearest", [](QatModel&) {}},
                               {"gptq", [&](QatModel& q) { gptq(q, data.train); }},
                               {"ada_round", [&](QatModel& q) { ada_round(q, data.train, learned); }}};
