@@ -259,7 +259,7 @@ TEST_CASE("outputs of layers of drawn networks lose no more than with the neares
     }
   }
   INFO(parts / layers);
-  CHECK(parts / layers < 0.92);  // noise, few images and few steps leave little to gain
+  CHECK(parts / layers < 0.95);  // random weights, 48 images of noise and few steps leave little to gain
   set_warning_handler(nullptr);
 }
 
