@@ -3,7 +3,7 @@
 //   bench_weight_rounding DIRECTORY [networks, comma] [seeds] [epochs of FP32] [only recipes with this text]
 // DIRECTORY holds the float networks (bench_why writes them there); one that is missing is trained and kept.
 
-#include "../examples/fashion_mnist/networks.hpp"
+#include "float_network.hpp"
 
 #include <stet/core/warning.hpp>
 #include <stet/data/idx.hpp>
@@ -14,9 +14,7 @@
 #include <stet/passes/ada_round.hpp>
 #include <stet/passes/gptq.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
-#include <stet/train/checkpoint.hpp>
 #include <stet/train/evaluate.hpp>
-#include <stet/train/fit.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -30,18 +28,6 @@
 namespace {
 
 using namespace stet;
-
-Model trained(const std::string& network, std::uint64_t seed, int epochs, const Dataset& data, const std::string& directory) {
-  Model model(example::make_network(network), Rng(seed));
-  const std::string file = fmt::format("{}/{}_{}_{}.safetensors", directory, network, seed, epochs);
-  if (CheckpointReader::exists(file)) {
-    load_checkpoint(file, model);
-    return model;
-  }
-  fit(model, data, {.epochs = epochs, .optimizer = Adam{.lr = 1e-3}, .schedule = Cosine{}, .seed = seed, .progress = ProgressMode::quiet});
-  save_checkpoint(file, model);
-  return model;
-}
 
 Recipe recipe_of(const char* name, int weight_bits, int activation_bits, bool per_channel) {
   Recipe r;
@@ -62,7 +48,7 @@ struct Way {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto text = [&](int i, const char* standard) { return std::string(argc > i ? argv[i] : standard); };
+  const auto text = [&](int i, const char* standard) { return bench::argument(argc, argv, i, standard); };
   if (argc < 2) {
     fmt::print("bench_weight_rounding DIRECTORY [networks, comma] [seeds] [epochs of FP32] [only recipes with this text]\n");
     return 2;
@@ -81,12 +67,9 @@ int main(int argc, char** argv) {
   fmt::print("\n|---|---|---|");
   for (std::size_t i = 0; i < ways.size(); ++i) fmt::print("---|---|---|");
   fmt::print("\n");
-  for (std::size_t from = 0; from <= networks.size();) {
-    const std::size_t to = std::min(networks.find(',', from), networks.size());
-    const std::string network = networks.substr(from, to - from);
-    from = to + 1;
+  for (const std::string& network : bench::list_of(networks)) {
     for (int seed = 1; seed <= std::atoi(text(3, "3").c_str()); ++seed) {
-      const Model model = trained(network, static_cast<std::uint64_t>(seed), std::atoi(text(4, "3").c_str()), data.train, directory);
+      const Model model = bench::float_network(network, static_cast<std::uint64_t>(seed), std::atoi(text(4, "3").c_str()), data.train, directory);
       const double fp32 = evaluate(model, data.test).accuracy;
       for (const Recipe& recipe : recipes) {
         if (recipe.name.find(only) == std::string::npos) continue;

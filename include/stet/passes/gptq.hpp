@@ -41,7 +41,7 @@ namespace passes {
 
 /// gptq, of the calibrated model. It stands here because its header reads Eigen.
 inline PostTrainingPass gptq_rounded(const GptqOptions& options = {}) {
-  return {"weights rounded by gptq", {}, [options](QatModel& q, const Dataset& data) { gptq(q, data, options); }};
+  return {"weights rounded by gptq", {}, [options](QatModel& q, const Dataset& data) { gptq(q, data, options); }, {}};
 }
 
 }  // namespace passes

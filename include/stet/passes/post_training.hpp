@@ -7,8 +7,8 @@
 #include <stet/model/calibrate.hpp>
 #include <stet/model/qat_model.hpp>
 #include <stet/passes/absorb_high_bias.hpp>
-#include <stet/passes/bias_correction.hpp>
 #include <stet/passes/ada_round.hpp>
+#include <stet/passes/bias_correction.hpp>
 #include <stet/passes/equalize.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/passes/smooth.hpp>
