@@ -86,6 +86,41 @@ TEST_CASE("the layers at both ends have the recipe's end bits, and what they rea
   CHECK(weight_bits(prepared(recipe)) == std::map<std::string, int>{{"a", 2}, {"b", 2}, {"c", 2}, {"d", 2}});
 }
 
+TEST_CASE("depthwise layers and what they make have bits of their own, unless an override speaks for them") {
+  Graph g;
+  auto x = g.input({8, 8, 2});
+  x = relu(batch_norm(conv2d(x, {.filters = 6, .kernel = 3, .bias = false}).named("a"))).named("a_out");
+  x = relu(batch_norm(depthwise_conv2d(x, {.kernel = 3, .bias = false}).named("b"))).named("b_out");
+  x = relu(batch_norm(conv2d(x, {.filters = 6, .kernel = 1, .bias = false}).named("c"))).named("c_out");
+  x = relu(batch_norm(depthwise_conv2d(x, {.kernel = 3, .bias = false}).named("d"))).named("d_out");
+  x = relu(batch_norm(conv2d(x, {.filters = 6, .kernel = 1, .bias = false}).named("e"))).named("e_out");
+  g.output(linear(flatten(x), {.units = 4}).named("f"));
+  const Model model(g, Rng(3));
+  const auto made = [&](const Recipe& recipe) {
+    QatModel qat = prepare(model, recipe);
+    calibrate(qat, images());
+    return qat;
+  };
+  const QatModel qat = made(recipes::w2a2_lsq());
+  CHECK(weight_bits(qat) == std::map<std::string, int>{{"a", 8}, {"b", 8}, {"c", 2}, {"d", 8}, {"e", 2}, {"f", 8}});
+  CHECK(qat.quantizer(qat.units()[1].quantizer).grid() == Grid::activation(2));  // a_out
+  CHECK(qat.quantizer(qat.units()[2].quantizer).grid() == Grid::activation(8));  // b_out
+  CHECK_FALSE(qat.quantizer(qat.units()[2].quantizer).learned());
+  CHECK(deployed_equals_forward(qat));
+  Recipe recipe = recipes::w2a2_lsq();
+  recipe.depthwise_bits = 4;
+  recipe.overrides = {{"b", symmetric(3, true, WeightRange::mse), std::nullopt}, {"d_out", std::nullopt, Int8Activation(5)}};
+  const QatModel own = made(recipe);
+  CHECK(weight_bits(own) == std::map<std::string, int>{{"a", 8}, {"b", 3}, {"c", 2}, {"d", 4}, {"e", 2}, {"f", 8}});
+  CHECK(own.quantizer(own.units()[2].quantizer).grid() == Grid::activation(4));
+  CHECK(own.quantizer(own.units()[4].quantizer).grid() == Grid::activation(5));
+  recipe.overrides.clear();
+  recipe.depthwise_bits.reset();
+  CHECK(weight_bits(made(recipe)) == std::map<std::string, int>{{"a", 8}, {"b", 2}, {"c", 2}, {"d", 2}, {"e", 2}, {"f", 8}});
+  recipe.depthwise_bits = 9;
+  CHECK_THROWS_AS(prepare(model, recipe), Error);
+}
+
 TEST_CASE("a recipe that cannot learn its scales is refused before training") {
   Recipe recipe = recipes::w4a4_lsq();
   recipe.weights = symmetric(4, false, WeightRange::mse);

@@ -5,6 +5,7 @@
 #include <stet/diagnose/replay.hpp>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,16 @@ inline bool widen_activations(AnyScheme& scheme) {
   scheme = Int8Activation();
   return true;
 }
+// What a recipe says of both ends and of depthwise layers, which is of weights and activations alike.
+inline bool widen_parts(Recipe& recipe) {
+  bool any = false;
+  for (std::optional<int>* bits : {&recipe.end_bits, &recipe.depthwise_bits}) {
+    if (bits->value_or(8) >= 8) continue;
+    *bits = 8;
+    any = true;
+  }
+  return any;
+}
 inline bool spread_channels(AnyScheme& scheme) {
   if (scheme.per_channel() || !scheme.traits().grid) return false;
   scheme = symmetric(scheme.bits(), true);
@@ -80,11 +91,7 @@ inline bool weights_8(Replay& r) {
   bool any = widen_weights(r.recipe.weights);
   any = widen_weights(r.recipe.linear_weights) || any;
   for (RecipeOverride& o : r.recipe.overrides) any = (o.weights && widen_weights(*o.weights)) || any;
-  any = any || r.recipe.end_bits.value_or(8) < 8 || r.recipe.depthwise_bits.value_or(8) < 8;
-  if (any) {
-    r.recipe.end_bits.reset();
-    r.recipe.depthwise_bits.reset();
-  }
+  any = widen_parts(r.recipe) || any;
   r.recipe.learned_weights.reset();
   return any;
 }
@@ -92,6 +99,7 @@ inline bool weights_8(Replay& r) {
 inline bool activations_8(Replay& r) {
   bool any = widen_activations(r.recipe.activations);
   for (RecipeOverride& o : r.recipe.overrides) any = (o.activations && widen_activations(*o.activations)) || any;
+  any = widen_parts(r.recipe) || any;
   r.recipe.learned_activations.reset();
   return any;
 }

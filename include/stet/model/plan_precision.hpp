@@ -10,13 +10,14 @@
 
 namespace stet::detail {
 
-// Gives depthwise layers the recipe's depthwise_bits. An override speaks for its own node.
+// Gives depthwise layers and what they make the recipe's depthwise_bits. An override speaks for its own node.
 inline void plan_depthwise(const Graph& graph, const Recipe& recipe, UnitPlan& plan) {
   if (!recipe.depthwise_bits) return;
   for (Unit& unit : plan.units) {
     if (!graph::is<graph::op::DepthwiseConv2D>(unit.op())) continue;
     const RecipeOverride* o = recipe.override_of(graph.node(unit.node).name);
     if (o == nullptr || !o->weights) unit.weights = symmetric(*recipe.depthwise_bits, unit.weights.per_channel());
+    plan.quantizer_schemes[static_cast<std::size_t>(unit.quantizer)] = Int8Activation(*recipe.depthwise_bits);
   }
 }
 

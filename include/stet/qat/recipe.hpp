@@ -57,8 +57,8 @@ struct Recipe {
   /// Bits of the layers at both ends: the weights of layers that read the input or make the output, what the latter
   /// read, and the output itself. Without it they are as the others.
   std::optional<int> end_bits{};
-  /// Bits of the weights of depthwise layers, which have few taps per channel and therefore little size and little that
-  /// averages their rounding out. Without it they are as the others; an override of a layer speaks for it.
+  /// Bits of depthwise layers: their weights, and the values that they make. They have few taps per channel, so little size, and
+  /// little that averages rounding out. Without it they are as the others; an override of a node speaks for it.
   std::optional<int> depthwise_bits{};
   /// Prototypes of learned ranges: below 8 bits, scales of weights, and of the activations of layers and additions, are
   /// trained by one. Those of weights keep the zero point 0 (LsqRange, TqtRange).
