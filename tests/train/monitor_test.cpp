@@ -86,18 +86,6 @@ TEST_CASE("healthy runs are not complained about") {
   }
 }
 
-TEST_CASE("training from random weights is not complained about") {
-  for (Recipe recipe : {recipes::int8(), recipes::w4a4_lsq()}) {
-    INFO(recipe.name);
-    recipe.schedule.quantize_at = 0.4;  // from the start, ranges would be those of statistics that fit nothing yet
-    QatModel qat = calibrated(recipe, Model(trained_network().graph(), Rng(7)));
-    const CaughtWarnings caught;
-    const FitReport report = fit(qat, drawn_images().train, options(3e-3));
-    INFO(report.str());
-    CHECK(report.findings.empty());
-  }
-}
-
 TEST_CASE("a monitored run has the bits of one that is not") {
   for (const Recipe& recipe : {recipes::int8(), recipes::int8_per_tensor(), recipes::w3a3_lsq()}) {
     std::string first;

@@ -17,7 +17,7 @@ struct HealthyRanges {
   double stuck_channels = 0.3;                 ///< part of a layer's channels that are dead or saturated
   double stopped = 0.25;                       ///< part of the values that the range cuts, any bits: healthy at most 0.13 (2 bits)
   double oscillating = 0.15;                   ///< part of the weights of 2 to 4 bits, where it does not fall to the end: healthy 0.04 to 0.07
-  double scale_growth = 3.0;                   ///< of a learned scale against its start, or the other way: healthy at most 1.1
+  double scale_growth = 3.0;                   ///< of a layer's learned scales against each other and their start: healthy at most 1.1
   double movement = 0.005;                     ///< of weights in one step at the end of a run, relative to their size
 };
 

@@ -164,7 +164,9 @@ STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
     const Quantizer& q = qat_->quantizer(unit.quantizer);
     const double needed = p999[static_cast<std::size_t>(unit.quantizer)];
     const double reach = needed > 0 ? std::max(std::fabs(node.low), std::fabs(node.high)) / needed : 1.0;
-    const bool narrow = alike && reach < h.least_reach && node.clipped > h.clipped;
+    // While batch norm is live its statistics lag behind, and the float network's values with them: then only a hand's ranges are judged.
+    const bool settled = q.fixed() || qat_->phases().ranges_held || qat_->batch_norm_frozen();
+    const bool narrow = alike && settled && reach < h.least_reach && node.clipped > h.clipped;
     const bool stuck = q.state() == QuantizerState::frozen && (reach > h.most_reach || narrow);
     note(Cause::ranges_stuck, u, reach, stuck);
     note(Cause::gradients_stopped, u, node.stopped, !stuck && node.stopped > most_stopped);
@@ -214,20 +216,26 @@ STET_ENTRY void Monitor::look_at_scales() {
   }
   float* start = state_.start_scales.data();
   for (std::size_t u = 0; u < now.size(); ++u) {
-    double most = 1;
     // Scales of weights that grow with their weights are as they should be.
     const double size = watch_.size(state_, u);
     double& start_size = state_.start_sizes[u];
     if (start_size < static_cast<double>(smallest)) start_size = size;
     const double growth = start_size > 0 && size > 0 ? size / start_size : 1.0;
     const std::size_t of_weights = qat_->units()[u].learns_weight_scale ? qat_->weight_scale(qat_->units()[u]).size() : 0;
+    double least = 1, most = 1, apart = 1;  // of the weights' scales; that of the activation stands alone
     for (std::size_t k = 0; k < now[u].size(); ++k) {
       const float s = now[u][k];
       if (*start < smallest) *start = s;
-      const double ratio = static_cast<double>(s) / static_cast<double>(std::max(*start++, smallest)) / (k < of_weights ? growth : 1.0);
-      if (std::fabs(std::log(ratio)) > std::fabs(std::log(most))) most = ratio;
+      const double ratio = static_cast<double>(s) / static_cast<double>(std::max(*start++, smallest));
+      if (k < of_weights) {
+        least = std::min(least, ratio / growth);
+        most = std::max(most, ratio / growth);
+      } else {
+        apart = std::max(ratio, 1 / ratio);
+      }
     }
-    note(Cause::scale_learning_rate, u, most, std::max(most, 1 / most) > options_.healthy.scale_growth);
+    apart = std::max(apart, most / least);
+    note(Cause::scale_learning_rate, u, apart, apart > options_.healthy.scale_growth);
   }
 }
 
@@ -295,7 +303,7 @@ STET_ENTRY std::vector<TrainingFinding> Monitor::findings() const {
       if (state_.began[i] < 0) continue;
       const double value = state_.value[i];
       const auto size = [](double v) { return v > 0 ? std::fabs(std::log(v)) : 0.0; };
-      const bool ratio = cause == Cause::ranges_stuck || cause == Cause::scale_learning_rate;
+      const bool ratio = cause == Cause::ranges_stuck;
       if (units.empty() || (ratio ? size(value) > size(worst) : value > worst)) worst = value;
       step = units.empty() ? state_.began[i] : std::min(step, state_.began[i]);
       units.push_back(u);

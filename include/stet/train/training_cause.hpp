@@ -75,8 +75,8 @@ inline TrainingFinding finding_of(TrainingCause cause, double value, const Healt
           "look at gamma, beta and the range there; a lower learning rate from the FP32 checkpoint", formatted("at most {:.0f} %", 100 * h.stuck_channels));
       break;
     case TrainingCause::scale_learning_rate:
-      say(formatted("a learned scale is {:.3g} times its start", value), "Recipe::scale_lr_factor = 1, and a lower learning rate",
-          formatted("{:.3g} to {:.3g}", 1 / h.scale_growth, h.scale_growth));
+      say(formatted("learned scales of a layer lie {:.3g} times apart from where they began", value), "Recipe::scale_lr_factor = 1, and a lower learning rate",
+          formatted("at most {:.3g}", h.scale_growth));
       break;
     case TrainingCause::gradients_stopped:
       say(formatted("{:.0f} % of the values lie beyond the range, which stops their gradients", 100 * value),
