@@ -85,7 +85,8 @@ struct LayerGoals {
 inline LayerGoals draw_goals(const QatModel& qat, const Unit& unit, const LayerSteps& l, const LayerTarget& target, const Dataset& data,
                                             const RoundingData& o, std::int64_t windows) {
   LayerGoals drawn;
-  auto& [m, goals] = drawn;
+  LayerMatrix& m = drawn.matrix;
+  std::vector<RoundingGoal>& goals = drawn.of_group;
   std::vector<std::int64_t> slot;  // where a window goes: an order that was drawn
   std::int64_t images = 0, used = 0;
   const auto stream = static_cast<std::uint64_t>(unit.node) + 1;

@@ -2,7 +2,6 @@
 // Rows of a layer's weights that lie softly between two codes, and how far what they make is from what is wanted.
 
 #include <stet/core/gemm.hpp>
-#include <stet/core/lanes.hpp>
 #include <stet/core/rounding.hpp>
 #include <stet/passes/layer_output.hpp>
 #include <stet/passes/soft_rounding.hpp>
@@ -94,11 +93,10 @@ class SoftRoundedRows {
   // Loss of a batch: sum over the rows of weight * mean squared error + lambda * mean cost of lying between codes. Its
   // gradient with respect to u goes to du.
   double loss(const RoundingBatch<T>& b, const CostWeight<T>& cost, std::span<T> du) {
-    lanes(static_cast<std::int64_t>(w_.size()), [&](std::int64_t i) {
-      const auto at = static_cast<std::size_t>(i);
-      h_[at] = soft_round(u_[at]);
-      w_[at] = floor_[at] + free_[at] * h_[at];
-    });
+    for (std::size_t i = 0; i < w_.size(); ++i) {
+      h_[i] = soft_round(u_[i]);
+      w_[i] = floor_[i] + free_[i] * h_[i];
+    }
     products(w_, b);
     double total = 0.0;
     for (std::int64_t n = 0; n < b.n; ++n) {
