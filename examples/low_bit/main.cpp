@@ -119,6 +119,7 @@ int run(const Options& given) {
       recipe.schedule.freeze_ranges_at = o.freeze_ranges_at;
       recipe.schedule.freeze_batch_norm_at = o.freeze_batch_norm_at;
       recipe.weight_estimator = estimator_of(o.estimator);
+      recipe.depthwise_bits = o.depthwise_bits == 0 ? std::nullopt : std::optional<int>(o.depthwise_bits);
       QatModel qat = prepare(fp32, recipe);
       calibrate(qat, data.train);
       FitOptions f = fit_options(o, folder, seed, name, o.qat_epochs, o.qat_lr);

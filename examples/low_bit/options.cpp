@@ -40,6 +40,9 @@ Options read_options(int argc, char** argv) {
   app.add_option("--estimator", o.estimator, "gradient of rounding weights: clipped, ste, ewgs, dsq, tanh or sigmoid")
       ->check(CLI::IsMember({"clipped", "ste", "ewgs", "dsq", "tanh", "sigmoid"}))
       ->capture_default_str();
+  app.add_option("--depthwise-bits", o.depthwise_bits, "bits of depthwise layers and of what they make; 0: as the others")
+      ->check(CLI::IsMember({0, 2, 3, 4, 5, 6, 7, 8}))
+      ->capture_default_str();
   add_threads(app, o.threads);
   add_data_directory(app, o.data_directory);
   app.add_flag("--quick", o.quick, "one seed, a tenth of the images, one epoch each");

@@ -20,6 +20,7 @@ struct Options {
   bool no_distill = false, reestimate = false, freeze_oscillations = false;
   double dampen = 0;
   std::string estimator = "clipped";
+  int depthwise_bits = 8;  ///< of depthwise layers and what they make; 0: as the others
   int threads = 0;
   bool quick = false;
   std::int64_t images = 0;  ///< training images used; 0: all
