@@ -19,7 +19,9 @@ namespace stet {
 
 struct EqualizeOptions {
   int rounds = 8;  ///< over all channels; a factor changes what its neighbours want
-  double above = 0;  ///< channels whose largest is no more than this times their median stay; healthy networks have up to 4
+  /// A network stays as it is where nowhere the largest channel is more than this times the median one; healthy networks have up
+  /// to 4. One that is far apart hides others that are less so, so all are equalized or none.
+  double above = 0;
 };
 
 /// Channels that layers share, before and after.
@@ -97,12 +99,15 @@ STET_ENTRY Model equalize(const Model& model, const EqualizeOptions& options, Eq
   EqualizeReport& said = report == nullptr ? unread : *report;
   detail::ChannelSpaces spaces(model);
   std::vector<detail::ChannelSpace> all = spaces.spaces(said.left);
-  std::erase_if(all, [&](const detail::ChannelSpace& s) {
-    const double most = detail::disparity(spaces, s);
-    if (most > options.above) return false;
-    for (const std::string& name : spaces.names(s.producers)) said.left.push_back(formatted("{} is left as it is: its channels are alike, largest / median {:.3g}", name, most));
-    return true;
-  });
+  const bool apart = std::any_of(all.begin(), all.end(), [&](const detail::ChannelSpace& s) { return detail::disparity(spaces, s) > options.above; });
+  if (!apart) {
+    for (const detail::ChannelSpace& s : all) {
+      for (const std::string& name : spaces.names(s.producers)) {
+        said.left.push_back(formatted("{} is left as it is: its channels are alike, largest / median {:.3g}", name, detail::disparity(spaces, s)));
+      }
+    }
+    all.clear();
+  }
   for (const detail::ChannelSpace& s : all) said.channels.push_back({spaces.names(s.producers), spaces.names(s.consumers), detail::disparity(spaces, s), 0});
   for (int round = 0; round < options.rounds; ++round) {
     bool moved = false;
