@@ -46,7 +46,8 @@ int run(const std::string& networks, const std::string& seeds, const std::string
       {"absorbed", {passes::absorbed()}},
       {"re-estimated", {passes::reestimated()}},
       {"corrected", {passes::bias_corrected()}},
-      {"standard", passes::standard()}};
+      {"standard", passes::standard()},
+      {"rounded by ada_round", {passes::equalized({.above = 8}), passes::ada_rounded({.progress = ProgressMode::quiet})}}};
   fmt::print("| network, seed | FP32 | recipe |");
   for (const auto& [name, column] : columns) fmt::print(" {} |", name);
   fmt::print("{}\n|---|---|---|", choose ? " standard, ranges chosen |" : "");

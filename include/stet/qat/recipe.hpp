@@ -155,7 +155,7 @@ STET_ENTRY Recipe few_bits(const char* name, int weight_bits, int activation_bit
   r.name = name;
   r.weights = symmetric(weight_bits, per_channel);
   r.linear_weights = symmetric(weight_bits, false);
-  r.end_bits = 8;
+  r.end_bits = r.depthwise_bits = 8;
   if (activation_bits < 8) {
     r.activations = Int8Activation(activation_bits);
     r.calibration_observer = MseObserver{};  // a grid of few codes is chosen better from all values at once (docs/results.md)
