@@ -7,6 +7,7 @@
 #include <stet/core/warning.hpp>
 #include <stet/data/idx.hpp>
 #include <stet/passes/mixed_precision.hpp>
+#include <stet/passes/standard_passes.hpp>
 #include <stet/qat/recipe.hpp>
 #include <stet/train/evaluate.hpp>
 

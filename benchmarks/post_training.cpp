@@ -10,7 +10,7 @@
 #include <stet/data/idx.hpp>
 #include <stet/engine/engine.hpp>
 #include <stet/passes/choose_ranges.hpp>
-#include <stet/passes/post_training.hpp>
+#include <stet/passes/standard_passes.hpp>
 
 #include <algorithm>
 #include <cstdio>

@@ -30,7 +30,6 @@
 #include <stet/ops/reduction.hpp>
 #include <stet/ops/shape.hpp>
 #include <stet/ops/softmax.hpp>
-#include <stet/passes/choose_ranges.hpp>
 #include <stet/passes/equalize.hpp>
 #include <stet/passes/post_training.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>

@@ -1,4 +1,3 @@
-#include <stet/diagnose/epoch_numbers.hpp>
 #include <stet/diagnose/html.hpp>
 #include <stet/diagnose/json.hpp>
 #include <stet/diagnose/report_text.hpp>
@@ -275,17 +274,6 @@ TEST_CASE("the text stays within a screen, whatever there is to say") {
     INFO(needed);
     CHECK(text.find(needed) != std::string::npos);
   }
-}
-
-TEST_CASE("learning rate and oscillation are read where a history has them") {
-  struct Full {
-    double lr = 0.25, oscillating = 0.5;
-  };
-  struct Bare {};
-  CHECK(detail::learning_rate_of(Full{}) == 0.25);
-  CHECK(detail::oscillation_of(Full{}) == 0.5);
-  CHECK(std::isnan(detail::learning_rate_of(Bare{})));
-  CHECK(std::isnan(detail::oscillation_of(Bare{})));
 }
 
 TEST_CASE("names are cut between characters") {

@@ -7,7 +7,7 @@
 #include <stet/passes/ada_round_codes.hpp>
 #include <stet/passes/layer_codes.hpp>
 #include <stet/passes/layer_windows.hpp>
-#include <stet/passes/post_training.hpp>
+#include <stet/passes/standard_passes.hpp>
 #include <stet/passes/soft_rounded_rows.hpp>
 #include <stet/quant/scheme.hpp>
 

@@ -9,7 +9,7 @@
 #include <stet/model/lower.hpp>
 #include <stet/model/prepare.hpp>
 #include <stet/model/qat_forward.hpp>
-#include <stet/passes/post_training.hpp>
+#include <stet/passes/standard_passes.hpp>
 #include <stet/passes/with_bias.hpp>
 #include <stet/quant/apot_scheme.hpp>
 #include <stet/train/evaluate.hpp>

@@ -12,7 +12,6 @@
 #include <vector>
 
 #if STET_DEFINE_ENTRIES
-#include <stet/engine/engine.hpp>
 #include <stet/train/evaluate.hpp>
 
 #include <algorithm>
@@ -67,8 +66,8 @@ STET_ENTRY PrecisionFrontier precision_frontier(std::vector<LayerSensitivity> la
 /// The recipe with the widths of a choice as overrides, which leave alone what an override says of activations.
 /// Errors:    Errc::shape if the choice has another number of layers; Errc::range if it has a width that the frontier has not
 STET_ENTRY Recipe with_precision(Recipe recipe, const PrecisionFrontier& frontier, const PrecisionChoice& choice);
-/// Quantizes with `count` of the choices, evenly spread, evaluates the integers, and keeps in the frontier what was found.
-/// Errors:    Errc::range if count is not positive; as quantize and evaluate
+/// Quantizes with `count` of the choices, evenly spread, evaluates what is deployed, and keeps in the frontier what was found.
+/// Errors:    Errc::range if count is not positive; as calibrated and evaluate
 STET_ENTRY void measure_choices(PrecisionFrontier& frontier, const Model& model, const Recipe& recipe, const Dataset& calibration,
                                 const Dataset& validation, std::size_t count = 8, const QuantizeOptions& options = {});
 #if STET_DEFINE_ENTRIES
@@ -213,7 +212,8 @@ STET_ENTRY void measure_choices(PrecisionFrontier& frontier, const Model& model,
   require(count > 0, Errc::range, "measure_choices: count must be positive");
   for (const std::size_t i : detail::evenly_by_cost(frontier.choices, count)) {
     PrecisionChoice& c = frontier.choices[i];
-    const Evaluation e = evaluate(Engine(quantize(model, with_precision(recipe, frontier, c), calibration, options)), validation);
+    // The engine computes the same.
+    const Evaluation e = evaluate(calibrated(model, with_precision(recipe, frontier, c), calibration, options), validation);
     c.measured_accuracy = e.accuracy;
     c.measured_loss = e.loss;
   }

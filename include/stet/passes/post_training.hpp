@@ -1,18 +1,14 @@
 #pragma once
-// quantize with passes: post-training quantization in one call, with what makes up for the lack of training.
+// quantize with passes: post-training quantization in one call, with what makes up for the lack of training. The other passes
+// are in standard_passes.hpp.
 
 #include <stet/core/entry.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/graph/integer_model.hpp>
 #include <stet/model/calibrate.hpp>
 #include <stet/model/qat_model.hpp>
-#include <stet/passes/absorb_high_bias.hpp>
-#include <stet/passes/ada_round.hpp>
-#include <stet/passes/bias_correction.hpp>
 #include <stet/passes/equalize.hpp>
 #include <stet/passes/reestimate_batch_norm.hpp>
-#include <stet/passes/smooth.hpp>
-#include <stet/passes/with_bias.hpp>
 
 #include <functional>
 #include <string>
@@ -40,33 +36,9 @@ namespace passes {
 inline PostTrainingPass equalized(const EqualizeOptions& options = {}) {
   return {"equalized", [options](Model& m, const Dataset&) { m = equalize(m, options); }, {}, {}};
 }
-/// absorb_high_bias, before preparing; after equalized, which changes offsets.
-inline PostTrainingPass absorbed(const AbsorbOptions& options = {}) {
-  return {"high biases absorbed", [options](Model& m, const Dataset&) { m = absorb_high_bias(m, options); }, {}, {}};
-}
-/// smooth, on the calibration data, before preparing.
-inline PostTrainingPass smoothed(const SmoothOptions& options = {}) {
-  return {"smoothed", [options](Model& m, const Dataset& data) { m = smooth(m, data, options); }, {}, {}};
-}
 /// reestimate_batch_norm, on the quantized network: rounding moved what statistics were taken of.
 inline PostTrainingPass reestimated(const ReestimateOptions& options = {}) {
   return {"batch norm re-estimated", {}, [options](QatModel& q, const Dataset& data) { reestimate_batch_norm(q, data, options); }, {}};
-}
-/// bias_correction against the float model; layers without a bias get one.
-inline PostTrainingPass bias_corrected(const BiasCorrectionOptions& options = {}) {
-  return {"biases corrected", [](Model& m, const Dataset&) { m = with_bias(m); }, {},
-          [options](QatModel& q, const Model& reference, const Dataset& data) { bias_correction(q, reference, data, options); }};
-}
-/// What measures well together, in its order (docs/results.md): channels equalized where they are far apart (the largest more than 8
-/// times the median: healthy networks stay as they are), batch norm re-estimated, then biases corrected against the float model.
-/// For weights or activations of less than 8 bits; at 8 bits, where nothing is lost, it moves accuracy by chance alone but for
-/// channels that are far apart.
-inline std::vector<PostTrainingPass> standard() { return {equalized({.above = 8}), reestimated(), bias_corrected()}; }
-
-/// ada_round: after passes that change biases or statistics of layers, before re-estimation (docs/rounding.md). gptq_rounded
-/// is in gptq.hpp.
-inline PostTrainingPass ada_rounded(const AdaRoundOptions& options = {}) {
-  return {"weights rounded by ada_round", {}, [options](QatModel& q, const Dataset& data) { ada_round(q, data, options); }, {}};
 }
 
 }  // namespace passes
