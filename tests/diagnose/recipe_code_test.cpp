@@ -35,7 +35,7 @@ TEST_CASE("the code of a learned recipe makes that recipe") {
   r.weights = symmetric(4, true, WeightRange::mse);
   r.linear_weights = symmetric(4, true, WeightRange::mse);
   r.activations = Int8Activation(4);
-  r.end_bits = 8;
+  r.end_bits = r.depthwise_bits = 8;
   r.learned_weights = lsq();
   r.learned_activations = lsq();
   r.schedule = {.quantize_at = 0, .freeze_ranges_at = 0.75, .freeze_batch_norm_at = 0.9};

@@ -5,6 +5,7 @@
 #include <stet/data/dataset.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/passes/post_training.hpp>
+#include <stet/passes/rounding_data.hpp>
 #include <stet/qat/recipe.hpp>
 
 #include <cstdint>
