@@ -10,6 +10,7 @@
 #include "../../benchmarks/planted_causes.hpp"
 #include "support/catch.hpp"
 #include "support/networks.hpp"
+#include "support/spread_parameters.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -26,15 +27,6 @@ bool same_function(const Model& a, const Model& b, std::uint64_t seed) {
   return stet_test::same_bits(infer(a, x), infer(b, x));
 }
 
-// Running statistics and gammas as training leaves them, channels of very different size.
-void spread(Model& model, std::uint64_t seed) {
-  Rng rng(seed);
-  model.fields([&](std::string_view name, Tensor<float>& t) {
-    const bool positive = name.ends_with("variance");
-    for (float& v : t.edit()) v = positive ? static_cast<float>(0.1 + rng.uniform()) : v * static_cast<float>(std::exp(2 * rng.normal()));
-  });
-}
-
 }  // namespace
 
 TEST_CASE("equalizing does not change the float network by a bit") {
@@ -42,7 +34,7 @@ TEST_CASE("equalizing does not change the float network by a bit") {
   for (std::uint64_t seed = 1; seed <= 120; ++seed) {
     INFO("seed " << seed);
     Model model(stet_test::NetworkGenerator(seed, {.large = seed % 2 == 0}).run(), Rng(seed));
-    spread(model, seed);
+    stet_test::spread_parameters(model, seed);
     EqualizeReport report;
     const Model other = equalize(model, {}, &report);
     CHECK(same_function(model, other, seed));
@@ -52,7 +44,7 @@ TEST_CASE("equalizing does not change the float network by a bit") {
   for (const example::NamedNetwork& n : example::networks()) {
     INFO(n.name);
     Model model(n.make(), Rng(3));
-    spread(model, 3);
+    stet_test::spread_parameters(model, 3);
     CHECK(same_function(model, equalize(model), 3));
   }
 }
@@ -100,7 +92,7 @@ TEST_CASE("both sides of an addition and all readers of a value get one factor")
   const auto c = conv2d(sum, {.filters = 3, .kernel = 1}).named("c"), d = conv2d(sum, {.filters = 3, .kernel = 3}).named("d");
   g.output(linear(flatten(max_pool(add(c, d), {.size = 2})), {.units = 2}).named("logits"));
   Model model(std::move(g), Rng(2));
-  spread(model, 4);
+  stet_test::spread_parameters(model, 4);
   EqualizeReport report;
   const Model other = equalize(model, {}, &report);
   CHECK(same_function(model, other, 1));
@@ -119,7 +111,7 @@ TEST_CASE("what does not pass a factor on is named, and its channels stay") {
   const auto y = conv2d(x, {.filters = 4, .kernel = 1}).named("joined");
   g.output(linear(flatten(concat({y, x}, 2)), {.units = 2}).named("logits"));
   Model model(std::move(g), Rng(2));
-  spread(model, 5);
+  stet_test::spread_parameters(model, 5);
   EqualizeReport report;
   const Model other = equalize(model, {}, &report);
   CHECK(same_function(model, other, 1));
@@ -148,7 +140,7 @@ TEST_CASE("channels that only partly pass a factor on are counted") {
   const auto both = conv2d(x, {.filters = 4, .kernel = 1}).named("both");
   g.output(linear(flatten(add(concat({open, capped}, 2), both)), {.units = 2}).named("logits"));
   Model model(std::move(g), Rng(2));
-  spread(model, 7);
+  stet_test::spread_parameters(model, 7);
   EqualizeReport report;
   CHECK(same_function(model, equalize(model, {}, &report), 1));
   REQUIRE(report.channels.size() == 1);
@@ -164,7 +156,7 @@ TEST_CASE("grouped and widening layers are scaled by the channels that they read
   x = relu(conv2d(x, {.filters = 6, .kernel = 3, .groups = 2}).named("grouped"));
   g.output(linear(flatten(x), {.units = 2}));
   Model model(std::move(g), Rng(2));
-  spread(model, 8);
+  stet_test::spread_parameters(model, 8);
   EqualizeReport report;
   CHECK(same_function(model, equalize(model, {}, &report), 1));
   REQUIRE(report.channels.size() == 3);
@@ -179,7 +171,7 @@ TEST_CASE("a flattened image that is added to as many numbers takes them along")
   const auto numbers = linear(flatten(x), {.units = 12}).named("numbers");
   g.output(linear(relu(add(image, numbers)), {.units = 2}));
   Model model(std::move(g), Rng(2));
-  spread(model, 6);
+  stet_test::spread_parameters(model, 6);
   EqualizeReport report;
   CHECK(same_function(model, equalize(model, {}, &report), 1));
   REQUIRE(report.channels.size() == 1);

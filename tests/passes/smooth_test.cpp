@@ -6,6 +6,7 @@
 #include "../../benchmarks/planted_causes.hpp"
 #include "support/catch.hpp"
 #include "support/networks.hpp"
+#include "support/spread_parameters.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -22,15 +23,6 @@ Dataset images(const Shape& shape, std::uint64_t seed) {
   return {stet_test::random_images(shape, 20, seed), Tensor<std::int32_t>::zeros({20}), 2, "random"};
 }
 
-// Channels of very different size, as a trained network may have them.
-void spread(Model& model, std::uint64_t seed) {
-  Rng rng(seed);
-  model.fields([&](std::string_view name, Tensor<float>& t) {
-    const bool positive = name.ends_with("variance");
-    for (float& v : t.edit()) v = positive ? static_cast<float>(0.1 + rng.uniform()) : v * static_cast<float>(std::exp(2 * rng.normal()));
-  });
-}
-
 }  // namespace
 
 TEST_CASE("smoothing does not change the float network by a bit") {
@@ -38,7 +30,7 @@ TEST_CASE("smoothing does not change the float network by a bit") {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     INFO("seed " << seed);
     Model model(stet_test::NetworkGenerator(seed, {.large = seed % 2 == 0}).run(), Rng(seed));
-    spread(model, seed);
+    stet_test::spread_parameters(model, seed);
     const Shape shape = model.graph().node(model.graph().inputs()[0]).shape;
     const Dataset data = images(shape, seed);
     SmoothReport report;
@@ -56,7 +48,7 @@ TEST_CASE("at alpha one half values and the weights that read them meet, at one 
   x = relu(conv2d(x, {.filters = 8, .kernel = 3}).named("first")).named("values");
   g.output(conv2d(x, {.filters = 3, .kernel = 1}).named("second"));
   Model model(std::move(g), Rng(2));
-  spread(model, 3);
+  stet_test::spread_parameters(model, 3);
   const Dataset data = images({6, 6, 2}, 1);
   for (const double alpha : {0.0, 0.5, 1.0}) {
     INFO(alpha);

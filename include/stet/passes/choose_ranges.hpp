@@ -14,6 +14,7 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/model/qat_forward.hpp>
+#include <stet/passes/override_weights.hpp>
 #include <stet/quant/percentile_observer.hpp>
 #include <stet/train/evaluate.hpp>
 
@@ -172,12 +173,7 @@ STET_ENTRY Recipe choose_ranges(const Model& model, const Recipe& recipe, const 
       const std::optional<AnyScheme> weights = detail::with_range(unit.weights, range);
       if (!weights) continue;
       Recipe other = best;
-      const auto same = std::find_if(other.overrides.begin(), other.overrides.end(), [&](const RecipeOverride& o) { return o.node == name; });
-      if (same != other.overrides.end()) {
-        same->weights = *weights;
-      } else {
-        other.overrides.push_back({.node = name, .weights = *weights});
-      }
+      detail::override_weights(other, name, *weights);
       attempt(formatted("weights of {} by {}", name, detail::range_name(range)), other);
     }
   }

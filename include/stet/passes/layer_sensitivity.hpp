@@ -15,6 +15,7 @@
 #include <stet/graph/match.hpp>
 #include <stet/model/calibrate.hpp>
 #include <stet/model/prepare.hpp>
+#include <stet/passes/override_weights.hpp>
 #include <stet/passes/partly_quantized.hpp>
 #include <stet/train/evaluate.hpp>
 
@@ -71,13 +72,7 @@ inline QatModel at_width(const Model& model, const Recipe& recipe, const QatMode
   for (const Unit& unit : prepared.units()) {
     const std::string& name = prepared.node_name(unit.node);
     if (!unit.has_weights() || unit.kept_float() || decided(recipe, name)) continue;
-    const AnyScheme scheme = symmetric(bits, unit.weights.per_channel(), bits < 8 ? range : WeightRange::absmax);
-    const auto known = std::find_if(r.overrides.begin(), r.overrides.end(), [&](const RecipeOverride& o) { return o.node == name; });
-    if (known != r.overrides.end()) {
-      known->weights = scheme;
-    } else {
-      r.overrides.push_back({.node = name, .weights = scheme});
-    }
+    override_weights(r, name, symmetric(bits, unit.weights.per_channel(), bits < 8 ? range : WeightRange::absmax));
   }
   return prepare(model, r);
 }

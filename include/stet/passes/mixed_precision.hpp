@@ -12,6 +12,7 @@
 #include <vector>
 
 #if STET_DEFINE_ENTRIES
+#include <stet/passes/override_weights.hpp>
 #include <stet/train/evaluate.hpp>
 
 #include <algorithm>
@@ -195,14 +196,7 @@ STET_ENTRY Recipe with_precision(Recipe recipe, const PrecisionFrontier& frontie
     const auto width = std::find(frontier.bits.begin(), frontier.bits.end(), choice.bits[l]);
     require(width != frontier.bits.end(), Errc::range, "with_precision: {} bits for {} are not among the widths of the frontier", choice.bits[l],
             layer.layer);
-    const AnyScheme& scheme = layer.schemes[static_cast<std::size_t>(width - frontier.bits.begin())];
-    const auto known = std::find_if(recipe.overrides.begin(), recipe.overrides.end(),
-                                    [&](const RecipeOverride& o) { return o.node == layer.layer; });
-    if (known != recipe.overrides.end()) {
-      known->weights = scheme;
-    } else {
-      recipe.overrides.push_back({.node = layer.layer, .weights = scheme});
-    }
+    detail::override_weights(recipe, layer.layer, layer.schemes[static_cast<std::size_t>(width - frontier.bits.begin())]);
   }
   return recipe;
 }
