@@ -1,5 +1,15 @@
 // The entry points of diagnosis, compiled once: a program that does not ask why links without them.
-#define STET_IMPLEMENTATION
+
+// Declarations: training.cpp, passes.cpp and deployment.cpp hold these.
+#include <stet/engine/engine.hpp>
+#include <stet/io/load_input_fingerprint.hpp>
+#include <stet/io/load_tflite.hpp>
+#include <stet/io/safetensors.hpp>
+#include <stet/passes/choose_ranges.hpp>
+#include <stet/passes/standard_passes.hpp>
+#include <stet/stet.hpp>
+
+#include <stet/core/define_entries.hpp>
 
 #include <stet/diagnose/diagnose.hpp>
 #include <stet/diagnose/diagnose_input.hpp>

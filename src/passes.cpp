@@ -1,5 +1,8 @@
 // The entry points of passes beyond the umbrella header, compiled once: training links without them.
-#define STET_IMPLEMENTATION
+
+#include <stet/stet.hpp>  // declarations: training.cpp holds these
+
+#include <stet/core/define_entries.hpp>
 
 #include <stet/passes/choose_ranges.hpp>
 #include <stet/passes/mixed_precision.hpp>

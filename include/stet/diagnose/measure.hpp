@@ -4,7 +4,7 @@
 #include <stet/core/entry.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/diagnose/diagnosis.hpp>
-#include <stet/model/calibrate.hpp>
+#include <stet/model/data_sample.hpp>
 #include <stet/model/healthy_ranges.hpp>
 #include <stet/model/qat_model.hpp>
 
@@ -12,7 +12,6 @@
 #include <vector>
 
 #if STET_DEFINE_ENTRIES
-#include <stet/data/batches.hpp>
 #include <stet/model/measure_values.hpp>
 
 #include <algorithm>

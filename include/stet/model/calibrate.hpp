@@ -3,6 +3,7 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/data/dataset.hpp>
+#include <stet/model/data_sample.hpp>
 #include <stet/model/qat_model.hpp>
 
 #include <algorithm>
@@ -12,20 +13,12 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/core/warning.hpp>
-#include <stet/data/batches.hpp>
 #include <stet/model/check_calibration.hpp>
 #include <stet/model/forward.hpp>
 #include <stet/model/scale_limits.hpp>
 #endif
 
 namespace stet {
-
-/// How calibrate goes through its data.
-struct CalibrateOptions {
-  std::int64_t batch = 128;    ///< at most; batches have one size, lest a small last one weighs like the others
-  std::int64_t images = 1024;  ///< drawn at random from all, whatever their order; 0: all
-  std::uint64_t seed = 1;      ///< of the drawing
-};
 
 #if STET_DEFINE_ENTRIES
 namespace detail {
@@ -35,14 +28,6 @@ inline double part_beyond(std::span<const float> values, const Range& range, flo
   const auto beyond = std::count_if(values.begin(), values.end(),
                                     [=](float v) { return v < range.lo - margin || v > range.hi + margin; });
   return static_cast<double>(beyond) / static_cast<double>(values.size());
-}
-
-// The sample of a data set that a pass looks at.
-inline Batches sample_of(const char* op, const Dataset& data, const CalibrateOptions& o) {
-  require(data.size() > 0, Errc::state, "{}: the data set is empty", op);
-  require(o.batch > 0, Errc::range, "{}: batch must be positive, got {}", op, o.batch);
-  require(o.images >= 0, Errc::range, "{}: images must not be negative, got {}; 0 is all", op, o.images);
-  return {data.size(), {.size = o.batch, .seed = o.seed, .images = o.images, .even = true}, 0};
 }
 
 }  // namespace detail

@@ -5,7 +5,7 @@
 #include <stet/data/dataset.hpp>
 #include <stet/graph/activation_ranges.hpp>
 #include <stet/graph/model.hpp>
-#include <stet/model/calibrate.hpp>
+#include <stet/model/data_sample.hpp>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/model/forward.hpp>

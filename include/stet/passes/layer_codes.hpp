@@ -76,36 +76,43 @@ inline void set_codes(QatModel& qat, const Unit& unit, const LayerSteps& l, cons
   }
 }
 
-// The units that a pass changes, in the order of execution.
-// Errors:    Errc::state if a range is missing or there are no data; Errc::unsupported if codes are simulated or weights have
-//            none for 0; Errc::range if an option is impossible or a layer does not exist
-inline std::vector<const Unit*> layers_to_round(const char* op, const QatModel& qat, const Dataset& data, const RoundingData& o) {
+// The units that a pass changes, in the order of execution: those with weights, or those that are named.
+// Errors:    Errc::state if a range is missing; Errc::unsupported if codes are simulated or weights have none for 0; Errc::range
+//            if a layer does not exist
+inline std::vector<const Unit*> layers_with_codes(const char* op, const QatModel& qat, const std::vector<std::string>& layers) {
   qat.require_calibrated(op);
   if (qat.recipe().simulated()) {
     fail(Errc::unsupported, "{}: recipe {} simulates {} in float, there are no codes to choose", op, qat.recipe().name,
          qat.recipe().simulation());
   }
-  require(data.size() > 0, Errc::state, "{}: the data set is empty", op);
-  require(o.images >= 0 && o.batch > 0, Errc::range, "{}: needs a positive batch and images (0 is all), got {} and {}", op,
-          o.batch, o.images);
   std::vector<const Unit*> units;
   std::string names;
   for (const Unit& unit : qat.units()) {
     if (!unit.has_weights()) continue;
     const std::string& name = qat.node_name(unit.node);
     names += (names.empty() ? "" : ", ") + name;
-    if (!o.layers.empty() && std::find(o.layers.begin(), o.layers.end(), name) == o.layers.end()) continue;
+    if (!layers.empty() && std::find(layers.begin(), layers.end(), name) == layers.end()) continue;
     units.push_back(&unit);
     if (!unit.weights.traits().has_zero) {
       fail(Errc::unsupported, "{}: weights of {} have scheme {}, whose codes are no steps; name the other layers in layers", op,
            name, unit.weights.describe());
     }
   }
-  for (const std::string& layer : o.layers) {
+  for (const std::string& layer : layers) {
     const bool found = std::any_of(units.begin(), units.end(), [&](const Unit* u) { return qat.node_name(u->node) == layer; });
     require(found, Errc::range, "{}: no layer with integer weights is named {}; there are {}", op, layer, names);
   }
   require(!units.empty(), Errc::range, "{}: the model has no layers with weights that become codes", op);
+  return units;
+}
+
+// The same for a pass that looks at data.
+// Errors:    as layers_with_codes; Errc::state if there are no data; Errc::range if an option is impossible
+inline std::vector<const Unit*> layers_to_round(const char* op, const QatModel& qat, const Dataset& data, const RoundingData& o) {
+  std::vector<const Unit*> units = layers_with_codes(op, qat, o.layers);
+  require(data.size() > 0, Errc::state, "{}: the data set is empty", op);
+  require(o.images >= 0 && o.batch > 0, Errc::range, "{}: needs a positive batch and images (0 is all), got {} and {}", op,
+          o.batch, o.images);
   return units;
 }
 

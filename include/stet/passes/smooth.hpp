@@ -4,7 +4,7 @@
 #include <stet/core/entry.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/graph/model.hpp>
-#include <stet/model/calibrate.hpp>
+#include <stet/model/data_sample.hpp>
 
 #include <string>
 #include <vector>

@@ -3,6 +3,7 @@
 
 #include <stet/passes/absorb_high_bias.hpp>
 #include <stet/passes/ada_round.hpp>
+#include <stet/passes/analytic_bias_correction.hpp>
 #include <stet/passes/bias_correction.hpp>
 #include <stet/passes/post_training.hpp>
 #include <stet/passes/smooth.hpp>
@@ -24,6 +25,10 @@ inline PostTrainingPass smoothed(const SmoothOptions& options = {}) {
 inline PostTrainingPass bias_corrected(const BiasCorrectionOptions& options = {}) {
   return {"biases corrected", [](Model& m, const Dataset&) { m = with_bias(m); }, {},
           [options](QatModel& q, const Model& reference, const Dataset& data) { bias_correction(q, reference, data, options); }};
+}
+/// analytic_bias_correction, which looks at no data; layers without a bias get one.
+inline PostTrainingPass analytically_bias_corrected() {
+  return {"biases corrected without data", [](Model& m, const Dataset&) { m = with_bias(m); }, [](QatModel& q, const Dataset&) { analytic_bias_correction(q); }, {}};
 }
 /// ada_round: after passes that change biases or statistics of layers, before re-estimation (docs/rounding.md). gptq_rounded
 /// is in gptq.hpp.
