@@ -6,6 +6,7 @@
 #include <stet/io/load_tflite.hpp>
 #include <stet/io/safetensors.hpp>
 #include <stet/passes/choose_ranges.hpp>
+#include <stet/passes/mixed_precision.hpp>
 #include <stet/passes/standard_passes.hpp>
 #include <stet/stet.hpp>
 
@@ -14,6 +15,7 @@
 #include <stet/diagnose/diagnose.hpp>
 #include <stet/diagnose/diagnose_input.hpp>
 #include <stet/diagnose/html.hpp>
+#include <stet/diagnose/html_precision.hpp>
 #include <stet/diagnose/json.hpp>
 #include <stet/diagnose/prove.hpp>
 #include <stet/diagnose/recipe_code.hpp>

@@ -1,10 +1,12 @@
 // Writes the report of a small planted case: what screenshots.sh looks at, and where the picture of README comes from.
-//   report_page FILE [wide]
+//   report_page FILE [wide|frontier]
 // The case: drawn images, a network of two convolutions with a branch, calibrated on pixels of 0 to 255, trained quantized for
-// two epochs. `wide`: a made-up network that is wider than any page, with names that are too long.
+// two epochs. `wide`: a made-up network that is wider than any page, with names that are too long. `frontier`: a made-up frontier of mixed
+// precision, of layers with long names.
 
 #include <stet/diagnose/diagnose.hpp>
 #include <stet/diagnose/html.hpp>
+#include <stet/diagnose/html_precision.hpp>
 #include <stet/diagnose/prove.hpp>
 #include <stet/diagnose/report_text.hpp>
 #include <stet/data/shapes.hpp>
@@ -93,10 +95,34 @@ Diagnosis wide() {
   return d;
 }
 
+PrecisionFrontier made_up_frontier() {
+  std::vector<LayerSensitivity> layers;
+  for (int i = 0; i < 14; ++i) {
+    LayerSensitivity l{formatted("backbone.stage{}.block.with_a_long_name.conv{}", i / 4, i), 500 * (i + 1), 10000, 8, {}, {}};
+    for (const int bits : {8, 4, 3, 2}) {
+      l.schemes.push_back(symmetric(bits));
+      l.loss.push_back(bits == 8 ? 0.0 : 0.3 / (i + 1) / (bits - 1.5));
+    }
+    layers.push_back(l);
+  }
+  PrecisionFrontier f = precision_frontier(layers, {8, 4, 3, 2});
+  for (std::size_t i = 0; i < f.choices.size(); i += f.choices.size() / 9) {
+    f.choices[i].measured_loss = 0.3 + f.choices[i].loss;
+    f.choices[i].measured_accuracy = 0.91 - 0.1 * f.choices[i].loss;
+  }
+  return f;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
+  if (argc > 2 && std::string(argv[2]) == "frontier") {
+    const PrecisionFrontier f = made_up_frontier();
+    save_html(argv[1], f);
+    fmt::print("{}", f.str());
+    return 0;
+  }
   const Diagnosis d = argc > 2 ? wide() : planted();
   save_html(argv[1], d);
   fmt::print("{}\n", d.str());

@@ -2,7 +2,7 @@
 # Pictures of a report at 390 and 1440 px, light and dark, in a headless browser; and whether it is wider than the page, asks the
 # network for anything, or says an error:
 #   sh tests/diagnose/screenshots.sh FOLDER [PAGE.html...]
-# Without pages it makes two: a small planted case, and one with everything too wide. FOLDER gets NAME_390_light.png and so on.
+# Without pages it makes three: a small planted case, one with everything too wide, and a frontier of mixed precision. FOLDER gets NAME_390_light.png and so on.
 # The browser is chromium, or $BROWSER. Exit status: 0 all is well, 1 something is not, 77 there is no browser.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -19,12 +19,13 @@ fi
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 if [ $# -eq 0 ]; then
-  ${CXX:-c++} -std=c++20 -O2 -march=native -fopenmp -I"$root/include" -isystem /usr/include/eigen3 \
+  ${CXX:-c++} -std=c++20 -O1 -march=native -fopenmp -I"$root/include" -isystem /usr/include/eigen3 \
     "$root/tests/diagnose/report_page.cpp" -o "$folder/report_page" -DSTET_NO_ZLIB -lfmt
   "$folder/report_page" "$folder/planted.html" > "$folder/planted.txt"
   "$folder/report_page" "$folder/wide.html" wide > "$folder/wide.txt"
+  "$folder/report_page" "$folder/frontier.html" frontier > "$folder/frontier.txt"
   rm "$folder/report_page"
-  set -- "$folder/planted.html" "$folder/wide.html"
+  set -- "$folder/planted.html" "$folder/wide.html" "$folder/frontier.html"
 fi
 
 failed=0

@@ -53,7 +53,9 @@ struct PrecisionFrontier {
   /// The choice of least loss that costs no more.
   /// Errors:    Errc::range if all cost more, with what the cheapest does
   [[nodiscard]] const PrecisionChoice& within(double budget) const;
-  /// A table of `rows` choices, evenly spread over their cost, the cheapest and the dearest among them.
+  /// Positions of `rows` choices, evenly spread over their cost, the cheapest and the dearest among them, and of all that were measured.
+  [[nodiscard]] std::vector<std::size_t> shown(std::size_t rows) const;
+  /// Those choices as a table; as a picture: save_html (stet/diagnose/html_precision.hpp).
   [[nodiscard]] std::string str(std::size_t rows = 12) const;
 };
 
@@ -168,17 +170,21 @@ STET_ENTRY const PrecisionChoice& PrecisionFrontier::within(double budget) const
   return *(beyond - 1);
 }
 
-STET_ENTRY std::string PrecisionFrontier::str(std::size_t rows) const {
-  std::string text = "| cost | predicted loss | measured loss | accuracy | bits of ";
-  for (std::size_t l = 0; l < layers.size(); ++l) text += (l == 0 ? "" : ", ") + layers[l].layer;
-  text += " |\n|---|---|---|---|---|\n";
+STET_ENTRY std::vector<std::size_t> PrecisionFrontier::shown(std::size_t rows) const {
   std::vector<std::size_t> shown = detail::evenly_by_cost(choices, rows);
   for (std::size_t i = 0; i < choices.size(); ++i) {
     if (choices[i].measured_loss) shown.push_back(i);
   }
   std::sort(shown.begin(), shown.end());
   shown.erase(std::unique(shown.begin(), shown.end()), shown.end());
-  for (const std::size_t i : shown) {
+  return shown;
+}
+
+STET_ENTRY std::string PrecisionFrontier::str(std::size_t rows) const {
+  std::string text = "| cost | predicted loss | measured loss | accuracy | bits of ";
+  for (std::size_t l = 0; l < layers.size(); ++l) text += (l == 0 ? "" : ", ") + layers[l].layer;
+  text += " |\n|---|---|---|---|---|\n";
+  for (const std::size_t i : shown(rows)) {
     const PrecisionChoice& c = choices[i];
     text += formatted("| {:.0f} | {:.4f} | {} | {} | ", c.cost, c.loss, c.measured_loss ? formatted("{:.4f}", *c.measured_loss) : std::string("-"),
                       c.measured_accuracy ? formatted("{:.2f} %", 100.0 * *c.measured_accuracy) : std::string("-"));
