@@ -64,6 +64,7 @@ TEST_CASE("text has a contrast of 4.5 on all that it stands on, in both schemes"
       INFO(percent << " % in " << std::string(scheme));
       const double part = percent / 100.0;
       CHECK(contrast(ink, mixed(colour_of(scheme, "heat"), colour_of(scheme, "card"), part * detail::most_node_part / 100)) >= 4.5);
+      CHECK(contrast(ink, mixed(colour_of(scheme, "heat"), colour_of(scheme, "paper"), part * detail::most_share_part / 100)) >= 4.5);
       CHECK(contrast(ink, mixed(colour_of(scheme, "gain"), colour_of(scheme, "paper"), part * detail::most_share_part / 100)) >= 4.5);
     }
   }
@@ -76,9 +77,10 @@ TEST_CASE("the style sheet mixes only what the test of contrast mixes, and text 
     CHECK(css.find(rule) != std::string::npos);
   };
   holds(".heat{background:color-mix(in srgb,var(--gain) var(--part),var(--paper))");
+  holds(".lost{background:color-mix(in srgb,var(--heat) var(--part),var(--paper))");
   holds(".node{fill:color-mix(in srgb,var(--heat) var(--part),var(--card))");
   holds("svg text{fill:var(--ink)}");
   std::size_t mixes = 0;
   for (std::size_t at = css.find("color-mix"); at != std::string::npos; at = css.find("color-mix", at + 1)) ++mixes;
-  CHECK(mixes == 3);  // and the range in use behind the bars of a histogram, on which no text stands
+  CHECK(mixes == 4);  // and the range in use behind the bars of a histogram, on which no text stands
 }

@@ -82,7 +82,7 @@ inline std::string layers_of_frontier(const PrecisionFrontier& f) {
   for (const LayerSensitivity& l : f.layers) {
     rows.push_back({escaped(l.layer), formatted("{}", l.weights)});
     for (const double loss : l.loss) {
-      rows.back().push_back(formatted("<td class=\"heat\" style=\"--part:{:.0f}%\">{}</td>", most_share_part * std::clamp(loss / most, 0.0, 1.0), loss_text(loss)));
+      rows.back().push_back(formatted("<td class=\"heat lost\" style=\"--part:{:.0f}%\">{}</td>", most_share_part * std::clamp(loss / most, 0.0, 1.0), loss_text(loss)));
     }
   }
   return html_table("Loss that is added if this layer alone has so many bits", head, rows);
@@ -98,7 +98,7 @@ STET_ENTRY std::string html(const PrecisionFrontier& f, const std::string& cost)
     std::string widths;
     for (const int b : c.bits) widths += formatted("{}{}", widths.empty() ? "" : " ", b);
     rows.push_back({formatted("{:.0f}", c.cost), detail::loss_text(c.loss), c.measured_loss ? detail::loss_text(*c.measured_loss) : "–",
-                    c.measured_accuracy ? detail::percent_text(*c.measured_accuracy) : "–", "<td class=\"words\">" + widths + "</td>"});
+                    c.measured_accuracy ? detail::percent_text(*c.measured_accuracy) : "–", widths});
   }
   std::string names;
   for (const LayerSensitivity& l : f.layers) names += (names.empty() ? "" : ", ") + detail::escaped(l.layer);

@@ -30,7 +30,7 @@ inline constexpr std::string_view page_rules =
     "caption{text-align:left;color:var(--quiet);font-size:.9rem;padding-bottom:4px}th,td{padding:6px 10px 6px 0;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}"
     "th[scope=row],thead th:first-child{text-align:left;font-weight:500;white-space:normal;min-width:9em;overflow-wrap:anywhere}thead th{color:var(--quiet);font-weight:500;font-size:.9rem}"
     "td.words{text-align:left;white-space:normal}details{margin:6px 0}summary{color:var(--quiet);cursor:pointer}"
-    ".heat{background:color-mix(in srgb,var(--gain) var(--part),var(--paper));padding-right:10px}"
+    ".heat{background:color-mix(in srgb,var(--gain) var(--part),var(--paper));padding-right:10px}.lost{background:color-mix(in srgb,var(--heat) var(--part),var(--paper))}"
     "svg{display:block;width:100%;height:auto;font:13px system-ui,sans-serif;margin:8px 0}svg text{fill:var(--ink)}svg .quiet{fill:var(--quiet)}svg .badtext{fill:var(--bad)}svg .goodtext{fill:var(--good)}svg .num{font-variant-numeric:tabular-nums}svg .small{font-size:11px}svg .name{font-weight:600}svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}"
     ".bar{fill:var(--blue)}.bad{fill:var(--bad)}.good{fill:var(--good)}.aside{opacity:.55}.step{stroke:var(--quiet);fill:none;stroke-dasharray:2 2}"
     ".inuse{fill:color-mix(in srgb,var(--warm) 28%,transparent)}.bin{fill:var(--blue)}.axis{stroke:var(--quiet);fill:none}.p999{stroke:var(--ink);fill:none;stroke-dasharray:4 3}"
