@@ -18,6 +18,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace example {
 
@@ -77,8 +78,12 @@ int run(const Options& o) {
   if (o.train_images > 0) data.train = data.train.first(o.train_images);
   std::optional<QatModel> qat;
   std::optional<Model> control, reference;
-  if (!o.qat.empty()) qat = load_quantized(o.qat, fp32, o);
-  if (!o.control.empty()) control = load_float(o.control);
+  if (!o.qat.empty()) qat = load_quantized(o.qat[0], fp32, o);
+  if (!o.control.empty()) control = load_float(o.control[0]);
+  std::vector<QatModel> other_seeds;
+  std::vector<Model> other_controls;
+  for (std::size_t i = 1; i < o.qat.size(); ++i) other_seeds.push_back(load_quantized(o.qat[i], fp32, o));
+  for (std::size_t i = 1; i < o.control.size(); ++i) other_controls.push_back(load_float(o.control[i]));
   if (!o.reference.empty()) reference = load_float(o.reference);
 
   const std::int64_t half = data.test.size() / 2;
@@ -101,6 +106,9 @@ int run(const Options& o) {
     }
   }
   if (control) q.control = &*control;
+  for (std::size_t i = 0; i < other_seeds.size(); ++i) {
+    q.repetitions.push_back({&other_seeds[i], i < other_controls.size() ? &other_controls[i] : nullptr});
+  }
 
   Diagnosis d = diagnose(q);
   if (o.prove && d.cause() != nullptr) {

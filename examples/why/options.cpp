@@ -15,9 +15,9 @@ Options read_options(int argc, char** argv) {
   app.add_option("--fp32", o.fp32, "the checkpoint that QAT started from: fp32.safetensors of the main job, or a float .onnx or .tflite")
       ->required()
       ->check(CLI::ExistingFile);
-  app.add_option("--qat", o.qat, "what training made of it: qat.safetensors; without it the question is about quantization without training")
+  app.add_option("--qat", o.qat, "what training made of it: qat.safetensors, several for several seeds; without it the question is about quantization without training")
       ->check(CLI::ExistingFile);
-  app.add_option("--control", o.control, "FP32 trained on for as many epochs as QAT")->check(CLI::ExistingFile);
+  app.add_option("--control", o.control, "FP32 trained on for as many epochs as QAT; several in the order of --qat")->check(CLI::ExistingFile);
   app.add_option("--reference", o.reference, "the FP32 model whose accuracy is quoted, if that is not --fp32")->check(CLI::ExistingFile);
   app.add_option("--recipe", o.recipe, "int8, int8_per_tensor, w4a4_lsq, w3a3_lsq, w2a2_lsq or binary; without it the one that --qat fits, else int8")
       ->check(CLI::IsMember({"int8", "int8_per_tensor", "w4a4_lsq", "w3a3_lsq", "w2a2_lsq", "binary"}));
@@ -38,6 +38,9 @@ Options read_options(int argc, char** argv) {
   add_threads(app, o.threads);
   app.add_option("--html", o.html, "writes the report as one page");
   app.add_option("--json", o.json, "writes the diagnosis as JSON");
+  app.callback([&] {
+    if (o.control.size() > 1 && o.control.size() != o.qat.size()) throw CLI::ValidationError("--control", "one for all, or one per --qat");
+  });
   parse_or_exit(app, argc, argv);
   return o;
 }

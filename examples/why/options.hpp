@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace example {
 
 struct Options {
-  std::string fp32, qat, control, reference;
+  std::string fp32, reference;
+  std::vector<std::string> qat, control;  ///< one per seed
   std::string recipe;  ///< empty: that of the main job or of low_bit that the checkpoint fits
   std::string target = "litert_default";
   std::string data_directory;

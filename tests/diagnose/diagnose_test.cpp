@@ -108,6 +108,50 @@ TEST_CASE("a diagnosis is the same for a seed, and leaves models as they were") 
   }
 }
 
+TEST_CASE("with several seeds worse is what most of them are, each against its own control") {
+  const stet_test::CaughtWarnings caught;
+  const planted::Healthy h = healthy();
+  const planted::Case c(h);
+  const auto calibrated_on = [&](const Dataset& data) {
+    QatModel q = prepare(c.fp32, c.recipe);
+    calibrate(q, data);
+    return q;
+  };
+  const QatModel good = calibrated_on(h.train), bad = calibrated_on(planted::changed(h.train, 500, [](float v, std::int64_t) { return 0.1f * v; }));
+  const Model control = c.fp32;
+  Question q = c.question();
+  q.control = &control;
+
+  q.qat = &bad;
+  q.repetitions = {{&good, &control}, {&good, nullptr}};
+  const Diagnosis chance = diagnose(q);
+  CHECK(chance.verdict == Verdict::no_difference);
+  CHECK(chance.seeds == 3);
+  REQUIRE(chance.by_seed.size() == 3);
+  CHECK(chance.by_seed[0].worse());
+  CHECK_FALSE(chance.by_seed[1].worse());
+  CHECK(chance.by_seed[1].points == chance.by_seed[2].points);  // the control given is the one it falls back to
+  CHECK(seeds_text(chance) == "worse than its control in 1 of 3 seeds");
+  CHECK_THAT(chance.sentence, Catch::Matchers::ContainsSubstring("worse in 1: no difference shown"));
+  CHECK(chance.causes.empty());
+
+  q.repetitions = {{&bad, &control}, {&good, &control}};
+  const Diagnosis repeated = diagnose(q);
+  CHECK(repeated.verdict == Verdict::worse);
+  REQUIRE(repeated.cause() != nullptr);
+  CHECK(repeated.cause()->id != "unknown");
+  CHECK_THAT(repeated.sentence, Catch::Matchers::ContainsSubstring("over 3 seeds -") && Catch::Matchers::ContainsSubstring("worse in 2: worse"));
+  const auto named = [&](const std::string& id) { return std::count_if(repeated.models.begin(), repeated.models.end(), [&](const DiagnosedModel& m) { return m.id == id; }); };
+  CHECK(named("deployed run 2") == 1);
+  CHECK(named("control run 3") == 1);
+
+  q.repetitions = {{nullptr, &control}};
+  CHECK_THROWS_AS(diagnose(q), Error);
+  q.qat = nullptr;
+  q.repetitions = {{&good, &control}};
+  CHECK_THROWS_AS(diagnose(q), Error);
+}
+
 TEST_CASE("few bits are those of the layers between the ends") {
   planted::Case c(healthy());
   c.recipe = recipes::w2a2_lsq();

@@ -27,9 +27,10 @@ namespace stet {
 /// thing changed, takes the change that closes Question::share of the gap in loss and in accuracy, if none does pairs of them,
 /// and names it by what was measured. Where quantization without training loses nothing the cause is in training: then what
 /// the model says of its phases, and, with Question::fit, training again with one thing changed decide.
+/// With Question::repetitions it is worse, or better, if more than half of all seeds are, each against its own control.
 /// All accuracies are of deployed integers (a simulated recipe: of its forward) on Question::images of the validation set.
 /// Remedies are never tried on weights that were trained quantized: they have adapted to the fault.
-/// Errors:    Errc::state if data are empty; Errc::unsupported if the recipe cannot quantize the model; Errc::range for an option
+/// Errors:    Errc::state if data are empty or a repetition has no model; Errc::unsupported if the recipe cannot quantize the model; Errc::range for an option
 STET_ENTRY Diagnosis diagnose(const Question& question);
 
 #if STET_DEFINE_ENTRIES
@@ -50,6 +51,9 @@ class Diagnostician {
       : q_(q), data_(random_subset(q.validation, q.images, q.seed)),
         replay_(replay_of(q)) {
     require(q.share > 0 && q.share <= 1, Errc::range, "diagnose: share is {}, must be above 0 and at most 1", q.share);
+    for (const Repetition& r : q.repetitions) {
+      require(q.qat != nullptr && r.qat != nullptr, Errc::state, "diagnose: a repetition is of quantized training: give Question::qat and a QAT model for each");
+    }
     require(q.rule.p > 0 && q.rule.points >= 0, Errc::range, "diagnose: a rule of p < {} and {} points", q.rule.p, q.rule.points);
   }
 
@@ -100,6 +104,7 @@ class Diagnostician {
     const char* what = q_.qat != nullptr ? "QAT on the deployed integers" : "Post-training quantization";
     d_.sentence = formatted("{} is {}", what, against_.str(q_.qat != nullptr && has_control ? "its control" : "FP32"));
     if (q_.qat == nullptr) return;
+    compare_repetitions(fair);
     if (has_control) {
       // The question may be about another number: one that trained longer, or the checkpoint that training moved away from.
       against_reference_ = compare(reference_, qat_);
@@ -115,6 +120,36 @@ class Diagnostician {
     } else {
       d_.sentence += "; no control: FP32 was not trained as long, and training on moves accuracy too";
     }
+  }
+
+  // One seed is one draw of chance: with more, worse (or better) is what most of them are.
+  void compare_repetitions(const Answers& fair) {
+    d_.by_seed.push_back(against_);
+    for (const Repetition& r : q_.repetitions) {
+      const std::string run = formatted("run {}", d_.by_seed.size() + 1);
+      const Answers* control = &fair;
+      Answers own;
+      if (r.control != nullptr) {
+        own = answers_of(*r.control, data_);
+        control = &own;
+        d_.models.push_back(diagnosed(("control " + run).c_str(), ("its control, " + run).c_str(), own, &fp32_, "fp32"));
+      }
+      const Answers answers = deployed_answers(*r.qat, data_);
+      d_.by_seed.push_back(compare(*control, answers));
+      d_.models.push_back(diagnosed(("deployed " + run).c_str(), ("QAT, deployed integers, " + run).c_str(), answers, control,
+                                    r.control != nullptr ? ("control " + run).c_str() : q_.control != nullptr ? "control" : "fp32"));
+    }
+    d_.seeds = static_cast<int>(d_.by_seed.size());
+    if (d_.seeds == 1) return;
+    int worse = 0, better = 0;
+    double sum = 0;
+    for (const PairedDifference& d : d_.by_seed) {
+      worse += d.worse(q_.rule) ? 1 : 0;
+      better += d.better(q_.rule) ? 1 : 0;
+      sum += d.points;
+    }
+    d_.verdict = 2 * worse > d_.seeds ? Verdict::worse : 2 * better > d_.seeds ? Verdict::better : Verdict::no_difference;
+    d_.sentence += formatted("; over {} seeds {} on average, worse in {}: {}", d_.seeds, with_sign(sum / d_.seeds), worse, name(d_.verdict));
   }
 
   // One seed: is said where it matters.

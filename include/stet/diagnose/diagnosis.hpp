@@ -7,6 +7,7 @@
 #include <stet/qat/recipe.hpp>
 #include <stet/train/fit_options.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -97,7 +98,8 @@ struct Diagnosis {
   std::string sentence{};  ///< the verdict, one line
   std::string data{};      ///< name of the data that it was measured on
   std::int64_t images = 0;
-  int seeds = 1;
+  int seeds = 1;                            ///< runs of training that were compared
+  std::vector<PairedDifference> by_seed{};  ///< QAT against its control for each of them; empty without QAT
   std::string target{}, recipe_name{};
   std::vector<DiagnosedModel> models{};     ///< the fair comparison: fp32, control, ptq, qat, deployed
   std::vector<DiagnosedModel> waterfall{};  ///< where the loss enters, in order; each compared with the one before
@@ -118,7 +120,7 @@ struct Diagnosis {
   [[nodiscard]] std::string str() const;
 };
 
-/// How often it was repeated: "worse than its control in 3 of 3 seeds" after prove(), else "one seed".
+/// How often it was repeated: "worse than its control in 3 of 3 seeds" after prove() or with Question::repetitions, else "one seed".
 STET_ENTRY std::string seeds_text(const Diagnosis& diagnosis, const WorseRule& rule = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::string seeds_text(const Diagnosis& diagnosis, const WorseRule& rule) {
@@ -129,6 +131,10 @@ STET_ENTRY std::string seeds_text(const Diagnosis& diagnosis, const WorseRule& r
       ++all;
       worse += r.before_against_control->worse(rule) ? 1 : 0;
     }
+  }
+  if (all <= 1) {
+    all = static_cast<std::int64_t>(diagnosis.by_seed.size());
+    worse = std::count_if(diagnosis.by_seed.begin(), diagnosis.by_seed.end(), [&](const PairedDifference& d) { return d.worse(rule); });
   }
   if (all > 1) return formatted("worse than its control in {} of {} seeds", worse, all);
   return diagnosis.seeds == 1 ? "one seed" : formatted("{} seeds", diagnosis.seeds);

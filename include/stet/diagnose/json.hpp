@@ -88,7 +88,7 @@ STET_ENTRY std::string json(const Diagnosis& d) {
                             {"warnings", detail::array_of(d.history->warnings, [](const std::string& w) { return detail::text(w); })},
                             {"findings", detail::array_of(d.history->findings, each)}});
   }
-  return Json::object({{"verdict", std::string(name(d.verdict))}, {"sentence", detail::text(d.sentence)}, {"data", detail::text(d.data)}, {"images", d.images}, {"seeds", d.seeds},
+  return Json::object({{"verdict", std::string(name(d.verdict))}, {"sentence", detail::text(d.sentence)}, {"data", detail::text(d.data)}, {"images", d.images}, {"seeds", d.seeds}, {"by_seed", detail::array_of(d.by_seed, each)},
                        {"target", detail::text(d.target)}, {"recipe", detail::text(d.recipe_name)}, {"models", detail::array_of(d.models, each)}, {"waterfall", detail::array_of(d.waterfall, each)},
                        {"interventions", detail::array_of(d.interventions, each)}, {"gap_loss", detail::number(d.gap_loss)}, {"gap_points", detail::number(d.gap_points)},
                        {"nodes", detail::array_of(d.nodes, each)}, {"causes", detail::array_of(d.causes, each)}, {"evidence", detail::array_of(d.evidence, each)},

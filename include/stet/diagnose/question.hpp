@@ -16,12 +16,19 @@
 
 namespace stet {
 
+/// The same training with another seed, and its own control.
+struct Repetition {
+  const QatModel* qat = nullptr;
+  const Model* control = nullptr;  ///< without it the FP32 that the first run is compared with
+};
+
 /// Why is this model worse? What is pointed at must outlive the call, and is not changed.
 struct Question {
   Model fp32;                          ///< the checkpoint from which quantization started
   Recipe recipe{};
   const QatModel* qat = nullptr;       ///< what training made of it; without it the question is about post-training quantization
   const Model* control = nullptr;      ///< FP32 trained on from the checkpoint for as many epochs as QAT
+  std::vector<Repetition> repetitions{};  ///< further seeds: worse is then what most of them say
   const Model* reference = nullptr;    ///< the FP32 model whose accuracy is quoted, if that is not the checkpoint
   const QatModel* calibrated = nullptr;  ///< the quantized model before training, if a hand fixed ranges in it
   std::optional<Dataset> calibration{};  ///< images that gave the ranges; without them those of the training set
