@@ -224,29 +224,57 @@ TEST_CASE("tflite_micro multiplies by a product of scales in double, LiteRT by o
 TEST_CASE("element-wise operators broadcast like NumPy, and the thread count does not matter", "[integer][bits]") {
   Rng rng(3);
   const auto a = naive::random_codes(rng, {3, 5, 7, 33});
-  const auto p = integer::make_add(targets::litert_default, {0.1f, 3}, {0.07f, -9}, {0.15f, 1}, Activation::relu);
   const std::int64_t n = a.size();
-  for (const Shape& shape : {Shape{33}, Shape{3, 1, 1, 33}, Shape{1, 5, 7, 1}, Shape{}, Shape{5, 1, 33}}) {
-    const auto b = naive::random_codes(rng, shape);
-    Tensor<std::int8_t> wide(a.shape());
-    auto to = wide.edit();
-    for (std::int64_t i = 0; i < n; ++i) {
-      const std::int64_t index[4] = {i / (5 * 7 * 33), i / (7 * 33) % 5, i / 33 % 7, i % 33};
-      std::int64_t from = 0;
-      for (int d = 0; d < shape.rank(); ++d) from = from * shape[d] + (shape[d] == 1 ? 0 : index[d + 4 - shape.rank()]);
-      to[static_cast<std::size_t>(i)] = b[from];
+  const Affine qa{0.1f, 3}, qb{0.07f, -9}, y{0.15f, 1};
+  for (const Target& target : targets::all) {
+    for (const Shape& shape : {Shape{33}, Shape{3, 1, 1, 33}, Shape{1, 5, 7, 1}, Shape{}, Shape{5, 1, 33}, Shape{3, 5, 7, 1}}) {
+      const auto b = naive::random_codes(rng, shape);
+      Tensor<std::int8_t> wide(a.shape());
+      auto to = wide.edit();
+      for (std::int64_t i = 0; i < n; ++i) {
+        const std::int64_t index[4] = {i / (5 * 7 * 33), i / (7 * 33) % 5, i / 33 % 7, i % 33};
+        std::int64_t from = 0;
+        for (int d = 0; d < shape.rank(); ++d) from = from * shape[d] + (shape[d] == 1 ? 0 : index[d + 4 - shape.rank()]);
+        to[static_cast<std::size_t>(i)] = b[from];
+      }
+      // Codes and passing bits of two operands as they are, on four threads, and repeated before, on one.
+      const auto same = [&](auto&& run) {
+        std::vector<std::int8_t> expected(static_cast<std::size_t>(n)), got(expected.size());
+        std::vector<std::uint32_t> expected_bits(static_cast<std::size_t>((n + 31) / 32)), bits(expected_bits.size());
+        set_threads(1);
+        run(wide, expected, expected_bits.data());
+        set_threads(4);
+        run(b, got, bits.data());
+        set_threads(0);
+        return got == expected && bits == expected_bits;
+      };
+      INFO(formatted("{} {}", target.name, shape));
+      for (const bool subtract : {false, true}) {
+        const auto p = integer::make_add(target, qa, qb, y, Activation::relu, subtract);
+        const auto q = integer::make_add(target, qb, qa, y, Activation::relu, subtract);
+        CHECK(same([&](const auto& other, auto& codes, auto* bits) { integer::add(a, other, p, codes, bits); }));
+        CHECK(same([&](const auto& other, auto& codes, auto* bits) { integer::add(other, a, q, codes, bits); }));
+      }
+      const auto p = integer::make_multiply(target, qa, qb, y, Activation::relu6);
+      const auto q = integer::make_multiply(target, qb, qa, y, Activation::relu6);
+      CHECK(same([&](const auto& other, auto& codes, auto* bits) { integer::multiply(a, other, p, codes, bits); }));
+      CHECK(same([&](const auto& other, auto& codes, auto* bits) { integer::multiply(other, a, q, codes, bits); }));
     }
-    std::vector<std::int8_t> expected(static_cast<std::size_t>(n)), got(expected.size());
-    set_threads(1);
-    integer::add(a, wide, p, expected);
-    set_threads(4);
-    integer::add(a, b, p, got);
-    set_threads(0);
-    CHECK(got == expected);
-    std::vector<std::int8_t> swapped(expected.size());
-    const auto q = integer::make_add(targets::litert_default, {0.07f, -9}, {0.1f, 3}, {0.15f, 1}, Activation::relu);
-    integer::add(b, a, q, swapped);
-    CHECK(swapped == expected);
+  }
+}
+
+TEST_CASE("both operands may be repeated", "[integer][bits]") {
+  Rng rng(5);
+  const auto a = naive::random_codes(rng, {2, 6, 1, 5}), b = naive::random_codes(rng, {2, 1, 7, 1});
+  const auto p = integer::make_multiply(targets::onnxruntime, {0.1f, 3}, {0.07f, -9}, {0.15f, 1});
+  std::vector<std::int8_t> codes(2 * 6 * 7 * 5), one(1);
+  integer::multiply(a, b, p, codes);
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(codes.size()); ++i) {
+    const std::int64_t image = i / (6 * 7 * 5), row = i / (7 * 5) % 6, column = i / 5 % 7, channel = i % 5;
+    const Tensor<std::int8_t> left(Shape{1}, std::span(a.data() + (image * 6 + row) * 5 + channel, 1));
+    const Tensor<std::int8_t> right(Shape{1}, std::span(b.data() + image * 7 + column, 1));
+    integer::multiply(left, right, p, one);
+    CHECK(codes[static_cast<std::size_t>(i)] == one[0]);
   }
 }
 

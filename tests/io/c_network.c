@@ -98,7 +98,7 @@ static void add(const stet_node* n, int64_t count, const int8_t* a, const int8_t
     const int32_t two = (b[i] + p->input_2_offset) * (1 << p->left_shift);
     const int32_t first = multiply(one, p->input_1_mult, p->input_1_shift);
     const int32_t second = multiply(two, p->input_2_mult, p->input_2_shift);
-    const int32_t sum = n->op == STET_SUB ? first - second : first + second;
+    const int32_t sum = n->op == STET_SUB || n->op == STET_SUB_BROADCAST ? first - second : first + second;
     y[i] =
         clamp(multiply(sum, p->out_mult, p->out_shift) + p->out_offset, p->out_activation_min, p->out_activation_max);
   }
@@ -111,6 +111,24 @@ static void mul(const stet_node* n, int64_t count, const int8_t* a, const int8_t
     y[i] = clamp(multiply(product, p->out_mult, p->out_shift) + p->out_offset, p->out_activation_min,
                  p->out_activation_max);
   }
+}
+
+/* The codes of x repeated to the dimensions of y. */
+static int8_t* repeated(cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd) {
+  int8_t* wide = malloc((size_t)size(yd));
+  for (int32_t h = 0; h < yd.h; ++h)
+    for (int32_t w = 0; w < yd.w; ++w)
+      for (int32_t c = 0; c < yd.c; ++c)
+        wide[at(yd, h, w, c)] = x[at(xd, xd.h == 1 ? 0 : h, xd.w == 1 ? 0 : w, xd.c == 1 ? 0 : c)];
+  return wide;
+}
+
+static void broadcast(const stet_node* n, cmsis_nn_dims ad, const int8_t* a, cmsis_nn_dims bd, const int8_t* b,
+                      cmsis_nn_dims yd, int8_t* y) {
+  int8_t *left = repeated(ad, a, yd), *right = repeated(bd, b, yd);
+  (n->op == STET_MUL_BROADCAST ? mul : add)(n, size(yd), left, right, y);
+  free(left);
+  free(right);
 }
 
 static void pool(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
@@ -195,6 +213,11 @@ static void run(const stet_network* net, const stet_node* n, int8_t** codes) {
       break;
     case STET_MUL:
       mul(n, size(yd), x, b, y);
+      break;
+    case STET_ADD_BROADCAST:
+    case STET_SUB_BROADCAST:
+    case STET_MUL_BROADCAST:
+      broadcast(n, xd, x, net->values[n->inputs[1]].dims, b, yd, y);
       break;
     case STET_MAX_POOL:
     case STET_AVERAGE_POOL:

@@ -88,6 +88,12 @@ IntegerModel every_operator(std::uint64_t seed) {
   const int swish = b.node("swish", op::HardSwish{}, {leaky}, {5}, {0.04f, -60});
   const int tanh = b.node("tanh", op::Tanh{}, {swish}, {5}, {1.0f / 128.0f, 0});
   const int sigmoid = b.node("sigmoid", op::Sigmoid{}, {tanh}, {5}, {1.0f / 256.0f, -128});
+  // Operands that are repeated.
+  const int gate = b.node("gate", op::GlobalAveragePool{true}, {product}, {1, 1, 12}, {0.02f, 5});
+  const int narrow = b.same("narrow", op::MaxPool{.size = {4, 1}}, {product}, {1, 5, 12});
+  const int gated = b.node("gated", op::Mul{}, {gate, product}, {4, 5, 12}, {0.06f, -40});
+  const int lifted = b.node("lifted", op::Add{}, {gated, narrow}, {4, 5, 12}, {0.07f, -30}, Activation::relu);
+  b.node("lowered", op::Sub{}, {narrow, lifted}, {4, 5, 12}, {0.09f, 20});
   b.model.outputs = {sigmoid};
   return b.model;
 }

@@ -1,6 +1,8 @@
 // Operators on codes: their gradients are those of the float operators on the same values, where the codes were not
 // clipped, and their codes are the float results to half a step.
 
+#include <stet/core/broadcast.hpp>
+#include <stet/core/parallel.hpp>
 #include <stet/ops/activation.hpp>
 #include <stet/ops/elementwise.hpp>
 #include <stet/ops/pooling.hpp>
@@ -45,9 +47,9 @@ struct Binary {
   integer::Activation activation;
 };
 
-void check_binary(const Target& target, const Binary& c) {
-  const Shape shape{3, 5, 7, 2};
-  const QTensor a = random_codes(shape, first_params, 1), b = random_codes(shape, second_params, 2);
+void check_binary(const Target& target, const Binary& c, const Shape& first, const Shape& second) {
+  const Shape shape = broadcast_shape("check_binary", first, second);
+  const QTensor a = random_codes(first, first_params, 1), b = random_codes(second, second_params, 2);
   const float scale = c.op == Elementwise::mul ? 0.03f : 0.02f;
   const QParams out = QParams::per_tensor(scale, c.activation == integer::Activation::none ? 7 : -128);
   const Affine in1 = affine(a.params), in2 = affine(b.params), made = affine(out);
@@ -107,13 +109,43 @@ TEST_CASE("sums, differences and products of codes pass the gradient of what was
     for (const Elementwise op : {Elementwise::add, Elementwise::sub, Elementwise::mul}) {
       for (const auto activation : {integer::Activation::none, integer::Activation::relu, integer::Activation::relu6}) {
         INFO(target.name << ", operator " << static_cast<int>(op) << ", activation " << static_cast<int>(activation));
-        check_binary(target, {op, activation});
+        check_binary(target, {op, activation}, {3, 5, 7, 2}, {3, 5, 7, 2});
       }
     }
   }
 }
 
-TEST_CASE("a value added to itself gets both gradients, and shapes must be equal") {
+TEST_CASE("what is repeated in sums, differences and products of codes gets the sum of the gradients") {
+  const Shape image{3, 5, 7, 2};
+  for (const Shape& other : {Shape{3, 1, 1, 2}, Shape{3, 1, 1, 1}, Shape{3, 5, 7, 1}, Shape{3, 1, 7, 1}}) {
+    for (const Elementwise op : {Elementwise::add, Elementwise::sub, Elementwise::mul}) {
+      INFO(formatted("{}, operator {}", other, static_cast<int>(op)));
+      check_binary(targets::litert_default, {op, integer::Activation::relu6}, image, other);
+      check_binary(targets::onnxruntime, {op, integer::Activation::none}, other, image);
+    }
+  }
+  check_binary(targets::tflite_micro, {Elementwise::mul, integer::Activation::none}, {3, 40, 1, 2}, {3, 1, 7, 1});
+}
+
+TEST_CASE("gradients of what is repeated do not depend on the number of threads") {
+  const QTensor a = random_codes({4, 9, 11, 6}, first_params, 1), b = random_codes({4, 1, 1, 6}, second_params, 2);
+  const QParams out = QParams::per_tensor(0.03f, 0);
+  const auto p = integer::make_multiply(targets::litert_default, affine(a.params), affine(b.params), affine(out));
+  std::vector<Tensor<float>> gradients;
+  for (const int threads : {1, 3}) {
+    set_threads(threads);
+    Tape tape;
+    const auto x = tape.variable(a), gate = tape.variable(b);
+    const auto y = multiply(x, gate, p, out);
+    Rng rng(3);
+    tape.backward(y, normal(y.shape(), rng, 1.0));
+    gradients.push_back(tape.gradient(gate));
+  }
+  set_threads(0);
+  CHECK(std::ranges::equal(gradients[0].span(), gradients[1].span()));
+}
+
+TEST_CASE("a value added to itself gets both gradients, and shapes must broadcast") {
   const QTensor a = random_codes({2, 3}, first_params, 5);
   const QParams out = QParams::per_tensor(0.1f, 0);
   const auto p = integer::make_add(targets::litert_default, affine(a.params), affine(a.params), {0.1f, 0});

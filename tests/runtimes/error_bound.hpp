@@ -4,6 +4,7 @@
 
 #include <stet/graph/model.hpp>
 #include <stet/model/forward.hpp>
+#include <stet/ops/broadcast.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -54,6 +55,11 @@ class ErrorBound {
     for (std::size_t i = 0; i < to.size(); ++i) to[i] = f(to[i], b.span()[i]);
     return y;
   }
+  // Of operands that broadcast.
+  template <class F>
+  static T broadcast(const T& a, const T& b, F f) {
+    return stet::detail::broadcast_map(a, b, stet::broadcast_shape("ErrorBound", a.shape(), b.shape()), f);
+  }
   static T sum(const T& a, const T& b) {
     return joined(a, b, [](float p, float q) { return p + q; });
   }
@@ -87,11 +93,11 @@ class ErrorBound {
                stet::graph::is<op::Linear>(n.op)) {
       error = layer(id, values_[at(n.inputs[0])], e[0]);
     } else if (stet::graph::is<op::Add>(n.op) || stet::graph::is<op::Sub>(n.op)) {
-      error = joined(sum(e[0], e[1]), y, [](float a, float v) { return a + 2 * u * std::fabs(v); });
+      error = joined(broadcast(e[0], e[1], std::plus<float>()), y, [](float a, float v) { return a + 2 * u * std::fabs(v); });
     } else if (stet::graph::is<op::Mul>(n.op)) {
       const T &a = values_[at(n.inputs[0])], &b = values_[at(n.inputs[1])];
       const auto product = [](float p, float q) { return std::fabs(p) * std::fabs(q); };
-      error = sum(sum(joined(a, e[1], product), joined(b, e[0], product)), joined(e[0], e[1], product));
+      error = sum(sum(broadcast(a, e[1], product), broadcast(b, e[0], product)), broadcast(e[0], e[1], product));
       error = joined(error, y, [](float s, float v) { return s + 2 * u * std::fabs(v); });
     } else if (stet::graph::is<op::Relu>(n.op) || stet::graph::is<op::Relu6>(n.op) ||
                stet::graph::is<op::Dropout>(n.op)) {

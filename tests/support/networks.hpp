@@ -138,7 +138,7 @@ class NetworkGenerator {
   }
   Value grow(const Value& x) {
     const stet::Pair pool(draw(rng_, 1, 3), draw(rng_, 1, 3)), stride(draw(rng_, 1, 3), draw(rng_, 1, 3));
-    switch (draw(rng_, 0, large_ ? 16 : 13)) {
+    switch (draw(rng_, 0, large_ ? 18 : 13)) {
       case 0:
       case 1:
       case 2:
@@ -173,8 +173,43 @@ class NetworkGenerator {
         return function(decorate(convolution(x)));
       case 16:
         return decorate(x.shape()[0] + x.shape()[1] <= 20 && chance(rng_, 0.5) ? transposed(x) : convolution(x));
+      case 17:
+        return activated(chance(rng_, 0.5) ? x * gate(x) : gate(x) * x);
+      case 18:
+        return activated(repeating(x));
       default:
         return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
+    }
+  }
+  // A number per channel out of the whole image, as squeeze-and-excitation makes them.
+  Value gate(const Value& x) {
+    const auto channels = static_cast<int>(x.shape()[2]), squeezed = draw(rng_, 1, 4);
+    const auto act = [&](const Value& y) { return chance(rng_, 0.7) ? sigmoid(y) : relu6(y); };
+    if (chance(rng_, 0.3)) {
+      const Value y = relu(linear(global_average_pool(x), {.units = squeezed}));
+      return reshape(act(linear(y, {.units = channels})), {1, 1, channels});
+    }
+    const Value y = chance(rng_, 0.5) ? global_average_pool(x, true) : mean(x, {0, 1}, true);
+    return act(conv2d(relu(conv2d(y, {.filters = squeezed, .kernel = 1})), {.filters = channels, .kernel = 1}));
+  }
+  // Two values of which one or both are repeated over dimensions of size 1.
+  Value repeating(const Value& x) {
+    const auto h = static_cast<int>(x.shape()[0]), w = static_cast<int>(x.shape()[1]);
+    const auto narrow = [&](const Value& y) {
+      const bool rows = chance(rng_, 0.6), columns = chance(rng_, 0.6);
+      const Value z = max_pool(y, {.size = {rows ? h : 1, columns ? w : 1}});
+      return chance(rng_, 0.3) ? conv2d(z, {.filters = 1, .kernel = 1}) : z;
+    };
+    const Value a = chance(rng_, 0.8) ? x : narrow(x), b = narrow(branch(x));
+    const bool swapped = chance(rng_, 0.5);
+    const Value &p = swapped ? b : a, &q = swapped ? a : b;
+    switch (draw(rng_, 0, 2)) {
+      case 0:
+        return p + q;
+      case 1:
+        return p - q;
+      default:
+        return p * q;
     }
   }
   // What runs as a table of codes.

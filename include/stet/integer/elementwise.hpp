@@ -2,6 +2,7 @@
 // Element-wise arithmetic on codes: add, subtract, multiply and clamp, as the target does them.
 
 #include <stet/core/bits.hpp>
+#include <stet/core/broadcast.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/integer/codes.hpp>
 #include <stet/integer/elementwise_parameters.hpp>
@@ -10,7 +11,6 @@
 #include <stet/integer/kernel/isa.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -21,37 +21,22 @@ namespace stet::integer {
 
 namespace detail {
 
-/// Shape of two operands under broadcasting: dimensions from the back are equal, or one of them is 1 or missing.
-inline Shape broadcast_shape(const char* op, const Shape& a, const Shape& b) {
-  const int rank = std::max(a.rank(), b.rank());
-  std::array<std::int64_t, Shape::max_rank> dims{};
-  for (int i = 0; i < rank; ++i) {
-    const std::int64_t da = i < rank - a.rank() ? 1 : a[i - rank + a.rank()];
-    const std::int64_t db = i < rank - b.rank() ? 1 : b[i - rank + b.rank()];
-    require(da == db || da == 1 || db == 1, Errc::shape, "{}: shapes {} and {} do not broadcast", op, a, b);
-    dims[static_cast<std::size_t>(i)] = da == 1 ? db : da;
-  }
-  return Shape(std::span<const std::int64_t>(dims.data(), static_cast<std::size_t>(rank)));
-}
-
-// The codes repeated to a larger shape; shared with x if the shape is x's own.
-inline Tensor<std::int8_t> broadcast_codes(const Codes& x, const Shape& shape) {
-  Tensor<std::int8_t> out(shape);
-  const auto to = out.edit();
-  const int lead = shape.rank() - x.shape().rank();
-  for (std::int64_t i = 0; i < shape.elements(); ++i) {
-    std::int64_t rest = i;
-    std::int64_t from = 0;
-    std::int64_t step = 1;
-    for (int d = shape.rank() - 1; d >= lead; --d) {
-      const std::int64_t size = x.shape()[d - lead];
-      if (size != 1) from += rest % shape[d] * step;
-      step *= size;
-      rest /= shape[d];
+// Codes of an operand from element `first` of the broadcast shape on, repeated into memory for `count` of them.
+inline const std::int8_t* repeated(const stet::detail::BroadcastRuns& runs, std::size_t operand, const std::int8_t* codes,
+                                   std::int64_t first, std::int64_t count, std::int8_t* to) {
+  const bool stands = (operand == 0 ? runs.a_step : runs.b_step) == 0;
+  for (std::int64_t done = 0; done < count;) {
+    const std::int64_t run = (first + done) / runs.inner, within = (first + done) % runs.inner;
+    const std::int64_t n = std::min(runs.inner - within, count - done);
+    const std::int8_t* from = codes + runs.offsets(run)[operand];
+    if (stands) {
+      std::fill_n(to + done, n, *from);
+    } else {
+      std::copy_n(from + within, n, to + done);
     }
-    to[static_cast<std::size_t>(i)] = x.data()[from];
+    done += n;
   }
-  return out;
+  return to;
 }
 
 }  // namespace detail
@@ -195,27 +180,35 @@ void binary(const std::int8_t* a, const std::int8_t* b, std::int64_t n, const Ru
 // What a rule does with whole blocks of codes of each operand.
 using Binary = FunctionRef<void(const std::int8_t*, const std::int8_t*, std::int64_t, std::int8_t*, std::uint32_t*)>;
 
-// Broadcasts, checks the result's memory and runs the rule in parallel.
+// Broadcasts, checks the result's memory and runs the rule in parallel. An operand that is repeated is so piece by piece.
 inline void run_binary(const char* op, const Codes& a, const Codes& b, std::span<std::int8_t> out, std::uint32_t* pass,
                        Binary rule) {
-  const Shape shape = integer::detail::broadcast_shape(op, a.shape(), b.shape());
+  const Shape shape = broadcast_shape(op, a.shape(), b.shape());
   integer::detail::require_size(op, shape, out.size());
-  Tensor<std::int8_t> wide_a, wide_b;
-  if (a.shape() != shape) wide_a = integer::detail::broadcast_codes(a, shape);
-  if (b.shape() != shape) wide_b = integer::detail::broadcast_codes(b, shape);
-  const std::int8_t* pa = a.shape() != shape ? wide_a.data() : a.data();
-  const std::int8_t* pb = b.shape() != shape ? wide_b.data() : b.data();
-  integer::detail::parallel_words(shape.elements(), [&](std::int64_t first, std::int64_t last) {
+  const stet::detail::BroadcastRuns runs(shape, a.shape(), b.shape());
+  const bool whole_a = a.size() == shape.elements(), whole_b = b.size() == shape.elements();
+  const auto piece = [&](const std::int8_t* pa, const std::int8_t* pb, std::int64_t first, std::int64_t last) {
     const std::int64_t rest = (last - first) % block_elements;
-    const std::int64_t end = last - rest;
-    rule(pa + first, pb + first, end - first, out.data() + first, pass != nullptr ? pass + first / 32 : nullptr);
+    const std::int64_t end = last - first - rest;
+    rule(pa, pb, end, out.data() + first, pass != nullptr ? pass + first / 32 : nullptr);
     if (rest == 0) return;
     std::int8_t rest_a[block_elements]{}, rest_b[block_elements]{}, codes[block_elements];
     std::copy_n(pa + end, rest, rest_a);
     std::copy_n(pb + end, rest, rest_b);
-    rule(rest_a, rest_b, block_elements, codes, pass != nullptr ? pass + end / 32 : nullptr);
-    std::copy_n(codes, rest, out.data() + end);
-    if (pass != nullptr) pass[end / 32] &= (1u << rest) - 1u;
+    std::uint32_t* bits = pass != nullptr ? pass + (first + end) / 32 : nullptr;
+    rule(rest_a, rest_b, block_elements, codes, bits);
+    std::copy_n(codes, rest, out.data() + first + end);
+    if (bits != nullptr) *bits &= (1u << rest) - 1u;
+  };
+  integer::detail::parallel_words(shape.elements(), [&](std::int64_t first, std::int64_t last) {
+    if (whole_a && whole_b) return piece(a.data() + first, b.data() + first, first, last);
+    constexpr std::int64_t most = 64 * block_elements;
+    std::int8_t wide_a[most], wide_b[most];
+    for (; first < last; first += most) {
+      const std::int64_t n = std::min(most, last - first);
+      piece(whole_a ? a.data() + first : integer::detail::repeated(runs, 0, a.data(), first, n, wide_a),
+            whole_b ? b.data() + first : integer::detail::repeated(runs, 1, b.data(), first, n, wide_b), first, first + n);
+    }
   });
 }
 

@@ -4,6 +4,7 @@
 #include <stet/autograd/tape.hpp>
 #include <stet/core/bits.hpp>
 #include <stet/core/random.hpp>
+#include <stet/ops/map.hpp>
 #include <stet/ops/shape.hpp>
 #include <stet/qat/elementwise.hpp>
 #include <stet/qat/qvar.hpp>
@@ -75,7 +76,7 @@ inline Var<QTensor> dropout(const Var<QTensor>& x, double rate, Rng& rng) {
     }
   }
   return record(std::move(y), std::tie(x), [kept, grow](const Tensor<float>& dy, const auto& dx) {
-    dx.add(detail::scaled(detail::kept(dy, kept), grow));
+    dx.add(detail::map(detail::kept(dy, kept), [grow](float g) { return grow * g; }));
   });
 }
 

@@ -80,7 +80,10 @@ typedef enum {
   STET_RESHAPE,         /* no parameters */
   STET_TRANSPOSE,       /* stet_transpose_params */
   STET_CLAMP,           /* cmsis_nn_activation */
-  STET_LOOKUP           /* no parameters; weights [256]: output code of input code q at q + 128 */
+  STET_LOOKUP,          /* no parameters; weights [256]: output code of input code q at q + 128 */
+  STET_ADD_BROADCAST,   /* stet_add_params; dims of 1 are repeated, of either input or of both */
+  STET_SUB_BROADCAST,   /* stet_add_params; the same */
+  STET_MUL_BROADCAST    /* stet_mul_params; the same */
 } stet_operator;
 
 typedef struct {

@@ -62,8 +62,8 @@ void read_elementwise(const Site& s, IntegerImporter& in) {
   s.expect_inputs(2, 2);
   s.expect_options(type);
   const int a = in.value(s, 0), b = in.value(s, 1);
-  s.require(in.shape(a) == in.shape(b), Errc::unsupported,
-            "operands have shapes {} and {}; integer models do not repeat values", in.shape(a), in.shape(b));
+  s.require(in.shape(a).rank() == in.shape(b).rank(), Errc::unsupported,
+            "operands have shapes {} and {}; values are repeated only over dimensions of size 1", in.shape(a), in.shape(b));
   in.finish(s, Op{}, {a, b}, s.activation());
 }
 template <class Op, OptionsType type>

@@ -7,6 +7,8 @@ namespace stet::graph {
 
 inline Value max_pool(const Value& x, const op::MaxPool& options = {}) { return append(options, {x}); }
 inline Value average_pool(const Value& x, const op::AveragePool& options = {}) { return append(options, {x}); }
-inline Value global_average_pool(const Value& x) { return append(op::GlobalAveragePool{}, {x}); }
+inline Value global_average_pool(const Value& x, bool keep_dims = false) {
+  return append(op::GlobalAveragePool{keep_dims}, {x});
+}
 
 }  // namespace stet::graph

@@ -3,6 +3,7 @@
 
 #include <stet/model/node_context.hpp>
 #include <stet/ops/pooling.hpp>
+#include <stet/ops/shape.hpp>
 
 namespace stet::train_op {
 
@@ -15,8 +16,9 @@ inline Var<Tensor<float>> forward(const graph::op::AveragePool& o, NodeContext& 
                               .padding = o.padding,
                               .count_include_pad = o.count_padding});
 }
-inline Var<Tensor<float>> forward(const graph::op::GlobalAveragePool&, NodeContext& c) {
-  return global_average_pool(c.input());
+inline Var<Tensor<float>> forward(const graph::op::GlobalAveragePool& o, NodeContext& c) {
+  const Var<Tensor<float>> y = global_average_pool(c.input());
+  return o.keep_dims ? reshape(y, c.node().shape.batched(c.batch())) : y;
 }
 
 }  // namespace stet::train_op

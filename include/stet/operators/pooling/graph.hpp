@@ -29,11 +29,12 @@ struct AveragePool {
   bool count_padding = false;  ///< whether padding counts as zeros in the mean; else only elements of the image do
 };
 
-/// Mean over height and width. Shapes:    [H,W,C] -> [C]
+/// Mean over height and width. Shapes:    [H,W,C] -> [C], or [1,1,C] to be repeated or convolved
 struct GlobalAveragePool {
   static constexpr std::string_view name = "global_average_pool";
   static constexpr bool scales_channels = true;  ///< a channel times a positive number comes out times that number
   static constexpr auto form = IntegerForm::computes;
+  bool keep_dims = false;  ///< whether height and width stay, with size 1
 };
 
 /// Stride of a pool after `0: the size` is resolved.
@@ -79,7 +80,11 @@ inline Shape infer(const AveragePool& o, Shapes in) {
   const Window w = window(o, x);
   return {w.h.out, w.w.out, x[2]};
 }
-inline Shape infer(const GlobalAveragePool&, Shapes in) { return {expect_image("global_average_pool", in)[2]}; }
+inline std::string attributes(const GlobalAveragePool& o) { return o.keep_dims ? "keep dims" : ""; }
+inline Shape infer(const GlobalAveragePool& o, Shapes in) {
+  const std::int64_t channels = expect_image("global_average_pool", in)[2];
+  return o.keep_dims ? Shape{1, 1, channels} : Shape{channels};
+}
 inline std::optional<Obstacle> integer_limit(const AveragePool& o, Shapes) {
   if (!o.count_padding || o.padding.kind == Padding::Kind::valid) return std::nullopt;
   return Obstacle{

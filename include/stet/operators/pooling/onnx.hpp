@@ -36,12 +36,14 @@ inline void write(const graph::op::AveragePool& o, IntegerWriter& w) {
   w.place(w.quantize(w.add_reals("AveragePool", {w.real(0, Layout::first)}, std::move(attributes))), Layout::first);
 }
 
-inline void write(const graph::op::GlobalAveragePool&, FloatWriter& w) {
+inline void write(const graph::op::GlobalAveragePool& o, FloatWriter& w) {
+  if (o.keep_dims) return w.emit("GlobalAveragePool", {w.get(w.input(), Layout::first)}, Layout::first);
   const std::string pooled = w.add("GlobalAveragePool", w.name(), {w.get(w.input(), Layout::first)}, w.name() + "_1x1");
   w.place_reals(w.add("Flatten", w.name() + "_flat", {pooled}, w.name(), {attribute("axis", 1)}), Layout::last);
 }
-inline void write(const graph::op::GlobalAveragePool&, IntegerWriter& w) {
+inline void write(const graph::op::GlobalAveragePool& o, IntegerWriter& w) {
   const std::string codes = w.quantize(w.add_reals("GlobalAveragePool", {w.real(0, Layout::first)}));
+  if (o.keep_dims) return w.place(codes, Layout::first);
   w.place(w.add("Flatten", w.name() + "_flat", {codes}, w.value_name(w.output()) + "_quantized_flat",
                 {attribute("axis", 1)}),
           Layout::last);

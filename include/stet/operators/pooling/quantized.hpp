@@ -3,6 +3,7 @@
 
 #include <stet/model/unit_site.hpp>
 #include <stet/qat/pooling.hpp>
+#include <stet/qat/shape.hpp>
 
 namespace stet::detail {
 
@@ -14,7 +15,8 @@ inline Var<QTensor> run(const graph::op::AveragePool& o, const UnitSite& s) {
 }
 inline Var<QTensor> run(const graph::op::GlobalAveragePool& o, const UnitSite& s) {
   if (s.follows()) s.observe(mean_range(s.input().value()));
-  return mean(s.input(), s.resolve(o), s.params(), s.estimator());
+  const Var<QTensor> y = mean(s.input(), s.resolve(o), s.params(), s.estimator());
+  return o.keep_dims ? reshape(y, {y.shape()[0], 1, 1, y.shape()[1]}) : y;
 }
 
 }  // namespace stet::detail

@@ -84,7 +84,16 @@ inline FloatTraits traits_of(const op::AveragePool& o, const Shape& x) {
 }
 
 // Without the reduced dimensions: with them LiteRT's optimized kernel rounds codes in another way.
-inline void write(const op::GlobalAveragePool&, Writer& w) { w.reduce(Builtin::mean, {0, 1}, false); }
+inline void write(const op::GlobalAveragePool& o, Writer& w) {
+  if (!o.keep_dims || w.kind().type != TensorType::int8) return w.reduce(Builtin::mean, {0, 1}, o.keep_dims);
+  // Of codes, LiteRT's optimized kernel takes a mean that keeps its dimensions by another rule.
+  const std::string& name = w.node().name;
+  const std::int32_t y = w.output();
+  const std::int32_t flat = w.like(y, name + ":flat", {w.node().out.back()});
+  w.operation(Builtin::mean, {w.input(), w.indices(name + ":axes", Writer::behind_batch({0, 1}))}, flat,
+              {.type = OptionsType::reducer});
+  w.reshape(flat, y, name, w.node().out);
+}
 
 namespace detail {
 

@@ -66,8 +66,8 @@ inline Obstacle no_integer_reduction() {
 }  // namespace detail
 /// The operator that integers know in its place: over height and width it is a global average pool.
 inline std::optional<GlobalAveragePool> as_integer(const Mean& o, Shapes in, const Shape&) {
-  const bool pool = o.axes == std::vector<int>{0, 1} && !o.keep_dims && in[0].rank() == 3;
-  return pool ? std::optional(GlobalAveragePool{}) : std::nullopt;
+  const bool pool = o.axes == std::vector<int>{0, 1} && in[0].rank() == 3;
+  return pool ? std::optional(GlobalAveragePool{o.keep_dims}) : std::nullopt;
 }
 inline Obstacle no_integer_form(const Mean&) { return detail::no_integer_reduction(); }
 inline Obstacle no_integer_form(const Sum&) { return detail::no_integer_reduction(); }
