@@ -19,6 +19,7 @@
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
+#include "support/deployed.hpp"
 #include "support/networks.hpp"
 
 #include <algorithm>
@@ -107,19 +108,8 @@ TEST_CASE("conv_transpose trains, evaluates and runs with the same codes", "[ope
       const FitReport report = fit(qat, data(), {.epochs = 3, .batch = 16, .progress = ProgressMode::quiet});
       CHECK(std::isfinite(report.epochs.back().loss));
       const Batch batch = data().batch(0, 16);
-      std::map<std::string, std::vector<std::int8_t>> wanted;
-      (void)infer_codes(qat, batch.x, [&](int node, const QTensor& codes) {
-        wanted[qat.node_name(node)] = {codes.codes.span().begin(), codes.codes.span().end()};
-      });
       const IntegerModel model = convert(qat);
-      int compared = 0;
-      (void)Engine(model).run(batch.x, [&](int v, std::span<const std::int8_t> codes) {
-        const std::string& name = model.values[static_cast<std::size_t>(v)].name;
-        INFO(name);
-        CHECK(std::ranges::equal(codes, wanted.at(name)));
-        ++compared;
-      });
-      CHECK(compared == static_cast<int>(model.values.size()));
+      check_deployed_codes(qat, model, batch.x);
     }
   }
 }
