@@ -1,6 +1,7 @@
 // Functions of the user's own: trained in float and as tables of codes, with the same codes in the engine and in C.
 
 #include <stet/engine/engine.hpp>
+#include <stet/io/load_tflite.hpp>
 #include <stet/io/save_c.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
@@ -19,6 +20,7 @@
 #include "support/deployed.hpp"
 #include "support/networks.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -107,14 +109,24 @@ TEST_CASE("the codes of a function are its rounded values, half to even, cut to 
   }
 }
 
-TEST_CASE("files that name operators refuse a function of one's own before training, C tables hold it") {
+TEST_CASE("files of integers hold the table of a function of one's own, files of floats refuse it") {
   const TemporaryDirectory dir;
   const CheckReport report = check(network(), recipes::int8());
-  CHECK_THAT(report.str(), ContainsSubstring("gelu is a function of your own"));
-  const IntegerModel model = quantize(Model(network(), Rng(1)), recipes::int8(), random_dataset({6, 6, 3}, 24, 3, 2));
-  CHECK_THROWS_WITH(save_tflite(dir.path("m.tflite"), model), ContainsSubstring("softplus is a function of your own"));
-  CHECK_THROWS_WITH(save_onnx(dir.path("m.onnx"), model), ContainsSubstring("silu is a function of your own"));
+  CHECK_THAT(report.str(), ContainsSubstring("a table of 256 codes: CAST, ADD and GATHER in the file"));
+  const Model reals(network(), Rng(1));
+  CHECK_THROWS_WITH(save_tflite(dir.path("m.tflite"), reals), ContainsSubstring("an operator of your own"));
+  CHECK_THROWS_WITH(save_onnx(dir.path("m.onnx"), reals), ContainsSubstring("is an operator of your own"));
   CHECK(dir.files() == 0);
+  const IntegerModel model = quantize(reals, recipes::int8(), random_dataset({6, 6, 3}, 24, 3, 2));
+  save_tflite(dir.path("m.tflite"), model);
+  const Tensor<float> x = random_images({6, 6, 3}, 3, 5);
+  const IntegerModel loaded = load_tflite_integer(dir.path("m.tflite"), model.target);
+  CHECK(same_bits(Engine(loaded).run(x).codes, Engine(model).run(x).codes));
+  CHECK(std::ranges::count_if(loaded.nodes, [](const IntegerNode& n) { return graph::kind(n.op) == "lookup"; }) == 3);
+  for (const auto activations : {OnnxActivations::uint8, OnnxActivations::int8}) {
+    const onnx::ModelInfo info = onnx::decode(onnx_bytes(model, {.activations = activations}), "m");
+    CHECK(std::ranges::count(info.nodes, "Gather", &onnx::NodeInfo::op_type) == 3);
+  }
   save_c_weights(dir.path("m.c"), model);
   CHECK_THAT(read_text(dir.path("m.c")), ContainsSubstring("STET_LOOKUP, \"gelu\""));
 }

@@ -214,7 +214,7 @@ class NetworkGenerator {
   }
   // What runs as a table of codes.
   Value function(const Value& x) {
-    switch (draw(rng_, 0, 4)) {
+    switch (draw(rng_, 0, 7)) {
       case 0:
         return leaky_relu(x, {.alpha = chance(rng_, 0.5) ? 0.125f : 0.3f});
       case 1:
@@ -223,6 +223,12 @@ class NetworkGenerator {
         return tanh(x);
       case 3:
         return gelu(x);
+      case 4:
+        return chance(rng_, 0.6) ? hard_sigmoid(x) : hard_sigmoid(x, {.alpha = 0.3f, .beta = 0.2f});
+      case 5:
+        return silu(x);
+      case 6:
+        return stet::graph::function(x, "own", [](double v) { return v * std::cos(v); });
       default:
         return hard_swish(x);
     }

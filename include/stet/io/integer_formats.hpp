@@ -57,7 +57,7 @@ class FormatCheck {
       const IntegerNode& node = model_.nodes[i];
       if (structure.has_fault(index)) continue;
       try {
-        check_custom(node);
+        check_kept_float(node);
         if (format_ == IntegerFormat::tflite) check_tflite(node);
         if (question == FormatQuestion::all) check_numbers(node);
       } catch (const Error& e) {
@@ -71,12 +71,9 @@ class FormatCheck {
  private:
   const IntegerValue& value(int i) const { return model_.values[static_cast<std::size_t>(i)]; }
 
-  // Functions of the user's own are tables in C and in the engine; the other files name operators.
-  void check_custom(const IntegerNode& node) const {
+  void check_kept_float(const IntegerNode& node) const {
     require(graph::form(node.op) != graph::IntegerForm::real, Errc::unsupported,
             "{} is kept in float, which no file of integers holds yet; the engine runs it", graph::kind(node.op));
-    require(format_ == IntegerFormat::c || !graph::is<graph::op::Custom>(node.op), Errc::unsupported,
-            "{} is a function of your own, for which the format has no operator; C tables hold it", graph::kind(node.op));
   }
   // What .tflite cannot say of an operator that integers know.
   template <class Op>

@@ -111,7 +111,13 @@ class StructureCheck {
   void function(const Unit& unit, const TableFunction& table) {
     using integer::Function;
     const Function f = table.function;
-    const bool of_runtimes = integer::of_runtimes(table.scalar.get()) != nullptr;
+    const integer::RuntimeFunction* known = integer::of_runtimes(table.scalar.get());
+    const bool of_runtimes = known != nullptr && known->has_operator(recipe_.target);
+    if (f == Function::scalar && !of_runtimes) {
+      return add(unit.node, Severity::integer,
+                 runs_onnx(recipe_.target) ? "a table of 256 codes: Cast and Gather in the file"
+                                           : "a table of 256 codes: CAST, ADD and GATHER in the file");
+    }
     if (runs_onnx(recipe_.target) && (f == Function::tanh || f == Function::hard_swish || of_runtimes)) {
       add(unit.node, Severity::note,
           "the runtime has no integer form: it dequantizes, computes in float and quantizes; stet's table has the codes "

@@ -7,6 +7,7 @@
 #include <stet/operators/custom/build.hpp>
 #include <stet/operators/elementwise/build.hpp>
 #include <stet/operators/gelu/build.hpp>
+#include <stet/operators/hard_sigmoid/build.hpp>
 #include <stet/operators/linear/build.hpp>
 #include <stet/operators/normalization/build.hpp>
 #include <stet/operators/pooling/build.hpp>

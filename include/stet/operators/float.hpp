@@ -7,6 +7,7 @@
 #include <stet/operators/custom/float.hpp>
 #include <stet/operators/elementwise/float.hpp>
 #include <stet/operators/gelu/float.hpp>
+#include <stet/operators/hard_sigmoid/float.hpp>
 #include <stet/operators/input/float.hpp>
 #include <stet/operators/linear/float.hpp>
 #include <stet/operators/normalization/float.hpp>

@@ -8,6 +8,7 @@
 #include <stet/operators/custom/graph.hpp>
 #include <stet/operators/elementwise/graph.hpp>
 #include <stet/operators/gelu/graph.hpp>
+#include <stet/operators/hard_sigmoid/graph.hpp>
 #include <stet/operators/input/graph.hpp>
 #include <stet/operators/linear/graph.hpp>
 #include <stet/operators/normalization/graph.hpp>
@@ -21,7 +22,8 @@ namespace stet::graph {
 /// Any operator. A class of its own rather than an alias, so that functions of namespace graph are found for it.
 struct Operator
     : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
-            op::Mul, op::Relu, op::Relu6, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::MaxPool,
+            op::Mul, op::Relu, op::Relu6, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid,
+            op::MaxPool,
             op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose,
             op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom, op::Real> {
   using OneOf::OneOf;

@@ -8,6 +8,7 @@
 #include <stet/operators/custom/onnx.hpp>
 #include <stet/operators/elementwise/onnx.hpp>
 #include <stet/operators/gelu/onnx.hpp>
+#include <stet/operators/hard_sigmoid/onnx.hpp>
 #include <stet/operators/input/onnx.hpp>
 #include <stet/operators/linear/onnx.hpp>
 #include <stet/operators/normalization/onnx.hpp>
@@ -26,7 +27,8 @@ inline const OperatorReader* reader_of(std::string_view op_type) {
        {std::span<const OperatorReader>(activation_readers), std::span<const OperatorReader>(constant_readers),
         std::span<const OperatorReader>(convolution_readers),
         std::span<const OperatorReader>(conv_transpose_readers), std::span<const OperatorReader>(elementwise_readers),
-        std::span<const OperatorReader>(gelu_readers), std::span<const OperatorReader>(linear_readers), std::span<const OperatorReader>(normalization_readers),
+        std::span<const OperatorReader>(gelu_readers), std::span<const OperatorReader>(hard_sigmoid_readers),
+        std::span<const OperatorReader>(linear_readers), std::span<const OperatorReader>(normalization_readers),
         std::span<const OperatorReader>(pooling_readers), std::span<const OperatorReader>(reduction_readers),
         std::span<const OperatorReader>(shape_readers)}) {
     for (const OperatorReader& r : family) {

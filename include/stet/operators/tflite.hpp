@@ -8,6 +8,7 @@
 #include <stet/operators/custom/tflite.hpp>
 #include <stet/operators/elementwise/tflite.hpp>
 #include <stet/operators/gelu/tflite.hpp>
+#include <stet/operators/hard_sigmoid/tflite.hpp>
 #include <stet/operators/input/tflite.hpp>
 #include <stet/operators/linear/tflite.hpp>
 #include <stet/operators/normalization/tflite.hpp>
@@ -25,7 +26,8 @@ inline const Row* row_of(Builtin code) {
   for (const std::span<const Row> family :
        {std::span<const Row>(activation_rows), std::span<const Row>(convolution_rows),
         std::span<const Row>(conv_transpose_rows),
-        std::span<const Row>(elementwise_rows), std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),
+        std::span<const Row>(elementwise_rows), std::span<const Row>(custom_rows),
+        std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),
         std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows)}) {
     for (const Row& row : family) {
       if (row.code == code) return &row;

@@ -84,6 +84,16 @@ class IntegerWriter : public GraphWriter {
       place(quantize(made), in);
     }
   }
+  /// The same of a function of one number that the runtime would round otherwise, or has no operator of: codes are gathered
+  /// from its table.
+  void emit_lookup(const integer::Table& table) {
+    const Layout in = layout(input());
+    std::string index = add("Cast", name() + "_wide", {get(input(), in)}, {attribute("to", static_cast<int>(DataType::int32))});
+    if (!uint8()) index = add("Add", name() + "_index", {index, scalar(name() + ".middle", std::int32_t{128})});
+    Names inputs{uint8() ? list(name() + ".table", uint8_codes(table)) : list(name() + ".table", std::span<const std::int8_t>(table)),
+                 index};
+    place(add("Gather", name(), std::move(inputs), value_name(output()) + "_quantized", {attribute("axis", 0)}), in);
+  }
   /// The same of a layer: weight codes, one output after the other, and bias codes, dequantized. A bias means input scale *
   /// weight scale, as ONNX Runtime assumes without looking.
   void emit_layer(const std::string& op_type, Layout layout, Ints dims, const std::vector<std::int8_t>& weight_codes,
@@ -134,6 +144,11 @@ class IntegerWriter : public GraphWriter {
   [[nodiscard]] const IntegerNode& node() const { return model_.nodes[index()]; }
   [[nodiscard]] const Affine& codes(int v) const { return model_.values[at(v)].codes; }
   [[nodiscard]] bool uint8() const { return options_.activations == OnnxActivations::uint8; }
+  static std::vector<std::uint8_t> uint8_codes(std::span<const std::int8_t> codes) {
+    std::vector<std::uint8_t> shifted;
+    for (const std::int8_t q : codes) shifted.push_back(static_cast<std::uint8_t>(q + 128));
+    return shifted;
+  }
   void make_params(int v) {
     if (!scale_[at(v)].empty()) return;
     scale_[at(v)] = scalar(value_name(v) + ".scale", codes(v).scale);

@@ -2,6 +2,7 @@
 // IntegerWriter: an IntegerModel as a .tflite description, every code, scale and zero point as it is.
 
 #include <stet/graph/int4_weights.hpp>
+#include <stet/graph/resolve.hpp>
 #include <stet/io/integer_formats.hpp>
 #include <stet/io/tflite/grids.hpp>
 #include <stet/io/tflite/save_options.hpp>
@@ -73,6 +74,23 @@ class IntegerWriter final : public Writer {
   ModelInfo finish() && {
     for (const int v : model_.outputs) file_output(v, value_of(v).name, value_of(v).shape);
     return std::move(static_cast<Writer&>(*this)).finish(options_.description);
+  }
+
+  /// The parameters of the node's operator.
+  template <class Op>
+  [[nodiscard]] auto resolve(const Op& o) const {
+    return NodeSite(model_, *node_).resolve(o);
+  }
+  /// A function of one number that the format has no operator of: output codes are gathered from its table.
+  void lookup(const integer::Table& table) {
+    const std::string& name = node().name;
+    const std::int32_t wide = value(name + ":wide", node().out, TensorType::int32);
+    operation(Builtin::cast, {input()}, wide, {.type = OptionsType::cast});
+    const std::int32_t index = value(name + ":index", node().out, TensorType::int32), middle[] = {128};
+    operation(Builtin::add, {wide, constant<std::int32_t>(name + ":middle", TensorType::int32, {1}, middle)}, index,
+              {.type = OptionsType::add});
+    const auto codes = constant<std::int8_t>(name + ":table", TensorType::int8, {256}, table, node().quantization);
+    emit(Builtin::gather, {codes, index}, {.type = OptionsType::gather});
   }
 
   // The scales of weights and bias are those with which the engine computes.

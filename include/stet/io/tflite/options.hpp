@@ -68,7 +68,11 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::pack:
       f(0, &O::values_count), f(1, &O::axis);
       break;
+    case OptionsType::gather:
+      f(0, &O::axis), f(1, &O::batch_dims);
+      break;
     case OptionsType::none:
+    case OptionsType::cast:  // the types of the tensors
     case OptionsType::pad:
     case OptionsType::shape:
     case OptionsType::expand_dims:

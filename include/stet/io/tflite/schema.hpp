@@ -41,12 +41,14 @@ enum class Builtin : std::int32_t {
   softmax = 25,
   tanh = 28,
   pad = 34,
+  gather = 36,
   transpose = 39,
   mean = 40,
   sub = 41,
   squeeze = 43,
   strided_slice = 45,
   log_softmax = 50,
+  cast = 53,
   maximum = 55,
   minimum = 57,
   padv2 = 60,
@@ -75,6 +77,7 @@ enum class OptionsType : std::uint8_t {
   reshape = 17,
   mul = 21,
   pad = 22,
+  gather = 23,
   transpose = 26,
   reducer = 27,
   sub = 28,
@@ -82,6 +85,7 @@ enum class OptionsType : std::uint8_t {
   strided_slice = 32,
   dequantize = 38,
   log_softmax = 36,
+  cast = 37,
   maximum_minimum = 39,
   pad_v2 = 43,
   transpose_conv = 49,
@@ -129,7 +133,7 @@ struct Options {
   std::int32_t depth_multiplier = 0;
   std::int32_t filter_width = 0, filter_height = 0;
   FusedActivation fused_activation = FusedActivation::none;
-  std::int32_t axis = 0;                    ///< concatenation and pack
+  std::int32_t axis = 0;                    ///< concatenation, pack and gather
   float beta = 0.0f;                        ///< softmax
   float alpha = 0.0f;                       ///< leaky ReLU
   bool approximate = false;                 ///< gelu: by a tanh
@@ -145,6 +149,7 @@ struct Options {
   std::int32_t begin_mask = 0, end_mask = 0, ellipsis_mask = 0, new_axis_mask = 0;  ///< strided slice
   std::int32_t shrink_axis_mask = 0;                                                ///< strided slice
   std::int32_t values_count = 0;                                                    ///< pack
+  std::int32_t batch_dims = 0;                                                      ///< gather
   friend bool operator==(const Options&, const Options&) = default;
 };
 

@@ -5,7 +5,6 @@
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
 
-#include <cmath>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -72,20 +71,6 @@ inline void read_clip(Importer& g, Attributes& a) {
           "clips to {}..{}; only 0..6 (relu6) and 0.. (relu) are understood", lo, hi);
   g.give_same(hi == 6.0f ? graph::Operator(graph::op::Relu6{}) : graph::Operator(graph::op::Relu{}));
 }
-/// HardSigmoid is understood where it is a part of HardSwish: x * HardSigmoid(x), slope 1/6.
-inline void read_hard_sigmoid(Importer& g, Attributes& a) {
-  Arrangement y = g.value();
-  const float alpha = a.real("alpha", 0.2f), beta = a.real("beta", 0.5f);
-  bool part = std::abs(alpha - 1.0f / 6.0f) < 1e-6f && beta == 0.5f && !g.is_output(g.node->outputs[0]);
-  for (const NodeInfo* reader : g.readers(g.node->outputs[0])) {
-    part = part && reader->op_type == "Mul" && reader->inputs.size() == 2 &&
-           (reader->inputs[0] == g.node->inputs[0] || reader->inputs[1] == g.node->inputs[0]);
-  }
-  require(part, Errc::unsupported, "only x * HardSigmoid(x) with alpha 1/6 and beta 0.5, a hard swish, is understood");
-  y.name = "hard_sigmoid of " + g.node->inputs[0];
-  y.node = -1;  // read by the Mul behind it and nobody else
-  g.give(std::move(y));
-}
 template <class Op>
 void read_softmax(Importer& g, Attributes& a) {
   const Arrangement& x = g.value();
@@ -105,7 +90,6 @@ void read_softmax(Importer& g, Attributes& a) {
 inline constexpr OperatorReader activation_readers[] = {
     {"Clip", read_clip},
     {"Dropout", read_dropout},
-    {"HardSigmoid", read_hard_sigmoid},
     {"HardSwish", read_unary<graph::op::HardSwish>},
     {"LeakyRelu", read_leaky_relu},
     {"LogSoftmax", read_softmax<graph::op::LogSoftmax>},

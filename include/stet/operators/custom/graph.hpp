@@ -2,8 +2,12 @@
 // The open alternative: an operator of the user's own.
 
 #include <stet/core/scalar_function.hpp>
+#include <stet/core/rounding.hpp>
 #include <stet/graph/operator_spec.hpp>
+#include <stet/integer/lookup.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -58,6 +62,23 @@ class FunctionOp final : public ScalarOp {
  private:
   std::string name_;
   Function value_, derivative_;
+};
+
+/// A table of codes as a function of one number, for files that hold the table and not the function: the real values of its codes at the real values of their inputs; between those, that of the nearest. Under the same
+/// scales the table of this function is the table itself.
+class LookupOp final : public ScalarOp {
+ public:
+  LookupOp(const integer::Table& table, const Affine& in, const Affine& out) : table_(table), in_(in), out_(out) {}
+  [[nodiscard]] std::string_view kind() const override { return "lookup"; }
+  [[nodiscard]] double value(double x) const override {
+    const double code = round_half_even(x / static_cast<double>(in_.scale)) + in_.zero_point;
+    const auto q = static_cast<std::size_t>(std::clamp(code, -128.0, 127.0) + 128.0);
+    return static_cast<double>(out_.scale) * (table_[q] - out_.zero_point);
+  }
+
+ private:
+  integer::Table table_;
+  Affine in_, out_;
 };
 
 }  // namespace stet::graph

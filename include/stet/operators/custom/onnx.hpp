@@ -1,5 +1,5 @@
 #pragma once
-// Operators of the user's own in .onnx: refused.
+// Operators of the user's own in .onnx: functions of one number among codes are tables; floats have no operator for them.
 
 #include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
@@ -19,7 +19,8 @@ inline void check_float(const Graph& graph) {
   }
   require(refused.empty(), Errc::unsupported, "save_onnx: these nodes cannot be written:{}", refused);
 }
-inline void write(const graph::op::Custom&, const GraphWriter& w) {  // the checks before have seen to it
+inline void write(const graph::op::Custom& o, IntegerWriter& w) { w.emit_lookup(w.resolve(o)); }
+inline void write(const graph::op::Custom&, FloatWriter& w) {  // the checks before have seen to it
   fail(Errc::unsupported, "save_onnx: {} cannot be written", w.name());
 }
 

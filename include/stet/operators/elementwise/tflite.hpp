@@ -59,6 +59,10 @@ void read_elementwise(const Site& s, FloatImporter& in) {
 }
 template <class Op, OptionsType type>
 void read_elementwise(const Site& s, IntegerImporter& in) {
+  if (const OperatorInfo* next = in.sole_reader(s.output_index()); s.output().type == TensorType::int32 && next != nullptr &&
+      next->outputs.size() == 1 && in.value_of(next->outputs[0]) >= 0) {
+    return;  // an index into a table of codes, which has been read
+  }
   s.expect_inputs(2, 2);
   s.expect_options(type);
   const int a = in.value(s, 0), b = in.value(s, 1);
