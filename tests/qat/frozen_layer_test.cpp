@@ -135,17 +135,18 @@ int check_case(const Case& c, std::uint64_t seed) {
 
 TEST_CASE("frozen layer: codes and gradients are those of the float layer with given statistics") {
   std::uint64_t seed = 100;
-  int clipped[3] = {};
+  int clipped[4] = {};
   for (const LayerKind kind : {LayerKind::conv2d, LayerKind::grouped, LayerKind::depthwise, LayerKind::linear}) {
     for (const std::int64_t channels : {1, 3, 10, 16, 33}) {
       if (kind == LayerKind::grouped && channels % 2 != 0) continue;
       for (const int form : {0, 1, 2, 3}) {
-        for (const auto activation : {integer::Activation::none, integer::Activation::relu, integer::Activation::relu6}) {
+        for (const int i : {0, 1, 2, 3}) {
+          const integer::Activation activation = tested_activations[i];
           const Case c{kind, channels, form % 2 == 0, form < 2, ++seed % 3 != 0, activation};
           INFO("kind " << static_cast<int>(kind) << ", channels " << channels << ", per channel " << c.per_channel
                        << ", batch norm " << c.norm << ", bias " << c.bias << ", activation "
-                       << static_cast<int>(activation));
-          clipped[static_cast<int>(activation)] += check_case(c, seed);
+                       << integer::name(activation));
+          clipped[i] += check_case(c, seed);
         }
       }
     }

@@ -112,12 +112,16 @@ stet::Tensor<double> real_weights(const stet::WeightCodes& w, int axis, const st
 
 inline stet::OutputCodes output_codes(const stet::QParams& p, stet::integer::Activation activation) {
   const auto b = stet::integer::clamp_bounds(stet::integer::ClampRule::half_even, activation, p.scale[0], p.zero_point[0]);
-  return {p.scale[0], p.zero_point[0], b.lo, b.hi, activation != stet::integer::Activation::none};
+  return {p.scale[0], p.zero_point[0], b.lo, b.hi, activation.rectifies()};
 }
+
+/// None, those of runtimes, and bounds of one's own.
+inline constexpr stet::integer::Activation tested_activations[] = {
+    stet::integer::Activation::none, stet::integer::Activation::relu, stet::integer::Activation::relu6, {-0.5f, 0.25f}};
 
 /// Output scale under which some elements are clipped; layers before ReLU6 are made larger, so that 6 is reached.
 inline stet::QParams fixture_output(LayerFixture& f, stet::integer::Activation activation) {
-  if (activation == stet::integer::Activation::none) return stet::QParams::per_tensor(0.006f, 5);
+  if (!activation.rectifies()) return stet::QParams::per_tensor(0.006f, 5);
   if (activation == stet::integer::Activation::relu) return stet::QParams::per_tensor(0.007f, -128);
   for (float& v : f.gamma.edit()) v *= 5.0f;
   return stet::QParams::per_tensor(0.029f, -128);

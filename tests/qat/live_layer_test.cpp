@@ -90,15 +90,16 @@ int check_case(const Case& c, std::uint64_t seed) {
 
 TEST_CASE("live layer: codes, statistics and gradients are those of the float layer on the same codes") {
   std::uint64_t seed = 0;
-  int clipped[3] = {};
+  int clipped[4] = {};
   for (const LayerKind kind : {LayerKind::conv2d, LayerKind::grouped, LayerKind::depthwise, LayerKind::linear}) {
     for (const std::int64_t channels : {1, 3, 10, 16, 33}) {
       if (kind == LayerKind::grouped && channels % 2 != 0) continue;
       for (const bool per_channel : {true, false}) {
-        for (const auto activation : {integer::Activation::none, integer::Activation::relu, integer::Activation::relu6}) {
+        for (const int i : {0, 1, 2, 3}) {
+          const integer::Activation activation = tested_activations[i];
           INFO("kind " << static_cast<int>(kind) << ", channels " << channels << ", per channel " << per_channel
-                       << ", activation " << static_cast<int>(activation));
-          clipped[static_cast<int>(activation)] += check_case({kind, channels, per_channel, activation}, ++seed);
+                       << ", activation " << integer::name(activation));
+          clipped[i] += check_case({kind, channels, per_channel, activation}, ++seed);
         }
       }
     }

@@ -108,7 +108,7 @@ TEST_CASE("sums, differences and products of codes pass the gradient of what was
   for (const Target& target : targets::all) {
     for (const Elementwise op : {Elementwise::add, Elementwise::sub, Elementwise::mul}) {
       for (const auto activation : {integer::Activation::none, integer::Activation::relu, integer::Activation::relu6}) {
-        INFO(target.name << ", operator " << static_cast<int>(op) << ", activation " << static_cast<int>(activation));
+        INFO(target.name << ", operator " << static_cast<int>(op) << ", activation " << integer::name(activation));
         check_binary(target, {op, activation}, {3, 5, 7, 2}, {3, 5, 7, 2});
       }
     }

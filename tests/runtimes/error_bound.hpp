@@ -99,7 +99,7 @@ class ErrorBound {
       const auto product = [](float p, float q) { return std::fabs(p) * std::fabs(q); };
       error = sum(sum(broadcast(a, e[1], product), broadcast(b, e[0], product)), broadcast(e[0], e[1], product));
       error = joined(error, y, [](float s, float v) { return s + 2 * u * std::fabs(v); });
-    } else if (stet::graph::is<op::Relu>(n.op) || stet::graph::is<op::Relu6>(n.op) ||
+    } else if (stet::graph::is<op::Relu>(n.op) || stet::graph::is<op::Relu6>(n.op) || stet::graph::is<op::Clip>(n.op) ||
                stet::graph::is<op::Dropout>(n.op)) {
       error = e[0];
     } else if (stet::graph::is<op::AveragePool>(n.op) || stet::graph::is<op::GlobalAveragePool>(n.op) ||

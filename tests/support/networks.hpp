@@ -82,8 +82,8 @@ class NetworkGenerator {
 
   Value decorate(Value x) {
     if (chance(rng_, 0.6)) x = batch_norm(x, {.eps = chance(rng_, 0.5) ? 1e-5f : 1e-3f});
-    const int act = draw(rng_, 0, 2);
-    return act == 0 ? x : act == 1 ? relu(x) : relu6(x);
+    const int act = draw(rng_, 0, large_ ? 3 : 2);
+    return act == 0 ? x : act == 1 ? relu(x) : act == 2 ? relu6(x) : clipped(x);
   }
   bool fits(const Value& x, stet::Pair kernel, stet::Pair dilation) const {
     return (kernel.height - 1) * dilation.height < x.shape()[0] && (kernel.width - 1) * dilation.width < x.shape()[1];
@@ -152,7 +152,7 @@ class NetworkGenerator {
       case 6:
         return pad(x, {draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2), draw(rng_, 0, 2)});
       case 7:
-        return chance(rng_, 0.5) ? relu(x) : relu6(x);
+        return large_ && chance(rng_, 0.3) ? clipped(x) : chance(rng_, 0.5) ? relu(x) : relu6(x);
       case 8:
         return activated(branch(x) + x);
       case 9:
@@ -231,6 +231,18 @@ class NetworkGenerator {
         return stet::graph::function(x, "own", [](double v) { return v * std::cos(v); });
       default:
         return hard_swish(x);
+    }
+  }
+  Value clipped(const Value& x) {
+    switch (draw(rng_, 0, 3)) {
+      case 0:
+        return clip(x, -1, 1);
+      case 1:
+        return clip(x, 0, static_cast<float>(rng_.uniform(0.2, 3)));
+      case 2:
+        return clip(x, static_cast<float>(rng_.uniform(-2, 0.3)), INFINITY);
+      default:
+        return clip(x, static_cast<float>(rng_.uniform(-1, 0.2)), static_cast<float>(rng_.uniform(0.3, 2)));
     }
   }
   Value activated(const Value& x) { return chance(rng_, 0.5) ? x : chance(rng_, 0.5) ? relu(x) : relu6(x); }

@@ -17,7 +17,7 @@ namespace detail {
 
 // What a node's box says: the operator, the shape of its value and what its codes are; `weights` may be empty.
 inline std::string box_text(const IntegerNode& node, const Shape& shape, const Affine& codes, std::string_view weights) {
-  const auto activation = node.activation == Activation::none ? "" : node.activation == Activation::relu ? " relu" : " relu6";
+  const std::string activation = node.activation == Activation::none ? "" : " " + integer::name(node.activation);
   return formatted("{}{}\\n{}{}\\n{} bits, scale {:.4g}, zero point {}", graph::detail::title(node.name, node.op), activation, shape,
                    weights, std::bit_width(static_cast<std::uint32_t>(codes.grid.levels() - 1)), codes.scale, codes.zero_point);
 }

@@ -2,17 +2,39 @@
 // Clamp bounds: the codes between which a fused activation keeps its output.
 
 #include <stet/core/rounding.hpp>
+#include <stet/core/text.hpp>
 #include <stet/integer/target.hpp>
 #include <stet/quant/grid.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <string>
 
 namespace stet::integer {
 
-/// Activation that an operator applies to its output by clamping codes.
-enum class Activation { none, relu, relu6 };
+/// Activation that an operator applies to its output by clamping codes: the real numbers that bound it.
+struct Activation {
+  float lo = -std::numeric_limits<float>::infinity(), hi = std::numeric_limits<float>::infinity();
+  static const Activation none, relu, relu6;
+  /// Whether it cuts off what is negative. Its gradient then passes above 0 alone, and not at the code of 0.
+  [[nodiscard]] constexpr bool rectifies() const { return lo == 0.0f; }
+  friend constexpr bool operator==(const Activation&, const Activation&) = default;
+};
+inline constexpr Activation Activation::none{}, Activation::relu{0.0f}, Activation::relu6{0.0f, 6.0f};
+
+/// Whether runtimes apply it themselves, each rounding its bounds in its own way. Others are bounds of codes in the file.
+constexpr bool is_of_runtimes(const Activation& a) {
+  return a == Activation::none || a == Activation::relu || a == Activation::relu6;
+}
+/// How messages name it.
+inline std::string name(const Activation& a) {
+  return a == Activation::none    ? "none"
+         : a == Activation::relu  ? "relu"
+         : a == Activation::relu6 ? "relu6"
+                                  : formatted("clip {}..{}", a.lo, a.hi);
+}
 
 /// Inclusive code bounds.
 struct Bounds {
@@ -38,8 +60,8 @@ inline std::int32_t bound_code(ClampRule rule, float value, float scale, std::in
 }  // namespace detail
 
 /// Codes that bound the output of an operator with this activation.
-/// Formula:   relu: lo = code(0); relu6: lo = code(0), hi = code(6); both cut to the grid
-/// Rounding:  half_away: z + round(v/s), half away from zero; half_even: round(v/s + z), half to even;
+/// Formula:   lo = code(activation.lo), hi = code(activation.hi), where they are finite; both cut to the grid
+/// Rounding:  that of bounds that runtimes do not know is half_even_then_zero, whatever the rule. half_away: z + round(v/s), half away from zero; half_even: round(v/s + z), half to even;
 ///            half_even_then_zero: z + round(v/s), half to even; all in float
 /// Errors:    Errc::range if the scale is not positive and finite, the grid does not fit int8, or the zero point lies
 ///            outside int8
@@ -53,12 +75,13 @@ inline Bounds clamp_bounds(ClampRule rule, Activation activation, float scale, s
           grid.hi);
   require(zero_point >= -128 && zero_point <= 127, Errc::range, "clamp_bounds: zero point {} lies outside int8",
           zero_point);
+  if (!is_of_runtimes(activation)) rule = ClampRule::half_even_then_zero;
   Bounds b{grid.lo, grid.hi};
-  if (activation != Activation::none) {
-    b.lo = std::clamp(detail::bound_code(rule, 0.0f, scale, zero_point), grid.lo, grid.hi);
+  if (std::isfinite(activation.lo)) {
+    b.lo = std::clamp(detail::bound_code(rule, activation.lo, scale, zero_point), grid.lo, grid.hi);
   }
-  if (activation == Activation::relu6) {
-    b.hi = std::clamp(detail::bound_code(rule, 6.0f, scale, zero_point), b.lo, grid.hi);
+  if (std::isfinite(activation.hi)) {
+    b.hi = std::clamp(detail::bound_code(rule, activation.hi, scale, zero_point), b.lo, grid.hi);
   }
   return b;
 }

@@ -74,7 +74,7 @@ inline AddParameters make_add(const Target& target, const Affine& a, const Affin
   detail::require_scales(op, a, b, y);
   AddParameters p;
   p.subtract = subtract;
-  p.relu = activation != Activation::none;
+  p.relu = activation.rectifies();
   p.z1 = a.zero_point;
   p.z2 = b.zero_point;
   p.z_out = y.zero_point;
@@ -134,7 +134,7 @@ inline MultiplyParameters make_multiply(const Target& target, const Affine& a, c
                                         Activation activation = Activation::none) {
   detail::require_scales("mul", a, b, y);
   MultiplyParameters p;
-  p.relu = activation != Activation::none;
+  p.relu = activation.rectifies();
   p.z1 = a.zero_point;
   p.z2 = b.zero_point;
   p.z_out = y.zero_point;
@@ -156,10 +156,10 @@ inline MultiplyParameters make_multiply(const Target& target, const Affine& a, c
   return p;
 }
 
-/// Resolves an activation that is an operator of its own, whose input and output share scale and zero point.
+/// Resolves an activation that is an operator of its own, relu or any bounds, whose input and output share scale and zero point.
 /// Errors:    Errc::range as clamp_bounds
 inline ClampParameters make_clamp(const Target& target, const Affine& y, Activation activation) {
-  return {activation != Activation::none, y.zero_point,
+  return {activation.rectifies(), y.zero_point,
           clamp_bounds(target.activation_clamp, activation, y.scale, y.zero_point, y.grid)};
 }
 

@@ -38,7 +38,7 @@ inline Requantizer layer_requantizer(const Target& target, Requantization rule, 
   const Bounds bounds =
       clamp_bounds(target.weighted_clamp, activation, output.scale, output.zero_point, output.grid);
   return make_requantizer(rule, input.scale, weight_scale, output.scale, output.zero_point, bias, bounds.lo,
-                          bounds.hi, activation != Activation::none);
+                          bounds.hi, activation.rectifies());
 }
 
 }  // namespace stet::integer

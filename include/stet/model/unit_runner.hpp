@@ -38,7 +38,7 @@ inline Var<QTensor> run_layer(const Product& product, const UnitSite& s) {
                         s.momentum() ? *s.momentum() : attributes.momentum};
     const std::vector<float> scale = qat.weight_scale(unit);
     return finish(live_layer(product, s.input(), s.weights(), unit.weights, norm,
-                             {out.scale[0], out.zero_point[0], bounds.lo, bounds.hi, unit.deployed.activation != Activation::none},
+                             {out.scale[0], out.zero_point[0], bounds.lo, bounds.hi, unit.deployed.activation.rectifies()},
                              out, observed, {scale, s.learned(), s.order(), s.estimator()}));
   }
   FrozenParameters p{s.weights()};

@@ -31,10 +31,7 @@ struct UnitPass {
 };
 
 inline Range after(Activation activation, Range r) {
-  if (activation == Activation::none) return r;
-  r = {std::max(r.lo, 0.0f), std::max(r.hi, 0.0f)};
-  if (activation == Activation::relu6) r = {std::min(r.lo, 6.0f), std::min(r.hi, 6.0f)};
-  return r;
+  return {std::clamp(r.lo, activation.lo, activation.hi), std::clamp(r.hi, activation.lo, activation.hi)};
 }
 
 class UnitSite {

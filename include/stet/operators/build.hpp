@@ -2,6 +2,7 @@
 // The functions on graph Values that add an operator.
 
 #include <stet/operators/activation/build.hpp>
+#include <stet/operators/clip/build.hpp>
 #include <stet/operators/conv_transpose/build.hpp>
 #include <stet/operators/convolution/build.hpp>
 #include <stet/operators/custom/build.hpp>

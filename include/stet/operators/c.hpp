@@ -2,6 +2,7 @@
 // Every operator that integers know as tables of C: write(op, WeightsWriter). Tables of codes have one in common.
 
 #include <stet/operators/activation/c.hpp>
+#include <stet/operators/clip/c.hpp>
 #include <stet/operators/conv_transpose/c.hpp>
 #include <stet/operators/convolution/c.hpp>
 #include <stet/operators/elementwise/c.hpp>

@@ -2,6 +2,7 @@
 // The step on codes of every operator that integers know: step(op, StepSite). Tables have one in common.
 
 #include <stet/operators/activation/engine.hpp>
+#include <stet/operators/clip/engine.hpp>
 #include <stet/operators/conv_transpose/engine.hpp>
 #include <stet/operators/convolution/engine.hpp>
 #include <stet/operators/elementwise/engine.hpp>

@@ -2,6 +2,7 @@
 // Every operator from graph to tape: forward(op, NodeContext).
 
 #include <stet/operators/activation/float.hpp>
+#include <stet/operators/clip/float.hpp>
 #include <stet/operators/conv_transpose/float.hpp>
 #include <stet/operators/convolution/float.hpp>
 #include <stet/operators/custom/float.hpp>

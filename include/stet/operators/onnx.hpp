@@ -3,6 +3,7 @@
 
 #include <stet/io/onnx/read_constants.hpp>
 #include <stet/operators/activation/onnx.hpp>
+#include <stet/operators/clip/onnx.hpp>
 #include <stet/operators/conv_transpose/onnx.hpp>
 #include <stet/operators/convolution/onnx.hpp>
 #include <stet/operators/custom/onnx.hpp>
@@ -24,7 +25,7 @@ namespace stet::onnx {
 /// The reader of an operator of ONNX; null if no family has one.
 inline const OperatorReader* reader_of(std::string_view op_type) {
   for (const std::span<const OperatorReader> family :
-       {std::span<const OperatorReader>(activation_readers), std::span<const OperatorReader>(constant_readers),
+       {std::span<const OperatorReader>(activation_readers), std::span<const OperatorReader>(clip_readers), std::span<const OperatorReader>(constant_readers),
         std::span<const OperatorReader>(convolution_readers),
         std::span<const OperatorReader>(conv_transpose_readers), std::span<const OperatorReader>(elementwise_readers),
         std::span<const OperatorReader>(gelu_readers), std::span<const OperatorReader>(hard_sigmoid_readers),

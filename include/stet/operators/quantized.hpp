@@ -2,6 +2,7 @@
 // Every operator that is trained on codes: run(op, UnitSite), or product_of(op) of layers. Tables of codes have one in common.
 
 #include <stet/operators/activation/quantized.hpp>
+#include <stet/operators/clip/quantized.hpp>
 #include <stet/operators/conv_transpose/quantized.hpp>
 #include <stet/operators/convolution/quantized.hpp>
 #include <stet/operators/elementwise/quantized.hpp>

@@ -3,6 +3,7 @@
 // table_function(op) of functions of one number.
 
 #include <stet/operators/activation/resolve.hpp>
+#include <stet/operators/clip/resolve.hpp>
 #include <stet/operators/conv_transpose/resolve.hpp>
 #include <stet/operators/convolution/resolve.hpp>
 #include <stet/operators/elementwise/resolve.hpp>

@@ -3,6 +3,7 @@
 
 #include <stet/graph/match.hpp>
 #include <stet/operators/activation/tflite.hpp>
+#include <stet/operators/clip/tflite.hpp>
 #include <stet/operators/conv_transpose/tflite.hpp>
 #include <stet/operators/convolution/tflite.hpp>
 #include <stet/operators/custom/tflite.hpp>
@@ -24,7 +25,7 @@ namespace stet::tflite {
 /// The row of a builtin operator; null if no family has it.
 inline const Row* row_of(Builtin code) {
   for (const std::span<const Row> family :
-       {std::span<const Row>(activation_rows), std::span<const Row>(convolution_rows),
+       {std::span<const Row>(activation_rows), std::span<const Row>(clip_rows), std::span<const Row>(convolution_rows),
         std::span<const Row>(conv_transpose_rows),
         std::span<const Row>(elementwise_rows), std::span<const Row>(custom_rows),
         std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),

@@ -37,6 +37,22 @@ Tensor<T> relu6_backward(const Tensor<T>& y, const Tensor<T>& dy) {
   return detail::map(y, dy, [](T v, T g) { return v > T{0} && v < T{6} ? g : T{0}; });
 }
 
+/// Clips.
+/// Formula:   y = min(max(x, lo), hi)
+/// Gradient:  dx = dy where lo < x < hi, else 0
+template <class T>
+Tensor<T> clip_forward(const Tensor<T>& x, T lo, T hi) {
+  return detail::map(x, [lo, hi](T v) {
+    const T low = v < lo ? lo : v;
+    return low > hi ? hi : low;
+  });
+}
+/// Takes the result of clip_forward.
+template <class T>
+Tensor<T> clip_backward(const Tensor<T>& y, const Tensor<T>& dy, T lo, T hi) {
+  return detail::map(y, dy, [lo, hi](T v, T g) { return v > lo && v < hi ? g : T{0}; });
+}
+
 /// Formula:   y = x if x > 0, else slope * x
 template <class T>
 Tensor<T> leaky_relu_forward(const Tensor<T>& x, T slope) {
@@ -104,6 +120,13 @@ template <class T>
 Var<Tensor<T>> relu6(const Var<Tensor<T>>& x) {
   Tensor<T> y = relu6_forward(x.value());
   return record(y, std::tie(x), [y](const Tensor<T>& dy, auto dx) { dx.add(relu6_backward(y, dy)); });
+}
+
+/// Clipping on the tape; see clip_forward.
+template <class T>
+Var<Tensor<T>> clip(const Var<Tensor<T>>& x, T lo, T hi) {
+  Tensor<T> y = clip_forward(x.value(), lo, hi);
+  return record(y, std::tie(x), [y, lo, hi](const Tensor<T>& dy, auto dx) { dx.add(clip_backward(y, dy, lo, hi)); });
 }
 
 /// Leaky ReLU on the tape; see leaky_relu_forward.

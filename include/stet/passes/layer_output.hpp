@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 namespace stet {
@@ -17,8 +16,8 @@ struct LayerOutput {
   std::vector<float> scale{}, bias{};  ///< per output channel
   integer::Activation activation = integer::Activation::none;
 
-  [[nodiscard]] float lo() const { return activation == integer::Activation::none ? -std::numeric_limits<float>::infinity() : 0.0f; }
-  [[nodiscard]] float hi() const { return activation == integer::Activation::relu6 ? 6.0f : std::numeric_limits<float>::infinity(); }
+  [[nodiscard]] float lo() const { return activation.lo; }
+  [[nodiscard]] float hi() const { return activation.hi; }
   [[nodiscard]] float operator()(float product, std::size_t c) const { return std::clamp(product * scale[c] + bias[c], lo(), hi()); }
   /// The same for channels [first, first + count).
   [[nodiscard]] LayerOutput part(std::int64_t first, std::int64_t count) const {

@@ -49,7 +49,8 @@ inline PassedGradient estimated(const OutputEstimator& by, const Tensor<float>& 
   const auto cut_off = [&](std::int8_t code) {
     if (by.activation == integer::Activation::none) return false;
     const float real = scale * static_cast<float>(code - zero);
-    return real <= 0.0f || (by.activation == integer::Activation::relu6 && real >= 6.0f - scale / 2.0f);
+    const float least = by.activation.rectifies() ? 0.0f : by.activation.lo + scale / 2.0f;
+    return real <= least || real >= by.activation.hi - scale / 2.0f;
   };
   PassedGradient passed{by.estimator->pull(dy, Kept{pass, {}}, y->params).dx, Tensor<std::uint32_t>::zeros(pass.shape())};
   std::uint32_t* to = passed.pass.edit().data();

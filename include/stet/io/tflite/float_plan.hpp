@@ -76,7 +76,7 @@ class FloatPlan {
     fused_.assign(count_, -1);
     skipped_.assign(count_, false);
     for (int id = 0; id < graph().size(); ++id) {
-      if (clamp_of(op(id)) == Activation::none) continue;
+      if (fused(clamp_of(op(id))) == FusedActivation::none) continue;
       const int from = graph().node(id).inputs[0];
       if (!traits_[index(from)].fuses || graph().is_output(from) || graph().consumers(from).size() != 1) continue;
       fused_[index(from)] = id;

@@ -42,8 +42,11 @@ class IntegerWriter final : public Writer {
     node_ = &node;
     const IntegerValue& v = value_of(node.output);
     const bool input = node.inputs.empty();
+    // Bounds that runtimes do not know as an activation are bounds of the codes.
+    const bool known = integer::is_of_runtimes(node.activation);
+    bounds_ = integer::clamp_bounds({}, known ? Activation::none : node.activation, v.codes.scale, v.codes.zero_point, v.codes.grid);
     limits_ = (!input || kind().real_input) && !graph::moves_codes(node.op) &&
-              !stays_within(node.activation, {v.codes.scale, v.codes.zero_point}, v.codes.grid);
+              !stays_within(known ? node.activation : Activation::none, {v.codes.scale, v.codes.zero_point}, {bounds_.lo, bounds_.hi});
     Writer::begin({.name = node.name,
                    .value_name = v.name,
                    .inputs = node.inputs,
@@ -56,20 +59,24 @@ class IntegerWriter final : public Writer {
                    .suffix = limits_ ? ":wide" : ""});
     if (!input) (void)output();
   }
-  /// Ends it: MINIMUM and MAXIMUM with the ends of a grid below 8 bits, unless the fused activation ends there already.
+  /// Ends it: MINIMUM and MAXIMUM with the ends of a grid below 8 bits, or of bounds that are no ReLU, unless the fused activation ends there already.
   void end() {
     if (!limits_) return;
-    const IntegerValue& v = value_of(node_->output);
-    const Grid grid = v.codes.grid;
     std::string name = at(output()).name;
     name.resize(name.size() - node().suffix.size());
+    clamp(output(), bounds_, name);
+  }
+  /// MINIMUM and MAXIMUM of a value of codes as the node's output, which gets the name; the value itself where no code is cut.
+  void clamp(std::int32_t x, integer::Bounds b, const std::string& name) {
+    const IntegerValue& v = value_of(node_->output);
     const auto bound = [&](Builtin code, std::int32_t end, const char* constant_name, const std::string& made) {
-      const std::int32_t x = output(), constant = code_constant(constant_name, end, v.codes);
-      set_output(like(x, made, v.shape));
-      operation(code, {x, constant}, output(), {.type = OptionsType::maximum_minimum});
+      const std::int32_t y = like(x, made, v.shape);
+      operation(code, {x, code_constant(constant_name, end, v.codes)}, y, {.type = OptionsType::maximum_minimum});
+      x = y;
     };
-    if (grid.hi < 127) bound(Builtin::minimum, grid.hi, ":highest", grid.lo > -128 ? name + ":high" : name);
-    if (grid.lo > -128) bound(Builtin::maximum, grid.lo, ":lowest", name);
+    if (b.hi < 127) bound(Builtin::minimum, b.hi, ":highest", b.lo > -128 ? name + ":high" : name);
+    if (b.lo > -128) bound(Builtin::maximum, b.lo, ":lowest", name);
+    set_output(x);
   }
   ModelInfo finish() && {
     for (const int v : model_.outputs) file_output(v, value_of(v).name, value_of(v).shape);
@@ -120,6 +127,7 @@ class IntegerWriter final : public Writer {
   const TfliteIntegerOptions& options_;
   const IntegerNode* node_ = nullptr;
   bool limits_ = false;
+  integer::Bounds bounds_{};
 };
 
 }  // namespace stet::tflite

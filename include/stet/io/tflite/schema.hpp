@@ -36,6 +36,7 @@ enum class Builtin : std::int32_t {
   max_pool_2d = 17,
   mul = 18,
   relu = 19,
+  relu_n1_to_1 = 20,
   relu6 = 21,
   reshape = 22,
   softmax = 25,
@@ -61,7 +62,8 @@ enum class Builtin : std::int32_t {
   quantize = 114,
   hard_swish = 117,
   batch_matmul = 126,
-  gelu = 150
+  gelu = 150,
+  relu_0_to_1 = 152
 };
 
 /// Which options table an operator carries: the type id of the union BuiltinOptions.

@@ -5,7 +5,6 @@
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
 
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -60,17 +59,6 @@ inline void read_dropout(Importer& g, Attributes& a) {
   if (trains) g.training.push_back(g.label());
   g.give_same(graph::op::Dropout{rate});
 }
-/// Clip between constants: 0 and 6, or 0 and nothing.
-inline void read_clip(Importer& g, Attributes& a) {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  const auto bound = [&](std::size_t i, const char* name, float otherwise) {
-    return g.has_input(i) ? g.one_real(i, name, otherwise) : a.real(name, otherwise);
-  };
-  const float lo = bound(1, "min", -infinity), hi = bound(2, "max", infinity);
-  require(lo == 0.0f && (hi == 6.0f || hi >= std::numeric_limits<float>::max()), Errc::unsupported,
-          "clips to {}..{}; only 0..6 (relu6) and 0.. (relu) are understood", lo, hi);
-  g.give_same(hi == 6.0f ? graph::Operator(graph::op::Relu6{}) : graph::Operator(graph::op::Relu{}));
-}
 template <class Op>
 void read_softmax(Importer& g, Attributes& a) {
   const Arrangement& x = g.value();
@@ -88,7 +76,6 @@ void read_softmax(Importer& g, Attributes& a) {
 }
 
 inline constexpr OperatorReader activation_readers[] = {
-    {"Clip", read_clip},
     {"Dropout", read_dropout},
     {"HardSwish", read_unary<graph::op::HardSwish>},
     {"LeakyRelu", read_leaky_relu},

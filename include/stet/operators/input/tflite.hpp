@@ -112,38 +112,12 @@ inline void read_dequantize(const Site& s, IntegerImporter& in) {
   end_of_model(s, in);
 }
 
-// A MINIMUM or MAXIMUM of a value with one code is how an activation of fewer than 8 bits is written: the grid of the value
-// before it.
-inline void read_limit(const Site& s, IntegerImporter& in) {
-  s.expect_inputs(2, 2);
-  s.expect_options(OptionsType::maximum_minimum);
-  const int from = in.value(s, 0);
-  in.require_same_params(s, from);
-  s.require_output(in.shape(from));
-  const Tensor<std::int8_t> end = s.constant<std::int8_t>(s.input(1), TensorType::int8);
-  const Affine p = IntegerImporter::codes(s, s.input(1));
-  s.require(end.size() == 1 && p.scale == in.codes(from).scale && p.zero_point == in.codes(from).zero_point,
-            Errc::unsupported, "only one code under the scale of the value is understood as a bound");
-  const graph::Operator* maker = in.maker(from);
-  if (maker == nullptr) return in.set_value(s.output_index(), from);
-  Grid grid = in.codes(from).grid;
-  (s.info().code == Builtin::minimum ? grid.hi : grid.lo) = end[0];
-  s.require(
-      grid.lo < grid.hi && grid.contains(p.zero_point) && in.read_once(s.index(0)) && !graph::moves_codes(*maker),
-      Errc::unsupported,
-      "bounds the codes of {} by {}; understood behind an operator that makes new codes and has no other reader",
-      in.name(from), static_cast<int>(end[0]));
-  in.limit(s, from, grid);
-}
-
 }  // namespace detail
 
 inline constexpr Row input_rows[] = {
     {Builtin::quantize, {detail::read_quantize, detail::read_quantize}, 1, 2, "1.14.0 1.15.0", "AddQuantize",
      detail::quantize_version, true},
     {Builtin::dequantize, {detail::read_dequantize, detail::read_dequantize}, 2, 3, "1.13.1 1.14.0 1.15.0",
-     "AddDequantize", detail::dequantize_version, true},
-    {Builtin::maximum, {nullptr, detail::read_limit}, 2, 4, "1.14.0 1.14.0", "AddMaximum", broadcast_version},
-    {Builtin::minimum, {nullptr, detail::read_limit}, 2, 4, "1.14.0 1.14.0", "AddMinimum", broadcast_version}};
+     "AddDequantize", detail::dequantize_version, true}};
 
 }  // namespace stet::tflite

@@ -1,0 +1,10 @@
+#pragma once
+// Clipping as a table of C.
+
+#include <stet/operators/activation/c.hpp>
+
+namespace stet::c {
+
+inline void write(const graph::op::Clip& o, WeightsWriter& w) { clamp(w.site().resolve(o).bounds, w); }
+
+}  // namespace stet::c
