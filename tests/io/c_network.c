@@ -131,6 +131,20 @@ static void broadcast(const stet_node* n, cmsis_nn_dims ad, const int8_t* a, cms
   free(right);
 }
 
+static void cut_out(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
+  const stet_slice_params* p = n->params;
+  const int32_t dh = p->axis == 1 ? p->first : 0, dw = p->axis == 2 ? p->first : 0, dc = p->axis == 3 ? p->first : 0;
+  for (int32_t h = 0; h < yd.h; ++h)
+    for (int32_t w = 0; w < yd.w; ++w)
+      for (int32_t c = 0; c < yd.c; ++c) y[at(yd, h, w, c)] = x[at(xd, h + dh, w + dw, c + dc)];
+}
+
+static void upsample(cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
+  for (int32_t h = 0; h < yd.h; ++h)
+    for (int32_t w = 0; w < yd.w; ++w)
+      for (int32_t c = 0; c < yd.c; ++c) y[at(yd, h, w, c)] = x[at(xd, h / (yd.h / xd.h), w / (yd.w / xd.w), c)];
+}
+
 static void pool(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
   const cmsis_nn_pool_params* p = n->params;
   for (int32_t h = 0; h < yd.h; ++h)
@@ -236,6 +250,12 @@ static void run(const stet_network* net, const stet_node* n, int8_t** codes) {
       break;
     case STET_RESHAPE:
       for (int64_t i = 0; i < size(yd); ++i) y[i] = x[i];
+      break;
+    case STET_SLICE:
+      cut_out(n, xd, x, yd, y);
+      break;
+    case STET_UPSAMPLE:
+      upsample(xd, x, yd, y);
       break;
     case STET_LOOKUP:
       for (int64_t i = 0; i < size(yd); ++i) y[i] = n->weights[x[i] + 128];

@@ -93,7 +93,9 @@ IntegerModel every_operator(std::uint64_t seed) {
   const int narrow = b.same("narrow", op::MaxPool{.size = {4, 1}}, {product}, {1, 5, 12});
   const int gated = b.node("gated", op::Mul{}, {gate, product}, {4, 5, 12}, {0.06f, -40});
   const int lifted = b.node("lifted", op::Add{}, {gated, narrow}, {4, 5, 12}, {0.07f, -30}, Activation::relu);
-  b.node("lowered", op::Sub{}, {narrow, lifted}, {4, 5, 12}, {0.09f, 20});
+  const int lowered = b.node("lowered", op::Sub{}, {narrow, lifted}, {4, 5, 12}, {0.09f, 20});
+  const int part = b.same("part", op::Slice{2, 3, 8}, {b.same("rows", op::Slice{0, 1, 4}, {lowered}, {3, 5, 12})}, {3, 5, 5});
+  b.same("larger", op::Upsample{{2, 3}}, {part}, {6, 15, 5});
   b.model.outputs = {sigmoid};
   return b.model;
 }

@@ -138,7 +138,7 @@ class NetworkGenerator {
   }
   Value grow(const Value& x) {
     const stet::Pair pool(draw(rng_, 1, 3), draw(rng_, 1, 3)), stride(draw(rng_, 1, 3), draw(rng_, 1, 3));
-    switch (draw(rng_, 0, large_ ? 18 : 13)) {
+    switch (draw(rng_, 0, large_ ? 20 : 13)) {
       case 0:
       case 1:
       case 2:
@@ -177,6 +177,12 @@ class NetworkGenerator {
         return activated(chance(rng_, 0.5) ? x * gate(x) : gate(x) * x);
       case 18:
         return activated(repeating(x));
+      case 19: {
+        const stet::Pair factor(draw(rng_, 1, 2), draw(rng_, 1, 3));
+        return x.shape()[0] + x.shape()[1] > 16 ? decorate(convolution(x)) : upsample(x, factor);
+      }
+      case 20:
+        return parts(x);
       default:
         return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
     }
@@ -191,6 +197,14 @@ class NetworkGenerator {
     }
     const Value y = chance(rng_, 0.5) ? global_average_pool(x, true) : mean(x, {0, 1}, true);
     return act(conv2d(relu(conv2d(y, {.filters = squeezed, .kernel = 1})), {.filters = channels, .kernel = 1}));
+  }
+  // A part of a value, or all parts, changed and put together again.
+  Value parts(const Value& x) {
+    const int axis = draw(rng_, 0, 2);
+    const std::int64_t size = x.shape()[axis], cut = draw(rng_, 1, static_cast<int>(size));
+    if (cut == size || chance(rng_, 0.3)) return slice(x, axis, size - cut, size);
+    const std::vector<Value> both = stet::graph::split(x, {cut, size - cut}, axis);
+    return stet::concat({both[1], branch(both[0])}, axis);
   }
   // Two values of which one or both are repeated over dimensions of size 1.
   Value repeating(const Value& x) {

@@ -1,6 +1,7 @@
 #pragma once
-// Operators that move codes without changing them: concat, pad, transpose. Reshape needs no code: the elements stay.
+// Operators that move codes without changing them: concat, pad, transpose, upsample, slice. Reshape needs no code: the elements stay.
 
+#include <stet/core/window.hpp>
 #include <stet/integer/codes.hpp>
 
 #include <algorithm>
@@ -100,6 +101,37 @@ inline void transpose(const Codes& x, std::span<const int> order, std::span<std:
       from -= steps[k] * s[order[k]];
       index[k] = 0;
     }
+  }
+}
+
+/// Repeats rows and columns of images.
+/// Shapes:    x [N,H,W,C] -> out [N,H*factor.height,W*factor.width,C]
+/// Errors:    Errc::shape if x is no image, a factor is below 1 or out has another size
+inline void upsample(const Codes& x, Pair factor, std::span<std::int8_t> out) {
+  const Shape& s = x.shape();
+  require(s.rank() == 4 && factor.height >= 1 && factor.width >= 1, Errc::shape, "upsample: expected [N,H,W,C] and factors, got {}, {} and {}",
+          s, factor.height, factor.width);
+  detail::require_size("upsample", {s[0], s[1] * factor.height, s[2] * factor.width, s[3]}, out.size());
+  std::int8_t* to = out.data();
+  for (std::int64_t r = 0; r < s[0] * s[1]; ++r) {
+    const std::int8_t* line = to;
+    for (std::int64_t w = 0; w < s[2]; ++w) {
+      for (int k = 0; k < factor.width; ++k) to = std::copy_n(x.data() + (r * s[2] + w) * s[3], s[3], to);
+    }
+    for (int k = 1; k < factor.height; ++k) to = std::copy_n(line, s[2] * factor.width * s[3], to);
+  }
+}
+
+/// Cuts out the codes first, ..., last - 1 of a dimension.
+/// Errors:    Errc::shape if there are no such codes or out has another size
+inline void slice(const Codes& x, int axis, std::int64_t first, std::int64_t last, std::span<std::int8_t> out) {
+  const Shape& s = x.shape();
+  require(axis >= 0 && axis < s.rank() && first >= 0 && first <= last && last <= s[axis], Errc::shape,
+          "slice: {}..{} is no part of dimension {} of {}", first, last, axis, s);
+  detail::require_size("slice", s.with(axis, last - first), out.size());
+  const std::int64_t inner = s.product(axis + 1, s.rank()), run = (last - first) * inner;
+  for (std::int64_t i = 0; i < s.product(0, axis); ++i) {
+    std::copy_n(x.data() + (i * s[axis] + first) * inner, run, out.data() + i * run);
   }
 }
 

@@ -14,3 +14,5 @@
 #include <stet/operators/pooling/build.hpp>
 #include <stet/operators/reduction/build.hpp>
 #include <stet/operators/shape/build.hpp>
+#include <stet/operators/slice/build.hpp>
+#include <stet/operators/upsample/build.hpp>

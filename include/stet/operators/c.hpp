@@ -11,3 +11,5 @@
 #include <stet/operators/pooling/c.hpp>
 #include <stet/operators/real/c.hpp>
 #include <stet/operators/shape/c.hpp>
+#include <stet/operators/slice/c.hpp>
+#include <stet/operators/upsample/c.hpp>

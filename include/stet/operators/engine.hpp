@@ -11,3 +11,5 @@
 #include <stet/operators/pooling/engine.hpp>
 #include <stet/operators/real/engine.hpp>
 #include <stet/operators/shape/engine.hpp>
+#include <stet/operators/slice/engine.hpp>
+#include <stet/operators/upsample/engine.hpp>

@@ -16,3 +16,5 @@
 #include <stet/operators/real/float.hpp>
 #include <stet/operators/reduction/float.hpp>
 #include <stet/operators/shape/float.hpp>
+#include <stet/operators/slice/float.hpp>
+#include <stet/operators/upsample/float.hpp>

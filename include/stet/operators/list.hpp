@@ -17,6 +17,8 @@
 #include <stet/operators/real/graph.hpp>
 #include <stet/operators/reduction/graph.hpp>
 #include <stet/operators/shape/graph.hpp>
+#include <stet/operators/slice/graph.hpp>
+#include <stet/operators/upsample/graph.hpp>
 
 namespace stet::graph {
 
@@ -25,7 +27,7 @@ struct Operator
     : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
             op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid,
             op::MaxPool,
-            op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose,
+            op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose, op::Slice, op::Upsample,
             op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom, op::Real> {
   using OneOf::OneOf;
 };

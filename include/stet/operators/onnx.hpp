@@ -17,6 +17,8 @@
 #include <stet/operators/real/onnx.hpp>
 #include <stet/operators/reduction/onnx.hpp>
 #include <stet/operators/shape/onnx.hpp>
+#include <stet/operators/slice/onnx.hpp>
+#include <stet/operators/upsample/onnx.hpp>
 
 #include <span>
 
@@ -31,7 +33,8 @@ inline const OperatorReader* reader_of(std::string_view op_type) {
         std::span<const OperatorReader>(gelu_readers), std::span<const OperatorReader>(hard_sigmoid_readers),
         std::span<const OperatorReader>(linear_readers), std::span<const OperatorReader>(normalization_readers),
         std::span<const OperatorReader>(pooling_readers), std::span<const OperatorReader>(reduction_readers),
-        std::span<const OperatorReader>(shape_readers)}) {
+        std::span<const OperatorReader>(shape_readers), std::span<const OperatorReader>(slice_readers),
+        std::span<const OperatorReader>(upsample_readers)}) {
     for (const OperatorReader& r : family) {
       if (r.op_type == op_type) return &r;
     }

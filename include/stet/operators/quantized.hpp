@@ -11,3 +11,5 @@
 #include <stet/operators/pooling/quantized.hpp>
 #include <stet/operators/real/quantized.hpp>
 #include <stet/operators/shape/quantized.hpp>
+#include <stet/operators/slice/quantized.hpp>
+#include <stet/operators/upsample/quantized.hpp>

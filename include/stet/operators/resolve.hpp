@@ -12,3 +12,5 @@
 #include <stet/operators/pooling/resolve.hpp>
 #include <stet/operators/real/resolve.hpp>
 #include <stet/operators/shape/resolve.hpp>
+#include <stet/operators/slice/resolve.hpp>
+#include <stet/operators/upsample/resolve.hpp>

@@ -17,6 +17,8 @@
 #include <stet/operators/real/tflite.hpp>
 #include <stet/operators/reduction/tflite.hpp>
 #include <stet/operators/shape/tflite.hpp>
+#include <stet/operators/slice/tflite.hpp>
+#include <stet/operators/upsample/tflite.hpp>
 
 #include <span>
 
@@ -29,7 +31,8 @@ inline const Row* row_of(Builtin code) {
         std::span<const Row>(conv_transpose_rows),
         std::span<const Row>(elementwise_rows), std::span<const Row>(custom_rows),
         std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),
-        std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows)}) {
+        std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows),
+        std::span<const Row>(slice_rows), std::span<const Row>(upsample_rows)}) {
     for (const Row& row : family) {
       if (row.code == code) return &row;
     }

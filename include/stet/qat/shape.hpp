@@ -1,11 +1,12 @@
 #pragma once
-// Operators that move codes: reshape, concat, pad, transpose, dropout.
+// Operators that move codes: reshape, concat, pad, transpose, upsample, slice, dropout.
 
 #include <stet/autograd/tape.hpp>
 #include <stet/core/bits.hpp>
 #include <stet/core/random.hpp>
 #include <stet/ops/map.hpp>
 #include <stet/ops/shape.hpp>
+#include <stet/ops/upsample.hpp>
 #include <stet/qat/elementwise.hpp>
 #include <stet/qat/qvar.hpp>
 
@@ -51,6 +52,22 @@ inline Var<QTensor> transpose(const Var<QTensor>& x, std::vector<int> order) {
   for (std::size_t i = 0; i < order.size(); ++i) inverse[static_cast<std::size_t>(order[i])] = static_cast<int>(i);
   return record(std::move(y), std::tie(x), [inverse = std::move(inverse)](const Tensor<float>& dy, const auto& dx) {
     dx.add(transpose_forward<float>(dy, inverse));
+  });
+}
+
+/// Codes repeated by whole factors of height and width.
+inline Var<QTensor> upsample(const Var<QTensor>& x, Pair factor) {
+  return record(QTensor{upsample_forward(x.value().codes, factor), x.value().params}, std::tie(x),
+                [factor, input = x.shape()](const Tensor<float>& dy, const auto& dx) { dx.add(upsample_backward(dy, factor, input)); });
+}
+
+/// The codes first, ..., last - 1 of an axis (which counts the batch).
+inline Var<QTensor> slice(const Var<QTensor>& x, int axis, std::int64_t first, std::int64_t last) {
+  std::vector<Margin> margins(static_cast<std::size_t>(x.shape().rank()));
+  margins[static_cast<std::size_t>(axis)] = {first, x.shape()[axis] - last};
+  QTensor y{concat_backward(x.value().codes, axis, first, x.shape().with(axis, last - first)), x.value().params};
+  return record(std::move(y), std::tie(x), [margins = std::move(margins)](const Tensor<float>& dy, const auto& dx) {
+    dx.add(pad_forward<float>(dy, margins, 0.0f));
   });
 }
 

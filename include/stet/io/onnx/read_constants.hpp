@@ -93,7 +93,6 @@ inline void read_slice(Importer& g, Attributes&) {
 inline constexpr OperatorReader constant_readers[] = {
     {"Cast", read_cast},     {"Constant", read_constant}, {"ConstantOfShape", read_constant_of_shape},
     {"Gather", read_gather}, {"Identity", read_identity}, {"Shape", read_shape},
-    {"Slice", read_slice},
 };
 
 }  // namespace stet::onnx

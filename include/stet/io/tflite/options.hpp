@@ -71,7 +71,15 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::gather:
       f(0, &O::axis), f(1, &O::batch_dims);
       break;
+    case OptionsType::split:
+    case OptionsType::split_v:
+      f(0, &O::num_splits);
+      break;
+    case OptionsType::resize_nearest_neighbor:
+      f(0, &O::align_corners), f(1, &O::half_pixel_centers);
+      break;
     case OptionsType::none:
+    case OptionsType::slice:
     case OptionsType::cast:  // the types of the tensors
     case OptionsType::pad:
     case OptionsType::shape:

@@ -48,17 +48,21 @@ enum class Builtin : std::int32_t {
   sub = 41,
   squeeze = 43,
   strided_slice = 45,
+  split = 49,
   log_softmax = 50,
   cast = 53,
   maximum = 55,
   minimum = 57,
   padv2 = 60,
+  slice = 65,
   transpose_conv = 67,
   expand_dims = 70,
   sum = 74,
   shape = 77,
   pack = 83,
+  resize_nearest_neighbor = 97,
   leaky_relu = 98,
+  split_v = 102,
   quantize = 114,
   hard_swish = 117,
   batch_matmul = 126,
@@ -85,16 +89,20 @@ enum class OptionsType : std::uint8_t {
   sub = 28,
   squeeze = 30,
   strided_slice = 32,
+  split = 35,
   dequantize = 38,
   log_softmax = 36,
   cast = 37,
   maximum_minimum = 39,
   pad_v2 = 43,
+  slice = 47,
   transpose_conv = 49,
   expand_dims = 52,
   shape = 55,
   pack = 59,
+  resize_nearest_neighbor = 74,
   leaky_relu = 75,
+  split_v = 79,
   quantize = 89,
   hard_swish = 91,
   batch_matmul = 101,
@@ -152,6 +160,8 @@ struct Options {
   std::int32_t shrink_axis_mask = 0;                                                ///< strided slice
   std::int32_t values_count = 0;                                                    ///< pack
   std::int32_t batch_dims = 0;                                                      ///< gather
+  std::int32_t num_splits = 0;                                                      ///< split
+  bool align_corners = false, half_pixel_centers = false;                           ///< resizes
   friend bool operator==(const Options&, const Options&) = default;
 };
 

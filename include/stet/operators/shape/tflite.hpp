@@ -5,6 +5,7 @@
 #include <stet/io/tflite/float_plan.hpp>
 #include <stet/io/tflite/integer_importer.hpp>
 #include <stet/operators/pooling/tflite.hpp>
+#include <stet/operators/slice/tflite.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -149,6 +150,7 @@ inline void read_shape(const Site& s, Importer& in) {
 }
 inline void read_strided_slice(const Site& s, Importer& in) {
   s.expect_inputs(4, 4);
+  if (in.value_of(s.index(0)) >= 0) return read_strided_slice_of_value(s, in);
   const Options& o = s.options();
   const std::vector<std::int64_t> from = s.integers(0, "input");
   const std::vector<std::int64_t> begin = s.integers(1, "begin"), end = s.integers(2, "end"),
@@ -188,7 +190,8 @@ inline constexpr Row shape_rows[] = {
     {Builtin::transpose, reads<detail::read_transpose>, 2, 5, "1.6.0 1.14.0 - 2.3.0 2.4.0 2.12.0", "AddTranspose",
      detail::transpose_version},
     {.code = Builtin::shape, .reads = reads<detail::read_shape>, .any_type = true},
-    {.code = Builtin::strided_slice, .reads = reads<detail::read_strided_slice>, .any_type = true},
+    {Builtin::strided_slice, reads<detail::read_strided_slice>, 2, 1, "1.6.0 1.14.0 2.1.0 2.2.0", "AddStridedSlice", detail::slice_version,
+     true},
     {.code = Builtin::pack, .reads = reads<detail::read_pack>, .any_type = true}};
 
 }  // namespace stet::tflite

@@ -1,0 +1,133 @@
+#pragma once
+// Slices in .tflite files: STRIDED_SLICE; SLICE, SPLIT and SPLIT_V are read too.
+
+#include <stet/io/tflite/float_importer.hpp>
+#include <stet/io/tflite/float_plan.hpp>
+#include <stet/io/tflite/integer_importer.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace stet::tflite {
+
+/// Dimensions that stay whole are masked, the batch with them.
+inline void write(const op::Slice& o, Writer& w) {
+  const int rank = w.node().in.rank() + 1, axis = o.axis + 1;
+  std::vector<std::int32_t> begin(static_cast<std::size_t>(rank)), end = begin;
+  begin[static_cast<std::size_t>(axis)] = Writer::dimensions({o.first})[0];
+  end[static_cast<std::size_t>(axis)] = Writer::dimensions({o.last})[0];
+  const std::int32_t mask = ((1 << rank) - 1) & ~(1 << axis);
+  const std::string& name = w.node().name;
+  const std::int32_t y = w.output();
+  w.operation(Builtin::strided_slice,
+              {w.input(), w.indices(name + ":begin", begin), w.indices(name + ":end", end),
+               w.indices(name + ":strides", std::vector<std::int32_t>(static_cast<std::size_t>(rank), 1))},
+              y, {.type = OptionsType::strided_slice, .begin_mask = mask, .end_mask = mask});
+}
+
+namespace detail {
+
+inline int slice_version(const ModelInfo& m, const OperatorInfo& o) { return m.input(o, 0).shape.size() > 4 ? 4 : 1; }
+
+// Parts along several dimensions, one after the other, as the value of the site's output.
+inline void finish_parts(const Site& s, Importer& in, int from, const std::vector<op::Slice>& parts) {
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) from = in.add(s, parts[i], {from}, "slice");
+  if (parts.empty()) return in.finish(s, op::Reshape{in.shape(from)}, {from});
+  in.finish(s, parts.back(), {from});
+}
+
+// A slice of a value; of a shape it is one of numbers (operators/shape/tflite.hpp).
+inline void read_strided_slice_of_value(const Site& s, Importer& in) {
+  s.expect_options(OptionsType::strided_slice);
+  const int from = in.value(s, 0);
+  const Options& o = s.options();
+  const std::vector<std::int64_t> begin = s.integers(1, "begin"), end = s.integers(2, "end"), step = s.integers(3, "strides");
+  const std::size_t rank = s.input(0).shape.size();
+  s.require(begin.size() == rank && end.size() == rank && step.size() == rank && o.ellipsis_mask == 0 && o.new_axis_mask == 0 &&
+                o.shrink_axis_mask == 0 && std::ranges::count(step, 1) == static_cast<std::ptrdiff_t>(rank),
+            Errc::unsupported, "only parts with stride 1 that keep every dimension are understood");
+  std::vector<op::Slice> parts;
+  for (std::size_t d = 0; d < rank; ++d) {
+    const std::int64_t size = s.input(0).shape[d];
+    const auto place = [size](std::int64_t i) { return std::clamp<std::int64_t>(i < 0 ? i + size : i, 0, size); };
+    const std::int64_t first = (o.begin_mask >> d & 1) != 0 ? 0 : place(begin[d]), last = (o.end_mask >> d & 1) != 0 ? size : place(end[d]);
+    if (first == 0 && last == size) continue;
+    s.require(d > 0, Errc::unsupported, "takes a part of the batch; samples must stay together");
+    parts.push_back({static_cast<int>(d) - 1, first, last});
+  }
+  finish_parts(s, in, from, parts);
+}
+inline void read_slice(const Site& s, Importer& in) {
+  s.expect_inputs(3, 3);
+  s.expect_options(OptionsType::slice);
+  const int from = in.value(s, 0);
+  const std::vector<std::int64_t> begin = s.integers(1, "begin"), size = s.integers(2, "size");
+  const auto& dims = s.input(0).shape;
+  s.require(begin.size() == dims.size() && size.size() == dims.size(), Errc::format, "begin and size must have {} numbers", dims.size());
+  std::vector<op::Slice> parts;
+  for (std::size_t d = 0; d < dims.size(); ++d) {
+    s.require(begin[d] >= 0 && begin[d] <= dims[d] && size[d] >= -1 && size[d] <= dims[d], Errc::range, "takes {} of {} from {} on", size[d],
+              dims[d], begin[d]);
+    const std::int64_t last = size[d] < 0 ? dims[d] : begin[d] + size[d];
+    if (begin[d] == 0 && last == dims[d]) continue;
+    s.require(d > 0, Errc::unsupported, "takes a part of the batch; samples must stay together");
+    parts.push_back({static_cast<int>(d) - 1, begin[d], last});
+  }
+  finish_parts(s, in, from, parts);
+}
+
+// All parts along an axis; each output is a slice.
+inline void give_parts(const Site& s, Importer& in, int from, std::int64_t given, const std::vector<std::int64_t>& sizes) {
+  const int axis = s.dimension(given, static_cast<std::size_t>(in.shape(from).rank()) + 1, "axis {} does not exist in {} dimensions");
+  s.require(axis != 0, Errc::unsupported, "splits the batch; samples must stay together");
+  std::int64_t first = 0;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    OperatorInfo part = s.info();
+    part.outputs = {s.info().outputs[i]};
+    s.require(sizes[i] >= 1 && sizes[i] <= in.shape(from)[axis - 1] - first, Errc::range, "part {} has {} elements", i, sizes[i]);
+    in.finish(in.site_of(part), op::Slice{axis - 1, first, first + sizes[i]}, {from});
+    first += sizes[i];
+  }
+  s.require(first == in.shape(from)[axis - 1], Errc::shape, "the parts are {} of {} elements", first, in.shape(from)[axis - 1]);
+}
+inline std::int64_t axis_operand(const Site& s, std::size_t i) {
+  const std::vector<std::int64_t> axis = s.integers(i, "axis");
+  s.require(axis.size() == 1, Errc::format, "axis has {} numbers", axis.size());
+  return axis[0];
+}
+inline void read_split(const Site& s, Importer& in) {
+  s.expect_inputs(2, 2);
+  s.expect_options(OptionsType::split);
+  const int from = in.value(s, 1);
+  const std::int64_t given = axis_operand(s, 0);
+  const int axis = s.dimension(given, s.input(1).shape.size(), "axis {} does not exist in {} dimensions");
+  const auto count = static_cast<std::int64_t>(s.info().outputs.size()), whole = std::int64_t{s.input(1).shape[static_cast<std::size_t>(axis)]};
+  s.require(count >= 1 && whole % count == 0, Errc::shape, "{} elements are not {} equal parts", whole, count);
+  give_parts(s, in, from, given, std::vector<std::int64_t>(static_cast<std::size_t>(count), whole / count));
+}
+inline void read_split_v(const Site& s, Importer& in) {
+  s.expect_inputs(3, 3);
+  s.expect_options(OptionsType::split_v);
+  const int from = in.value(s, 0);
+  const std::int64_t given = axis_operand(s, 2);
+  std::vector<std::int64_t> sizes = s.integers(1, "sizes");
+  s.require(sizes.size() == s.info().outputs.size(), Errc::format, "there are {} sizes for {} outputs", sizes.size(), s.info().outputs.size());
+  const auto open = std::ranges::find(sizes, -1);
+  if (open != sizes.end()) {
+    const int axis = s.dimension(given, s.input(0).shape.size(), "axis {} does not exist in {} dimensions");
+    std::int64_t rest = s.input(0).shape[static_cast<std::size_t>(axis)];
+    for (const std::int64_t size : sizes) rest -= std::clamp<std::int64_t>(size, 0, rest);
+    *open = rest;
+  }
+  give_parts(s, in, from, given, sizes);
+}
+
+}  // namespace detail
+
+inline constexpr Row slice_rows[] = {{.code = Builtin::slice, .reads = reads<detail::read_slice>, .resolver = "AddSlice"},
+                                     {.code = Builtin::split, .reads = reads<detail::read_split>, .resolver = "AddSplit"},
+                                     {.code = Builtin::split_v, .reads = reads<detail::read_split_v>, .resolver = "AddSplitV"}};
+
+}  // namespace stet::tflite

@@ -1,0 +1,127 @@
+// Operators that move values: upsampling and slices, from gradients to files.
+
+#include <stet/engine/engine.hpp>
+#include <stet/io/load_onnx.hpp>
+#include <stet/io/load_tflite.hpp>
+#include <stet/io/save_onnx.hpp>
+#include <stet/io/save_tflite.hpp>
+#include <stet/model/calibrate.hpp>
+#include <stet/model/convert.hpp>
+#include <stet/model/forward.hpp>
+#include <stet/model/prepare.hpp>
+#include <stet/model/quantize.hpp>
+#include <stet/ops/upsample.hpp>
+#include <stet/train/fit_qat.hpp>
+
+#include "io/temporary_directory.hpp"
+#include "support/catch.hpp"
+#include "support/deployed.hpp"
+#include "support/networks.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace stet;
+using namespace stet_test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+// Halves of the channels, one of them made smaller and larger again; a crop; a flat value in parts.
+Model network() {
+  Graph g;
+  auto x = relu(conv2d(g.input({6, 5, 3}), {.filters = 6, .kernel = 3}).named("stem")).named("act");
+  const auto halves = split(x, {2, 4}, -1);
+  auto small = conv2d(max_pool(halves[1].named("second"), {.size = {2, 1}}), {.filters = 3, .kernel = 1}).named("small");
+  x = concat({upsample(small, {2, 1}).named("larger"), halves[0]}, 2).named("joined");
+  x = upsample(slice(slice(x, 0, 1, 5).named("crop"), 1, 2, 5), 2).named("twice");
+  auto y = relu(linear(flatten(x), {.units = 8}).named("many"));
+  y = slice(y, 0, 2, 8).named("some");
+  g.output(linear(y, {.units = 3}).named("head"));
+  return Model(std::move(g), Rng(1));
+}
+
+Dataset data() { return random_dataset({6, 5, 3}, 48, 3, 1); }
+
+double distance(const Tensor<float>& a, const Tensor<float>& b) {
+  double most = 0;
+  for (std::int64_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  return most;
+}
+
+}  // namespace
+
+TEST_CASE("upsample repeats rows and columns, its gradient is their sum", "[operators]") {
+  Rng rng(2);
+  Tensor<double> x(Shape{2, 3, 2, 2});
+  for (double& v : x.edit()) v = rng.normal();
+  Tape tape;
+  const auto in = tape.variable(x);
+  const auto y = upsample(in, Pair(2, 3));
+  REQUIRE(y.shape() == Shape{2, 6, 6, 2});
+  Tensor<double> dy(y.shape());
+  for (double& v : dy.edit()) v = rng.normal();
+  tape.backward(y, dy);
+  Tensor<double> sums = Tensor<double>::zeros(x.shape());
+  for (std::int64_t i = 0; i < y.shape().elements(); ++i) {
+    const std::int64_t c = i % 2, w = i / 2 % 6, h = i / 12 % 6, n = i / 72;
+    const std::int64_t from = ((n * 3 + h / 2) * 2 + w / 3) * 2 + c;
+    CHECK(y.value()[i] == x[from]);
+    sums.edit()[static_cast<std::size_t>(from)] += dy[i];
+  }
+  for (std::int64_t i = 0; i < x.size(); ++i) CHECK(tape.gradient(in)[i] == Approx(sums[i]));
+  Graph g;
+  const auto value = g.input({4, 4, 2});
+  CHECK_THROWS_WITH(upsample(value, {0, 2}), ContainsSubstring("factors 0 and 2 must be at least 1"));
+  CHECK_THROWS_WITH(upsample(flatten(value), 2), ContainsSubstring("wants an image"));
+}
+
+TEST_CASE("slices and splits name parts of a value", "[operators]") {
+  Graph g;
+  const auto x = g.input({4, 5, 6});
+  CHECK(slice(x, -1, 2, 5).shape() == Shape{4, 5, 3});
+  CHECK(graph::attributes(g.node(slice(x, 1, 0, 2).id()).op) == "axis 1 0..2");
+  CHECK_THROWS_WITH(slice(x, 0, 2, 2), ContainsSubstring("2..2 is no part of axis 0 of [4,5,6]"));
+  CHECK_THROWS_WITH(slice(x, 0, 0, 5), ContainsSubstring("0..5 is no part"));
+  CHECK_THROWS_WITH(slice(x, 3, 0, 1), ContainsSubstring("axis 3 does not exist"));
+  const auto parts = split(x, {1, 2, 3}, 2);
+  REQUIRE(parts.size() == 3);
+  CHECK(parts[2].shape() == Shape{4, 5, 3});
+  CHECK_THROWS_WITH(split(x, {1, 2}, 2), ContainsSubstring("3 elements of axis 2 are not all of [4,5,6]"));
+}
+
+TEST_CASE("what moves trains, evaluates and runs with the same codes on every target", "[operators][bits]") {
+  for (const Target& target : targets::all) {
+    INFO(target.name);
+    Recipe recipe = recipes::int8();
+    recipe.target = target;
+    QatModel qat = prepare(network(), recipe);
+    calibrate(qat, data());
+    const FitReport report = fit(qat, data(), quiet_fit({.epochs = 3, .batch = 16}));
+    CHECK(std::isfinite(report.epochs.back().loss));
+    check_deployed_codes(qat, convert(qat), data().batch(0, 16).x);
+  }
+}
+
+TEST_CASE("what moves comes back from files", "[operators]") {
+  const TemporaryDirectory dir;
+  const Tensor<float> x = random_images({6, 5, 3}, 3, 5);
+  const Model model = network();
+  const auto count = [](const Model& m, std::string_view kind) {
+    return std::ranges::count_if(m.graph().nodes(), [&](const graph::Node& n) { return graph::kind(n.op) == kind; });
+  };
+  const auto check_loaded = [&](const Model& loaded) {
+    CHECK(distance(infer(model, x), infer(loaded, x)) < 2e-6);
+    CHECK(count(loaded, "slice") == 5);
+    CHECK(count(loaded, "upsample") == 2);
+  };
+  save_tflite(dir.path("m.tflite"), model);
+  check_loaded(load_tflite(dir.path("m.tflite")));
+  for (const OnnxLayout layout : {OnnxLayout::nhwc, OnnxLayout::nchw}) {
+    save_onnx(dir.path("m.onnx"), model, {.layout = layout});
+    check_loaded(load_onnx(dir.path("m.onnx")));
+  }
+  const IntegerModel codes = quantize(model, recipes::int8(), data());
+  save_tflite(dir.path("i.tflite"), codes);
+  CHECK(same_bits(Engine(load_tflite_integer(dir.path("i.tflite"), codes.target)).run(x).codes, Engine(codes).run(x).codes));
+}
