@@ -73,8 +73,9 @@ inline void check_function_codes(const BuildFunction& f) {
   }
 }
 
-/// Floats and codes, there and back, and a table for C. `kind` is that of the node that comes back from .onnx.
-inline void check_function_files(const BuildFunction& f, const std::string& kind) {
+/// Floats and codes, there and back, and a table for C. `kind` is that of the node that comes back from .onnx; `refusal` what
+/// a .tflite file of floats is refused with, if it is.
+inline void check_function_files(const BuildFunction& f, const std::string& kind, const std::string& refusal = "") {
   using namespace stet;
   const TemporaryDirectory dir;
   const Tensor<float> x = random_images({6, 6, 3}, 3, 5);
@@ -85,8 +86,12 @@ inline void check_function_files(const BuildFunction& f, const std::string& kind
     for (std::int64_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(a[i] - b[i]));
     return most;
   };
-  save_tflite(dir.path("m.tflite"), model);
-  CHECK(distance(load_tflite(dir.path("m.tflite"))) < 2e-6f);
+  if (refusal.empty()) {
+    save_tflite(dir.path("m.tflite"), model);
+    CHECK(distance(load_tflite(dir.path("m.tflite"))) < 2e-6f);
+  } else {
+    CHECK_THROWS_WITH(save_tflite(dir.path("m.tflite"), model), Catch::Matchers::ContainsSubstring(refusal));
+  }
   for (const OnnxLayout layout : {OnnxLayout::nhwc, OnnxLayout::nchw}) {
     save_onnx(dir.path("m.onnx"), model, {.layout = layout});
     const Model loaded = load_onnx(dir.path("m.onnx"));

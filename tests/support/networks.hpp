@@ -228,7 +228,7 @@ class NetworkGenerator {
   }
   // What runs as a table of codes.
   Value function(const Value& x) {
-    switch (draw(rng_, 0, 7)) {
+    switch (draw(rng_, 0, 8)) {
       case 0:
         return leaky_relu(x, {.alpha = chance(rng_, 0.5) ? 0.125f : 0.3f});
       case 1:
@@ -241,6 +241,8 @@ class NetworkGenerator {
         return chance(rng_, 0.6) ? hard_sigmoid(x) : hard_sigmoid(x, {.alpha = 0.3f, .beta = 0.2f});
       case 5:
         return silu(x);
+      case 7:
+        return chance(rng_, 0.3) ? softplus(x) : elu(x, {.alpha = chance(rng_, 0.5) ? 1.0f : 0.7f});
       case 6:
         return stet::graph::function(x, "own", [](double v) { return v * std::cos(v); });
       default:

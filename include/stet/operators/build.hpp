@@ -7,6 +7,7 @@
 #include <stet/operators/convolution/build.hpp>
 #include <stet/operators/custom/build.hpp>
 #include <stet/operators/elementwise/build.hpp>
+#include <stet/operators/elu/build.hpp>
 #include <stet/operators/gelu/build.hpp>
 #include <stet/operators/hard_sigmoid/build.hpp>
 #include <stet/operators/linear/build.hpp>
@@ -15,4 +16,5 @@
 #include <stet/operators/reduction/build.hpp>
 #include <stet/operators/shape/build.hpp>
 #include <stet/operators/slice/build.hpp>
+#include <stet/operators/softplus/build.hpp>
 #include <stet/operators/upsample/build.hpp>

@@ -7,6 +7,7 @@
 #include <stet/operators/convolution/float.hpp>
 #include <stet/operators/custom/float.hpp>
 #include <stet/operators/elementwise/float.hpp>
+#include <stet/operators/elu/float.hpp>
 #include <stet/operators/gelu/float.hpp>
 #include <stet/operators/hard_sigmoid/float.hpp>
 #include <stet/operators/input/float.hpp>
@@ -17,4 +18,5 @@
 #include <stet/operators/reduction/float.hpp>
 #include <stet/operators/shape/float.hpp>
 #include <stet/operators/slice/float.hpp>
+#include <stet/operators/softplus/float.hpp>
 #include <stet/operators/upsample/float.hpp>

@@ -8,6 +8,7 @@
 #include <stet/operators/convolution/graph.hpp>
 #include <stet/operators/custom/graph.hpp>
 #include <stet/operators/elementwise/graph.hpp>
+#include <stet/operators/elu/graph.hpp>
 #include <stet/operators/gelu/graph.hpp>
 #include <stet/operators/hard_sigmoid/graph.hpp>
 #include <stet/operators/input/graph.hpp>
@@ -18,6 +19,7 @@
 #include <stet/operators/reduction/graph.hpp>
 #include <stet/operators/shape/graph.hpp>
 #include <stet/operators/slice/graph.hpp>
+#include <stet/operators/softplus/graph.hpp>
 #include <stet/operators/upsample/graph.hpp>
 
 namespace stet::graph {
@@ -25,7 +27,7 @@ namespace stet::graph {
 /// Any operator. A class of its own rather than an alias, so that functions of namespace graph are found for it.
 struct Operator
     : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
-            op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid,
+            op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid, op::Elu, op::Softplus,
             op::MaxPool,
             op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose, op::Slice, op::Upsample,
             op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom, op::Real> {

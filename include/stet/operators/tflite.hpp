@@ -8,6 +8,7 @@
 #include <stet/operators/convolution/tflite.hpp>
 #include <stet/operators/custom/tflite.hpp>
 #include <stet/operators/elementwise/tflite.hpp>
+#include <stet/operators/elu/tflite.hpp>
 #include <stet/operators/gelu/tflite.hpp>
 #include <stet/operators/hard_sigmoid/tflite.hpp>
 #include <stet/operators/input/tflite.hpp>
@@ -18,6 +19,7 @@
 #include <stet/operators/reduction/tflite.hpp>
 #include <stet/operators/shape/tflite.hpp>
 #include <stet/operators/slice/tflite.hpp>
+#include <stet/operators/softplus/tflite.hpp>
 #include <stet/operators/upsample/tflite.hpp>
 
 #include <span>
@@ -29,7 +31,7 @@ inline const Row* row_of(Builtin code) {
   for (const std::span<const Row> family :
        {std::span<const Row>(activation_rows), std::span<const Row>(clip_rows), std::span<const Row>(convolution_rows),
         std::span<const Row>(conv_transpose_rows),
-        std::span<const Row>(elementwise_rows), std::span<const Row>(custom_rows),
+        std::span<const Row>(elementwise_rows), std::span<const Row>(custom_rows), std::span<const Row>(elu_rows),
         std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),
         std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows),
         std::span<const Row>(slice_rows), std::span<const Row>(upsample_rows)}) {

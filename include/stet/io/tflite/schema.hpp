@@ -63,6 +63,7 @@ enum class Builtin : std::int32_t {
   resize_nearest_neighbor = 97,
   leaky_relu = 98,
   split_v = 102,
+  elu = 111,
   quantize = 114,
   hard_swish = 117,
   batch_matmul = 126,

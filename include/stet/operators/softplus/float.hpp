@@ -1,0 +1,13 @@
+#pragma once
+// Softplus, from graph to tape.
+
+#include <stet/model/node_context.hpp>
+#include <stet/ops/scalar_function.hpp>
+
+namespace stet::train_op {
+
+inline Var<Tensor<float>> forward(const graph::op::Softplus& o, NodeContext& c) {
+  return apply_function(c.input(), scalar_function(o));
+}
+
+}  // namespace stet::train_op
