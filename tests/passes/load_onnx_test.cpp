@@ -52,6 +52,7 @@ double difference(const Tensor<float>& a, const Tensor<float>& b) {
 
 TEST_CASE("models of PyTorch's exporters compute what PyTorch computed", "[passes][onnx]") {
   const auto [name, reference] = GENERATE(table<std::string, std::string>({
+      {"conv_bn_relu.default", "conv_bn_relu"},
       {"conv_bn_relu.dynamo", "conv_bn_relu"},
       {"conv_bn_relu.legacy", "conv_bn_relu"},
       {"unfolded.legacy", "unfolded"},

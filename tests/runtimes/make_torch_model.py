@@ -5,6 +5,8 @@ Needs torch (2.13.0 was used; the CPU build is enough), onnx, onnxscript and num
 the same versions gives the same numbers. Files:
   conv_bn_relu.x.npy, .y.npy         input [4,1,28,28] and logits in evaluation mode
   conv_bn_relu.dynamo.onnx           today's exporter
+  conv_bn_relu.default.onnx, .onnx.data
+                                     the call without options: fixed batch, weights in a file of their own
   conv_bn_relu.legacy.onnx           the exporter by tracing, batch norm folded into the convolutions
   unfolded.x.npy, .y.npy, unfolded.legacy.onnx
                                      the same exported in training mode: BatchNormalization stays. The export runs the
@@ -93,7 +95,7 @@ def export(model, x, path, **options):
 
 def strip(path):
     """Leaves out documentation and metadata, which hold the paths of the machine."""
-    model = onnx.load(path)
+    model = onnx.load(path, load_external_data=False)
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -111,6 +113,12 @@ def legacy(model, x, path, **options):
 
 def dynamo(model, x, path):
     export(model, x, path, dynamo=True, external_data=False, dynamic_shapes=({0: torch.export.Dim("N", min=2, max=4096)},))
+
+
+def default(model, x, path):
+    torch.onnx.export(model, (x,), path)
+    strip(path)
+    print(path)
 
 
 def save_reference(directory, name, model, x):
@@ -136,6 +144,7 @@ def main():
     torch.set_num_threads(1)
     model = ConvBnRelu()
     x = make(directory, "conv_bn_relu", model, (1, 28, 28), 10)
+    default(model, x, f"{directory}/conv_bn_relu.default.onnx")
     model.train()
     legacy(model, x, f"{directory}/unfolded.legacy.onnx", training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False)
     save_reference(directory, "unfolded", model, x)

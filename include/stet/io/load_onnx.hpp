@@ -5,6 +5,7 @@
 #include <stet/graph/model.hpp>
 #include <stet/io/file.hpp>
 #include <stet/io/onnx/decode.hpp>
+#include <stet/io/onnx/external_data.hpp>
 #include <stet/io/shared_constants.hpp>
 
 #include <string>
@@ -36,6 +37,7 @@ class GraphReader {
                 model_.outputs.size() <= most_operators,
             Errc::unsupported, "load_onnx: {}: {} nodes, {} inputs and {} outputs; at most {} of each are read", name_,
             model_.nodes.size(), model_.inputs.size(), model_.outputs.size(), most_operators);
+    require_tensors();
     const std::vector<bool> needed = needed_nodes();
     for (const ValueInfo& v : model_.inputs) {
       if (!importer_.constants.contains(v.name)) attempt("input '" + v.name + "'", [&] { read_input(v); });
@@ -53,12 +55,24 @@ class GraphReader {
     require(problems_.empty(), Errc::unsupported, "load_onnx: {}: not understood:{}", name_, problems_);
     importer_.uses.settle(importer_.graph, options_, "load_onnx: " + name_);
     warn_of_training();
+    warn_of_types();
     Model model(std::move(importer_.graph), Rng(0));
     for (const Assignment& a : importer_.assignments) assign(model, a);
     return model;
   }
 
  private:
+  void require_tensors() const {
+    detail::each_tensor(model_, [&](const TensorInfo& t) {
+      if (t.where != DataLocation::external) return;
+      const std::string file = external_entry(t, "location").substr(0, 200);
+      fail(Errc::unsupported,
+           "load_onnx: {}: tensor '{}' lies in another file, '{}': load_onnx(path) reads it from the folder of the model; a "
+           "description needs read_external_data(model, path) before",
+           name_, t.name, file);
+    });
+  }
+
   // The model does as the file while it is trained; while it is evaluated it does as every model of stet.
   void warn_of_training() const {
     if (importer_.training.empty()) return;
@@ -69,6 +83,20 @@ class GraphReader {
         "model does so in training only; evaluated, it uses running statistics and drops nothing (model.eval() before the "
         "export gives a file that computes the same)",
         name_, names);
+  }
+
+  // float16 and bfloat16 constants keep their values; what is computed with them does not round as the file does.
+  void warn_of_types() const {
+    if (importer_.converted.empty()) return;
+    std::string types;
+    for (const DataType t : importer_.converted) {
+      const char* name = t == DataType::float64 ? "double" : t == DataType::float16 ? "float16" : "bfloat16";
+      types += (types.empty() ? "" : ", ") + std::string(name);
+    }
+    warn(
+        "load_onnx: {}: numbers of type {} became float32, and the model computes in float32; it differs from the file where "
+        "that rounds otherwise",
+        name_, types);
   }
 
   template <class F>
@@ -103,8 +131,9 @@ class GraphReader {
   void read_input(const ValueInfo& v) {
     require(!importer_.values.contains(v.name), Errc::unsupported, "there is another input of this name");
     unknown_.insert(v.name);
-    require(v.type == DataType::float32, Errc::unsupported, "data type {}; only float32 is understood",
+    require(is_real(v.type), Errc::unsupported, "data type {}; only float32 is understood, float16, bfloat16 and double as float32",
             static_cast<int>(v.type));
+    importer_.note_type(v.type);
     require(v.has_shape && !v.dims.empty() && v.dims.size() < static_cast<std::size_t>(Shape::max_rank),
             Errc::unsupported, "{} dimensions; wants a batch and up to {} more", v.dims.size(), Shape::max_rank - 1);
     importer_.batch = v.dims[0].value;
@@ -202,16 +231,18 @@ STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& na
 }
 #endif
 
-/// Loads a float32 .onnx model, in order to train it on, quantize it or write it in another format.
+/// Loads a float .onnx model, in order to train it on, quantize it or write it in another format. Tensors that lie in other
+/// files are read from the folder of the model; float16, bfloat16 and double become float32, which a warning says.
 /// Images [N,C,H,W] become [N,H,W,C]; weights follow, and so do the columns of a linear layer behind a flattened image.
 /// Batch norm stays a node; a convolution with one group per channel becomes a depthwise one. Nodes have the name of
 /// their weight (conv1 for conv1.weight), else that of the ONNX node; characters that a name may not have become _.
 /// Shapes:    the first dimension of every input is the batch; outputs of rank 4 are [N,H,W,C]
-/// Errors:    Errc::io, Errc::format as decode; Errc::unsupported listing every input, node and output that is not
+/// Errors:    Errc::io, Errc::format as decode and read_external_data; Errc::unsupported listing every input, node and output that is not
 ///            understood (the first 100 of them), with operator and attribute, or every constant that several layers train (ImportOptions)
 inline Model load_onnx(const std::string& path, const ImportOptions& options = {}) {
-  const std::vector<std::uint8_t> bytes = read_file(path);
-  return import_onnx(onnx::decode(bytes, path), path, options);
+  onnx::ModelInfo model = onnx::decode(read_file(path), path);
+  onnx::read_external_data(model, path);
+  return import_onnx(model, path, options);
 }
 
 }  // namespace stet

@@ -43,6 +43,7 @@ class Importer {
     }
     for (const ValueInfo& v : model.outputs) outputs_.insert(v.name);
     for (const TensorInfo& t : model.initializers) constants[t.name] = make_constant(t);
+    for (const TensorInfo& t : model.initializers) note_type(t.type);
   }
 
   /// What constants and parameters may take that are made of the file's.
@@ -53,12 +54,17 @@ class Importer {
   std::vector<Assignment> assignments{};
   ConstantUses uses{};
   std::vector<std::string> training{};  ///< nodes that the file runs as in training
+  std::set<DataType> converted{};       ///< floating-point types of the file that became float32
   std::set<const NodeInfo*> done{};     ///< nodes that another one has taken in
   const NodeInfo* node = nullptr;       ///< the one that is read
   std::int64_t opset = 0;
   std::int64_t batch = -1;  ///< number of samples that the file insists on; -1 if it is open
   Arranger arranger{graph};
 
+  /// Takes note of a type that numbers have in the file.
+  void note_type(DataType type) {
+    if (is_real(type) && type != DataType::float32) converted.insert(type);
+  }
   /// Name of the node that is read, or of its output.
   [[nodiscard]] const std::string& label() const { return node->name.empty() ? node->outputs[0] : node->name; }
   [[nodiscard]] bool has_input(std::size_t i) const { return i < node->inputs.size() && !node->inputs[i].empty(); }
@@ -85,7 +91,7 @@ class Importer {
   }
   [[nodiscard]] const Constant& reals(std::size_t i, const char* what) const {
     const Constant& c = constant(i, what);
-    require(c.known && c.real, Errc::unsupported, "{} ('{}') is not float32; only float models are loaded", what,
+    require(c.known && c.real, Errc::unsupported, "{} ('{}') is not of a floating-point type; only float models are loaded", what,
             input_name(i));
     return c;
   }

@@ -16,10 +16,13 @@ inline void read_identity(Importer& g, Attributes&) {
 inline void read_cast(Importer& g, Attributes& a) {
   const std::int64_t to = a.integer("to", 0);
   a.ignore("saturate");
-  const auto is = [&](DataType type) { return to == static_cast<std::int64_t>(type); };
+  a.ignore("round_mode");
+  const auto type = static_cast<DataType>(to);
   const bool real = !g.is_constant() || g.constant(0, "input").real;
-  require(real ? is(DataType::float32) : is(DataType::int64) || is(DataType::int32), Errc::unsupported,
-          "attribute to is {}; only casts that change nothing are understood", to);
+  require(real ? is_real(type) : type == DataType::int64 || type == DataType::int32, Errc::unsupported,
+          "attribute to is {}; only casts between floating-point types are understood, and of whole numbers to int64 and int32",
+          to);
+  if (!g.is_constant()) g.note_type(type);
   read_identity(g, a);
 }
 inline void read_constant(Importer& g, Attributes& a) {
