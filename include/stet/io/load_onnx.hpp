@@ -11,6 +11,7 @@
 #include <string>
 
 #if STET_DEFINE_ENTRIES
+#include <stet/graph/unit_layers.hpp>
 #include <stet/operators/onnx.hpp>
 
 #include <algorithm>
@@ -56,6 +57,8 @@ class GraphReader {
     importer_.uses.settle(importer_.graph, options_, "load_onnx: " + name_);
     warn_of_training();
     warn_of_types();
+    settle_lines(importer_);
+    give_layers();
     Model model(std::move(importer_.graph), Rng(0));
     for (const Assignment& a : importer_.assignments) assign(model, a);
     return model;
@@ -71,6 +74,19 @@ class GraphReader {
            "description needs read_external_data(model, path) before",
            name_, t.name, file);
     });
+  }
+
+  // Batch norms that stand alone get a layer, without which they have no integer form.
+  void give_layers() {
+    UnitLayers made = add_unit_layers(importer_.graph);
+    if (made.layers.empty()) return;
+    for (Assignment& a : importer_.assignments) a.node = made.node_of[static_cast<std::size_t>(a.node)];
+    for (const int id : made.layers) {
+      const auto channels = static_cast<std::size_t>(made.graph.node(id).shape.back());
+      importer_.budget.take(2 * channels * sizeof(float));
+      importer_.assignments.push_back({id, graph::Role::weight, std::vector<float>(channels, 1.0f)});
+    }
+    importer_.graph = std::move(made.graph);
   }
 
   // The model does as the file while it is trained; while it is evaluated it does as every model of stet.

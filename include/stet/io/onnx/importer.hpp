@@ -3,6 +3,7 @@
 
 #include <stet/graph/graph.hpp>
 #include <stet/io/budget.hpp>
+#include <stet/io/channel_line.hpp>
 #include <stet/io/onnx/arrangement.hpp>
 #include <stet/io/onnx/attributes.hpp>
 #include <stet/io/onnx/constant.hpp>
@@ -23,6 +24,13 @@ struct Assignment {
   int node;
   graph::Role role;
   std::vector<float> values;
+};
+
+/// A layer whose affine result a value is, and the value's dimension that is the layer's channels (without the batch), -1
+/// where there is none: then only one number for all can be taken in.
+struct OpenLayer {
+  int node = -1;
+  int channel = -1;
 };
 
 /// Bias of a layer and the initializer that it comes from; no values: none.
@@ -53,6 +61,8 @@ class Importer {
   std::map<std::string, Arrangement> values{};
   std::vector<Assignment> assignments{};
   ConstantUses uses{};
+  std::map<std::string, OpenLayer> open{};  ///< values that a constant factor or summand may still be put into
+  std::map<int, ChannelLine> lines{};       ///< what is put into layers, and batch norms, behind their own constants
   std::vector<std::string> training{};  ///< nodes that the file runs as in training
   std::set<DataType> converted{};       ///< floating-point types of the file that became float32
   std::set<const NodeInfo*> done{};     ///< nodes that another one has taken in
@@ -163,9 +173,19 @@ class Importer {
   void take(const Constant& c) { budget.take(c.size() * (c.real ? sizeof(float) : sizeof(std::int64_t))); }
   /// Gives a parameter or buffer of a node the values of an initializer, or what was made of them.
   void assign(int id, graph::Role role, std::vector<float> v, const std::string& source) {
-    budget.take(v.size() * sizeof(float));
     uses.add(source, id, role, v);
+    assign_made(id, role, std::move(v));
+  }
+  /// The same with values that are no constant of the file.
+  void assign_made(int id, graph::Role role, std::vector<float> v) {
+    budget.take(v.size() * sizeof(float));
+    assigned_[{id, role}] = assignments.size();
     assignments.push_back({id, role, std::move(v)});
+  }
+  /// What a parameter or buffer of a node gets; null if nothing does.
+  [[nodiscard]] std::vector<float>* assigned(int id, graph::Role role) {
+    const auto found = assigned_.find({id, role});
+    return found == assigned_.end() ? nullptr : &assignments[found->second].values;
   }
 
   /// The nodes that read a value, once for each time that they name it.
@@ -174,6 +194,11 @@ class Importer {
     return found == readers_.end() ? std::vector<const NodeInfo*>() : found->second;
   }
   [[nodiscard]] bool is_output(const std::string& name) const { return outputs_.contains(name); }
+  /// Whether one node reads a value, once, and it is no output.
+  [[nodiscard]] bool read_once(const std::string& name) const {
+    const auto found = readers_.find(name);
+    return found != readers_.end() && found->second.size() == 1 && !is_output(name);
+  }
 
   /// An image as stet wants it: a node of shape [H,W,C].
   int image(const Arrangement& a) {
@@ -220,6 +245,7 @@ class Importer {
 
   std::map<std::string, std::vector<const NodeInfo*>> readers_;
   std::set<std::string> outputs_;
+  std::map<std::pair<int, graph::Role>, std::size_t> assigned_;
 };
 
 /// An axis that may count from the back, as one of 0 .. rank-1.

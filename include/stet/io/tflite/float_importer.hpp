@@ -4,6 +4,7 @@
 #include <stet/graph/builder.hpp>
 #include <stet/graph/fold_batch_norm.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/io/channel_line.hpp>
 #include <stet/io/shared_constants.hpp>
 #include <stet/io/tflite/importer.hpp>
 
@@ -119,14 +120,14 @@ class FloatImporter final : public Importer {
     const auto found = open_.find(x);
     if (found != open_.end() && read_once(x)) {
       const int node = found->second;
-      fold(node, factor, summand);
+      fold(node, {{factor.begin(), factor.end()}, {summand.begin(), summand.end()}});
       if (plain) open_[site.output_index()] = node;
       return end(site, from, activation);
     }
     budget_.take(2 * sizeof(float) * static_cast<std::size_t>(channels));
     const bool image = in.rank() == 3;
     int node = from;
-    if (!image) node = add(site, op::Reshape{Shape{1, in.elements() / channels, channels}}, {node}, "image");
+    if (!image) node = add(site, op::Reshape{as_image(in)}, {node}, "image");
     node = add(op::DepthwiseConv2D{.kernel = 1, .padding = stet::Padding::valid()}, {node},
                name(site, "scale", image && plain));
     layers_[node] = {repeated(factor, Shape{1, 1, 1, channels}), repeated(summand, Shape{channels})};
@@ -237,26 +238,15 @@ class FloatImporter final : public Importer {
     for (std::int64_t c = 0; c < shape.elements(); ++c) all.push_back(at(v, c));
     return {shape, all};
   }
-  void fold(int node, const std::vector<float>& factor, const std::vector<float>& summand) {
+  void fold(int node, const ChannelLine& line) {
     Layer& layer = layers_.at(node);
     const Shape w = layer.weights.shape();
     const int axis = graph::channel_axis(graph_.node(node).op);
-    const std::int64_t channels = w[axis];
-    const std::int64_t inner = w.product(axis + 1, w.rank());
-    const auto scaled = [&](float x, std::int64_t c) { return static_cast<double>(x) * static_cast<double>(at(factor, c)); };
-    const auto values = layer.weights.edit();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = static_cast<float>(scaled(values[i], static_cast<std::int64_t>(i) / inner % channels));
-    }
     if (layer.bias.empty()) {
-      layer.bias = Tensor<float>::zeros(Shape{channels});
+      layer.bias = Tensor<float>::zeros(Shape{w[axis]});
       graph_.replace(node, stet::detail::with_bias(graph_.node(node).op));
     }
-    const auto bias = layer.bias.edit();
-    for (std::int64_t c = 0; c < channels; ++c) {
-      float& b = bias[static_cast<std::size_t>(c)];
-      b = static_cast<float>(scaled(b, c) + static_cast<double>(at(summand, c)));
-    }
+    take_in(line, w[axis], w.product(axis + 1, w.rank()), layer.weights.edit(), layer.bias.edit());
   }
 
   Budget budget_;

@@ -49,6 +49,7 @@ inline void read_batch_norm(Importer& g, Attributes& a) {
   const int id = g.add(op, {from}, g.reals(1, "scale").name);
   const graph::Role roles[] = {graph::Role::gamma, graph::Role::beta, graph::Role::mean, graph::Role::variance};
   for (std::size_t i = 0; i < 4; ++i) g.assign(id, roles[i], std::move(numbers[i]), g.constant(i + 1, "input").name);
+  g.open[g.node->outputs[0]] = {id, x.reordered() ? -1 : 0};
   if (!x.reordered()) return g.give(id, x.dims, order);
   Arrangement y = x;
   y.node = id;
