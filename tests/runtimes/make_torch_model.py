@@ -13,6 +13,8 @@ the same versions gives the same numbers. Files:
                                      model once more, which moves its statistics; .y.npy is what it computes then
   zoo.x.npy, .y.npy, zoo.dynamo.onnx, zoo.legacy.onnx
                                      one of many operators: depthwise, groups, dilation, branches, concat, hard swish, ...
+  operands.x.npy, .y.npy, operands.dynamo.onnx, operands.legacy.onnx
+                                     constant operands, lone batch norms, pools that count padding or round up
 """
 
 import sys
@@ -72,6 +74,32 @@ class Zoo(nn.Module):
         x = self.dropout(x.view(x.size(0), -1))
         x = F.relu(self.bn1d(self.hidden(x))) - gate
         return F.log_softmax(self.out(x), dim=-1)
+
+
+class Operands(nn.Module):
+    """Constants around layers, batch norms without a layer, and pools that count padding or round up."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.2, 0.3, 0.25]).view(1, 3, 1, 1))
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.gamma = nn.Parameter(torch.linspace(0.5, 1.5, 8).view(8, 1, 1))
+        self.norm1 = nn.BatchNorm2d(8)
+        self.grow = nn.Conv2d(8, 4, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(12)
+        self.squeeze = nn.Conv2d(12, 6, 1, bias=False)
+        self.norm3 = nn.BatchNorm1d(6)
+        self.out = nn.Linear(6, 5)
+        self.temperature = nn.Parameter(torch.tensor(0.7))
+
+    def forward(self, x):
+        x = (x - self.mean) / self.std
+        x = F.max_pool2d(F.relu(self.stem(x) * self.gamma), 3, 2, ceil_mode=True)
+        x = torch.cat([x, self.grow(F.relu(self.norm1(x)))], 1)
+        x = F.avg_pool2d(self.squeeze(F.relu(self.norm2(x))), 3, 2, padding=1, ceil_mode=True)
+        x = F.relu(self.norm3(F.avg_pool2d(x, 2, 2, ceil_mode=True).mean((2, 3)) * 2 - 1))
+        return self.out(x) / self.temperature
 
 
 def train(model, shape, classes, steps):
@@ -149,6 +177,7 @@ def main():
     legacy(model, x, f"{directory}/unfolded.legacy.onnx", training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False)
     save_reference(directory, "unfolded", model, x)
     make(directory, "zoo", Zoo(), (3, 12, 9), 5)
+    make(directory, "operands", Operands(), (3, 12, 14), 5)
 
 
 if __name__ == "__main__":
