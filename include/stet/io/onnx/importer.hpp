@@ -42,14 +42,15 @@ struct Bias {
 /// The graph under construction and the values that exist.
 class Importer {
  public:
-  Importer(const ModelInfo& model, const std::string& name) : budget(name, content(model), 4, std::size_t{4} << 20) {
+  /// `outputs` are the values that the model ends at.
+  Importer(const ModelInfo& model, const std::string& name, const std::vector<std::string>& outputs)
+      : budget(name, content(model), 4, std::size_t{4} << 20), outputs_(outputs.begin(), outputs.end()) {
     for (const OpsetInfo& o : model.opsets) {
       if (o.domain.empty() || o.domain == "ai.onnx") opset = o.version;
     }
     for (const NodeInfo& n : model.nodes) {
       for (const std::string& in : n.inputs) readers_[in].push_back(&n);
     }
-    for (const ValueInfo& v : model.outputs) outputs_.insert(v.name);
     for (const TensorInfo& t : model.initializers) constants[t.name] = make_constant(t);
     for (const TensorInfo& t : model.initializers) note_type(t.type);
   }
