@@ -4,9 +4,9 @@
 #include <stet/core/entry.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/io/file.hpp>
+#include <stet/io/import_options.hpp>
 #include <stet/io/onnx/decode.hpp>
 #include <stet/io/onnx/external_data.hpp>
-#include <stet/io/import_options.hpp>
 
 #include <string>
 
@@ -30,9 +30,11 @@ STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& na
 /// Images [N,C,H,W] become [N,H,W,C]; weights follow, and so do the columns of a linear layer behind a flattened image.
 /// Batch norm stays a node; a convolution with one group per channel becomes a depthwise one. Nodes have the name of
 /// their weight (conv1 for conv1.weight), else that of the ONNX node; characters that a name may not have become _.
+/// A softmax or argmax at the end is left out, with a warning, unless the options keep it or name the outputs.
 /// Shapes:    the first dimension of every input is the batch; outputs of rank 4 are [N,H,W,C]
-/// Errors:    Errc::io, Errc::format as decode and read_external_data; Errc::unsupported listing every input, node and output that is not
-///            understood (the first 100 of them), with operator and attribute, or every constant that several layers train (ImportOptions)
+/// Errors:    Errc::io, Errc::format as decode and read_external_data; Errc::unsupported listing every input, node and output
+///            that is not understood, one line per kind with operator and attribute (the first 100 kinds), or every constant
+///            that several layers train (ImportOptions)
 inline Model load_onnx(const std::string& path, const ImportOptions& options = {}) {
   onnx::ModelInfo model = onnx::decode(read_file(path), path);
   onnx::read_external_data(model, path);

@@ -2,7 +2,7 @@
 // Where a model of a .onnx file ends: values that are asked for, or the file's, without a softmax behind the logits.
 
 #include <stet/core/error.hpp>
-#include <stet/core/warning.hpp>
+#include <stet/io/ending.hpp>
 #include <stet/io/import_options.hpp>
 #include <stet/io/onnx/schema.hpp>
 
@@ -47,46 +47,38 @@ class OutputChoice {
     for (const ValueInfo& v : model_.outputs) list.push_back(v.name);
     return list;
   }
-  std::vector<std::string> logits() {
+  std::vector<std::string> logits() const {
     std::vector<std::string> list;
-    std::string ends;
+    std::vector<const NodeInfo*> cut;  // the first of those that are left out
+    std::string ends, names;
     for (const ValueInfo& v : model_.outputs) {
-      const std::string value = before_softmax(v.name);
-      if (value != v.name && ends.size() < 200) ends += (ends.empty() ? "'" : ", '") + value + "'";
-      list.push_back(value);
+      const auto note = [&](const std::string& value) {
+        const NodeInfo* n = makers_.at(value);
+        if (cut.size() < 8 && std::find(cut.begin(), cut.end(), n) == cut.end()) cut.push_back(n);
+      };
+      list.push_back(before_softmax(v.name, [&](const std::string& value, std::string& input) { return tail(value, input); }, note));
+      if (list.back() != v.name && ends.size() < 200) ends += (ends.empty() ? "'" : ", '") + list.back() + "'";
     }
     std::set<std::string> seen;
-    std::erase_if(list, [&](const std::string& value) { return !seen.insert(value).second; });
-    if (!cut_.empty()) {
-      std::string names;
-      for (const NodeInfo* n : cut_) {
-        if (names.size() < 200) names += formatted("{}{} ({})", names.empty() ? "" : ", ", n->name.empty() ? n->outputs[0] : n->name, n->op_type);
-      }
-      warn(
-          "load_onnx: {}: the model ends at {}; {} behind it, which losses and evaluate bring along, was left out. {{.ending = "
-          "Ending::whole}} keeps it", name_, ends, names);
+    if (!cut.empty()) std::erase_if(list, [&](const std::string& value) { return !seen.insert(value).second; });
+    for (const NodeInfo* n : cut) {
+      names += formatted("{}{} ({})", names.empty() ? "" : ", ", n->name.empty() ? n->outputs[0] : n->name, n->op_type);
     }
+    if (!cut.empty()) warn_of_ending("load_onnx: " + name_, ends, names);
     return list;
   }
 
  private:
-  // What a softmax at the end reads, also behind what only rearranges or labels; the value itself if there is none.
-  std::string before_softmax(const std::string& output) {
-    std::string value = output, logits = output;
-    for (int depth = 0; depth < 16; ++depth) {
-      const auto found = makers_.find(value);
-      if (found == makers_.end() || found->second->inputs.empty()) break;
-      const NodeInfo& n = *found->second;
-      value = n.inputs[0];
-      if (any_of(n.op_type, {"Softmax", "LogSoftmax", "ArgMax", "TopK", "ZipMap"})) {
-        if (!makers_.contains(value)) break;  // of the input itself
-        logits = value;
-        if (std::find(cut_.begin(), cut_.end(), &n) == cut_.end() && cut_.size() < 8) cut_.push_back(&n);
-      } else if (!any_of(n.op_type, {"Identity", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Reshape", "Transpose", "Dropout"})) {
-        break;
-      }
+  Tail tail(const std::string& value, std::string& input) const {
+    const auto found = makers_.find(value);
+    if (found == makers_.end() || found->second->inputs.empty()) return Tail::none;
+    const NodeInfo& n = *found->second;
+    input = n.inputs[0];
+    if (any_of(n.op_type, {"Softmax", "LogSoftmax", "ArgMax", "TopK", "ZipMap"})) {
+      return makers_.contains(input) ? Tail::classifies : Tail::none;  // of the input itself
     }
-    return logits;
+    const bool same = any_of(n.op_type, {"Identity", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Reshape", "Transpose", "Dropout"});
+    return same ? Tail::rearranges : Tail::none;
   }
   std::string last() const {
     std::string text;
@@ -101,7 +93,6 @@ class OutputChoice {
   const std::string& name_;
   std::map<std::string, const NodeInfo*> makers_;
   std::map<std::string, std::string> by_name_;
-  std::vector<const NodeInfo*> cut_;  // the first of those that are left out
 };
 
 }  // namespace detail
@@ -109,7 +100,7 @@ class OutputChoice {
 /// Names of the values that a model ends at.
 /// Errors:    Errc::unsupported if there is no value or node of a name that the options have
 inline std::vector<std::string> chosen_outputs(const ModelInfo& model, const ImportOptions& options, const std::string& name) {
-  detail::OutputChoice choice(model, name);
+  const detail::OutputChoice choice(model, name);
   if (!options.outputs.empty()) return choice.named(options.outputs);
   return options.ending == Ending::whole ? choice.whole() : choice.logits();
 }

@@ -22,14 +22,14 @@ namespace stet::tflite {
 
 class FloatImporter final : public Importer {
  public:
-  FloatImporter(const ModelInfo& model, const std::string& where)
-      : Importer(model, where), budget_(constant_budget(model, where)) {}
+  FloatImporter(const ModelInfo& model, const ImportOptions& options, const std::string& where)
+      : Importer(model, options, where), options_(options), budget_(constant_budget(model, where)) {}
 
   /// Errors:    as load_tflite
-  Model run(const Row* (*row_of)(Builtin), const ImportOptions& options) {
+  Model run(const Row* (*row_of)(Builtin)) {
     walk(row_of);
     try {
-      return finished(options);
+      return finished();
     } catch (const Error& e) {
       const std::string text = e.what();
       throw Error(e.code(), text.starts_with(where_) ? text : where_ + ": " + text);
@@ -159,6 +159,10 @@ class FloatImporter final : public Importer {
         if (batch_ < 0) batch_ = shape.rank() > 0 ? shape[0] : 0;
         require(batch_ > 0 && shape.rank() > 0 && shape[0] == batch_, Errc::shape,
                 "input {} has shape {}; all inputs must have the same batch in front", info.name, shape);
+        const Shape& given = options_.input;
+        require(given.rank() == 0 || given == shape.unbatched(), Errc::unsupported,
+                "input {} has shape {} (without the batch), {{.input = ...}} says {}; the shapes of a .tflite file are fixed", info.name,
+                shape.unbatched(), given);
         require(info.type == TensorType::float32, Errc::unsupported, "input {} has type {}, must be float32{}",
                 info.name, type_name(info.type), hint(info.type));
         set_value(t, add(op::Input{shape.unbatched()}, {}, names_.take(info.name, "input")));
@@ -188,8 +192,8 @@ class FloatImporter final : public Importer {
   [[nodiscard]] bool budget_spent() const override { return budget_.spent(); }
 
   // Errors:    Errc::unsupported if layers share constants and the options refuse that
-  [[nodiscard]] Model finished(const ImportOptions& options) {
-    uses_.settle(graph_, options, where_);
+  [[nodiscard]] Model finished() {
+    uses_.settle(graph_, options_, where_);
     Model model(std::move(graph_), Rng(0));
     for (auto& [node, layer] : layers_) {
       put(model.find_parameter(node, graph::Role::weight), std::move(layer.weights));
@@ -249,6 +253,7 @@ class FloatImporter final : public Importer {
     take_in(line, w[axis], w.product(axis + 1, w.rank()), layer.weights.edit(), layer.bias.edit());
   }
 
+  const ImportOptions& options_;
   Budget budget_;
   Graph graph_;
   mutable std::map<std::int32_t, Tensor<float>> constants_;
