@@ -1,6 +1,7 @@
 #pragma once
 // Names: node names that a graph accepts, made of the names of tensors.
 
+#include <stet/core/text.hpp>
 #include <stet/io/tflite/schema.hpp>
 
 #include <algorithm>
