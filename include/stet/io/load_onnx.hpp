@@ -21,7 +21,7 @@ namespace stet {
 STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const ImportOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const ImportOptions& options) {
-  return onnx::GraphReader(model, name, options, onnx::reader_of).run();
+  return onnx::GraphReader(model, name, options, onnx::reader_of, onnx::folder_of).run();
 }
 #endif
 

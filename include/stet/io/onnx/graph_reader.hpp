@@ -27,11 +27,12 @@ class GraphReader {
  public:
   /// Errors:    Errc::unsupported if there are too many nodes or ends, or no output of a name that is asked for
   GraphReader(const ModelInfo& model, const std::string& name, const ImportOptions& options,
-              const OperatorReader* (*reader_of)(std::string_view))
+              const OperatorReader* (*reader_of)(std::string_view), const OperatorReader* (*folder_of)(std::string_view))
       : model_(model),
         name_(name),
         options_(options),
         reader_of_(reader_of),
+        folder_of_(folder_of),
         outputs_(chosen_outputs(checked(model, name), options, name)),
         importer_(model, "load_onnx: " + name, outputs_) {}
 
@@ -240,9 +241,17 @@ class GraphReader {
   void read_node(const NodeInfo& node) {
     const std::string& label = node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
     const bool standard = node.domain.empty() || node.domain == "ai.onnx";
-    const OperatorReader* reader = standard ? reader_of_(node.op_type) : nullptr;
+    bool fixed = !node.inputs.empty(), failed = false;
+    for (const std::string& in : node.inputs) {
+      fixed = fixed && (in.empty() || importer_.constants.contains(in));
+      failed = failed || unknown_.contains(in);
+    }
+    const OperatorReader *reader = standard ? reader_of_(node.op_type) : nullptr, *folder = standard ? folder_of_(node.op_type) : nullptr;
+    if (fixed && folder != nullptr) reader = folder;
     bool readable = reader != nullptr;
-    if (!readable) {
+    if (!readable && folder != nullptr) {
+      if (!failed) problems_.add(node.op_type, label, formatted("the operator {} is understood of constants alone", node.op_type));
+    } else if (!readable) {
       problems_.add(node.op_type, label,
                     formatted("the operator {}{}{} is not understood", node.domain, node.domain.empty() ? "" : ".", node.op_type));
     }
@@ -297,6 +306,7 @@ class GraphReader {
   const std::string& name_;
   const ImportOptions& options_;
   const OperatorReader* (*reader_of_)(std::string_view);
+  const OperatorReader* (*folder_of_)(std::string_view);
   std::vector<std::string> outputs_;
   Importer importer_;
   std::set<std::string> unknown_;  // values that could not be read; who needs them is not a problem of its own

@@ -202,19 +202,6 @@ inline void read_unsqueeze(Importer& g, Attributes& a) {
 inline void read_concat(Importer& g, Attributes& a) {
   const std::int64_t axis = a.integer("axis", 0);
   const std::size_t count = g.node->inputs.size();
-  bool fixed = count > 0;
-  for (std::size_t i = 0; i < count; ++i) fixed = fixed && g.is_constant(i);
-  if (fixed) {
-    Constant joint{.dims = {0}};
-    for (std::size_t i = 0; i < count; ++i) {
-      const Constant& c = g.integers(i, "input");
-      require(c.dims.size() == 1 && joint.size() + c.size() <= most_integers, Errc::unsupported,
-              "constants are joined only where they are shapes");
-      joint.integers.insert(joint.integers.end(), c.integers.begin(), c.integers.end());
-    }
-    joint.dims[0] = static_cast<std::int64_t>(joint.integers.size());
-    return g.give(std::move(joint));
-  }
   const std::size_t rank = g.value().dims.size();
   const int own = sample_axis(axis, rank);
   const std::vector<int> order = usual_order(rank);
