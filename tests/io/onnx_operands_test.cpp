@@ -127,3 +127,31 @@ TEST_CASE("pools that count padding read a padded image, and ceil_mode is paddin
   CHECK(average(6, 3, 2, {1, 1, 1, 1}, true, true) == std::pair(Kinds{"input", "pad", "average_pool"}, Padding::same()));
   CHECK(average(6, 2, 2, {0, 0, 0, 0}, true, true) == std::pair(Kinds{"input", "average_pool"}, Padding::valid()));
 }
+
+TEST_CASE("lines are images of height 1: convolutions, pools, batch norms and sums of one dimension move nothing", "[io][onnx]") {
+  Source s({2, 12});
+  const auto norm = [&](const std::string& x, const std::string& n) {
+    return s.node("BatchNormalization", {x, s.ramp(n + "g", {4}), s.ramp(n + "b", {4}), s.ramp(n + "m", {4}), s.ramp(n + "v", {4})});
+  };
+  const auto conv = [&](const std::string& x, const std::string& w, const Ints& dims, Ints pads) {
+    return s.node("Conv", {x, s.ramp(w, dims)},
+                  {attribute("kernel_shape", Ints{3}), attribute("strides", Ints{1}), attribute("dilations", Ints{1}), attribute("pads", std::move(pads)),
+                   attribute("group", dims[1] == 1 ? std::int64_t{4} : std::int64_t{1})});
+  };
+  const auto pool = [&](const std::string& type, const std::string& x) {
+    return s.node(type, {x}, {attribute("kernel_shape", Ints{2}), attribute("strides", Ints{2})});
+  };
+  const auto a = s.node("Relu", {norm(conv("x", "a.weight", {4, 2, 3}, {1, 1}), "a")});
+  const auto b = norm(conv(s.node("Pad", {a, s.constant("pads", {6}, Ints{0, 0, 2, 0, 0, 0})}), "b.weight", {4, 1, 3}, {0, 0}), "b");
+  auto y = s.node("Concat", {s.node("Add", {a, b}), a}, {attribute("axis", std::int64_t{1})});
+  y = pool("MaxPool", pool("AveragePool", s.node("Mul", {y, s.ramp("k", {8, 1})})));
+  y = s.node("ReduceMean", {y}, {attribute("axes", Ints{-1}), attribute("keepdims", std::int64_t{0})});
+  const Model m = s.load(s.node("Gemm", {y, s.ramp("fc.weight", {8, 3})}));
+  CHECK(kinds(m) == Kinds{"input", "transpose", "reshape", "conv2d", "batch_norm", "relu", "pad", "depthwise_conv2d", "batch_norm", "add", "concat",
+                          "depthwise_conv2d", "average_pool", "max_pool", "global_average_pool", "linear"});
+  CHECK(m.graph().node(3).shape == Shape{1, 12, 4});
+  CHECK(graph::as<graph::op::Conv2D>(m.graph().node(3).op)->padding == Padding::same());
+  CHECK(values(m, "a.weight")[1] == 3.0f);  // [o,1,k,i]
+  Source t({2, 12});
+  CHECK(kinds(t.load(t.node("Flatten", {t.node("GlobalAveragePool", {"x"})}))) == Kinds{"input", "transpose", "reshape", "global_average_pool"});
+}

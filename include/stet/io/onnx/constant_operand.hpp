@@ -121,6 +121,7 @@ inline void read_line(Importer& g, std::size_t value, std::size_t constant, Line
     return give(x, detail::channel_line(c, line_of), channel == x.axis.end() ? -1 : static_cast<int>(channel - x.axis.begin()));
   }
   if (x.reordered()) return give(x, detail::channel_line(c, line_of, Arranger::places(x)), -1);
+  if (along.size() == 1 && x.axis[along[0]] == last) return give(x, detail::channel_line(c, line_of), static_cast<int>(along[0]));
   std::vector<int> order = usual_order(x.dims.size());
   if (along.size() == 1) {
     const auto at_end = std::find(order.begin(), order.end(), static_cast<int>(along[0]));

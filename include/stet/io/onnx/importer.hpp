@@ -152,11 +152,13 @@ class Importer {
   void give(Arrangement a) { give(node->outputs[0], std::move(a)); }
   /// A value whose dimensions are those of a new stet node, in this order.
   void give(int id, Ints dims, const std::vector<int>& order) { give(Arranger::make(id, std::move(dims), order)); }
-  void give_image(const std::string& output, int id) {
+  /// An image, or a line that is one of height 1.
+  void give_image(const std::string& output, int id, bool line = false) {
     const Shape& y = graph.node(id).shape;
+    if (line) return give(output, {id, {y[2], y[1]}, {2, 1}, {}});
     give(output, Arranger::make(id, {y[2], y[0], y[1]}, usual_order(3)));
   }
-  void give_image(int id) { give_image(node->outputs[0], id); }
+  void give_image(int id, bool line = false) { give_image(node->outputs[0], id, line); }
   /// The output of an operator that keeps the shape and does not care about the order of elements.
   void give_same(graph::Operator op) {
     Arrangement y = value();
@@ -201,11 +203,12 @@ class Importer {
     return found != readers_.end() && found->second.size() == 1 && !is_output(name);
   }
 
-  /// An image as stet wants it: a node of shape [H,W,C].
+  /// An image as stet wants it: a node of shape [H,W,C]. A line [C,L] is one of height 1.
   int image(const Arrangement& a) {
-    require(a.dims.size() == 3, Errc::unsupported,
-            "input has {} dimensions besides the batch; only images [N,C,H,W] are understood", a.dims.size());
-    return arranger.arrange(a, usual_order(3));
+    require(a.dims.size() == 3 || a.dims.size() == 2, Errc::unsupported,
+            "input has {} dimensions besides the batch; only images [N,C,H,W] and lines [N,C,L] are understood", a.dims.size());
+    if (a.dims.size() == 3) return arranger.arrange(a, usual_order(3));
+    return arranger.arrange({a.node, {a.dims[0], 1, a.dims[1]}, {a.axis[0], -1, a.axis[1]}, a.name}, usual_order(3));
   }
   /// The bias that an Add behind this node adds, one per channel, as a Linear or convolution without bias can take in.
   /// `channel` counts from the back among the dimensions of the constant. Empty if there is none.

@@ -61,7 +61,7 @@ inline Padding simplest(const Padding& p, const Shape& image, Pair kernel, Pair 
 /// Errors:    Errc::unsupported if the numbers are not four, or negative
 inline Padding read_padding(Attributes& a, const Shape& image, Pair kernel, Pair stride, Pair dilation) {
   const std::string mode = a.text("auto_pad", "NOTSET");
-  Ints pads = a.integers("pads", {0, 0, 0, 0});
+  Ints pads = a.pads();
   if (mode == "VALID") return Padding::valid();
   if (mode == "SAME_UPPER") return Padding::same();
   const auto padding = [&](std::size_t top, std::size_t left, std::size_t bottom, std::size_t right) {
@@ -73,17 +73,17 @@ inline Padding read_padding(Attributes& a, const Shape& image, Pair kernel, Pair
     return pads == Ints{0, 0, 0, 0} ? Padding::same() : padding(2, 3, 0, 1);
   }
   require(mode == "NOTSET", Errc::unsupported, "attribute auto_pad is {}, which is not understood", mode);
-  bool fits = pads.size() == 4;
-  for (const std::int64_t p : pads) fits = fits && p >= 0 && p <= 65535;
-  require(fits, Errc::unsupported, "attribute pads must be four numbers that are not negative");
   return padding(0, 1, 2, 3);
 }
 
 inline void read_conv(Importer& g, Attributes& a) {
   const Arrangement& x = g.value();
-  const Constant& w = g.reals(1, "weight");
+  Constant w = g.reals(1, "weight");
+  const bool line = w.dims.size() == 3 && x.dims.size() == 2;  // an image of height 1
+  if (line) a.expect_line();
+  if (line) w.dims.insert(w.dims.begin() + 2, 1);
   require(w.dims.size() == 4 && w.size() > 0 && w.dims[2] <= 65535 && w.dims[3] <= 65535 && w.dims[0] <= 1 << 30,
-          Errc::unsupported, "weight has {} dimensions; only convolutions of images, [O,I,kh,kw], are understood",
+          Errc::unsupported, "weight has {} dimensions; only convolutions of images, [O,I,kh,kw], and of lines, [O,I,k], are understood",
           w.dims.size());
   const int from = g.image(x);
   const Shape image = g.graph.node(from).shape;
@@ -104,7 +104,7 @@ inline void read_conv(Importer& g, Attributes& a) {
     require(c.size() == at(filters), Errc::unsupported, "bias has {} numbers for {} filters", c.size(), filters);
     bias = {c.reals, c.name};
   } else {
-    bias = g.bias_behind(filters, 2, output);
+    bias = g.bias_behind(filters, line ? 1 : 2, output);
   }
   const bool depthwise = groups == image[2] && groups > 1, biased = !bias.values.empty();
   const auto whole = [&](std::int64_t n) { return static_cast<int>(n); };
@@ -115,7 +115,7 @@ inline void read_conv(Importer& g, Attributes& a) {
   const int id = g.add(op, {from}, w.name);
   g.assign(id, graph::Role::weight, transposed(w, depthwise ? Ints{1, 2, 3, 0} : Ints{0, 2, 3, 1}).reals, w.name);
   if (biased) g.assign(id, graph::Role::bias, std::move(bias.values), bias.source);
-  g.give_image(output, id);
+  g.give_image(output, id, line);
   g.open[output] = {id, 0};
 }
 

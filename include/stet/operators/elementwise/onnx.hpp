@@ -17,10 +17,12 @@ void write(const graph::op::Mul& o, auto& w) { w.emit_computed(o, "Mul"); }
 
 inline void read_binary(Importer& g, graph::Operator op) {
   const Arrangement x = g.value(0), y = g.value(1);
-  const bool alike = x.reordered() && y.reordered() && x.flat_dims == y.flat_dims && x.flat_axis == y.flat_axis &&
-                     x.flat_shape == y.flat_shape;
+  const bool alike = x.node >= 0 && y.node >= 0 && x.dims == y.dims && x.axis == y.axis && x.flat_dims == y.flat_dims &&
+                     x.flat_axis == y.flat_axis && x.flat_shape == y.flat_shape &&
+                     g.graph.node(x.node).shape == g.graph.node(y.node).shape;
   if (alike) {
     Arrangement z = x;
+    z.name.clear();
     z.node = g.add(std::move(op), {x.node, y.node});
     return g.give(std::move(z));
   }

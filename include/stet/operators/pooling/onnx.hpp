@@ -58,6 +58,8 @@ inline int padding_behind(std::int64_t in, std::int64_t before, std::int64_t aft
 
 template <class Op>
 void read_pool(Importer& g, Attributes& a) {
+  const bool line = g.value().dims.size() == 2;
+  if (line) a.expect_line();
   int from = g.image(g.value());
   Shape image = g.graph.node(from).shape;
   require(a.has("kernel_shape"), Errc::unsupported, "attribute kernel_shape is missing");
@@ -80,7 +82,7 @@ void read_pool(Importer& g, Attributes& a) {
     bottom -= n(2);
     right -= n(3);
   }
-  g.give_image(g.add(Op{size, stride, simplest(Padding::of(top, bottom, left, right), image, size, stride, 1)}, {from}));
+  g.give_image(g.add(Op{size, stride, simplest(Padding::of(top, bottom, left, right), image, size, stride, 1)}, {from}), line);
 }
 inline void read_max_pool(Importer& g, Attributes& a) {
   require(g.node->outputs.size() == 1 || g.node->outputs[1].empty(), Errc::unsupported,
@@ -89,9 +91,9 @@ inline void read_max_pool(Importer& g, Attributes& a) {
   read_pool<graph::op::MaxPool>(g, a);
 }
 inline void read_global_average_pool(Importer& g, Attributes&) {
-  const Arrangement& x = g.value();
-  const int id = g.add(graph::op::GlobalAveragePool{}, {g.image(x)});
-  g.give({id, {x.dims[0], 1, 1}, {0, -1, -1}, {}});
+  const int id = g.add(graph::op::GlobalAveragePool{}, {g.image(g.value())});
+  if (g.value().dims.size() == 2) return g.give({id, {g.value().dims[0], 1}, {0, -1}, {}});
+  g.give({id, {g.value().dims[0], 1, 1}, {0, -1, -1}, {}});
 }
 
 inline constexpr OperatorReader pooling_readers[] = {{"AveragePool", read_pool<graph::op::AveragePool>},
