@@ -155,3 +155,26 @@ TEST_CASE("lines are images of height 1: convolutions, pools, batch norms and su
   Source t({2, 12});
   CHECK(kinds(t.load(t.node("Flatten", {t.node("GlobalAveragePool", {"x"})}))) == Kinds{"input", "transpose", "reshape", "global_average_pool"});
 }
+
+TEST_CASE("hard swish and GELU that are written out are read as what they are", "[io][onnx]") {
+  const auto number = [](Source& s, const std::string& name, float v) { return s.constant(name, {}, Floats{v}); };
+  for (const bool last : {false, true}) {
+    Source s({2, 3, 3});
+    auto x = s.node("Relu", {"x"});
+    auto y = s.node("Clip", {s.node("Add", {x, number(s, "three", 3)}), number(s, "zero", 0), number(s, "six", 6)});
+    y = last ? s.node("Div", {s.node("Mul", {x, y}), "six"}) : s.node("Mul", {s.node("Mul", {y, number(s, "sixth", 1.0f / 6)}), x});
+    x = s.node("Relu", {y});
+    y = s.node("Add", {s.node("Erf", {s.node("Div", {x, number(s, "root", 1.41421354f)})}), number(s, "one", 1)});
+    const auto half = number(s, "half", 0.5f);
+    y = last ? s.node("Mul", {s.node("Mul", {x, y}), half}) : s.node("Mul", {x, s.node("Mul", {y, half})});
+    const Model m = s.load(y);
+    CHECK(kinds(m) == Kinds{"input", "relu", "hard_swish", "relu", "gelu"});
+  }
+  // Another number, or a part that somebody else reads, is no hard swish.
+  for (const bool read : {false, true}) {
+    Source s({2, 3, 3});
+    const auto clip = s.node("Clip", {s.node("Add", {"x", number(s, "three", read ? 3.0f : 2.0f)}), number(s, "zero", 0), number(s, "six", 6)});
+    const auto y = s.node("Div", {s.node("Mul", {"x", clip}), "six"});
+    CHECK(kinds(s.load(read ? s.node("Add", {y, clip}) : y))[1] == "depthwise_conv2d");
+  }
+}

@@ -8,6 +8,7 @@
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/outputs.hpp>
 #include <stet/io/onnx/problems.hpp>
+#include <stet/io/onnx/written_out.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -241,6 +242,7 @@ class GraphReader {
   void read_node(const NodeInfo& node) {
     const std::string& label = node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
     const bool standard = node.domain.empty() || node.domain == "ai.onnx";
+    if (standard && read_written_out(importer_, node)) return;
     bool fixed = !node.inputs.empty(), failed = false;
     for (const std::string& in : node.inputs) {
       fixed = fixed && (in.empty() || importer_.constants.contains(in));
