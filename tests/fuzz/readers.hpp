@@ -8,6 +8,7 @@
 #include <stet/io/load_tflite.hpp>
 #include <stet/io/npy.hpp>
 #include <stet/io/onnx/encode.hpp>
+#include <stet/io/onnx/external_data.hpp>
 #include <stet/io/safetensors.hpp>
 #include <stet/io/tflite/encode.hpp>
 #include <stet/model/plan_units.hpp>
@@ -100,6 +101,10 @@ inline void read_onnx(Bytes bytes) {
     refused_or([&] {
       const auto again = stet::onnx::encode(info);
       must(stet::onnx::encode(stet::onnx::decode(again, "fuzz")) == again, "an .onnx file that does not read back");
+    });
+    refused_or([&] {
+      stet::onnx::ModelInfo whole = info;
+      stet::onnx::read_external_data(whole, "/no such folder/fuzz.onnx");
     });
     refused_or([&] { plan(stet::import_onnx(info, "fuzz", options_for(bytes))); });
   });
