@@ -69,6 +69,10 @@ Shape shape_of(const std::string& text) {
   return Shape(dims);
 }
 
+Model load(const std::string& path, const ImportOptions& options) {
+  return path.ends_with(".onnx") ? load_onnx(path, options) : load_tflite(path, options);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -93,7 +97,7 @@ int main(int argc, char** argv) {
   Stages stages;
   std::optional<Model> loaded;
   stages.stage("load", [&] {
-    loaded = files[0].ends_with(".onnx") ? load_onnx(files[0], options) : load_tflite(files[0], options);
+    loaded = load(files[0], options);
     return formatted("{} nodes", loaded->graph().size());
   });
   if (!stages.good()) return 1;
@@ -106,7 +110,9 @@ int main(int argc, char** argv) {
       const Tensor<float> wanted = load_npy<float>(files[2]);
       require(model.graph().inputs().size() == 1 && model.graph().outputs().size() == 1, Errc::unsupported,
               "{} inputs and {} outputs", model.graph().inputs().size(), model.graph().outputs().size());
-      const Tensor<float> y = infer(model, x);
+      ImportOptions whole = options;  // Y has the softmax
+      whole.ending = Ending::whole;
+      const Tensor<float> y = infer(load(files[0], whole), x);
       const Tensor<float> other = y.shape() == wanted.shape() ? wanted : images_last(wanted, y.shape().unbatched());
       require(y.shape() == other.shape(), Errc::shape, "the output is {}, not {}", y.shape(), wanted.shape());
       double worst = 0.0;
