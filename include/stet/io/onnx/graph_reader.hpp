@@ -175,9 +175,10 @@ class GraphReader {
 
   // Dimensions of a sample as the file has them, the open ones as the options say.
   Ints input_dims(const ValueInfo& v, std::size_t rank, const std::vector<int>& order) const {
-    const Shape& given = options_.input;
     Ints dims(rank);
     for (std::size_t i = 0; i < rank; ++i) dims[i] = v.has_shape ? v.dims[i + 1].value : -1;
+    const bool open = std::any_of(dims.begin(), dims.end(), [](std::int64_t d) { return d <= 0; });
+    const Shape given = open || model_.inputs.size() == 1 ? options_.input : Shape();  // of several inputs, those that are open
     if (given.rank() > 0 && at(given.rank()) != rank) {
       fail(Errc::unsupported, "{{.input = ...}} has {} dimensions, the input has {} besides the batch", given.rank(), rank);
     }
