@@ -1,9 +1,10 @@
 // Takes a model of somebody else through all stages and says how far it comes, one line `stage<TAB>result` each:
-//   load_model MODEL.onnx|MODEL.tflite [X.npy Y.npy] [--input H,W,C] [--int8 PREFIX]
+//   load_model MODEL.onnx|MODEL.tflite [X.npy Y.npy] [--input H,W,C] [--target NAME] [--int8 PREFIX]
 // X are inputs as the file has them (images [N,C,H,W] of .onnx), Y what another program made of them. Stages: load, float
 // (the largest difference to Y relative to max(1, |Y|)), prepare, train (three steps on integers), convert, engine (codes
-// that differ between training forward and engine). With --int8 the integers are written to PREFIX.tflite and
-// PREFIX.onnx, the input to PREFIX.x.npy and the engine's codes to PREFIX.y.npy. Exit status 0 if all stages pass.
+// that differ between training forward and engine). With --int8 the integers are written to PREFIX.tflite, of the target
+// onnxruntime to PREFIX.onnx, the input to PREFIX.x.npy and the engine's codes to PREFIX.y.npy, for judge_codes.py. Exit
+// status 0 if all stages pass.
 #include <stet/engine/engine.hpp>
 #include <stet/io/load_onnx.hpp>
 #include <stet/io/load_tflite.hpp>
@@ -69,6 +70,13 @@ Shape shape_of(const std::string& text) {
   return Shape(dims);
 }
 
+Target target_of(const std::string& name) {
+  for (const Target& t : {targets::litert_default, targets::tflite_reference, targets::onnxruntime}) {
+    if (t.name == name) return t;
+  }
+  fail(Errc::unsupported, "there is no target {} here", name);
+}
+
 Model load(const std::string& path, const ImportOptions& options) {
   return path.ends_with(".onnx") ? load_onnx(path, options) : load_tflite(path, options);
 }
@@ -78,6 +86,7 @@ Model load(const std::string& path, const ImportOptions& options) {
 int main(int argc, char** argv) {
   std::vector<std::string> files;
   std::string int8;
+  Recipe recipe = recipes::int8();
   ImportOptions options{.shared = SharedConstants::untie};
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
@@ -85,12 +94,14 @@ int main(int argc, char** argv) {
       options.input = shape_of(argv[++i]);
     } else if (word == "--int8" && i + 1 < argc) {
       int8 = argv[++i];
+    } else if (word == "--target" && i + 1 < argc) {
+      recipe.target = target_of(argv[++i]);
     } else {
       files.push_back(word);
     }
   }
   if (files.size() != 1 && files.size() != 3) {
-    std::fprintf(stderr, "usage: load_model MODEL [X.npy Y.npy] [--input H,W,C] [--int8 PREFIX]\n");
+    std::fprintf(stderr, "usage: load_model MODEL [X.npy Y.npy] [--input H,W,C] [--target NAME] [--int8 PREFIX]\n");
     return 2;
   }
   set_warning_handler([](const std::string&) {});
@@ -131,7 +142,7 @@ int main(int argc, char** argv) {
   const Dataset data{x, Tensor<std::int32_t>::zeros(Shape{x.shape()[0]}), 1, "drawn"};
   std::vector<QatModel> qat;
   stages.stage("prepare", [&] {
-    qat.push_back(prepare(model, recipes::int8()));
+    qat.push_back(prepare(model, recipe));
     return formatted("{} units", qat[0].units().size());
   });
   stages.stage("train", [&] {
@@ -164,8 +175,11 @@ int main(int argc, char** argv) {
   });
   if (!int8.empty()) {
     stages.stage("write", [&] {
-      save_tflite(int8 + ".tflite", integers);
-      save_onnx(int8 + ".onnx", integers);
+      if (recipe.target == targets::onnxruntime) {
+        save_onnx(int8 + ".onnx", integers, {.layout = OnnxLayout::nhwc, .output_codes = true});
+      } else {
+        save_tflite(int8 + ".tflite", integers, {.float_input = true});
+      }
       save_npy(int8 + ".x.npy", x);
       save_npy(int8 + ".y.npy", Engine(integers).run(x).codes);
       return std::string("written");
