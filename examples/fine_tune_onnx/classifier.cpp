@@ -7,47 +7,17 @@
 
 namespace example {
 
-namespace {
-
 using namespace stet;
-
-bool is_softmax(const graph::Operator& op) {
-  return graph::is<graph::op::Softmax>(op) || graph::is<graph::op::LogSoftmax>(op);
-}
-
-// The same model without its last node.
-Model without_output_node(const Model& model) {
-  const int last = model.graph().outputs()[0];
-  Graph g;
-  std::vector<int> moved(model.graph().nodes().size(), -1);
-  for (int id = 0; id < model.graph().size(); ++id) {
-    if (id == last) continue;
-    const graph::Node& node = model.graph().node(id);
-    std::vector<int> inputs;
-    for (const int in : node.inputs) inputs.push_back(moved[static_cast<std::size_t>(in)]);
-    moved[static_cast<std::size_t>(id)] = g.add(node.op, inputs, node.name).id();
-  }
-  g.output(moved[static_cast<std::size_t>(model.graph().node(last).inputs[0])]);
-  Model shorter(std::move(g), Rng(0));
-  shorter.fields([&](const std::string& name, Tensor<float>& value) {
-    const Parameter* p = model.find_parameter(name);
-    value = p != nullptr ? p->value : model.buffer(name);
-  });
-  return shorter;
-}
-
-}  // namespace
 
 Model load_classifier(const std::string& path) {
   const bool onnx = path.ends_with(".onnx");
   require(onnx || path.ends_with(".tflite"), Errc::unsupported, "{}: neither an .onnx nor a .tflite file", path);
-  Model model = onnx ? load_onnx(path) : load_tflite(path);
+  Model model = onnx ? load_onnx(path) : load_tflite(path);  // without a softmax at the end
   const Graph& g = model.graph();
   require(g.inputs().size() == 1 && g.outputs().size() == 1, Errc::shape,
           "{}: has {} inputs and {} outputs; a classifier has one of each", path, g.inputs().size(),
           g.outputs().size());
-  if (is_softmax(g.node(g.outputs()[0]).op)) model = without_output_node(model);
-  const Shape& scores = model.graph().node(model.graph().outputs()[0]).shape;
+  const Shape& scores = g.node(g.outputs()[0]).shape;
   require(scores.rank() == 1, Errc::shape, "{}: its output is {} per image; a classifier's is one score per class",
           path, scores);
   return model;

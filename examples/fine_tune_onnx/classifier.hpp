@@ -9,8 +9,8 @@
 
 namespace example {
 
-/// Loads a float .onnx or .tflite file, by the ending of its name, and takes a softmax from its end: training and int8
-/// both want the logits.
+/// Loads a float .onnx or .tflite file, by the ending of its name, which leave out a softmax at its end: training and
+/// int8 both want the logits.
 /// Errors:    those of the loaders; Errc::unsupported for another ending; Errc::shape unless one image goes in and one
 ///            vector of class scores comes out
 stet::Model load_classifier(const std::string& path);

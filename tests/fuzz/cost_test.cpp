@@ -84,16 +84,16 @@ void prepare_all(const stet::Model& model) {
 void plan_onnx(Bytes bytes) {
   refused_or([&] {
     const stet::onnx::ModelInfo info = stet::onnx::decode(bytes, "file");
-    refused_or([&] { prepare_all(stet::import_onnx(info, "file", untie)); });
+    refused_or([&] { prepare_all(stet::import_onnx(info, "file", options_for(bytes))); });
   });
 }
 void plan_tflite(Bytes bytes) {
-  refused_or([&] { prepare_all(stet::tflite::import_model(stet::tflite::decode(bytes, "file"), "file", untie)); });
+  refused_or([&] { prepare_all(stet::tflite::import_model(stet::tflite::decode(bytes, "file"), "file", options_for(bytes))); });
 }
 // The engine too, and what it needs beside the values themselves.
 void run_tflite(Bytes bytes) {
   refused_or([&] {
-    const stet::Engine engine(stet::tflite::import_integer_model(stet::tflite::decode(bytes, "file"), stet::targets::tflite_reference, "file"));
+    const stet::Engine engine(stet::tflite::import_integer_model(stet::tflite::decode(bytes, "file"), stet::targets::tflite_reference, "file", options_for(bytes)));
     if (engine.bytes_per_sample() > 1 << 22 || engine.values().size() > 100) return;
     (void)engine.run(stet::Tensor<float>::zeros(engine.input_shape().batched(1)));
   });

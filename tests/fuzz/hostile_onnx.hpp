@@ -115,6 +115,38 @@ inline std::vector<HostileFile> hostile_onnx() {
     const auto c = s.chain(10000, w, [&](auto& v) { return s.node(type, {v}, attributes); });
     files.push_back(s.file(std::string("10,000 times ") + type + " of a constant", s.node("Gemm", {"x", c})));
   }
+  for (const bool layer : {false, true}) {
+    HostileOnnx s({64, 4, 4});
+    const auto c = s.floats("c", {64, 1, 1}), all = s.floats("all", {64, 4, 4});
+    auto v = layer ? s.node("Conv", {"x", s.floats("w", {64, 64, 1, 1})}) : s.node("Relu", {"x"});
+    v = s.chain(6000, v, [&](auto& w) { return s.node("Mul", {s.node("Add", {w, c}), c}); });
+    files.push_back(s.file("12,000 constants per channel", v));
+    HostileOnnx t({64, 4, 4});
+    t.floats("c", {64, 4, 4});
+    files.push_back(t.file("6,000 constants per element", t.chain(6000, "x", [&](auto& w) { return t.node("Mul", {w, "c"}); })));
+    HostileOnnx u({64, 4, 4});
+    u.floats("c", {1});
+    files.push_back(u.file("6,000 depthwise layers of a number", u.chain(6000, "x", [&](auto& w) { return u.node("Mul", {u.node("Relu", {w}), "c"}); })));
+  }
+  {
+    HostileOnnx s({8});
+    s.constant("big", {2}, Ints{65536, 65536});
+    s.constant("one", {1}, Ints{1});
+    s.constant("many", {}, Ints{65536});
+    s.constant("zero", {}, Ints{0});
+    s.constant("step", {}, Ints{1});
+    s.constant("none", {1048576, 0}, Ints{});
+    std::vector<std::string> made;
+    for (int i = 0; i < 4000; ++i) {
+      const auto range = s.node("Range", {"zero", "many", "step"});
+      made.push_back(s.node("Where", {s.node("Equal", {range, range}), range, s.node("Expand", {range, "big"})}));
+      made.push_back(s.node("Slice", {"none", "zero", "many"}));
+    }
+    files.push_back(s.file("ranges, choices and expansions", s.node("Reshape", {"x", s.node("Concat", made, {axis(0)})})));
+    HostileOnnx t({8});
+    t.constant("none", {1048576, 0}, Ints{});
+    files.push_back(t.file("joins nothing 10,000 times", t.node("Reshape", {"x", t.node("Concat", std::vector<std::string>(10000, "none"), {axis(1)})})));
+  }
   {
     HostileOnnx s({8});
     std::vector<std::string> made;

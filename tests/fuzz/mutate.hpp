@@ -81,7 +81,7 @@ class Mutator {
       stet::onnx::NodeInfo* n = any(m.nodes);
       stet::onnx::TensorInfo* t = any(m.initializers);
       stet::onnx::AttributeInfo* a = n == nullptr ? nullptr : any(n->attributes);
-      switch (rng_.below(10)) {
+      switch (rng_.below(11)) {
         case 0:
         case 1:
           if (a == nullptr) break;
@@ -108,6 +108,9 @@ class Mutator {
           break;
         case 8:
           if (n != nullptr && any(m.nodes)->attributes.size() > 0) *any(m.nodes) = *n;
+          break;
+        case 9:
+          if (t != nullptr) elsewhere(*t);
           break;
         default:
           if (n != nullptr) longer(*n, m);
@@ -168,6 +171,14 @@ class Mutator {
   void repeat(std::vector<T>& values) {
     if (values.empty() || values.size() > 64) return;
     values.insert(values.begin() + static_cast<std::ptrdiff_t>(rng_.below(values.size())), *any(values));
+  }
+  // The elements lie in another file, somewhere.
+  void elsewhere(stet::onnx::TensorInfo& t) {
+    const char* names[] = {"w.data", "../w.data", "/w.data", "", "a/../../w"};
+    t.where = stet::onnx::DataLocation::external;
+    t.data.clear();
+    t.external = {{"location", names[rng_.below(std::size(names))]}, {"offset", std::to_string(rng_.below(1000))}};
+    if (rng_.below(2) == 0) t.external.push_back({"length", std::to_string(4 * rng_.below(100))});
   }
   // An input becomes another node's, another node's output, or a constant.
   void rewire(stet::onnx::NodeInfo& n, stet::onnx::NodeInfo& other, stet::onnx::TensorInfo* constant) {

@@ -8,6 +8,7 @@
 #include <stet/io/load_tflite.hpp>
 #include <stet/io/npy.hpp>
 #include <stet/io/onnx/encode.hpp>
+#include <stet/io/onnx/external_data.hpp>
 #include <stet/io/safetensors.hpp>
 #include <stet/io/tflite/encode.hpp>
 #include <stet/model/plan_units.hpp>
@@ -65,8 +66,10 @@ class MemoryFile {
   int fd_;
 };
 
-/// Tied weights are loaded too: what is behind the refusal shall be reached.
-inline constexpr stet::ImportOptions untie{.shared = stet::SharedConstants::untie};
+/// Tied weights are loaded too: what is behind the refusal shall be reached. Of every second length a softmax at the end stays.
+inline stet::ImportOptions options_for(Bytes bytes) {
+  return {.shared = stet::SharedConstants::untie, .ending = bytes.size() % 2 == 0 ? stet::Ending::whole : stet::Ending::logits};
+}
 /// Cuts what was read into units, as prepare and check do first.
 inline void plan(const stet::Model& model) { (void)stet::find_units(model.graph(), stet::recipes::int8()); }
 
@@ -79,10 +82,10 @@ inline void read_tflite(Bytes bytes) {
       must(stet::tflite::encode(stet::tflite::decode(again, "fuzz")) == again,
            "a .tflite file that does not read back");
     });
-    refused_or([&] { plan(stet::tflite::import_model(info, "fuzz", untie)); });
+    refused_or([&] { plan(stet::tflite::import_model(info, "fuzz", options_for(bytes))); });
     refused_or([&] {
       const stet::IntegerModel model =
-          stet::tflite::import_integer_model(info, stet::targets::tflite_reference, "fuzz");
+          stet::tflite::import_integer_model(info, stet::targets::tflite_reference, "fuzz", options_for(bytes));
       std::int64_t elements = 0;
       for (const auto& v : model.values) elements = std::max(elements, v.shape.elements());
       const stet::Engine engine(model);
@@ -99,7 +102,11 @@ inline void read_onnx(Bytes bytes) {
       const auto again = stet::onnx::encode(info);
       must(stet::onnx::encode(stet::onnx::decode(again, "fuzz")) == again, "an .onnx file that does not read back");
     });
-    refused_or([&] { plan(stet::import_onnx(info, "fuzz", untie)); });
+    refused_or([&] {
+      stet::onnx::ModelInfo whole = info;
+      stet::onnx::read_external_data(whole, "/no such folder/fuzz.onnx");
+    });
+    refused_or([&] { plan(stet::import_onnx(info, "fuzz", options_for(bytes))); });
   });
 }
 

@@ -7,7 +7,7 @@
 #include <stet/graph/fold_batch_norm.hpp>
 #include <stet/io/int4.hpp>
 #include <stet/io/save_tflite.hpp>
-#include <stet/io/tflite/float16.hpp>
+#include <stet/io/float16.hpp>
 #include <stet/io/tflite/window_plan.hpp>
 
 #include <cmath>
@@ -154,21 +154,21 @@ TEST_CASE("half precision is the nearest number, ties to even") {
   for (unsigned h = 0; h < 0x10000; ++h) {
     if ((h & 0x7c00) == 0x7c00) continue;
     const auto bits = static_cast<std::uint16_t>(h);
-    wrong += tflite::float16_bits(static_cast<float>(real(bits))) != bits;
+    wrong += float16_bits(static_cast<float>(real(bits))) != bits;
     if ((h & 0x7fff) >= 0x7bff) continue;
     // Halfway to the next number, and the floats on both sides of that.
     const double next = real(static_cast<std::uint16_t>(h + 1));
     const auto half = static_cast<float>((real(bits) + next) / 2);
     const auto even = static_cast<std::uint16_t>(h % 2 == 0 ? h : h + 1);
-    wrong += tflite::float16_bits(half) != even;
-    wrong += tflite::float16_bits(std::nextafter(half, static_cast<float>(next))) != h + 1;
-    wrong += tflite::float16_bits(std::nextafter(half, static_cast<float>(real(bits)))) != h;
+    wrong += float16_bits(half) != even;
+    wrong += float16_bits(std::nextafter(half, static_cast<float>(next))) != h + 1;
+    wrong += float16_bits(std::nextafter(half, static_cast<float>(real(bits)))) != h;
   }
   CHECK(wrong == 0);
-  CHECK(tflite::float16_bits(65519.99f) == 0x7bff);
-  CHECK(tflite::float16_bits(65520.0f) == 0x7c00);
-  CHECK(tflite::float16_bits(-INFINITY) == 0xfc00);
-  CHECK((tflite::float16_bits(NAN) & 0x7fff) > 0x7c00);
+  CHECK(float16_bits(65519.99f) == 0x7bff);
+  CHECK(float16_bits(65520.0f) == 0x7c00);
+  CHECK(float16_bits(-INFINITY) == 0xfc00);
+  CHECK((float16_bits(NAN) & 0x7fff) > 0x7c00);
 }
 
 TEST_CASE("float16 halves the parameters and refuses what does not fit") {
@@ -178,7 +178,7 @@ TEST_CASE("float16 halves the parameters and refuses what does not fit") {
   CHECK(operators(info) == "6v3 6v3 3v1 6v3 6v3 4v2 40v1 6v3 6v3 9v1 ");
   const TensorInfo& half = tensor(info, "logits.weight:float16");
   CHECK(half.type == TensorType::float16);
-  CHECK(values<std::uint16_t>(half)[3] == tflite::float16_bits(m.parameter("logits.weight").value[3]));
+  CHECK(values<std::uint16_t>(half)[3] == float16_bits(m.parameter("logits.weight").value[3]));
   CHECK(tensor(info, "logits.weight").shape == std::vector<std::int32_t>{5, 8});
   m.parameter("logits.bias").value.edit()[2] = 7e4f;
   CHECK_THROWS_WITH(tflite::describe(m, {.format = TfliteFormat::float16}),

@@ -52,14 +52,17 @@ double difference(const Tensor<float>& a, const Tensor<float>& b) {
 
 TEST_CASE("models of PyTorch's exporters compute what PyTorch computed", "[passes][onnx]") {
   const auto [name, reference] = GENERATE(table<std::string, std::string>({
+      {"conv_bn_relu.default", "conv_bn_relu"},
       {"conv_bn_relu.dynamo", "conv_bn_relu"},
       {"conv_bn_relu.legacy", "conv_bn_relu"},
       {"unfolded.legacy", "unfolded"},
+      {"operands.dynamo", "operands"},
+      {"operands.legacy", "operands"},
       {"zoo.dynamo", "zoo"},
       {"zoo.legacy", "zoo"},
   }));
   CAPTURE(name);
-  const Model model = load_onnx(torch_file(name + ".onnx"));
+  const Model model = load_onnx(torch_file(name + ".onnx"), {.ending = Ending::whole});
   const Tensor<float> x = images_last(load_npy<float>(torch_file(reference + ".x.npy")));
   CHECK(difference(infer(model, x), load_npy<float>(torch_file(reference + ".y.npy"))) < 1e-5);
 }
@@ -74,7 +77,7 @@ TEST_CASE("random networks come back from their files", "[passes][onnx]") {
     for (const OnnxLayout layout : {OnnxLayout::nchw, OnnxLayout::nhwc}) {
       for (const bool fold : {true, false}) {
         save_onnx(dir.path("model.onnx"), model, {.layout = layout, .fold_batch_norm = fold});
-        REQUIRE(difference(infer(load_onnx(dir.path("model.onnx")), x), y) < 1e-5);
+        REQUIRE(difference(infer(load_onnx(dir.path("model.onnx"), {.ending = Ending::whole}), x), y) < 1e-5);
       }
     }
   }
@@ -111,4 +114,19 @@ TEST_CASE("a model of PyTorch is trained on as integers and written again", "[pa
   CHECK(count("Relu") == 0);
   CHECK(count("BatchNormalization") == 0);
   CHECK(Engine(integers).run(stet_test::random_images({28, 28, 1}, 3, 6)).codes.shape() == Shape{3, 10});
+}
+
+TEST_CASE("constants, batch norms without a layer and pools run on integers as they were trained", "[passes][onnx]") {
+  const auto file = GENERATE(std::string("operands.dynamo.onnx"), std::string("operands.legacy.onnx"));
+  const Model model = load_onnx(torch_file(file));
+  const Dataset data = stet_test::random_dataset({12, 14, 3}, 64, 5, 5);
+  for (const Target& target : {targets::litert_default, targets::onnxruntime}) {
+    Recipe recipe = recipes::int8();
+    recipe.target = target;
+    QatModel qat = prepare(model, recipe);
+    calibrate(qat, data);
+    fit(qat, data, {.epochs = 1, .batch = 16, .optimizer = Adam{.lr = 1e-3f}, .progress = ProgressMode::quiet});
+    const Tensor<float> x = data.batch(0, 16).x;
+    CHECK(stet_test::same_bits(infer(qat, x), infer(Engine(convert(qat)), x)));
+  }
 }

@@ -18,7 +18,7 @@ using namespace stet_test;
 namespace {
 
 Model through_file(const Model& model, const TfliteOptions& options = {}) {
-  return tflite::import_model(tflite::decode(tflite_bytes(model, options), "test"), "test");
+  return tflite::import_model(tflite::decode(tflite_bytes(model, options), "test"), "test", {.ending = Ending::whole});
 }
 IntegerModel through_file(const IntegerModel& model, const TfliteIntegerOptions& options = {}) {
   return tflite::import_integer_model(tflite::decode(tflite_bytes(model, options), "test"), model.target, "test");

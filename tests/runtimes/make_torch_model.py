@@ -5,12 +5,16 @@ Needs torch (2.13.0 was used; the CPU build is enough), onnx, onnxscript and num
 the same versions gives the same numbers. Files:
   conv_bn_relu.x.npy, .y.npy         input [4,1,28,28] and logits in evaluation mode
   conv_bn_relu.dynamo.onnx           today's exporter
+  conv_bn_relu.default.onnx, .onnx.data
+                                     the call without options: fixed batch, weights in a file of their own
   conv_bn_relu.legacy.onnx           the exporter by tracing, batch norm folded into the convolutions
   unfolded.x.npy, .y.npy, unfolded.legacy.onnx
                                      the same exported in training mode: BatchNormalization stays. The export runs the
                                      model once more, which moves its statistics; .y.npy is what it computes then
   zoo.x.npy, .y.npy, zoo.dynamo.onnx, zoo.legacy.onnx
                                      one of many operators: depthwise, groups, dilation, branches, concat, hard swish, ...
+  operands.x.npy, .y.npy, operands.dynamo.onnx, operands.legacy.onnx
+                                     constant operands, lone batch norms, pools that count padding or round up
 """
 
 import sys
@@ -72,6 +76,32 @@ class Zoo(nn.Module):
         return F.log_softmax(self.out(x), dim=-1)
 
 
+class Operands(nn.Module):
+    """Constants around layers, batch norms without a layer, and pools that count padding or round up."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.2, 0.3, 0.25]).view(1, 3, 1, 1))
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.gamma = nn.Parameter(torch.linspace(0.5, 1.5, 8).view(8, 1, 1))
+        self.norm1 = nn.BatchNorm2d(8)
+        self.grow = nn.Conv2d(8, 4, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(12)
+        self.squeeze = nn.Conv2d(12, 6, 1, bias=False)
+        self.norm3 = nn.BatchNorm1d(6)
+        self.out = nn.Linear(6, 5)
+        self.temperature = nn.Parameter(torch.tensor(0.7))
+
+    def forward(self, x):
+        x = (x - self.mean) / self.std
+        x = F.max_pool2d(F.relu(self.stem(x) * self.gamma), 3, 2, ceil_mode=True)
+        x = torch.cat([x, self.grow(F.relu(self.norm1(x)))], 1)
+        x = F.avg_pool2d(self.squeeze(F.relu(self.norm2(x))), 3, 2, padding=1, ceil_mode=True)
+        x = F.relu(self.norm3(F.avg_pool2d(x, 2, 2, ceil_mode=True).mean((2, 3)) * 2 - 1))
+        return self.out(x) / self.temperature
+
+
 def train(model, shape, classes, steps):
     """A few steps on drawn data, so that weights and running statistics are not those of initialization."""
     generator = torch.Generator().manual_seed(7)
@@ -93,7 +123,7 @@ def export(model, x, path, **options):
 
 def strip(path):
     """Leaves out documentation and metadata, which hold the paths of the machine."""
-    model = onnx.load(path)
+    model = onnx.load(path, load_external_data=False)
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -111,6 +141,12 @@ def legacy(model, x, path, **options):
 
 def dynamo(model, x, path):
     export(model, x, path, dynamo=True, external_data=False, dynamic_shapes=({0: torch.export.Dim("N", min=2, max=4096)},))
+
+
+def default(model, x, path):
+    torch.onnx.export(model, (x,), path)
+    strip(path)
+    print(path)
 
 
 def save_reference(directory, name, model, x):
@@ -136,10 +172,12 @@ def main():
     torch.set_num_threads(1)
     model = ConvBnRelu()
     x = make(directory, "conv_bn_relu", model, (1, 28, 28), 10)
+    default(model, x, f"{directory}/conv_bn_relu.default.onnx")
     model.train()
     legacy(model, x, f"{directory}/unfolded.legacy.onnx", training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False)
     save_reference(directory, "unfolded", model, x)
     make(directory, "zoo", Zoo(), (3, 12, 9), 5)
+    make(directory, "operands", Operands(), (3, 12, 14), 5)
 
 
 if __name__ == "__main__":

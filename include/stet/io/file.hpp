@@ -19,6 +19,22 @@ namespace stet {
 /// Largest file that is read unless a limit is given.
 inline constexpr std::uint64_t default_file_limit = std::uint64_t{4} << 30;
 
+namespace detail {
+
+// Fills `to` from an open file, beginning at `offset`.
+inline void read_exactly(const Descriptor& from, std::uint64_t offset, std::span<std::uint8_t> to, const std::string& path) {
+  while (!to.empty()) {
+    const ssize_t got = ::pread(from.get(), to.data(), to.size(), static_cast<::off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    require(got >= 0, Errc::io, "read_file: cannot read {}: {}", path, std::strerror(errno));
+    require(got > 0, Errc::io, "read_file: {} became shorter while it was read", path);
+    to = to.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::uint64_t>(got);
+  }
+}
+
+}  // namespace detail
+
 /// Reads a whole file.
 /// Errors:    Errc::io if it cannot be read or is not a regular file; Errc::range if it is larger than the limit
 inline std::vector<std::uint8_t> read_file(const std::string& path, std::uint64_t limit = default_file_limit) {
@@ -27,14 +43,7 @@ inline std::vector<std::uint8_t> read_file(const std::string& path, std::uint64_
   require(file.kind == nullptr, Errc::io, "read_file: {} is {}, not a regular file", path, file.kind);
   require(file.size <= limit, Errc::range, "read_file: {} has {} bytes, at most {} are read", path, file.size, limit);
   std::vector<std::uint8_t> bytes(file.size);
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t got = ::read(file.descriptor.get(), bytes.data() + done, bytes.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    require(got >= 0, Errc::io, "read_file: cannot read {}: {}", path, std::strerror(errno));
-    require(got > 0, Errc::io, "read_file: {} became shorter while it was read", path);
-    done += static_cast<std::size_t>(got);
-  }
+  detail::read_exactly(file.descriptor, 0, bytes, path);
   return bytes;
 }
 

@@ -4,6 +4,7 @@
 #include <stet/core/error.hpp>
 #include <stet/core/warning.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/io/import_options.hpp>
 
 #include <algorithm>
 #include <map>
@@ -13,18 +14,6 @@
 #include <vector>
 
 namespace stet {
-
-/// What loading does with a constant that several layers of a file train (tied weights). A model of stet has parameters of
-/// its own for every layer: they start equal and part with the first update.
-enum class SharedConstants {
-  refuse,  ///< Errc::unsupported, naming the constant and its layers
-  untie    ///< a copy for each layer, with a warning that names them
-};
-
-/// Options of load_onnx and load_tflite.
-struct ImportOptions {
-  SharedConstants shared = SharedConstants::refuse;
-};
 
 /// Which constant each parameter of a model comes from, while it is loaded. Exporters store equal constants once, so that
 /// those of one repeated number (the zero biases and unit gammas of fresh layers) are shared by chance: apart from

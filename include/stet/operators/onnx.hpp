@@ -44,4 +44,12 @@ inline const OperatorReader* reader_of(std::string_view op_type) {
   return nullptr;
 }
 
+/// The same of constants alone; null if an operator is not computed while a file is loaded.
+inline const OperatorReader* folder_of(std::string_view op_type) {
+  for (const OperatorReader& r : constant_folders) {
+    if (r.op_type == op_type) return &r;
+  }
+  return nullptr;
+}
+
 }  // namespace stet::onnx

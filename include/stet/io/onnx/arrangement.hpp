@@ -135,7 +135,8 @@ class Arranger {
     if (complete) return add(graph::op::Transpose{permuted(a.axis, order)}, a.node, a.name);
     // Without dimensions of one element first; the caller puts them back.
     const std::vector<int> now = cores(a);
-    const int bare = add(graph::op::Reshape{Shape(permuted(a.dims, now))}, a.node, {});
+    const Shape without(permuted(a.dims, now));
+    const int bare = graph_.node(a.node).shape == without ? a.node : add(graph::op::Reshape{without}, a.node, {});
     std::vector<int> axes;
     for (const int d : cores(a, order)) {
       axes.push_back(static_cast<int>(std::find(now.begin(), now.end(), d) - now.begin()));

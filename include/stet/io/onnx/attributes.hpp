@@ -41,14 +41,27 @@ class Attributes {
     }
     return false;
   }
+  /// The node's windows move along one dimension: pairs and pads have the width alone.
+  void expect_line() { line_ = true; }
   /// Two numbers for height and width.
   /// Errors:    Errc::unsupported if there are not two, or one is not in 1..65535
   [[nodiscard]] Pair pair(std::string_view name, Pair otherwise = 1) {
-    const Ints v = integers(name, {otherwise.height, otherwise.width});
+    Ints v = integers(name, line_ ? Ints{otherwise.width} : Ints{otherwise.height, otherwise.width});
+    if (line_ && v.size() == 1) v.insert(v.begin(), 1);
     bool fits = v.size() == 2;
     for (const std::int64_t n : v) fits = fits && n >= 1 && n <= 65535;
     require(fits, Errc::unsupported, "attribute {} must be two numbers for height and width, 1 to 65535", name);
     return {static_cast<int>(v[0]), static_cast<int>(v[1])};
+  }
+  /// Padding at the top, left, bottom and right.
+  /// Errors:    Errc::unsupported if there are not four numbers (two for a line), or one is not in 0..65535
+  [[nodiscard]] Ints pads() {
+    Ints v = integers("pads", line_ ? Ints{0, 0} : Ints{0, 0, 0, 0});
+    if (line_ && v.size() == 2) v = {0, v[0], 0, v[1]};
+    bool fits = v.size() == 4;
+    for (const std::int64_t n : v) fits = fits && n >= 0 && n <= 65535;
+    require(fits, Errc::unsupported, "attribute pads must be four numbers that are not negative");
+    return v;
   }
   /// An attribute that must have this value, if it is there.
   void expect(std::string_view name, std::int64_t value) {
@@ -88,6 +101,7 @@ class Attributes {
 
   const NodeInfo* node_;
   std::vector<bool> asked_;
+  bool line_ = false;
 };
 
 }  // namespace stet::onnx

@@ -2,6 +2,7 @@
 // Constant: a value of an ONNX graph that is known while it is loaded: weights, axes, shapes.
 
 #include <stet/core/error.hpp>
+#include <stet/io/float16.hpp>
 #include <stet/io/onnx/schema.hpp>
 
 #include <cstdint>
@@ -37,12 +38,12 @@ struct Constant {
 namespace detail {
 
 template <class T, class U>
-std::vector<U> convert_elements(const std::vector<std::uint8_t>& data) {
+std::vector<U> convert_elements(const std::vector<std::uint8_t>& data, U (*convert)(T) = [](T v) { return static_cast<U>(v); }) {
   std::vector<U> result(data.size() / sizeof(T));
   for (std::size_t i = 0; i < result.size(); ++i) {
     T v;
     std::memcpy(&v, data.data() + i * sizeof(T), sizeof(T));
-    result[i] = static_cast<U>(v);
+    result[i] = convert(v);
   }
   return result;
 }
@@ -52,18 +53,32 @@ std::vector<U> convert_elements(const std::vector<std::uint8_t>& data) {
 /// Most whole numbers of a constant that are understood: they are shapes, axes and the like.
 inline constexpr std::size_t most_integers = 65536;
 
-/// Numbers of a tensor: float32 is real; int64, int32, int8, uint8 and bool are whole, if they are few; others are not
-/// known.
+/// Whether numbers of a type are real; those of other widths than 32 bits become float32.
+constexpr bool is_real(DataType type) {
+  return type == DataType::float32 || type == DataType::float16 || type == DataType::bfloat16 || type == DataType::float64;
+}
+
+/// Numbers of a tensor: float32, float16, bfloat16 and double are real; int64, int32, int8, uint8 and bool are whole, if
+/// they are few; others are not known.
+/// Rounding:  of double, half to even
 inline Constant make_constant(const TensorInfo& t) {
-  Constant c{.name = t.name, .dims = t.dims};
-  if (t.type != DataType::float32 && t.data.size() > most_integers * 8) {
+  Constant c{.name = t.name, .dims = t.dims, .real = is_real(t.type)};
+  if (!c.real && t.data.size() > most_integers * 8) {
     c.known = false;
     return c;
   }
   switch (t.type) {
     case DataType::float32:
-      c.real = true;
       c.reals = detail::convert_elements<float, float>(t.data);
+      break;
+    case DataType::float64:
+      c.reals = detail::convert_elements<double, float>(t.data);
+      break;
+    case DataType::float16:
+      c.reals = detail::convert_elements<std::uint16_t, float>(t.data, float_of_float16);
+      break;
+    case DataType::bfloat16:
+      c.reals = detail::convert_elements<std::uint16_t, float>(t.data, float_of_bfloat16);
       break;
     case DataType::int64:
       c.integers = detail::convert_elements<std::int64_t, std::int64_t>(t.data);

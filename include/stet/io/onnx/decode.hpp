@@ -15,6 +15,28 @@
 
 namespace stet::onnx {
 
+/// Bytes of a tensor's elements, by its shape and type.
+/// Errors:    Errc::format if the type is not read, a dimension is negative or there are too many of them
+inline std::uint64_t tensor_bytes(const TensorInfo& t, const std::string& name) {
+  const int width = bits(t.type);
+  require(width > 0, Errc::format, "{}: tensor '{}' has data type {}, which is not read", name, t.name,
+          static_cast<int>(t.type));
+  constexpr std::int64_t most = std::int64_t{1} << 40;
+  std::int64_t elements = 1;
+  bool empty = false;
+  for (const std::int64_t d : t.dims) {
+    require(d >= 0 && t.dims.size() <= 64, Errc::format, "{}: tensor '{}' has {} dimensions, one of them {}", name,
+            t.name, t.dims.size(), d);
+    empty = empty || d == 0;
+  }
+  for (const std::int64_t d : t.dims) {
+    if (empty) break;
+    require(elements <= most / d, Errc::format, "{}: tensor '{}' has too many elements", name, t.name);
+    elements *= d;
+  }
+  return empty ? 0 : static_cast<std::uint64_t>((elements * width + 7) / 8);
+}
+
 namespace detail {
 
 // Reads the member of a message that lies in one of its fields.
@@ -45,7 +67,7 @@ class Decoder {
   }
   // Elements lie in raw_data or, by type, in one of the repeated fields; both become bytes.
   void read(const protobuf::Reader& r, TensorInfo& t) {
-    bool raw = false, external = false;
+    bool raw = false;
     std::vector<float> floats;
     std::vector<double> doubles;
     Ints integers;
@@ -55,17 +77,18 @@ class Decoder {
       d.reals(4, floats);
       d.reals(10, doubles);
       for (const int field : {5, 7, 11}) d.integers(field, integers);
-      external = external || d.is(13) || (d.is(14) && d.from_->integer(d.field_) == 1);
     });
-    require(!external, Errc::unsupported,
-            "{}: tensor '{}' lies in another file; save the model in one file (torch.onnx.export(..., "
-            "external_data=False), or onnx.load and onnx.save)",
-            name_, t.name);
-    const int width = bits(t.type);
-    require(width > 0, Errc::format, "{}: tensor '{}' has data type {}, which is not read", name_, t.name,
-            static_cast<int>(t.type));
     if (!raw) pack(t, floats, doubles, integers);
-    check_size(t, width);
+    const std::uint64_t wanted = tensor_bytes(t, name_);
+    if (t.where == DataLocation::external) {
+      require(t.data.empty(), Errc::format, "{}: tensor '{}' has data although they lie in another file", name_, t.name);
+      return;
+    }
+    require(t.where == DataLocation::inside, Errc::format, "{}: tensor '{}' lies at a place of kind {}, which there is not",
+            name_, t.name, static_cast<int>(t.where));
+    t.external.clear();
+    require(t.data.size() == wanted, Errc::format, "{}: tensor '{}' has {} bytes of data, its shape and type need {}",
+            name_, t.name, t.data.size(), wanted);
   }
 
   [[nodiscard]] bool is(int field) const { return field_.number == field; }
@@ -149,25 +172,6 @@ class Decoder {
       append(integers.data(), integers.size(), width);
     }
   }
-  void check_size(const TensorInfo& t, int width) const {
-    constexpr std::int64_t most = std::int64_t{1} << 40;
-    std::int64_t elements = 1;
-    bool empty = false;
-    for (const std::int64_t d : t.dims) {
-      require(d >= 0 && t.dims.size() <= 64, Errc::format, "{}: tensor '{}' has {} dimensions, one of them {}", name_,
-              t.name, t.dims.size(), d);
-      empty = empty || d == 0;
-    }
-    for (const std::int64_t d : t.dims) {
-      if (empty) break;
-      require(elements <= most / d, Errc::format, "{}: tensor '{}' has too many elements", name_, t.name);
-      elements *= d;
-    }
-    if (empty) elements = 0;
-    const std::int64_t wanted = (elements * width + 7) / 8;
-    require(static_cast<std::int64_t>(t.data.size()) == wanted, Errc::format,
-            "{}: tensor '{}' has {} bytes of data, its shape and type need {}", name_, t.name, t.data.size(), wanted);
-  }
 
   const std::string& name_;
   Budget& budget_;
@@ -179,7 +183,8 @@ class Decoder {
 
 /// Reads the bytes of a .onnx file; `name` is what errors call it. Unknown fields are passed over; elements are read
 /// from raw_data and from the typed fields, packed or not. Subgraphs are not read: an attribute keeps its type only.
-/// Errors:    Errc::format if the bytes are no ONNX model; Errc::unsupported if tensors lie in other files
+/// Tensors in other files are named, not read: see read_external_data.
+/// Errors:    Errc::format if the bytes are no ONNX model
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY ModelInfo decode(std::span<const std::uint8_t> bytes, const std::string& name) {

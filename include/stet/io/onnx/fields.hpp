@@ -11,11 +11,20 @@ namespace stet::onnx::detail {
 // dimensions is theirs.
 
 template <class Io>
+void fields(Io& io, typename Io::template Ref<Metadata> m) {
+  io.text(1, m.first, true);
+  io.text(2, m.second, true);
+}
+
+template <class Io>
 void fields(Io& io, typename Io::template Ref<TensorInfo> t) {
+  const bool external = t.where == DataLocation::external;
   io.integers(1, t.dims);
   io.number(2, t.type);
   io.text(8, t.name);
-  io.bytes(9, t.data);
+  if (io.holds(!external)) io.bytes(9, t.data);
+  if (io.holds(external)) io.messages(13, t.external);
+  if (io.holds(external)) io.number(14, t.where);
 }
 
 // The member of the attribute's type is written even where it is zero: checkers look for its presence.
@@ -64,12 +73,6 @@ template <class Io>
 void fields(Io& io, typename Io::template Ref<OpsetInfo> o) {
   io.text(1, o.domain);
   io.integer(2, o.version);
-}
-
-template <class Io>
-void fields(Io& io, typename Io::template Ref<Metadata> m) {
-  io.text(1, m.first, true);
-  io.text(2, m.second, true);
 }
 
 template <class Io>

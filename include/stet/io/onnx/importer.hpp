@@ -3,6 +3,7 @@
 
 #include <stet/graph/graph.hpp>
 #include <stet/io/budget.hpp>
+#include <stet/io/channel_line.hpp>
 #include <stet/io/onnx/arrangement.hpp>
 #include <stet/io/onnx/attributes.hpp>
 #include <stet/io/onnx/constant.hpp>
@@ -25,6 +26,13 @@ struct Assignment {
   std::vector<float> values;
 };
 
+/// A layer whose affine result a value is, and the value's dimension that is the layer's channels (without the batch), -1
+/// where there is none: then only one number for all can be taken in.
+struct OpenLayer {
+  int node = -1;
+  int channel = -1;
+};
+
 /// Bias of a layer and the initializer that it comes from; no values: none.
 struct Bias {
   std::vector<float> values{};
@@ -34,15 +42,17 @@ struct Bias {
 /// The graph under construction and the values that exist.
 class Importer {
  public:
-  Importer(const ModelInfo& model, const std::string& name) : budget(name, content(model), 4, std::size_t{4} << 20) {
+  /// `outputs` are the values that the model ends at.
+  Importer(const ModelInfo& model, const std::string& name, const std::vector<std::string>& outputs)
+      : budget(name, content(model), 4, std::size_t{4} << 20), outputs_(outputs.begin(), outputs.end()) {
     for (const OpsetInfo& o : model.opsets) {
       if (o.domain.empty() || o.domain == "ai.onnx") opset = o.version;
     }
     for (const NodeInfo& n : model.nodes) {
       for (const std::string& in : n.inputs) readers_[in].push_back(&n);
     }
-    for (const ValueInfo& v : model.outputs) outputs_.insert(v.name);
     for (const TensorInfo& t : model.initializers) constants[t.name] = make_constant(t);
+    for (const TensorInfo& t : model.initializers) note_type(t.type);
   }
 
   /// What constants and parameters may take that are made of the file's.
@@ -52,13 +62,20 @@ class Importer {
   std::map<std::string, Arrangement> values{};
   std::vector<Assignment> assignments{};
   ConstantUses uses{};
+  std::map<std::string, OpenLayer> open{};  ///< values that a constant factor or summand may still be put into
+  std::map<int, ChannelLine> lines{};       ///< what is put into layers, and batch norms, behind their own constants
   std::vector<std::string> training{};  ///< nodes that the file runs as in training
+  std::set<DataType> converted{};       ///< floating-point types of the file that became float32
   std::set<const NodeInfo*> done{};     ///< nodes that another one has taken in
   const NodeInfo* node = nullptr;       ///< the one that is read
   std::int64_t opset = 0;
   std::int64_t batch = -1;  ///< number of samples that the file insists on; -1 if it is open
   Arranger arranger{graph};
 
+  /// Takes note of a type that numbers have in the file.
+  void note_type(DataType type) {
+    if (is_real(type) && type != DataType::float32) converted.insert(type);
+  }
   /// Name of the node that is read, or of its output.
   [[nodiscard]] const std::string& label() const { return node->name.empty() ? node->outputs[0] : node->name; }
   [[nodiscard]] bool has_input(std::size_t i) const { return i < node->inputs.size() && !node->inputs[i].empty(); }
@@ -85,7 +102,7 @@ class Importer {
   }
   [[nodiscard]] const Constant& reals(std::size_t i, const char* what) const {
     const Constant& c = constant(i, what);
-    require(c.known && c.real, Errc::unsupported, "{} ('{}') is not float32; only float models are loaded", what,
+    require(c.known && c.real, Errc::unsupported, "{} ('{}') is not of a floating-point type; only float models are loaded", what,
             input_name(i));
     return c;
   }
@@ -135,11 +152,13 @@ class Importer {
   void give(Arrangement a) { give(node->outputs[0], std::move(a)); }
   /// A value whose dimensions are those of a new stet node, in this order.
   void give(int id, Ints dims, const std::vector<int>& order) { give(Arranger::make(id, std::move(dims), order)); }
-  void give_image(const std::string& output, int id) {
+  /// An image, or a line that is one of height 1.
+  void give_image(const std::string& output, int id, bool line = false) {
     const Shape& y = graph.node(id).shape;
+    if (line) return give(output, {id, {y[2], y[1]}, {2, 1}, {}});
     give(output, Arranger::make(id, {y[2], y[0], y[1]}, usual_order(3)));
   }
-  void give_image(int id) { give_image(node->outputs[0], id); }
+  void give_image(int id, bool line = false) { give_image(node->outputs[0], id, line); }
   /// The output of an operator that keeps the shape and does not care about the order of elements.
   void give_same(graph::Operator op) {
     Arrangement y = value();
@@ -157,9 +176,19 @@ class Importer {
   void take(const Constant& c) { budget.take(c.size() * (c.real ? sizeof(float) : sizeof(std::int64_t))); }
   /// Gives a parameter or buffer of a node the values of an initializer, or what was made of them.
   void assign(int id, graph::Role role, std::vector<float> v, const std::string& source) {
-    budget.take(v.size() * sizeof(float));
     uses.add(source, id, role, v);
+    assign_made(id, role, std::move(v));
+  }
+  /// The same with values that are no constant of the file.
+  void assign_made(int id, graph::Role role, std::vector<float> v) {
+    budget.take(v.size() * sizeof(float));
+    assigned_[{id, role}] = assignments.size();
     assignments.push_back({id, role, std::move(v)});
+  }
+  /// What a parameter or buffer of a node gets; null if nothing does.
+  [[nodiscard]] std::vector<float>* assigned(int id, graph::Role role) {
+    const auto found = assigned_.find({id, role});
+    return found == assigned_.end() ? nullptr : &assignments[found->second].values;
   }
 
   /// The nodes that read a value, once for each time that they name it.
@@ -168,12 +197,18 @@ class Importer {
     return found == readers_.end() ? std::vector<const NodeInfo*>() : found->second;
   }
   [[nodiscard]] bool is_output(const std::string& name) const { return outputs_.contains(name); }
+  /// Whether one node reads a value, once, and it is no output.
+  [[nodiscard]] bool read_once(const std::string& name) const {
+    const auto found = readers_.find(name);
+    return found != readers_.end() && found->second.size() == 1 && !is_output(name);
+  }
 
-  /// An image as stet wants it: a node of shape [H,W,C].
+  /// An image as stet wants it: a node of shape [H,W,C]. A line [C,L] is one of height 1.
   int image(const Arrangement& a) {
-    require(a.dims.size() == 3, Errc::unsupported,
-            "input has {} dimensions besides the batch; only images [N,C,H,W] are understood", a.dims.size());
-    return arranger.arrange(a, usual_order(3));
+    require(a.dims.size() == 3 || a.dims.size() == 2, Errc::unsupported,
+            "input has {} dimensions besides the batch; only images [N,C,H,W] and lines [N,C,L] are understood", a.dims.size());
+    if (a.dims.size() == 3) return arranger.arrange(a, usual_order(3));
+    return arranger.arrange({a.node, {a.dims[0], 1, a.dims[1]}, {a.axis[0], -1, a.axis[1]}, a.name}, usual_order(3));
   }
   /// The bias that an Add behind this node adds, one per channel, as a Linear or convolution without bias can take in.
   /// `channel` counts from the back among the dimensions of the constant. Empty if there is none.
@@ -214,6 +249,7 @@ class Importer {
 
   std::map<std::string, std::vector<const NodeInfo*>> readers_;
   std::set<std::string> outputs_;
+  std::map<std::pair<int, graph::Role>, std::size_t> assigned_;
 };
 
 /// An axis that may count from the back, as one of 0 .. rank-1.

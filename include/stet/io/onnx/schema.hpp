@@ -70,12 +70,22 @@ constexpr int bits(DataType type) {
   return 0;
 }
 
+using Metadata = std::pair<std::string, std::string>;  ///< key, value
+
+/// Where the elements of a tensor lie.
+enum class DataLocation : std::int32_t {
+  inside = 0,   ///< in the tensor itself
+  external = 1  ///< in a file beside the model
+};
+
 /// A constant. The data are the elements, row-major and little endian, two to a byte for four bits (first one low).
 struct TensorInfo {
   std::string name{};
   DataType type = DataType::undefined;
   Ints dims{};  ///< empty: a scalar
   std::vector<std::uint8_t> data{};
+  DataLocation where = DataLocation::inside;
+  std::vector<Metadata> external{};  ///< of an external one: location, offset, length; read_external_data() fetches it
   friend bool operator==(const TensorInfo&, const TensorInfo&) = default;
 };
 /// A constant of these elements.
@@ -89,7 +99,7 @@ TensorInfo make_tensor(std::string name, Ints dims, std::span<const T> values) {
                             : std::same_as<T, std::int64_t> ? DataType::int64
                                                             : DataType::undefined;
   static_assert(type != DataType::undefined, "stet: constants are made of float and of integers of 8 to 64 bits");
-  TensorInfo t{std::move(name), type, std::move(dims), std::vector<std::uint8_t>(values.size_bytes())};
+  TensorInfo t{std::move(name), type, std::move(dims), std::vector<std::uint8_t>(values.size_bytes()), {}, {}};
   if (!values.empty()) std::memcpy(t.data.data(), values.data(), values.size_bytes());
   return t;
 }
@@ -158,8 +168,6 @@ struct ValueInfo {
   std::vector<DimensionInfo> dims{};
   friend bool operator==(const ValueInfo&, const ValueInfo&) = default;
 };
-
-using Metadata = std::pair<std::string, std::string>;  ///< key, value
 
 struct OpsetInfo {
   std::string domain{};  ///< empty: the operators of ONNX itself

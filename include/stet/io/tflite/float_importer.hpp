@@ -4,6 +4,7 @@
 #include <stet/graph/builder.hpp>
 #include <stet/graph/fold_batch_norm.hpp>
 #include <stet/graph/model.hpp>
+#include <stet/io/channel_line.hpp>
 #include <stet/io/shared_constants.hpp>
 #include <stet/io/tflite/importer.hpp>
 
@@ -21,14 +22,14 @@ namespace stet::tflite {
 
 class FloatImporter final : public Importer {
  public:
-  FloatImporter(const ModelInfo& model, const std::string& where)
-      : Importer(model, where), budget_(constant_budget(model, where)) {}
+  FloatImporter(const ModelInfo& model, const ImportOptions& options, const std::string& where)
+      : Importer(model, options, where), options_(options), budget_(constant_budget(model, where)) {}
 
   /// Errors:    as load_tflite
-  Model run(const Row* (*row_of)(Builtin), const ImportOptions& options) {
+  Model run(const Row* (*row_of)(Builtin)) {
     walk(row_of);
     try {
-      return finished(options);
+      return finished();
     } catch (const Error& e) {
       const std::string text = e.what();
       throw Error(e.code(), text.starts_with(where_) ? text : where_ + ": " + text);
@@ -119,14 +120,14 @@ class FloatImporter final : public Importer {
     const auto found = open_.find(x);
     if (found != open_.end() && read_once(x)) {
       const int node = found->second;
-      fold(node, factor, summand);
+      fold(node, {{factor.begin(), factor.end()}, {summand.begin(), summand.end()}});
       if (plain) open_[site.output_index()] = node;
       return end(site, from, activation);
     }
     budget_.take(2 * sizeof(float) * static_cast<std::size_t>(channels));
     const bool image = in.rank() == 3;
     int node = from;
-    if (!image) node = add(site, op::Reshape{Shape{1, in.elements() / channels, channels}}, {node}, "image");
+    if (!image) node = add(site, op::Reshape{as_image(in)}, {node}, "image");
     node = add(op::DepthwiseConv2D{.kernel = 1, .padding = stet::Padding::valid()}, {node},
                name(site, "scale", image && plain));
     layers_[node] = {repeated(factor, Shape{1, 1, 1, channels}), repeated(summand, Shape{channels})};
@@ -158,6 +159,10 @@ class FloatImporter final : public Importer {
         if (batch_ < 0) batch_ = shape.rank() > 0 ? shape[0] : 0;
         require(batch_ > 0 && shape.rank() > 0 && shape[0] == batch_, Errc::shape,
                 "input {} has shape {}; all inputs must have the same batch in front", info.name, shape);
+        const Shape& given = options_.input;
+        require(given.rank() == 0 || given == shape.unbatched(), Errc::unsupported,
+                "input {} has shape {} (without the batch), {{.input = ...}} says {}; the shapes of a .tflite file are fixed", info.name,
+                shape.unbatched(), given);
         require(info.type == TensorType::float32, Errc::unsupported, "input {} has type {}, must be float32{}",
                 info.name, type_name(info.type), hint(info.type));
         set_value(t, add(op::Input{shape.unbatched()}, {}, names_.take(info.name, "input")));
@@ -187,8 +192,8 @@ class FloatImporter final : public Importer {
   [[nodiscard]] bool budget_spent() const override { return budget_.spent(); }
 
   // Errors:    Errc::unsupported if layers share constants and the options refuse that
-  [[nodiscard]] Model finished(const ImportOptions& options) {
-    uses_.settle(graph_, options, where_);
+  [[nodiscard]] Model finished() {
+    uses_.settle(graph_, options_, where_);
     Model model(std::move(graph_), Rng(0));
     for (auto& [node, layer] : layers_) {
       put(model.find_parameter(node, graph::Role::weight), std::move(layer.weights));
@@ -237,28 +242,18 @@ class FloatImporter final : public Importer {
     for (std::int64_t c = 0; c < shape.elements(); ++c) all.push_back(at(v, c));
     return {shape, all};
   }
-  void fold(int node, const std::vector<float>& factor, const std::vector<float>& summand) {
+  void fold(int node, const ChannelLine& line) {
     Layer& layer = layers_.at(node);
     const Shape w = layer.weights.shape();
     const int axis = graph::channel_axis(graph_.node(node).op);
-    const std::int64_t channels = w[axis];
-    const std::int64_t inner = w.product(axis + 1, w.rank());
-    const auto scaled = [&](float x, std::int64_t c) { return static_cast<double>(x) * static_cast<double>(at(factor, c)); };
-    const auto values = layer.weights.edit();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = static_cast<float>(scaled(values[i], static_cast<std::int64_t>(i) / inner % channels));
-    }
     if (layer.bias.empty()) {
-      layer.bias = Tensor<float>::zeros(Shape{channels});
+      layer.bias = Tensor<float>::zeros(Shape{w[axis]});
       graph_.replace(node, stet::detail::with_bias(graph_.node(node).op));
     }
-    const auto bias = layer.bias.edit();
-    for (std::int64_t c = 0; c < channels; ++c) {
-      float& b = bias[static_cast<std::size_t>(c)];
-      b = static_cast<float>(scaled(b, c) + static_cast<double>(at(summand, c)));
-    }
+    take_in(line, w[axis], w.product(axis + 1, w.rank()), layer.weights.edit(), layer.bias.edit());
   }
 
+  const ImportOptions& options_;
   Budget budget_;
   Graph graph_;
   mutable std::map<std::int32_t, Tensor<float>> constants_;

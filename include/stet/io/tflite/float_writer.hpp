@@ -1,7 +1,7 @@
 #pragma once
 // FloatWriter: a float Model as a .tflite description, in any of the formats.
 
-#include <stet/io/tflite/float16.hpp>
+#include <stet/io/float16.hpp>
 #include <stet/io/tflite/float_plan.hpp>
 #include <stet/quant/choose_qparams.hpp>
 #include <stet/quant/quantize.hpp>

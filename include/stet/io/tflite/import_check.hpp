@@ -5,6 +5,7 @@
 #include <stet/core/shape.hpp>
 #include <stet/io/budget.hpp>
 #include <stet/io/tflite/names.hpp>
+#include <stet/io/tflite/selection.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -108,13 +109,6 @@ inline void check_tensor(const TensorInfo& tensor, const std::string& where, Pro
 
 }  // namespace detail
 
-/// Text that names a tensor in messages; of a long name the beginning.
-inline std::string tensor_name(const ModelInfo& model, std::int32_t index) {
-  if (index < 0 || static_cast<std::size_t>(index) >= model.tensors.size()) return formatted("tensor {}", index);
-  const std::string& name = model.tensors[static_cast<std::size_t>(index)].name;
-  return name.empty() ? formatted("tensor {}", index) : name.substr(0, 200);
-}
-
 /// Bytes of all constants of a file.
 inline std::size_t constant_bytes(const ModelInfo& model) {
   std::size_t bytes = 0;
@@ -134,8 +128,9 @@ inline Budget packed_budget(const ModelInfo& model, const std::string& where) {
 
 /// Checks that a description can be walked: every index exists, every value is made once and before it is read,
 /// constants are not written, dimensions are sane and constants have as many bytes as their shape says.
+/// What reads a tensor is counted among the chosen operators and outputs.
 /// Errors:    Errc::format, Errc::shape, Errc::range or Errc::unsupported listing every problem
-inline Readers check_structure(const ModelInfo& model, const std::string& where) {
+inline Readers check_structure(const ModelInfo& model, const Selection& chosen, const std::string& where) {
   Problems problems;
   const auto count = model.tensors.size();
   require(model.operators.size() <= most_operators, Errc::unsupported, "{}: {} operators; at most {} are read", where,
@@ -162,6 +157,7 @@ inline Readers check_structure(const ModelInfo& model, const std::string& where)
     if (!made[at] && model.tensors[at].data.empty()) {
       problems.add(Errc::format, formatted("{} reads {} before it is made", by, tensor_name(model, i)));
     }
+    if (reader >= 0 && !chosen.needed[static_cast<std::size_t>(reader)]) return;
     ++readers.of_tensor[at];
     if (reader >= 0) readers.last[at] = reader;
   };
@@ -177,7 +173,7 @@ inline Readers check_structure(const ModelInfo& model, const std::string& where)
     if (op.outputs.empty()) problems.add(Errc::format, by + " has no output");
     for (const std::int32_t i : op.outputs) make(i, by);
   }
-  for (const std::int32_t i : model.outputs) read(i, "the list of outputs", -1);
+  for (const std::int32_t i : chosen.outputs) read(i, "the list of outputs", -1);
   problems.require_none(where);
   return readers;
 }

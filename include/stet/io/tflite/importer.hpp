@@ -3,7 +3,9 @@
 // the one walk over the file's operators.
 
 #include <stet/graph/integer_model.hpp>
+#include <stet/io/tflite/node_names.hpp>
 #include <stet/io/tflite/row.hpp>
+#include <stet/io/tflite/selection.hpp>
 #include <stet/io/tflite/site.hpp>
 
 #include <cstdint>
@@ -83,10 +85,11 @@ class Importer {
   void set_value(std::int32_t tensor, int value) { value_of_[static_cast<std::size_t>(tensor)] = value; }
 
  protected:
-  Importer(const ModelInfo& model, const std::string& where)
+  Importer(const ModelInfo& model, const ImportOptions& options, const std::string& where)
       : model_(model),
         where_(where),
-        readers_(check_structure(model, where)),
+        chosen_(select(model, options, where)),
+        readers_(check_structure(model, chosen_, where)),
         value_of_(model.tensors.size(), -1) {}
   ~Importer() = default;
 
@@ -104,7 +107,9 @@ class Importer {
   /// Errors:    all problems in one
   void walk(const Row* (*row_of)(Builtin)) {
     attempt(nullptr, [&] { begin(); });
-    for (const OperatorInfo& o : model_.operators) {
+    for (std::size_t i = 0; i < model_.operators.size(); ++i) {
+      if (!chosen_.needed[i]) continue;
+      const OperatorInfo& o = model_.operators[i];
       const Site site = site_of(o);
       if (attempt(&site, [&] { read(site, row_of(o.code)); })) continue;
       for (const std::int32_t t : o.outputs) {
@@ -115,7 +120,7 @@ class Importer {
       }
     }
     const bool whole = problems_.none();
-    for (const std::int32_t t : model_.outputs) {
+    for (const std::int32_t t : chosen_.outputs) {
       if (!whole) break;
       attempt(nullptr, [&] {
         require(value_of(t) >= 0, Errc::unsupported, "output {} is no value of the model", tensor_name(model_, t));
@@ -153,6 +158,7 @@ class Importer {
   Names names_{};
 
  private:
+  Selection chosen_;
   Readers readers_;
   std::vector<int> value_of_;
   KnownIntegers known_{};

@@ -19,8 +19,8 @@ namespace stet::tflite {
 
 class IntegerImporter final : public Importer {
  public:
-  IntegerImporter(const ModelInfo& model, const Target& target, const std::string& where)
-      : Importer(model, where), budget_(constant_budget(model, where)), packed_(packed_budget(model, where)) {
+  IntegerImporter(const ModelInfo& model, const Target& target, const ImportOptions& options, const std::string& where)
+      : Importer(model, options, where), budget_(constant_budget(model, where)), packed_(packed_budget(model, where)) {
     made_.target = target;
     batch_ = 1;
   }

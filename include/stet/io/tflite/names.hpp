@@ -73,6 +73,13 @@ inline std::string type_name(TensorType type) {
   return row == nullptr ? formatted("type_{}", static_cast<int>(type)) : row->name;
 }
 
+/// Text that names a tensor in messages; of a long name the beginning.
+inline std::string tensor_name(const ModelInfo& model, std::int32_t index) {
+  if (index < 0 || static_cast<std::size_t>(index) >= model.tensors.size()) return formatted("tensor {}", index);
+  const std::string& name = model.tensors[static_cast<std::size_t>(index)].name;
+  return name.empty() ? formatted("tensor {}", index) : name.substr(0, 200);
+}
+
 /// Bytes that a constant of this type takes, for so many elements; -1 for types without a fixed size.
 inline std::int64_t data_size(TensorType type, std::int64_t elements) {
   const detail::TypeRow* row = detail::type_row(type);

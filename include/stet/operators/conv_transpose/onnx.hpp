@@ -87,6 +87,7 @@ inline void read_conv_transpose(Importer& g, Attributes& a) {
   g.assign(id, graph::Role::weight, transposed(w, Ints{1, 2, 3, 0}).reals, w.name);
   if (biased) g.assign(id, graph::Role::bias, std::move(bias.values), bias.source);
   g.give_image(output, id);
+  g.open[output] = {id, 0};
 }
 
 inline constexpr OperatorReader conv_transpose_readers[] = {{"ConvTranspose", read_conv_transpose}};

@@ -50,44 +50,40 @@ void write_convolution(const auto& o, std::int64_t groups, bool depthwise, auto&
 void write(const graph::op::Conv2D& o, auto& w) { write_convolution(o, o.groups, false, w); }
 void write(const graph::op::DepthwiseConv2D& o, auto& w) { write_convolution(o, w.shape_in()[2], true, w); }
 
-/// Padding of a window from auto_pad and pads. Explicit numbers that do what SAME does become SAME, and none VALID, for
-/// formats that know only these.
+/// Numbers of padding that do what SAME does become SAME, and none VALID, for formats that know only these.
+inline Padding simplest(const Padding& p, const Shape& image, Pair kernel, Pair stride, Pair dilation) {
+  if (p == Padding::of(0)) return Padding::valid();
+  const Window w = make_window("load_onnx", image[0], image[1], kernel, stride, dilation, Padding::same());
+  const Ints same = pads_of(w, Padding::same());
+  return Ints{p.top, p.left, p.bottom, p.right} == same ? Padding::same() : p;
+}
+/// Padding of a window from auto_pad and pads, as it is simplest.
 /// Errors:    Errc::unsupported if the numbers are not four, or negative
 inline Padding read_padding(Attributes& a, const Shape& image, Pair kernel, Pair stride, Pair dilation) {
   const std::string mode = a.text("auto_pad", "NOTSET");
-  const Ints pads = a.integers("pads", {0, 0, 0, 0});
+  Ints pads = a.pads();
   if (mode == "VALID") return Padding::valid();
   if (mode == "SAME_UPPER") return Padding::same();
-  const auto axis = [&](int i) {
-    return window_axis("load_onnx", image[i], i == 0 ? kernel.height : kernel.width,
-                       i == 0 ? stride.height : stride.width, i == 0 ? dilation.height : dilation.width,
-                       Padding::Kind::same, 0, 0);
+  const auto padding = [&](std::size_t top, std::size_t left, std::size_t bottom, std::size_t right) {
+    const auto n = [&](std::size_t i) { return static_cast<int>(pads[i]); };
+    return simplest(Padding::of(n(top), n(bottom), n(left), n(right)), image, kernel, stride, dilation);
   };
-  const auto total = [](const WindowAxis& w) {
-    return static_cast<int>(std::max<std::int64_t>((w.out - 1) * w.stride + (w.kernel - 1) * w.dilation + 1 - w.in, 0));
-  };
-  const WindowAxis h = axis(0), w = axis(1);
-  const int before_h = static_cast<int>(h.before), before_w = static_cast<int>(w.before);
-  const Padding same = Padding::of(before_h, total(h) - before_h, before_w, total(w) - before_w);
   if (mode == "SAME_LOWER") {
-    const Padding lower = Padding::of(same.bottom, same.top, same.right, same.left);
-    return lower == same ? Padding::same() : lower;
+    pads = pads_of(make_window("load_onnx", image[0], image[1], kernel, stride, dilation, Padding::same()), Padding::same());
+    return pads == Ints{0, 0, 0, 0} ? Padding::same() : padding(2, 3, 0, 1);
   }
   require(mode == "NOTSET", Errc::unsupported, "attribute auto_pad is {}, which is not understood", mode);
-  bool fits = pads.size() == 4;
-  for (const std::int64_t p : pads) fits = fits && p >= 0 && p <= 65535;
-  require(fits, Errc::unsupported, "attribute pads must be four numbers that are not negative");
-  const auto n = [&](std::size_t i) { return static_cast<int>(pads[i]); };
-  const Padding explicit_pads = Padding::of(n(0), n(2), n(1), n(3));
-  if (explicit_pads == Padding::of(0)) return Padding::valid();
-  return explicit_pads == same ? Padding::same() : explicit_pads;
+  return padding(0, 1, 2, 3);
 }
 
 inline void read_conv(Importer& g, Attributes& a) {
   const Arrangement& x = g.value();
-  const Constant& w = g.reals(1, "weight");
+  Constant w = g.reals(1, "weight");
+  const bool line = w.dims.size() == 3 && x.dims.size() == 2;  // an image of height 1
+  if (line) a.expect_line();
+  if (line) w.dims.insert(w.dims.begin() + 2, 1);
   require(w.dims.size() == 4 && w.size() > 0 && w.dims[2] <= 65535 && w.dims[3] <= 65535 && w.dims[0] <= 1 << 30,
-          Errc::unsupported, "weight has {} dimensions; only convolutions of images, [O,I,kh,kw], are understood",
+          Errc::unsupported, "weight has {} dimensions; only convolutions of images, [O,I,kh,kw], and of lines, [O,I,k], are understood",
           w.dims.size());
   const int from = g.image(x);
   const Shape image = g.graph.node(from).shape;
@@ -108,7 +104,7 @@ inline void read_conv(Importer& g, Attributes& a) {
     require(c.size() == at(filters), Errc::unsupported, "bias has {} numbers for {} filters", c.size(), filters);
     bias = {c.reals, c.name};
   } else {
-    bias = g.bias_behind(filters, 2, output);
+    bias = g.bias_behind(filters, line ? 1 : 2, output);
   }
   const bool depthwise = groups == image[2] && groups > 1, biased = !bias.values.empty();
   const auto whole = [&](std::int64_t n) { return static_cast<int>(n); };
@@ -119,7 +115,8 @@ inline void read_conv(Importer& g, Attributes& a) {
   const int id = g.add(op, {from}, w.name);
   g.assign(id, graph::Role::weight, transposed(w, depthwise ? Ints{1, 2, 3, 0} : Ints{0, 2, 3, 1}).reals, w.name);
   if (biased) g.assign(id, graph::Role::bias, std::move(bias.values), bias.source);
-  g.give_image(output, id);
+  g.give_image(output, id, line);
+  g.open[output] = {id, 0};
 }
 
 inline constexpr OperatorReader convolution_readers[] = {{"Conv", read_conv}};

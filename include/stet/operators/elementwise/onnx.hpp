@@ -2,6 +2,7 @@
 // Sums, differences and products of two values in .onnx: written and read.
 
 #include <stet/io/onnx/float_writer.hpp>
+#include <stet/io/onnx/constant_operand.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
 
@@ -15,13 +16,13 @@ void write(const graph::op::Sub& o, auto& w) { w.emit_computed(o, "Sub"); }
 void write(const graph::op::Mul& o, auto& w) { w.emit_computed(o, "Mul"); }
 
 inline void read_binary(Importer& g, graph::Operator op) {
-  require(!g.is_constant(0) && !g.is_constant(1), Errc::unsupported,
-          "one input is a constant; only a bias directly behind Conv, Gemm or MatMul is understood");
   const Arrangement x = g.value(0), y = g.value(1);
-  const bool alike = x.reordered() && y.reordered() && x.flat_dims == y.flat_dims && x.flat_axis == y.flat_axis &&
-                     x.flat_shape == y.flat_shape;
+  const bool alike = x.node >= 0 && y.node >= 0 && x.dims == y.dims && x.axis == y.axis && x.flat_dims == y.flat_dims &&
+                     x.flat_axis == y.flat_axis && x.flat_shape == y.flat_shape &&
+                     g.graph.node(x.node).shape == g.graph.node(y.node).shape;
   if (alike) {
     Arrangement z = x;
+    z.name.clear();
     z.node = g.add(std::move(op), {x.node, y.node});
     return g.give(std::move(z));
   }
@@ -35,11 +36,27 @@ inline void read_binary(Importer& g, graph::Operator op) {
   for (std::size_t i = 0; i < dims.size(); ++i) dims[at(order[i])] = g.graph.node(id).shape[static_cast<int>(i)];
   g.give(id, dims, order);
 }
-inline void read_add(Importer& g, Attributes&) { read_binary(g, graph::op::Add{}); }
-inline void read_sub(Importer& g, Attributes&) { read_binary(g, graph::op::Sub{}); }
+inline void read_add(Importer& g, Attributes&) {
+  for (const std::size_t i : {0u, 1u}) {
+    if (g.is_constant(i)) return read_line(g, 1 - i, i, [](double c) { return Line{1.0, c}; });
+  }
+  read_binary(g, graph::op::Add{});
+}
+inline void read_sub(Importer& g, Attributes&) {
+  if (g.is_constant(0)) return read_line(g, 1, 0, [](double c) { return Line{-1.0, c}; });
+  if (g.is_constant(1)) return read_line(g, 0, 1, [](double c) { return Line{1.0, -c}; });
+  read_binary(g, graph::op::Sub{});
+}
+inline void read_div(Importer& g, Attributes&) {
+  require(g.is_constant(1), Errc::unsupported, "the divisor is computed; only a constant is understood");
+  read_line(g, 0, 1, [](double c) { return Line{1.0 / c, 0.0}; });
+}
 /// A product; of a value and its HardSigmoid, which its reader has left to this, a hard swish.
 inline void read_mul(Importer& g, Attributes&) {
-  for (std::size_t i = 0; i < 2 && !g.is_constant(0) && !g.is_constant(1); ++i) {
+  for (const std::size_t i : {0u, 1u}) {
+    if (g.is_constant(i)) return read_line(g, 1 - i, i, [](double c) { return Line{c, 0.0}; });
+  }
+  for (const std::size_t i : {0u, 1u}) {
     if (g.value(i).node >= 0) continue;
     Arrangement y = g.value(1 - i);
     y.node = g.add(graph::op::HardSwish{}, {y.node});
@@ -48,6 +65,7 @@ inline void read_mul(Importer& g, Attributes&) {
   read_binary(g, graph::op::Mul{});
 }
 
-inline constexpr OperatorReader elementwise_readers[] = {{"Add", read_add}, {"Mul", read_mul}, {"Sub", read_sub}};
+inline constexpr OperatorReader elementwise_readers[] = {
+    {"Add", read_add}, {"Div", read_div}, {"Mul", read_mul}, {"Sub", read_sub}};
 
 }  // namespace stet::onnx

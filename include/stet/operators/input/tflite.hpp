@@ -1,7 +1,7 @@
 #pragma once
 // Where codes begin and end in .tflite files, and the bounds of those that fill less than 8 bits.
 
-#include <stet/io/tflite/float16.hpp>
+#include <stet/io/float16.hpp>
 #include <stet/io/tflite/float_importer.hpp>
 #include <stet/io/tflite/integer_importer.hpp>
 #include <stet/io/tflite/writer.hpp>

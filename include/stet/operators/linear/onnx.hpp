@@ -80,6 +80,7 @@ inline void add_linear(Importer& g, const Arrangement& x, const Constant& weight
   if (!bias.values.empty()) g.assign(id, graph::Role::bias, std::move(bias.values), bias.source);
   Ints dims = x.dims;
   dims.back() = units;
+  g.open[output] = {id, static_cast<int>(dims.size()) - 1};
   g.give(output, Arranger::make(id, dims, natural_order(dims.size())));
 }
 

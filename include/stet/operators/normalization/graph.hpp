@@ -37,7 +37,7 @@ inline std::vector<ParameterSpec> parameters(const BatchNorm&, Shapes in) {
 }
 inline std::int64_t multiply_adds(const BatchNorm&, Shapes, const Shape& out) { return out.elements(); }
 inline Obstacle no_integer_form(const BatchNorm&) {
-  return {.what = "no convolution or linear layer before it that only it reads", .remedy = "move it behind one, or remove it"};
+  return {.what = "no convolution or linear layer before it that only it reads", .remedy = "add_unit_layers(model) puts a depthwise layer of ones before it; or move it behind one"};
 }
 
 }  // namespace stet::graph::op

@@ -34,7 +34,10 @@ inline void read_batch_norm(Importer& g, Attributes& a) {
   const graph::op::BatchNorm op{a.real("epsilon", 1e-5f), static_cast<float>(momentum)};
   std::vector<int> order = natural_order(x.dims.size());
   std::rotate(order.begin(), order.begin() + 1, order.end());  // channels last
-  const int from = x.reordered() ? x.node : g.arranger.arrange(x, order);
+  // Where the channels lie last already, as in an image of height 1, nothing is moved.
+  const Shape& now = g.graph.node(x.node).shape;
+  const bool in_place = x.reordered() || (now.rank() > 0 && x.axis[0] == now.rank() - 1);
+  const int from = in_place ? x.node : g.arranger.arrange(x, order);
   require(g.reals(1, "scale").size() == at(x.dims[0]), Errc::unsupported, "scale has {} numbers for {} channels",
           g.reals(1, "scale").size(), x.dims[0]);
   const std::vector<std::size_t> places = x.reordered() ? Arranger::places(x) : std::vector<std::size_t>();
@@ -49,9 +52,11 @@ inline void read_batch_norm(Importer& g, Attributes& a) {
   const int id = g.add(op, {from}, g.reals(1, "scale").name);
   const graph::Role roles[] = {graph::Role::gamma, graph::Role::beta, graph::Role::mean, graph::Role::variance};
   for (std::size_t i = 0; i < 4; ++i) g.assign(id, roles[i], std::move(numbers[i]), g.constant(i + 1, "input").name);
-  if (!x.reordered()) return g.give(id, x.dims, order);
+  g.open[g.node->outputs[0]] = {id, x.reordered() ? -1 : 0};
+  if (!in_place) return g.give(id, x.dims, order);
   Arrangement y = x;
   y.node = id;
+  y.name.clear();
   g.give(std::move(y));
 }
 

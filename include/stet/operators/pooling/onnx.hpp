@@ -49,22 +49,42 @@ inline void write(const graph::op::GlobalAveragePool& o, IntegerWriter& w) {
           Layout::last);
 }
 
+/// Lines of padding behind an image, with those that ceil_mode adds so that the last window ends there. It must begin on the
+/// image or in the padding before.
+inline int padding_behind(std::int64_t in, std::int64_t before, std::int64_t after, std::int64_t kernel, std::int64_t stride, bool up) {
+  const std::int64_t beyond = in + before + after - kernel;
+  if (!up || beyond < 0 || beyond % stride == 0) return static_cast<int>(after);
+  const std::int64_t start = (beyond / stride + 1) * stride;
+  return static_cast<int>(start >= in + before ? after : start + kernel - in - before);
+}
+
 template <class Op>
 void read_pool(Importer& g, Attributes& a) {
-  const int from = g.image(g.value());
-  const Shape image = g.graph.node(from).shape;
+  const bool line = g.value().dims.size() == 2;
+  if (line) a.expect_line();
+  int from = g.image(g.value());
+  Shape image = g.graph.node(from).shape;
   require(a.has("kernel_shape"), Errc::unsupported, "attribute kernel_shape is missing");
   const Pair size = a.pair("kernel_shape"), stride = a.pair("strides");
   require(a.pair("dilations") == Pair(1), Errc::unsupported, "attribute dilations: pools with gaps are not understood");
-  Op op{size, stride, read_padding(a, image, size, stride, 1)};
+  const Padding read = read_padding(a, image, size, stride, 1);
   const bool up = a.integer("ceil_mode", 0) != 0;
-  const Window w = make_window("load_onnx", image[0], image[1], size, stride, 1, op.padding);
-  const auto even = [](const WindowAxis& x, int after) { return (x.in + x.before + after - x.kernel) % x.stride == 0; };
-  require(
-      !up || op.padding.kind == Padding::Kind::same || (even(w.h, op.padding.bottom) && even(w.w, op.padding.right)),
-      Errc::unsupported, "attribute ceil_mode: windows that reach beyond the image are not understood");
-  if constexpr (requires { op.count_padding; }) op.count_padding = a.integer("count_include_pad", 0) != 0;
-  g.give_image(g.add(op, {from}));
+  bool counts = false;
+  if constexpr (requires(Op o) { o.count_padding; }) counts = a.integer("count_include_pad", 0) != 0;
+  const Ints pads = pads_of(make_window("load_onnx", image[0], image[1], size, stride, 1, read), read);
+  const auto n = [&](std::size_t i) { return static_cast<int>(pads[i]); };
+  int top = n(0), left = n(1);
+  int bottom = padding_behind(image[0], top, n(2), size.height, stride.height, up);
+  int right = padding_behind(image[1], left, n(3), size.width, stride.width, up);
+  if (counts && pads != Ints{0, 0, 0, 0}) {
+    // Zeros that count are a part of the image; those that ceil_mode adds do not count. Integers know only such means.
+    from = g.graph.add(graph::op::Pad{top, n(2), left, n(3)}, {from}, g.arranger.free_name(g.label() + "_pad")).id();
+    image = g.graph.node(from).shape;
+    top = left = 0;
+    bottom -= n(2);
+    right -= n(3);
+  }
+  g.give_image(g.add(Op{size, stride, simplest(Padding::of(top, bottom, left, right), image, size, stride, 1)}, {from}), line);
 }
 inline void read_max_pool(Importer& g, Attributes& a) {
   require(g.node->outputs.size() == 1 || g.node->outputs[1].empty(), Errc::unsupported,
@@ -73,9 +93,9 @@ inline void read_max_pool(Importer& g, Attributes& a) {
   read_pool<graph::op::MaxPool>(g, a);
 }
 inline void read_global_average_pool(Importer& g, Attributes&) {
-  const Arrangement& x = g.value();
-  const int id = g.add(graph::op::GlobalAveragePool{}, {g.image(x)});
-  g.give({id, {x.dims[0], 1, 1}, {0, -1, -1}, {}});
+  const int id = g.add(graph::op::GlobalAveragePool{}, {g.image(g.value())});
+  if (g.value().dims.size() == 2) return g.give({id, {g.value().dims[0], 1}, {0, -1}, {}});
+  g.give({id, {g.value().dims[0], 1, 1}, {0, -1, -1}, {}});
 }
 
 inline constexpr OperatorReader pooling_readers[] = {{"AveragePool", read_pool<graph::op::AveragePool>},

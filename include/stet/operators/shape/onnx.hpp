@@ -202,21 +202,22 @@ inline void read_unsqueeze(Importer& g, Attributes& a) {
 inline void read_concat(Importer& g, Attributes& a) {
   const std::int64_t axis = a.integer("axis", 0);
   const std::size_t count = g.node->inputs.size();
-  bool fixed = count > 0;
-  for (std::size_t i = 0; i < count; ++i) fixed = fixed && g.is_constant(i);
-  if (fixed) {
-    Constant joint{.dims = {0}};
-    for (std::size_t i = 0; i < count; ++i) {
-      const Constant& c = g.integers(i, "input");
-      require(c.dims.size() == 1 && joint.size() + c.size() <= most_integers, Errc::unsupported,
-              "constants are joined only where they are shapes");
-      joint.integers.insert(joint.integers.end(), c.integers.begin(), c.integers.end());
-    }
-    joint.dims[0] = static_cast<std::int64_t>(joint.integers.size());
-    return g.give(std::move(joint));
-  }
   const std::size_t rank = g.value().dims.size();
   const int own = sample_axis(axis, rank);
+  bool alike = g.value().axis[at(own)] >= 0 && !g.value().reordered();  // they lie alike: nothing is moved
+  for (std::size_t i = 0; i < count; ++i) {
+    const Arrangement& x = g.value(i);
+    alike = alike && x.axis == g.value().axis && !x.reordered() && g.graph.node(x.node).shape.rank() == g.graph.node(g.value().node).shape.rank();
+  }
+  if (alike) {
+    Arrangement y = g.value();
+    std::vector<int> nodes;
+    for (std::size_t i = 0; i < count; ++i) nodes.push_back(g.value(i).node);
+    y.node = g.add(graph::op::Concat{y.axis[at(own)]}, nodes);
+    y.name.clear();
+    y.dims[at(own)] = g.graph.node(y.node).shape[y.axis[at(own)]];
+    return g.give(std::move(y));
+  }
   const std::vector<int> order = usual_order(rank);
   std::vector<int> inputs;
   for (std::size_t i = 0; i < count; ++i) {
@@ -238,14 +239,16 @@ inline void read_pad(Importer& g, Attributes& a) {
   if (g.has_input(1)) pads = g.few_integers(1, "pads");
   const float value = g.one_real(2, "constant_value", otherwise);
   require(value == 0.0f && !g.has_input(3), Errc::unsupported, "only zeros around an image are understood");
+  const bool line = g.value().dims.size() == 2;
   const int from = g.image(g.value());
+  if (line && pads.size() == 6) pads = {pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]};
   bool fits = pads.size() == 8;
   for (std::size_t i = 0; i < pads.size(); ++i) {
     fits = fits && pads[i] >= 0 && pads[i] <= 65535 && (i % 4 >= 2 || pads[i] == 0);
   }
   require(fits, Errc::unsupported, "pads must be those of height and width, and not negative");
   const auto n = [&](std::size_t i) { return static_cast<int>(pads[i]); };
-  g.give_image(g.add(graph::op::Pad{n(2), n(6), n(3), n(7)}, {from}));
+  g.give_image(g.add(graph::op::Pad{n(2), n(6), n(3), n(7)}, {from}), line);
 }
 
 inline constexpr OperatorReader shape_readers[] = {

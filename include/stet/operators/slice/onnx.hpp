@@ -33,9 +33,8 @@ inline Arrangement sliced(Importer& g, const Arrangement& x, int dimension, std:
   return y;
 }
 
-/// Slice of a value; one of constants folds.
-inline void read_slice_of_value(Importer& g, Attributes& a) {
-  if (g.is_constant()) return read_slice(g, a);
+/// Slice of a value; of constants it was folded before.
+inline void read_slice(Importer& g, Attributes& a) {
   Ints starts = a.integers("starts"), ends = a.integers("ends"), axes = a.integers("axes"), steps;
   if (g.has_input(1)) starts = g.few_integers(1, "starts");
   if (g.has_input(2)) ends = g.few_integers(2, "ends");
@@ -82,6 +81,6 @@ inline void read_split(Importer& g, Attributes& a) {
   require(first == whole, Errc::unsupported, "the parts are {} of {} elements", first, whole);
 }
 
-inline constexpr OperatorReader slice_readers[] = {{"Slice", read_slice_of_value}, {"Split", read_split}};
+inline constexpr OperatorReader slice_readers[] = {{"Slice", read_slice}, {"Split", read_split}};
 
 }  // namespace stet::onnx

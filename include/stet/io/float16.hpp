@@ -1,5 +1,5 @@
 #pragma once
-// float16: the nearest half-precision number, as bits, and back.
+// float16: the nearest half-precision number, as bits, and back; bfloat16 read.
 
 #include <stet/core/requirements.hpp>
 
@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace stet::tflite {
+namespace stet {
 
 /// Bits of the nearest IEEE half-precision number; infinity from 65520 on.
 /// Rounding:  half to even
@@ -39,4 +39,7 @@ inline float float_of_float16(std::uint16_t bits) {
   return sign * std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25);
 }
 
-}  // namespace stet::tflite
+/// The number that bfloat16 bits are, the upper half of a float. Exact.
+inline float float_of_bfloat16(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+
+}  // namespace stet

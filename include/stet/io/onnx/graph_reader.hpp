@@ -1,0 +1,320 @@
+#pragma once
+// GraphReader: from the description of a .onnx file to a model.
+
+#include <stet/core/warning.hpp>
+#include <stet/graph/unit_layers.hpp>
+#include <stet/io/onnx/constant_operand.hpp>
+#include <stet/io/onnx/external_data.hpp>
+#include <stet/io/onnx/importer.hpp>
+#include <stet/io/onnx/outputs.hpp>
+#include <stet/io/onnx/problems.hpp>
+#include <stet/io/onnx/written_out.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace stet::onnx {
+
+/// Reads a whole graph; problems are collected and thrown together. A node that is not understood has a stand-in where its
+/// shape is known, so that what is behind it is judged too.
+class GraphReader {
+ public:
+  /// Errors:    Errc::unsupported if there are too many nodes or ends, or no output of a name that is asked for
+  GraphReader(const ModelInfo& model, const std::string& name, const ImportOptions& options,
+              const OperatorReader* (*reader_of)(std::string_view), const OperatorReader* (*folder_of)(std::string_view))
+      : model_(model),
+        name_(name),
+        options_(options),
+        reader_of_(reader_of),
+        folder_of_(folder_of),
+        outputs_(chosen_outputs(checked(model, name), options, name)),
+        importer_(model, "load_onnx: " + name, outputs_) {}
+
+  /// Errors:    as load_onnx
+  Model run() {
+    require_tensors();
+    const std::vector<bool> needed = needed_nodes();
+    for (const ValueInfo& v : model_.inputs) {
+      if (!importer_.constants.contains(v.name)) attempt({}, "input '" + v.name + "'", [&] { read_input(v); });
+    }
+    // Constants first: a layer looks for the bias that an Add behind it adds.
+    for (const bool constants : {true, false}) {
+      for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
+        const bool wanted = needed[i] && (model_.nodes[i].op_type == "Constant") == constants;
+        if (wanted && !importer_.done.contains(&model_.nodes[i])) read_node(model_.nodes[i]);
+      }
+    }
+    for (const std::string& v : outputs_) {
+      if (!unknown_.contains(v)) attempt({}, "output '" + v + "'", [&] { write_output(v); });
+    }
+    if (!problems_.none()) fail(Errc::unsupported, "load_onnx: {}: not understood:{}", name_, problems_.text());
+    importer_.uses.settle(importer_.graph, options_, "load_onnx: " + name_);
+    warn_of_training();
+    warn_of_types();
+    settle_lines(importer_);
+    give_layers();
+    Model model(std::move(importer_.graph), Rng(0));
+    for (const Assignment& a : importer_.assignments) assign(model, a);
+    return model;
+  }
+
+ private:
+  static const ModelInfo& checked(const ModelInfo& model, const std::string& name) {
+    require(model.nodes.size() <= most_operators && model.inputs.size() <= most_operators && model.outputs.size() <= most_operators,
+            Errc::unsupported, "load_onnx: {}: {} nodes, {} inputs and {} outputs; at most {} of each are read", name,
+            model.nodes.size(), model.inputs.size(), model.outputs.size(), most_operators);
+    return model;
+  }
+  void require_tensors() const {
+    detail::each_tensor(model_, [&](const TensorInfo& t) {
+      if (t.where != DataLocation::external) return;
+      const std::string file = detail::external_entry(t, "location").substr(0, 200);
+      fail(Errc::unsupported,
+           "load_onnx: {}: tensor '{}' lies in another file, '{}': load_onnx(path) reads it from the folder of the model; a "
+           "description needs read_external_data(model, path) before",
+           name_, t.name, file);
+    });
+  }
+
+  // Batch norms that stand alone get a layer, without which they have no integer form.
+  void give_layers() {
+    UnitLayers made = add_unit_layers(importer_.graph);
+    if (made.layers.empty()) return;
+    for (Assignment& a : importer_.assignments) a.node = made.node_of[static_cast<std::size_t>(a.node)];
+    for (const int id : made.layers) {
+      const auto channels = static_cast<std::size_t>(made.graph.node(id).shape.back());
+      importer_.budget.take(2 * channels * sizeof(float));
+      importer_.assignments.push_back({id, graph::Role::weight, std::vector<float>(channels, 1.0f)});
+    }
+    importer_.graph = std::move(made.graph);
+  }
+
+  // The model does as the file while it is trained; while it is evaluated it does as every model of stet.
+  void warn_of_training() const {
+    if (importer_.training.empty()) return;
+    std::string names;
+    for (const std::string& n : importer_.training) names += (names.empty() ? "" : ", ") + n;
+    warn(
+        "load_onnx: {}: the file was exported in training mode: {} normalize by each batch's statistics or drop values. The "
+        "model does so in training only; evaluated, it uses running statistics and drops nothing (model.eval() before the "
+        "export gives a file that computes the same)",
+        name_, names);
+  }
+
+  // float16 and bfloat16 constants keep their values; what is computed with them does not round as the file does.
+  void warn_of_types() const {
+    if (importer_.converted.empty()) return;
+    std::string types;
+    for (const DataType t : importer_.converted) {
+      const char* name = t == DataType::float64 ? "double" : t == DataType::float16 ? "float16" : "bfloat16";
+      types += (types.empty() ? "" : ", ") + std::string(name);
+    }
+    warn(
+        "load_onnx: {}: numbers of type {} became float32, and the model computes in float32; it differs from the file where "
+        "that rounds otherwise",
+        name_, types);
+  }
+
+  template <class F>
+  bool attempt(const std::string& op_type, const std::string& name, F&& f) {
+    try {
+      f();
+      return true;
+    } catch (const Error& e) {
+      if (importer_.budget.spent()) throw;
+      problems_.add(op_type, name, e.what());
+      return false;
+    }
+  }
+
+  // Nodes that an output depends on.
+  std::vector<bool> needed_nodes() const {
+    std::set<std::string> wanted;
+    wanted.insert(outputs_.begin(), outputs_.end());
+    std::vector<bool> needed(model_.nodes.size(), false);
+    for (std::size_t i = model_.nodes.size(); i-- > 0;) {
+      for (const std::string& out : model_.nodes[i].outputs) {
+        if (!out.empty() && wanted.contains(out)) needed[i] = true;
+      }
+      if (needed[i]) wanted.insert(model_.nodes[i].inputs.begin(), model_.nodes[i].inputs.end());
+    }
+    return needed;
+  }
+
+  void read_input(const ValueInfo& v) {
+    require(!importer_.values.contains(v.name), Errc::unsupported, "there is another input of this name");
+    unknown_.insert(v.name);
+    require(is_real(v.type), Errc::unsupported, "data type {}; only float32 is understood, float16, bfloat16 and double as float32",
+            static_cast<int>(v.type));
+    importer_.note_type(v.type);
+    const bool given = options_.input.rank() > 0;
+    const std::size_t rank = v.has_shape && !v.dims.empty() ? v.dims.size() - 1 : given ? at(options_.input.rank()) : 0;
+    require((v.has_shape ? !v.dims.empty() : given) && rank < at(Shape::max_rank), Errc::unsupported,
+            "{} dimensions; wants a batch and up to {} more", v.dims.size(), Shape::max_rank - 1);
+    // An image whose only use is to be turned into [N,C,H,W] comes as stet has it already.
+    bool last = rank == 3 && !importer_.readers(v.name).empty() && !importer_.is_output(v.name);
+    for (const NodeInfo* reader : importer_.readers(v.name)) {
+      last = last && reader->op_type == "Transpose" && reader->attributes.size() == 1 &&
+             reader->attributes[0].integers == Ints{0, 3, 1, 2};
+    }
+    const std::vector<int> order = last ? natural_order(3) : usual_order(rank);
+    importer_.batch = v.has_shape ? v.dims[0].value : -1;
+    const Ints dims = input_dims(v, rank, order);
+    const graph::op::Input input{Shape(permuted(dims, order))};
+    const int id = importer_.graph.add(input, {}, importer_.arranger.free_name(v.name)).id();
+    importer_.give(v.name, Arranger::make(id, dims, order));
+    unknown_.erase(v.name);
+  }
+
+  // Dimensions of a sample as the file has them, the open ones as the options say.
+  Ints input_dims(const ValueInfo& v, std::size_t rank, const std::vector<int>& order) const {
+    Ints dims(rank);
+    for (std::size_t i = 0; i < rank; ++i) dims[i] = v.has_shape ? v.dims[i + 1].value : -1;
+    const bool open = std::any_of(dims.begin(), dims.end(), [](std::int64_t d) { return d <= 0; });
+    const Shape given = open || model_.inputs.size() == 1 ? options_.input : Shape();  // of several inputs, those that are open
+    if (given.rank() > 0 && at(given.rank()) != rank) {
+      fail(Errc::unsupported, "{{.input = ...}} has {} dimensions, the input has {} besides the batch", given.rank(), rank);
+    }
+    for (std::size_t i = 0; i < rank; ++i) {
+      std::int64_t& d = dims[at(order[i])];
+      const std::int64_t asked = given.rank() > 0 ? given[static_cast<int>(i)] : -1;
+      require(d > 0 || asked > 0, Errc::unsupported,
+              "dimension {} has no size; give the shape of one sample, of an image {{.input = {{height, width, channels}}}}",
+              order[i] + 1);
+      require(d <= 0 || asked <= 0 || d == asked, Errc::unsupported, "dimension {} is {} in the file, {{.input = ...}} says {}",
+              order[i] + 1, d, asked);
+      if (d <= 0) d = asked;
+    }
+    return dims;
+  }
+
+  // A value of the shape that the file says, or that an operator keeps, in place of one that could not be made.
+  bool stand_in(const NodeInfo& node, const std::string& name) {
+    const Arrangement* from = nullptr;
+    bool computed = false;
+    for (const std::string& in : node.inputs) {
+      const auto found = importer_.values.find(in);
+      if (from == nullptr && found != importer_.values.end() && found->second.node >= 0) from = &found->second;
+      computed = computed || found != importer_.values.end() || unknown_.contains(in);
+    }
+    if (!computed) return false;
+    Ints dims;
+    if (const ValueInfo* v = described(name); v != nullptr) {
+      if (!is_real(v->type) || !v->has_shape || v->dims.size() < 2 || v->dims.size() > at(Shape::max_rank)) return false;
+      for (std::size_t i = 1; i < v->dims.size(); ++i) dims.push_back(v->dims[i].value);
+      for (const std::int64_t d : dims) {
+        if (d <= 0) return false;
+      }
+    } else if (from != nullptr && keeps_shape(node.op_type)) {
+      dims = from->dims;
+    }
+    if (dims.empty() || dims.size() >= at(Shape::max_rank)) return false;
+    try {
+      const std::vector<int> order = usual_order(dims.size());
+      const int id = importer_.graph.add(graph::op::Input{Shape(permuted(dims, order))}, {}, {}).id();
+      importer_.values[name] = Arranger::make(id, dims, order);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  }
+  const ValueInfo* described(const std::string& name) {
+    if (described_.empty()) {
+      for (const ValueInfo& v : model_.values) described_.emplace(v.name, &v);
+    }
+    const auto found = described_.find(name);
+    return found == described_.end() ? nullptr : found->second;
+  }
+  static bool keeps_shape(std::string_view type) {
+    constexpr std::string_view all[] = {
+        "Abs", "Ceil", "Clip", "Elu", "Erf", "Exp", "Floor", "Gelu", "GroupNormalization", "HardSigmoid", "HardSwish", "InstanceNormalization",
+        "LRN", "LayerNormalization", "Log", "Mish", "Neg", "Not", "PRelu", "Pow", "Reciprocal", "Round", "Selu", "Sign", "Softmax",
+        "Softplus", "Softsign", "Sqrt", "Swish"};
+    return std::find(std::begin(all), std::end(all), type) != std::end(all);
+  }
+
+  void read_node(const NodeInfo& node) {
+    const std::string& label = node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
+    const bool standard = node.domain.empty() || node.domain == "ai.onnx";
+    if (standard && read_written_out(importer_, node)) return;
+    bool fixed = !node.inputs.empty(), failed = false;
+    for (const std::string& in : node.inputs) {
+      fixed = fixed && (in.empty() || importer_.constants.contains(in));
+      failed = failed || unknown_.contains(in);
+    }
+    const OperatorReader *reader = standard ? reader_of_(node.op_type) : nullptr, *folder = standard ? folder_of_(node.op_type) : nullptr;
+    if (fixed && folder != nullptr) reader = folder;
+    bool readable = reader != nullptr;
+    if (!readable && folder != nullptr) {
+      if (!failed) problems_.add(node.op_type, label, formatted("the operator {} is understood of constants alone", node.op_type));
+    } else if (!readable) {
+      problems_.add(node.op_type, label,
+                    formatted("the operator {}{}{} is not understood", node.domain, node.domain.empty() ? "" : ".", node.op_type));
+    }
+    for (const std::string& in : node.inputs) {
+      if (in.empty() || importer_.values.contains(in) || importer_.constants.contains(in)) continue;
+      readable = false;
+      if (!unknown_.contains(in)) problems_.add(node.op_type, label, "no node before it makes its input '" + in + "'");
+    }
+    if (readable) {
+      readable = attempt(node.op_type, label, [&] {
+        require(!node.outputs.empty() && !node.outputs[0].empty(), Errc::unsupported, "it has no output");
+        for (const std::string& out : node.outputs) {
+          require(!importer_.values.contains(out) && !importer_.constants.contains(out), Errc::unsupported,
+                  "its output '{}' exists already", out);
+        }
+        importer_.node = &node;
+        Attributes attributes(node);
+        reader->read(importer_, attributes);
+        attributes.finish();
+      });
+    }
+    if (readable) return;
+    for (const std::string& out : node.outputs) {
+      if (!importer_.values.contains(out) && !stand_in(node, out)) unknown_.insert(out);
+    }
+  }
+
+  // Images come out as stet has them; anything else in the order of ONNX.
+  void write_output(const std::string& name) {
+    const auto found = importer_.values.find(name);
+    require(found != importer_.values.end(), Errc::unsupported, "it does not depend on the input");
+    const Arrangement& a = found->second;
+    const std::size_t rank = a.dims.size();
+    const Shape& shape = importer_.graph.node(a.node).shape;
+    const bool own = rank == 3 && shape.rank() == 3 && a.axis == natural_order(3);
+    const int id = importer_.arranger.arrange(a, own ? natural_order(3) : usual_order(rank));
+    importer_.graph.output(id);
+  }
+
+  static void assign(Model& model, const Assignment& a) {
+    const auto fill = [&](Tensor<float>& t) {
+      require(t.size() == static_cast<std::int64_t>(a.values.size()), Errc::shape,
+              "load_onnx: {} has {} values, wants {}", model.graph().node(a.node).name, a.values.size(), t.size());
+      std::copy(a.values.begin(), a.values.end(), t.edit().begin());
+    };
+    Tensor<float>* buffer = model.find_buffer(a.node, a.role);
+    Parameter* parameter = model.find_parameter(a.node, a.role);
+    if (buffer != nullptr || parameter != nullptr) fill(buffer != nullptr ? *buffer : parameter->value);
+  }
+
+  const ModelInfo& model_;
+  const std::string& name_;
+  const ImportOptions& options_;
+  const OperatorReader* (*reader_of_)(std::string_view);
+  const OperatorReader* (*folder_of_)(std::string_view);
+  std::vector<std::string> outputs_;
+  Importer importer_;
+  std::set<std::string> unknown_;  // values that could not be read; who needs them is not a problem of its own
+  std::map<std::string, const ValueInfo*> described_;
+  Problems problems_;
+};
+
+}  // namespace stet::onnx

@@ -1,0 +1,189 @@
+// Takes a model of somebody else through all stages and says how far it comes, one line `stage<TAB>result` each:
+//   load_model MODEL.onnx|MODEL.tflite [X.npy Y.npy] [--input H,W,C] [--target NAME] [--int8 PREFIX]
+// X are inputs as the file has them (images [N,C,H,W] of .onnx), Y what another program made of them. Stages: load, float
+// (the largest difference to Y relative to max(1, |Y|)), prepare, train (three steps on integers), convert, engine (codes
+// that differ between training forward and engine). With --int8 the integers are written to PREFIX.tflite, of the target
+// onnxruntime to PREFIX.onnx, the input to PREFIX.x.npy and the engine's codes to PREFIX.y.npy, for judge_codes.py. Exit
+// status 0 if all stages pass.
+#include <stet/engine/engine.hpp>
+#include <stet/io/load_onnx.hpp>
+#include <stet/io/load_tflite.hpp>
+#include <stet/io/npy.hpp>
+#include <stet/io/save_onnx.hpp>
+#include <stet/io/save_tflite.hpp>
+#include <stet/stet.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace stet;
+
+// [N,C,H,W] as [N,H,W,C]; others as they are.
+Tensor<float> images_last(const Tensor<float>& x, const Shape& wanted) {
+  const Shape& s = x.shape();
+  if (s.rank() != 4 || s.unbatched() == wanted) return x;
+  Tensor<float> y(Shape{s[0], s[2], s[3], s[1]});
+  const auto to = y.edit();
+  std::size_t i = 0;
+  for (std::int64_t n = 0; n < s[0]; ++n) {
+    for (std::int64_t p = 0; p < s[2] * s[3]; ++p) {
+      for (std::int64_t c = 0; c < s[1]; ++c) to[i++] = x[(n * s[1] + c) * s[2] * s[3] + p];
+    }
+  }
+  return y;
+}
+
+class Stages {
+ public:
+  template <class F>
+  bool stage(const char* name, F&& f) {
+    if (!good_) return false;
+    std::string result;
+    try {
+      result = f();
+    } catch (const Error& e) {
+      good_ = false;
+      result = std::string("refused: ") + e.what();
+    }
+    std::replace(result.begin(), result.end(), '\n', '|');
+    std::printf("%s\t%s\n", name, result.c_str());
+    std::fflush(stdout);
+    return good_;
+  }
+  [[nodiscard]] bool good() const { return good_; }
+
+ private:
+  bool good_ = true;
+};
+
+Shape shape_of(const std::string& text) {
+  std::vector<std::int64_t> dims;
+  for (std::size_t at = 0; at < text.size(); at = text.find(',', at) == std::string::npos ? text.size() : text.find(',', at) + 1) {
+    dims.push_back(std::stoll(text.substr(at)));
+  }
+  return Shape(dims);
+}
+
+Target target_of(const std::string& name) {
+  for (const Target& t : {targets::litert_default, targets::tflite_reference, targets::onnxruntime}) {
+    if (t.name == name) return t;
+  }
+  fail(Errc::unsupported, "there is no target {} here", name);
+}
+
+Model load(const std::string& path, const ImportOptions& options) {
+  return path.ends_with(".onnx") ? load_onnx(path, options) : load_tflite(path, options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> files;
+  std::string int8;
+  Recipe recipe = recipes::int8();
+  ImportOptions options{.shared = SharedConstants::untie};
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--input" && i + 1 < argc) {
+      options.input = shape_of(argv[++i]);
+    } else if (word == "--int8" && i + 1 < argc) {
+      int8 = argv[++i];
+    } else if (word == "--target" && i + 1 < argc) {
+      recipe.target = target_of(argv[++i]);
+    } else {
+      files.push_back(word);
+    }
+  }
+  if (files.size() != 1 && files.size() != 3) {
+    std::fprintf(stderr, "usage: load_model MODEL [X.npy Y.npy] [--input H,W,C] [--target NAME] [--int8 PREFIX]\n");
+    return 2;
+  }
+  set_warning_handler([](const std::string&) {});
+  Stages stages;
+  std::optional<Model> loaded;
+  stages.stage("load", [&] {
+    loaded = load(files[0], options);
+    return formatted("{} nodes", loaded->graph().size());
+  });
+  if (!stages.good()) return 1;
+  const Model& model = *loaded;
+  const Shape input = model.graph().node(model.graph().inputs().at(0)).shape;
+  Tensor<float> x;
+  if (files.size() == 3) {
+    stages.stage("float", [&] {
+      x = images_last(load_npy<float>(files[1]), input);
+      const Tensor<float> wanted = load_npy<float>(files[2]);
+      require(model.graph().inputs().size() == 1 && model.graph().outputs().size() == 1, Errc::unsupported,
+              "{} inputs and {} outputs", model.graph().inputs().size(), model.graph().outputs().size());
+      ImportOptions whole = options;  // Y has the softmax
+      whole.ending = Ending::whole;
+      const Tensor<float> y = infer(load(files[0], whole), x);
+      const Tensor<float> other = y.shape() == wanted.shape() ? wanted : images_last(wanted, y.shape().unbatched());
+      require(y.shape() == other.shape(), Errc::shape, "the output is {}, not {}", y.shape(), wanted.shape());
+      double worst = 0.0;
+      for (std::int64_t i = 0; i < y.size(); ++i) {
+        const auto a = static_cast<double>(y[i]), b = static_cast<double>(other[i]);
+        worst = std::max(worst, std::abs(a - b) / std::max(1.0, std::abs(b)));
+      }
+      require(worst <= 1e-4, Errc::range, "differs by {}", worst);
+      return formatted("{}", worst);
+    });
+  } else {
+    x = Tensor<float>(input.batched(4));
+    Rng rng(1);
+    for (float& v : x.edit()) v = static_cast<float>(rng.normal());
+  }
+  const Dataset data{x, Tensor<std::int32_t>::zeros(Shape{x.shape()[0]}), 1, "drawn"};
+  std::vector<QatModel> qat;
+  stages.stage("prepare", [&] {
+    qat.push_back(prepare(model, recipe));
+    return formatted("{} units", qat[0].units().size());
+  });
+  stages.stage("train", [&] {
+    calibrate(qat[0], data);
+    const std::vector<ParameterRef> parameters = parameter_refs(qat[0]);
+    OptimizerState optimizer(Adam{.lr = 1e-4}, parameters);
+    QatSteps steps(qat[0], 3);
+    while (steps.next()) {
+      clear_gradients(parameters);
+      {
+        Tape tape;
+        const auto y = forward(tape, qat[0], x);
+        tape.backward(mse(y, tape.constant(Tensor<float>::zeros(y.shape()))));
+      }
+      optimizer.step(parameters, 1.0);
+    }
+    return std::string("3 steps");
+  });
+  IntegerModel integers;
+  stages.stage("convert", [&] {
+    integers = convert(qat[0]);
+    return formatted("{} values", integers.values.size());
+  });
+  stages.stage("engine", [&] {
+    const Tensor<float> trained = infer(qat[0], x), deployed = infer(Engine(integers), x);
+    std::int64_t differ = 0;
+    for (std::int64_t i = 0; i < trained.size(); ++i) differ += trained[i] != deployed[i] ? 1 : 0;
+    require(differ == 0, Errc::state, "{} of {} differ", differ, trained.size());
+    return formatted("0 of {} differ", trained.size());
+  });
+  if (!int8.empty()) {
+    stages.stage("write", [&] {
+      if (recipe.target == targets::onnxruntime) {
+        save_onnx(int8 + ".onnx", integers, {.layout = OnnxLayout::nhwc, .output_codes = true});
+      } else {
+        save_tflite(int8 + ".tflite", integers, {.float_input = true});
+      }
+      save_npy(int8 + ".x.npy", x);
+      save_npy(int8 + ".y.npy", Engine(integers).run(x).codes);
+      return std::string("written");
+    });
+  }
+  return stages.good() ? 0 : 1;
+}
