@@ -7,4 +7,5 @@
 #include <stet/graph/integer_structure.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/graph/print.hpp>
+#include <stet/graph/replace_head.hpp>
 #include <stet/io/safetensors.hpp>

@@ -23,11 +23,12 @@ void print_row(const char* name, const Evaluation& e) {
 
 int run(const Options& o) {
   set_threads(o.threads);
-  const Model model = load_classifier(o.model);
+  Model model = load_classifier(o.model);
   const Shape input = model.graph().node(model.graph().inputs()[0]).shape;
+  DatasetSplit raw = load_mnist(o.data_directory, o.data_directory);
+  if (o.new_head) model = replace_head(model, raw.train.classes(), Rng(o.seed));
   say("{}", table(model.graph()));
 
-  DatasetSplit raw = load_mnist(o.data_directory, o.data_directory);
   if (o.images > 0) raw.train = raw.train.first(o.images);
   const DatasetSplit data{normalize(raw.train, input, o.mean, o.std), normalize(raw.test, input, o.mean, o.std)};
   Recipe recipe = o.per_tensor ? recipes::int8_per_tensor() : recipes::int8();

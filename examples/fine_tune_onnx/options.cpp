@@ -33,6 +33,7 @@ Options read_options(int argc, char** argv) {
   app.add_option("--seed", o.seed, "of the order of images")->capture_default_str();
   add_threads(app, o.threads);
   add_target(app, o.target);
+  app.add_flag("--new-head", o.new_head, "replace the last layer by a fresh one with as many classes as the data have");
   app.add_flag("--per-tensor", o.per_tensor, "one weight scale per convolution");
   add_folder(app, o.out, o.begin);
   parse_or_exit(app, argc, argv);

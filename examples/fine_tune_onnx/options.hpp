@@ -22,6 +22,7 @@ struct Options {
   int threads = 0;
   std::string target = "litert_default";
   bool per_tensor = false;
+  bool new_head = false;  ///< the last layer anew, for the classes of the data
   std::string out = "fine_tune_results";
   Begin begin = Begin::anew;
   RunOptions values;  ///< all that the results depend on, as the command line has it

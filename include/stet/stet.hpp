@@ -8,6 +8,7 @@
 #include <stet/graph/builder.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/graph/print.hpp>
+#include <stet/graph/replace_head.hpp>
 #include <stet/model/calibrate.hpp>
 #include <stet/model/check.hpp>
 #include <stet/model/convert.hpp>

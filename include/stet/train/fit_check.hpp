@@ -59,7 +59,7 @@ inline void check_classes(const Dataset& data, const graph::Node& output, const 
           what, output.name, output.shape);
   require(data.classes() <= output.shape[0], Errc::range,
           "fit: data set {} has {} classes, output '{}' makes {} logits; give the last layer as many units as there are "
-          "classes",
+          "classes (replace_head of a trained model)",
           data.name(), data.classes(), output.name, output.shape[0]);
 }
 
