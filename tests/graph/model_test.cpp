@@ -84,6 +84,26 @@ TEST_CASE("a copy of a model shares memory until one of the two is written") {
   CHECK(a.buffer("batch_norm_1.mean")[0] == 0.0f);
 }
 
+TEST_CASE("state is copied by name, where both have it, and never into another shape") {
+  const Model from(small(), Rng(1));
+  Graph g;
+  auto x = g.input({8, 8, 3});
+  x = relu(batch_norm(conv2d(x, {.filters = 16, .kernel = 3})));
+  g.output(linear(flatten(x), {.units = 10}).named("logits"));
+  Model to(std::move(g), Rng(2));
+  const Model fresh = to;
+  copy_state(from, to, to.graph().find("logits"));
+  for (const char* name : {"conv2d_1.weight", "conv2d_1.bias", "batch_norm_1.gamma"}) CHECK(equal(to.parameter(name).value, from.parameter(name).value));
+  CHECK(equal(to.buffer("batch_norm_1.mean"), from.buffer("batch_norm_1.mean")));
+  CHECK(equal(to.parameter("logits.weight").value, fresh.parameter("logits.weight").value));
+  CHECK(from.find_buffer("batch_norm_1.mean") == &from.buffer("batch_norm_1.mean"));
+  CHECK(from.find_buffer("nobody.mean") == nullptr);
+  Graph other;
+  other.output(conv2d(other.input({8, 8, 3}), {.filters = 8, .kernel = 3}));
+  Model narrow(std::move(other), Rng(1));
+  CHECK_THROWS_WITH(copy_state(from, narrow), ContainsSubstring("copy_state: conv2d_1.weight has shape [16,3,3,3] and [8,3,3,3]"));
+}
+
 TEST_CASE("a graph that is no model is refused with every problem, nodes by name") {
   CHECK_THROWS_WITH(Model(Graph(), Rng(1)), ContainsSubstring("no input") && ContainsSubstring("no output"));
 

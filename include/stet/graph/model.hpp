@@ -67,6 +67,11 @@ class Model {
   [[nodiscard]] const Tensor<float>& buffer(std::string_view name) const {
     return buffer_at<const Tensor<float>>(*this, name);
   }
+  /// The same, null if there is none.
+  [[nodiscard]] const Tensor<float>* find_buffer(std::string_view name) const {
+    const auto entry = find_entry(graph_, buffers_, name);
+    return entry == nullptr ? nullptr : &entry->value;
+  }
   /// Buffer of a node by its role, null if there is none.
   [[nodiscard]] Tensor<float>* find_buffer(int node, graph::Role role) {
     for (auto b = first_of(buffers_, node); b != buffers_.end() && b->node == node; ++b) {
@@ -129,6 +134,23 @@ class Model {
   std::vector<NamedParameter> parameters_;
   std::vector<NamedBuffer> buffers_;
 };
+
+/// Gives a model the values that another one has under the same names, but for those of one of its own nodes.
+/// Errors:    Errc::shape if a value has another shape; what comes before it is copied then
+inline void copy_state(const Model& from, Model& to, int skip = -1) {
+  const auto copy = [](const std::string& name, const Tensor<float>& value, Tensor<float>& out) {
+    require(value.shape() == out.shape(), Errc::shape, "copy_state: {} has shape {} and {}", name, value.shape(), out.shape());
+    out = value;
+  };
+  for (NamedParameter& p : to.parameters()) {
+    const Parameter* same = p.node == skip ? nullptr : from.find_parameter(p.name);
+    if (same != nullptr) copy(p.name, same->value, p.parameter.value);
+  }
+  for (NamedBuffer& b : to.buffers()) {
+    const Tensor<float>* same = b.node == skip ? nullptr : from.find_buffer(b.name);
+    if (same != nullptr) copy(b.name, *same, b.value);
+  }
+}
 
 #if STET_DEFINE_ENTRIES
 STET_ENTRY void Model::initialize(const Rng& rng) {

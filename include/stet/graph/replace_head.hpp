@@ -94,10 +94,7 @@ STET_ENTRY Model replace_head(const Model& model, std::int64_t classes, const Rn
   }
   other.output(graph.outputs()[0]);
   Model result(std::move(other), rng);
-  for (const NamedParameter& p : model.parameters()) {
-    if (p.node != last) result.parameter(p.name) = p.parameter;
-  }
-  for (const NamedBuffer& b : model.buffers()) result.buffer(b.name) = b.value;
+  copy_state(model, result, last);
   if (head != nullptr) *head = layer.name;
   return result;
 }

@@ -62,17 +62,7 @@ inline UnitLayers add_unit_layers(const Graph& graph) {
 inline Model add_unit_layers(const Model& model) {
   UnitLayers made = add_unit_layers(model.graph());
   Model result(std::move(made.graph), Rng(0));
-  for (int id = 0; id < model.graph().size(); ++id) {
-    const int to = made.node_of[static_cast<std::size_t>(id)];
-    for (const graph::ParameterSpec& spec : model.graph().parameter_specs(id)) {
-      const std::string name = model.graph().node(id).name + "." + spec.suffix;
-      if (graph::is_buffer(spec.role)) {
-        *result.find_buffer(to, spec.role) = model.buffer(name);
-      } else {
-        result.find_parameter(to, spec.role)->value = model.parameter(name).value;
-      }
-    }
-  }
+  copy_state(model, result);  // nodes keep their names
   for (const int id : made.layers) {
     Tensor<float>& weight = result.find_parameter(id, graph::Role::weight)->value;
     weight = Tensor<float>::filled(weight.shape(), 1.0f);

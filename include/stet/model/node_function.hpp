@@ -48,8 +48,7 @@ class NodeFunction final : public PlannedFunction {
     }
     g.output(append(node.op, inputs).named(node.name));
     Model result(std::move(g), Rng(0));
-    for (NamedParameter& p : result.parameters()) p.parameter.value = model.parameter(p.name).value;
-    for (NamedBuffer& b : result.buffers()) b.value = model.buffer(b.name);
+    copy_state(model, result);
     return result;
   }
 

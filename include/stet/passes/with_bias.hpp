@@ -54,8 +54,7 @@ STET_ENTRY Model with_bias(const Model& model, std::vector<std::string>* added) 
   }
   if (changed.empty()) return model;
   Model other(std::move(graph), Rng(1));
-  for (const NamedParameter& p : model.parameters()) other.parameter(p.name) = p.parameter;
-  for (const NamedBuffer& b : model.buffers()) other.buffer(b.name) = b.value;
+  copy_state(model, other);
   for (const int id : changed) {
     const std::string& name = other.graph().node(id).name;
     Parameter& bias = other.parameter(name + ".bias");
