@@ -139,6 +139,15 @@ static void cut_out(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis
       for (int32_t c = 0; c < yd.c; ++c) y[at(yd, h, w, c)] = x[at(xd, h + dh, w + dw, c + dc)];
 }
 
+static void pad_channels(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
+  const stet_pad_channels_params* p = n->params;
+  for (int32_t i = 0; i < yd.h * yd.w; ++i)
+    for (int32_t c = 0; c < yd.c; ++c) {
+      const int32_t from = c - p->before;
+      y[i * yd.c + c] = from < 0 || from >= xd.c ? (int8_t)p->value : x[i * xd.c + from];
+    }
+}
+
 static void upsample(cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
   for (int32_t h = 0; h < yd.h; ++h)
     for (int32_t w = 0; w < yd.w; ++w)
@@ -253,6 +262,9 @@ static void run(const stet_network* net, const stet_node* n, int8_t** codes) {
       break;
     case STET_SLICE:
       cut_out(n, xd, x, yd, y);
+      break;
+    case STET_PAD_CHANNELS:
+      pad_channels(n, xd, x, yd, y);
       break;
     case STET_UPSAMPLE:
       upsample(xd, x, yd, y);

@@ -95,7 +95,8 @@ IntegerModel every_operator(std::uint64_t seed) {
   const int lifted = b.node("lifted", op::Add{}, {gated, narrow}, {4, 5, 12}, {0.07f, -30}, Activation::relu);
   const int lowered = b.node("lowered", op::Sub{}, {narrow, lifted}, {4, 5, 12}, {0.09f, 20});
   const int part = b.same("part", op::Slice{2, 3, 8}, {b.same("rows", op::Slice{0, 1, 4}, {lowered}, {3, 5, 12})}, {3, 5, 5});
-  b.same("larger", op::Upsample{{2, 3}}, {part}, {6, 15, 5});
+  const int larger = b.same("larger", op::Upsample{{2, 3}}, {part}, {6, 15, 5});
+  b.same("wider", op::PadChannels{1, 2}, {larger}, {6, 15, 8});
   b.model.outputs = {sigmoid};
   return b.model;
 }

@@ -1,4 +1,4 @@
-// Operators that move values: upsampling and slices, from gradients to files.
+// Operators that move values: upsampling, slices and channels of zeros, from gradients to files.
 
 #include <stet/engine/engine.hpp>
 #include <stet/io/load_onnx.hpp>
@@ -34,9 +34,10 @@ Model network() {
   const auto halves = split(x, {2, 4}, -1);
   auto small = conv2d(max_pool(halves[1].named("second"), {.size = {2, 1}}), {.filters = 3, .kernel = 1}).named("small");
   x = concat({upsample(small, {2, 1}).named("larger"), halves[0]}, 2).named("joined");
+  x = pad_channels(x, 1, 2).named("wider");
   x = upsample(slice(slice(x, 0, 1, 5).named("crop"), 1, 2, 5), 2).named("twice");
   auto y = relu(linear(flatten(x), {.units = 8}).named("many"));
-  y = slice(y, 0, 2, 8).named("some");
+  y = pad_channels(slice(y, 0, 2, 8).named("some"), 0, 3).named("more");
   g.output(linear(y, {.units = 3}).named("head"));
   return Model(std::move(g), Rng(1));
 }
@@ -113,6 +114,7 @@ TEST_CASE("what moves comes back from files", "[operators]") {
   const auto check_loaded = [&](const Model& loaded) {
     CHECK(distance(infer(model, x), infer(loaded, x)) < 2e-6);
     CHECK(count(loaded, "slice") == 5);
+    CHECK(count(loaded, "pad_channels") == 2);
     CHECK(count(loaded, "upsample") == 2);
   };
   save_tflite(dir.path("m.tflite"), model);

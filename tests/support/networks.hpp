@@ -182,7 +182,7 @@ class NetworkGenerator {
         return x.shape()[0] + x.shape()[1] > 16 ? decorate(convolution(x)) : upsample(x, factor);
       }
       case 20:
-        return parts(x);
+        return chance(rng_, 0.25) ? pad_channels(x, draw(rng_, 0, 2), draw(rng_, 0, 3)) : parts(x);
       default:
         return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
     }

@@ -12,6 +12,7 @@
 #include <stet/operators/hard_sigmoid/build.hpp>
 #include <stet/operators/linear/build.hpp>
 #include <stet/operators/normalization/build.hpp>
+#include <stet/operators/pad_channels/build.hpp>
 #include <stet/operators/pooling/build.hpp>
 #include <stet/operators/reduction/build.hpp>
 #include <stet/operators/shape/build.hpp>

@@ -8,6 +8,7 @@
 #include <stet/operators/elementwise/c.hpp>
 #include <stet/operators/input/c.hpp>
 #include <stet/operators/linear/c.hpp>
+#include <stet/operators/pad_channels/c.hpp>
 #include <stet/operators/pooling/c.hpp>
 #include <stet/operators/real/c.hpp>
 #include <stet/operators/shape/c.hpp>

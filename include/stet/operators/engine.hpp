@@ -8,6 +8,7 @@
 #include <stet/operators/elementwise/engine.hpp>
 #include <stet/operators/input/engine.hpp>
 #include <stet/operators/linear/engine.hpp>
+#include <stet/operators/pad_channels/engine.hpp>
 #include <stet/operators/pooling/engine.hpp>
 #include <stet/operators/real/engine.hpp>
 #include <stet/operators/shape/engine.hpp>

@@ -13,6 +13,7 @@
 #include <stet/operators/input/float.hpp>
 #include <stet/operators/linear/float.hpp>
 #include <stet/operators/normalization/float.hpp>
+#include <stet/operators/pad_channels/float.hpp>
 #include <stet/operators/pooling/float.hpp>
 #include <stet/operators/real/float.hpp>
 #include <stet/operators/reduction/float.hpp>

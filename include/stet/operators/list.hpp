@@ -14,6 +14,7 @@
 #include <stet/operators/input/graph.hpp>
 #include <stet/operators/linear/graph.hpp>
 #include <stet/operators/normalization/graph.hpp>
+#include <stet/operators/pad_channels/graph.hpp>
 #include <stet/operators/pooling/graph.hpp>
 #include <stet/operators/real/graph.hpp>
 #include <stet/operators/reduction/graph.hpp>
@@ -29,7 +30,7 @@ struct Operator
     : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
             op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid, op::Elu, op::Softplus,
             op::MaxPool,
-            op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose, op::Slice, op::Upsample,
+            op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose, op::Slice, op::Upsample, op::PadChannels,
             op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom, op::Real> {
   using OneOf::OneOf;
 };

@@ -14,6 +14,7 @@
 #include <stet/operators/input/onnx.hpp>
 #include <stet/operators/linear/onnx.hpp>
 #include <stet/operators/normalization/onnx.hpp>
+#include <stet/operators/pad_channels/onnx.hpp>
 #include <stet/operators/pooling/onnx.hpp>
 #include <stet/operators/real/onnx.hpp>
 #include <stet/operators/reduction/onnx.hpp>

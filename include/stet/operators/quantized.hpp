@@ -8,6 +8,7 @@
 #include <stet/operators/elementwise/quantized.hpp>
 #include <stet/operators/input/quantized.hpp>
 #include <stet/operators/linear/quantized.hpp>
+#include <stet/operators/pad_channels/quantized.hpp>
 #include <stet/operators/pooling/quantized.hpp>
 #include <stet/operators/real/quantized.hpp>
 #include <stet/operators/shape/quantized.hpp>

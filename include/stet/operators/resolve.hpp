@@ -9,6 +9,7 @@
 #include <stet/operators/elementwise/resolve.hpp>
 #include <stet/operators/input/resolve.hpp>
 #include <stet/operators/linear/resolve.hpp>
+#include <stet/operators/pad_channels/resolve.hpp>
 #include <stet/operators/pooling/resolve.hpp>
 #include <stet/operators/real/resolve.hpp>
 #include <stet/operators/shape/resolve.hpp>

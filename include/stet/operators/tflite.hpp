@@ -14,6 +14,7 @@
 #include <stet/operators/input/tflite.hpp>
 #include <stet/operators/linear/tflite.hpp>
 #include <stet/operators/normalization/tflite.hpp>
+#include <stet/operators/pad_channels/tflite.hpp>
 #include <stet/operators/pooling/tflite.hpp>
 #include <stet/operators/real/tflite.hpp>
 #include <stet/operators/reduction/tflite.hpp>

@@ -62,6 +62,7 @@ typedef struct { int32_t top, bottom, left, right, value; } stet_pad_params;
 /* Axis of n, h, w, c for STET_CONCAT; axis of the input for each axis of the output for STET_TRANSPOSE. */
 typedef struct { int32_t axis; } stet_concat_params;
 typedef struct { int32_t axes[4]; } stet_transpose_params;
+typedef struct { int32_t before, after, value; } stet_pad_channels_params;
 /* Axis of n, h, w, c and the first element that is taken of it; how many, the output's dims say. */
 typedef struct { int32_t axis, first; } stet_slice_params;
 
@@ -87,7 +88,8 @@ typedef enum {
   STET_SUB_BROADCAST,   /* stet_add_params; the same */
   STET_MUL_BROADCAST,   /* stet_mul_params; the same */
   STET_SLICE,           /* stet_slice_params */
-  STET_UPSAMPLE         /* no parameters: rows and columns are repeated to fill the output's dims */
+  STET_UPSAMPLE,        /* no parameters: rows and columns are repeated to fill the output's dims */
+  STET_PAD_CHANNELS     /* stet_pad_channels_params */
 } stet_operator;
 
 typedef struct {

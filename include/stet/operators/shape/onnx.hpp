@@ -240,15 +240,26 @@ inline void read_pad(Importer& g, Attributes& a) {
   const float value = g.one_real(2, "constant_value", otherwise);
   require(value == 0.0f && !g.has_input(3), Errc::unsupported, "only zeros around an image are understood");
   const bool line = g.value().dims.size() == 2;
+  if (g.value().dims.size() == 1) {  // flat
+    const Arrangement x = g.arranger.ordered(g.value());
+    const bool good = pads.size() == 4 && pads[0] == 0 && pads[2] == 0 && std::min(pads[1], pads[3]) >= 0 && std::max(pads[1], pads[3]) <= 65535;
+    require(good, Errc::unsupported, "pads must be those of the numbers of a sample, and not negative");
+    const graph::op::PadChannels op{static_cast<int>(pads[1]), static_cast<int>(pads[3])};
+    return g.give(g.add(op, {g.arranger.arrange(x, {0})}), {x.dims[0] + pads[1] + pads[3]}, {0});
+  }
   const int from = g.image(g.value());
   if (line && pads.size() == 6) pads = {pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]};
   bool fits = pads.size() == 8;
   for (std::size_t i = 0; i < pads.size(); ++i) {
-    fits = fits && pads[i] >= 0 && pads[i] <= 65535 && (i % 4 >= 2 || pads[i] == 0);
+    fits = fits && pads[i] >= 0 && pads[i] <= 65535 && (i % 4 != 0 || pads[i] == 0);
   }
-  require(fits, Errc::unsupported, "pads must be those of height and width, and not negative");
+  require(fits, Errc::unsupported, "pads must be those of channels, height and width, and not negative");
   const auto n = [&](std::size_t i) { return static_cast<int>(pads[i]); };
-  g.give_image(g.add(graph::op::Pad{n(2), n(6), n(3), n(7)}, {from}), line);
+  int id = from;
+  const bool channels = pads[1] != 0 || pads[5] != 0;
+  if (!channels || pads[2] + pads[3] + pads[6] + pads[7] != 0) id = g.add(graph::op::Pad{n(2), n(6), n(3), n(7)}, {id});
+  if (channels) id = g.add(graph::op::PadChannels{n(1), n(5)}, {id});
+  g.give_image(id, line);
 }
 
 inline constexpr OperatorReader shape_readers[] = {

@@ -73,8 +73,30 @@ inline op::Pad margins(const Site& s, std::size_t operands, OptionsType type) {
 }
 // A PAD that only one unpadded convolution reads becomes that convolution's padding, and one around means over the image
 // alone the padding of that pool.
+// A PAD of the last dimension, of an image with or without rows and columns around it.
+template <class In>
+void read_pad_of_channels(const Site& s, In& in, const std::vector<std::int64_t>& p) {
+  const std::size_t n = p.size();
+  int from = in.value(s, 0);
+  in.require_same_params(s, from);
+  for (std::size_t i = 0; i < n; ++i) {
+    s.require(p[i] >= 0 && p[i] <= (1 << 24), Errc::range, "padding {} must be 0 to 2^24", p[i]);
+    s.require(p[i] == 0 || i + 2 >= n || (n == 8 && i >= 2), Errc::unsupported,
+              "only channels, and height and width of an image, can be padded");
+  }
+  const auto number = [&](std::size_t i) { return static_cast<int>(p[i]); };
+  if (n == 8 && (p[2] != 0 || p[3] != 0 || p[4] != 0 || p[5] != 0)) {
+    from = in.add(s, op::Pad{number(2), number(3), number(4), number(5)}, {from}, "pad");
+  }
+  in.finish(s, op::PadChannels{number(n - 2), number(n - 1)}, {from}, Activation::none);
+}
 template <class In>
 void read_pad(const Site& s, In& in) {
+  s.expect_inputs(2, 2);
+  if (const std::vector<std::int64_t> p = s.integers(1, "paddings");
+      p.size() >= 4 && p.size() == 2 * s.input(0).shape.size() && (p[p.size() - 2] != 0 || p[p.size() - 1] != 0)) {
+    return read_pad_of_channels(s, in, p);
+  }
   const op::Pad p = margins(s, 2, OptionsType::pad);
   const int from = in.value(s, 0);
   in.require_same_params(s, from);
