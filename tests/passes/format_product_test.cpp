@@ -16,8 +16,10 @@
 #include "support/networks.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace stet;
@@ -89,6 +91,23 @@ std::vector<Variant> variants() {
   add("sparse conv_transpose", [](const Value& x) { return conv_transpose(x, {.filters = 3, .kernel = 2, .stride = 3}); });
   add("gelu", [](const Value& x) { return gelu(x); });
   add("gelu by a tanh", [](const Value& x) { return gelu(x, {.tanh = true}); });
+  add("hard_sigmoid", [](const Value& x) { return hard_sigmoid(x); });
+  add("silu", [](const Value& x) { return silu(x); });
+  add("elu", [](const Value& x) { return elu(x); });
+  add("steep elu", [](const Value& x) { return elu(x, {.alpha = 2.0f}); });
+  add("softplus", [](const Value& x) { return softplus(x); });
+  for (const auto& [lo, hi] : {std::pair(-1.0f, 1.0f), std::pair(0.0f, 3.0f), std::pair(-INFINITY, 0.5f)}) {
+    add(fmt::format("clip {}..{}", lo, hi), [=, l = lo, h = hi](const Value& x) { return clip(x, l, h); });
+    add(fmt::format("conv2d, clip {}..{}", lo, hi), [=, l = lo, h = hi](const Value& x) { return clip(conv2d(x, {.filters = 3}), l, h); });
+  }
+  add("squeeze and excitation", [](const Value& x) { return x * sigmoid(conv2d(global_average_pool(x, true), {.filters = 4, .kernel = 1})); });
+  add("upsample", [](const Value& x) { return upsample(x, {2, 3}); });
+  for (int axis = 0; axis < 3; ++axis) {
+    add(fmt::format("slice {}", axis), [=](const Value& x) { return slice(x, axis, 1, 3); });
+  }
+  add("slice of five", [](const Value& x) { return slice(reshape(x, {2, 2, 2, 6, 4}), 3, 1, 4); });
+  add("pad_channels", [](const Value& x) { return pad_channels(x, 1, 2); });
+  add("pad_channels flat", [](const Value& x) { return pad_channels(flatten(x), 0, 2); });
   add("global_average_pool", [](const Value& x) { return global_average_pool(x); });
   for (int axis = 0; axis < 3; ++axis) {
     add(fmt::format("concat {}", axis), [=](const Value& x) { return concat({x, relu(x), x}, axis); });
