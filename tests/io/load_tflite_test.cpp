@@ -303,6 +303,19 @@ TEST_CASE("one error names every operator and attribute that is not understood")
            "e (MEAN): axis 0 is the batch", "f (CUSTOM MyRelu)", "g (MUL): the constant map has shape [1,4,4,1]"});
 }
 
+TEST_CASE("problems of one kind are one line, with their number and the first tensors") {
+  Description d;
+  auto x = d.real("x", {1, 4});
+  d.info.inputs = {x};
+  for (int i = 0; i < 5; ++i) {
+    const auto y = d.real("y" + std::to_string(i), {1, 4});
+    d.operation(static_cast<Builtin>(54), {x}, y);
+    x = y;
+  }
+  d.info.outputs = {x};
+  refused(load, d.info, Errc::unsupported, {"file:\n  PRELU (5 nodes: y0, y1, y2, ...): this operator is not understood"});
+}
+
 TEST_CASE("a softmax at the end is left out, of float and of int8 files, and said once") {
   const auto classifier = [](bool codes) {
     Description d;

@@ -249,7 +249,7 @@ def of_torchvision():
 
     found = {name: (maker(name), shape) for name, shape in names.items()}
     for name in ("fcn_resnet50", "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"):
-        found[name] = (lambda name=name: Only(getattr(models.segmentation, name)(weights=None, weights_backbone=None, num_classes=4)), IMAGE)
+        found[name] = (lambda name=name: Only(getattr(models.segmentation, name)(weights=None, weights_backbone=None, num_classes=4)), (3, 128, 128))
     return found
 
 
@@ -333,8 +333,9 @@ def main():
             passed[s] += 1
         trouble = next((v for v in result.values() if v.startswith("refused")), result.get("crash", result.get("export", "")))
         lines = [t.strip() for t in trouble.split("|")]
-        text = lines[0] if len(lines) == 1 else "; ".join(lines[1:])
-        rows.append((name, good[-1] if good else "-", text[:400]))
+        kinds = lines[1:] or lines
+        text = "; ".join(k if len(k) < 200 else k[:200] + "…" for k in kinds[:3])
+        rows.append((name, good[-1] if good else "-", text + (f"; and {len(kinds) - 3} more" if len(kinds) > 3 else "")))
         print(f"{name:30} {rows[-1][1]:8} {rows[-1][2][:300]}", flush=True)
         if not options.keep:
             for end in ("", ".data"):

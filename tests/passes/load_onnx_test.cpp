@@ -11,6 +11,7 @@
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/fit_qat.hpp>
 
+#include "io/onnx_source.hpp"
 #include "io/temporary_directory.hpp"
 #include "support/golden.hpp"
 #include "support/networks.hpp"
@@ -129,4 +130,40 @@ TEST_CASE("constants, batch norms without a layer and pools run on integers as t
     const Tensor<float> x = data.batch(0, 16).x;
     CHECK(stet_test::same_bits(infer(qat, x), infer(Engine(convert(qat)), x)));
   }
+}
+
+TEST_CASE("blocks of channels become pixels and back, in both orders of ONNX", "[passes][onnx]") {
+  using onnx::attribute;
+  const std::int64_t h = 3, w = 2, r = 2, c = 12;
+  const auto text = [](const char* mode) { return onnx::AttributeInfo{.name = "mode", .type = onnx::AttributeType::text, .text = mode}; };
+  Tensor<float> x(Shape{1, h, w, c});
+  for (std::int64_t i = 0; i < x.size(); ++i) x.edit()[static_cast<std::size_t>(i)] = static_cast<float>(i);
+  for (const char* mode : {"DCR", "CRD"}) {
+    stet_test::OnnxSource s({c, h, w});
+    const Tensor<float> y = infer(s.load(s.node("DepthToSpace", {"x"}, {attribute("blocksize", r), text(mode)})), x);
+    REQUIRE(y.shape() == Shape{1, h * r, w * r, c / (r * r)});
+    for (std::int64_t i = 0; i < h * r; ++i) {
+      for (std::int64_t j = 0; j < w * r; ++j) {
+        for (std::int64_t k = 0; k < c / (r * r); ++k) {
+          const std::int64_t block = i % r * r + j % r;
+          const std::int64_t channel = mode[0] == 'D' ? block * (c / (r * r)) + k : k * r * r + block;
+          CHECK(y[y.shape().offset({0, i, j, k})] == x[x.shape().offset({0, i / r, j / r, channel})]);
+        }
+      }
+    }
+  }
+  // SpaceToDepth undoes the first of them.
+  stet_test::OnnxSource s({c, h, w});
+  const auto wide = s.node("DepthToSpace", {"x"}, {attribute("blocksize", r)});
+  CHECK(stet_test::same_bits(infer(s.load(s.node("SpaceToDepth", {wide}, {attribute("blocksize", r)})), x), x));
+}
+
+TEST_CASE("sums of several values, negation and the maximum of an image", "[passes][onnx]") {
+  stet_test::OnnxSource s({2, 2, 2});
+  const auto y = s.node("Sum", {"x", s.node("Neg", {s.node("Relu", {"x"})}), s.node("Sum", {"x"})});
+  const Tensor<float> x(Shape{1, 2, 2, 2}, {1, -2, 3, -4, -5, 6, -7, 8});
+  const Tensor<float> made = infer(s.load(s.node("GlobalMaxPool", {y})), x);  // 2x - max(x, 0)
+  CHECK(made.shape().elements() == 2);
+  CHECK(made[0] == 3.0f);
+  CHECK(made[1] == 8.0f);
 }

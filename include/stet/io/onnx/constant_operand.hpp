@@ -88,10 +88,9 @@ inline Constant repeated(Importer& g, const Constant& c, const Ints& dims) {
 
 }  // namespace detail
 
-/// Reads y = line of x and a constant, which is one number, one per channel or any shape that is repeated over x.
-inline void read_line(Importer& g, std::size_t value, std::size_t constant, LineOf line_of) {
+/// Makes y = line of x and a constant, which is one number, one per channel or any shape that is repeated over x.
+inline void apply_line(Importer& g, std::size_t value, const Constant& c, LineOf line_of) {
   const Arrangement x = g.value(value);
-  const Constant& c = g.reals(constant, "the constant operand");
   require(c.size() > 0, Errc::unsupported, "the constant operand has no elements");
   const std::vector<std::size_t> along = detail::varied(c, x.dims);
   const std::string& name = g.input_name(value);
@@ -136,6 +135,11 @@ inline void read_line(Importer& g, std::size_t value, std::size_t constant, Line
   const int flat = g.graph.add(graph::op::Flatten{}, {from}, {}).id();
   const auto [layer, node] = detail::depthwise_line(g, flat, detail::channel_line(all, line_of), all);
   g.give(g.graph.add(graph::op::Reshape{g.graph.node(from).shape}, {node}, {}).id(), x.dims, order);
+}
+
+/// The same of a constant operand of the node that is read.
+inline void read_line(Importer& g, std::size_t value, std::size_t constant, LineOf line_of) {
+  apply_line(g, value, g.reals(constant, "the constant operand"), line_of);
 }
 
 /// Puts the lines behind layers into the layers' constants, once all of them are known.

@@ -7,8 +7,8 @@
 #include <stet/io/onnx/external_data.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/outputs.hpp>
-#include <stet/io/onnx/problems.hpp>
 #include <stet/io/onnx/written_out.hpp>
+#include <stet/io/problems.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -54,7 +54,7 @@ class GraphReader {
     for (const std::string& v : outputs_) {
       if (!unknown_.contains(v)) attempt({}, "output '" + v + "'", [&] { write_output(v); });
     }
-    if (!problems_.none()) fail(Errc::unsupported, "load_onnx: {}: not understood:{}", name_, problems_.text());
+    problems_.require_none("load_onnx: " + name_ + ": not understood");
     importer_.uses.settle(importer_.graph, options_, "load_onnx: " + name_);
     warn_of_training();
     warn_of_types();
@@ -129,7 +129,7 @@ class GraphReader {
       return true;
     } catch (const Error& e) {
       if (importer_.budget.spent()) throw;
-      problems_.add(op_type, name, e.what());
+      problems_.add(Errc::unsupported, op_type, name, e.what());
       return false;
     }
   }
@@ -253,15 +253,15 @@ class GraphReader {
     if (fixed && folder != nullptr) reader = folder;
     bool readable = reader != nullptr;
     if (!readable && folder != nullptr) {
-      if (!failed) problems_.add(node.op_type, label, formatted("the operator {} is understood of constants alone", node.op_type));
+      if (!failed) problems_.add(Errc::unsupported, node.op_type, label, formatted("the operator {} is understood of constants alone", node.op_type));
     } else if (!readable) {
-      problems_.add(node.op_type, label,
+      problems_.add(Errc::unsupported, node.op_type, label,
                     formatted("the operator {}{}{} is not understood", node.domain, node.domain.empty() ? "" : ".", node.op_type));
     }
     for (const std::string& in : node.inputs) {
       if (in.empty() || importer_.values.contains(in) || importer_.constants.contains(in)) continue;
       readable = false;
-      if (!unknown_.contains(in)) problems_.add(node.op_type, label, "no node before it makes its input '" + in + "'");
+      if (!unknown_.contains(in)) problems_.add(Errc::unsupported, node.op_type, label, "no node before it makes its input '" + in + "'");
     }
     if (readable) {
       readable = attempt(node.op_type, label, [&] {

@@ -4,6 +4,7 @@
 #include <stet/core/error.hpp>
 #include <stet/core/shape.hpp>
 #include <stet/io/budget.hpp>
+#include <stet/io/problems.hpp>
 #include <stet/io/tflite/names.hpp>
 #include <stet/io/tflite/selection.hpp>
 
@@ -27,31 +28,6 @@ inline Shape shape_of(const TensorInfo& tensor) {
 struct Readers {
   std::vector<int> of_tensor;  ///< how many operators and outputs do
   std::vector<int> last;       ///< index of the last operator that does, -1 if none
-};
-
-/// Problems of a file, collected so that one error names them all.
-class Problems {
- public:
-  /// Adds one; the error's code is that of the first.
-  void add(Errc code, const std::string& text) {
-    if (count_ == 0) code_ = code;
-    if (++count_ <= most_) text_ += "\n  " + text;
-  }
-  [[nodiscard]] bool none() const { return count_ == 0; }
-  /// Throws what was collected.
-  /// Errors:    the code of the first problem; the message lists all (of more than 100, the first 100)
-  void require_none(const std::string& where) const {
-    if (count_ == 0) return;
-    std::string text = text_;
-    if (count_ > most_) text += formatted("\n  and {} more", count_ - most_);
-    throw Error(code_, where + ":" + text);
-  }
-
- private:
-  static constexpr int most_ = 100;
-  Errc code_ = Errc::format;
-  int count_ = 0;
-  std::string text_;
 };
 
 namespace detail {

@@ -137,8 +137,12 @@ class Importer {
     } catch (const Error& e) {
       if (budget_spent()) throw;
       const std::string text = e.what();
-      const bool told = site == nullptr || text.starts_with(site->where());
-      problems_.add(e.code(), told ? text : site->where() + ": " + text);
+      if (site == nullptr) {
+        problems_.add(e.code(), text);
+      } else {
+        const std::string where = site->where() + ": ";
+        problems_.add(e.code(), operator_name(site->info()), site->made(), text.starts_with(where) ? text.substr(where.size()) : text);
+      }
       return false;
     } catch (const Skipped&) {
     }

@@ -33,9 +33,11 @@ class Site {
       : model_(model), op_(op), known_(known), batch_(batch) {}
 
   /// Text such as `conv_1 (CONV_2D)`: the tensor that is made, and the operator.
-  [[nodiscard]] std::string where() const {
-    const std::string made = tensor_name(model_, op_.outputs.empty() ? -1 : op_.outputs[0]);
-    return formatted("{} ({})", made.substr(0, made.find(';')), operator_name(op_));
+  [[nodiscard]] std::string where() const { return formatted("{} ({})", made(), operator_name(op_)); }
+  /// Name of the tensor that is made.
+  [[nodiscard]] std::string made() const {
+    const std::string name = tensor_name(model_, op_.outputs.empty() ? -1 : op_.outputs[0]);
+    return name.substr(0, name.find(';'));
   }
   template <class... Args>
   [[noreturn]] void fail(Errc code, FormatFor<Args...> format, const Args&... args) const {

@@ -15,8 +15,8 @@ void write(const graph::op::Add& o, auto& w) { w.emit_computed(o, "Add"); }
 void write(const graph::op::Sub& o, auto& w) { w.emit_computed(o, "Sub"); }
 void write(const graph::op::Mul& o, auto& w) { w.emit_computed(o, "Mul"); }
 
-inline void read_binary(Importer& g, graph::Operator op) {
-  const Arrangement x = g.value(0), y = g.value(1);
+/// An operator of two values, in an order that both have.
+inline Arrangement combined(Importer& g, graph::Operator op, const Arrangement& x, const Arrangement& y) {
   const bool alike = x.node >= 0 && y.node >= 0 && x.dims == y.dims && x.axis == y.axis && x.flat_dims == y.flat_dims &&
                      x.flat_axis == y.flat_axis && x.flat_shape == y.flat_shape &&
                      g.graph.node(x.node).shape == g.graph.node(y.node).shape;
@@ -24,7 +24,7 @@ inline void read_binary(Importer& g, graph::Operator op) {
     Arrangement z = x;
     z.name.clear();
     z.node = g.add(std::move(op), {x.node, y.node});
-    return g.give(std::move(z));
+    return z;
   }
   require(x.dims.size() == y.dims.size(), Errc::unsupported,
           "inputs have {} and {} dimensions; values are repeated only over dimensions of size 1", x.dims.size() + 1,
@@ -34,8 +34,9 @@ inline void read_binary(Importer& g, graph::Operator op) {
   const int id = g.add(std::move(op), {left, right});
   Ints dims(order.size());
   for (std::size_t i = 0; i < dims.size(); ++i) dims[at(order[i])] = g.graph.node(id).shape[static_cast<int>(i)];
-  g.give(id, dims, order);
+  return Arranger::make(id, dims, order);
 }
+inline void read_binary(Importer& g, graph::Operator op) { g.give(combined(g, std::move(op), g.value(0), g.value(1))); }
 inline void read_add(Importer& g, Attributes&) {
   for (const std::size_t i : {0u, 1u}) {
     if (g.is_constant(i)) return read_line(g, 1 - i, i, [](double c) { return Line{1.0, c}; });
@@ -47,6 +48,14 @@ inline void read_sub(Importer& g, Attributes&) {
   if (g.is_constant(1)) return read_line(g, 0, 1, [](double c) { return Line{1.0, -c}; });
   read_binary(g, graph::op::Sub{});
 }
+/// A sum of any number of values.
+inline void read_sum(Importer& g, Attributes&) {
+  require(g.node->inputs.size() <= 64, Errc::unsupported, "{} inputs, at most 64 are read", g.node->inputs.size());
+  Arrangement sum = g.value(0);
+  for (std::size_t i = 1; i < g.node->inputs.size(); ++i) sum = combined(g, graph::op::Add{}, sum, g.value(i));
+  g.give(std::move(sum));
+}
+inline void read_neg(Importer& g, Attributes&) { apply_line(g, 0, Constant{.name = g.label(), .real = true, .reals = {-1.0f}}, [](double c) { return Line{c, 0.0}; }); }
 inline void read_div(Importer& g, Attributes&) {
   require(g.is_constant(1), Errc::unsupported, "the divisor is computed; only a constant is understood");
   read_line(g, 0, 1, [](double c) { return Line{1.0 / c, 0.0}; });
@@ -66,6 +75,6 @@ inline void read_mul(Importer& g, Attributes&) {
 }
 
 inline constexpr OperatorReader elementwise_readers[] = {
-    {"Add", read_add}, {"Div", read_div}, {"Mul", read_mul}, {"Sub", read_sub}};
+    {"Add", read_add}, {"Div", read_div}, {"Mul", read_mul}, {"Neg", read_neg}, {"Sub", read_sub}, {"Sum", read_sum}};
 
 }  // namespace stet::onnx

@@ -98,8 +98,19 @@ inline void read_global_average_pool(Importer& g, Attributes&) {
   g.give({id, {g.value().dims[0], 1, 1}, {0, -1, -1}, {}});
 }
 
+/// A window as large as the image.
+inline void read_global_max_pool(Importer& g, Attributes&) {
+  const bool line = g.value().dims.size() == 2;
+  const int from = g.image(g.value());
+  const Shape image = g.graph.node(from).shape;
+  require(image[0] <= 65535 && image[1] <= 65535, Errc::unsupported, "the image is {}x{}", image[0], image[1]);
+  const Pair size(static_cast<int>(image[0]), static_cast<int>(image[1]));
+  g.give_image(g.add(graph::op::MaxPool{size, size, Padding::valid()}, {from}), line);
+}
+
 inline constexpr OperatorReader pooling_readers[] = {{"AveragePool", read_pool<graph::op::AveragePool>},
                                                      {"GlobalAveragePool", read_global_average_pool},
+                                                     {"GlobalMaxPool", read_global_max_pool},
                                                      {"MaxPool", read_max_pool}};
 
 }  // namespace stet::onnx

@@ -262,7 +262,33 @@ inline void read_pad(Importer& g, Attributes& a) {
   g.give_image(id, line);
 }
 
+/// Blocks of channels as pixels and back: a transpose between two reshapes, which integers have exactly.
+inline void move_blocks(Importer& g, const Shape& split, std::vector<int> axes, const Shape& joined) {
+  int id = g.graph.add(graph::op::Reshape{split}, {g.image(g.value())}, {}).id();
+  id = g.graph.add(graph::op::Transpose{std::move(axes)}, {id}, {}).id();
+  g.give_image(g.add(graph::op::Reshape{joined}, {id}));
+}
+inline void read_depth_to_space(Importer& g, Attributes& a) {
+  const std::int64_t r = a.integer("blocksize", 0);
+  const std::string mode = a.text("mode", "DCR");
+  const Ints& dims = g.value().dims;
+  require(dims.size() == 3 && r >= 1 && r <= 4096 && dims[0] % (r * r) == 0, Errc::unsupported, "attribute blocksize is {}, which does not fit the image", r);
+  require(mode == "DCR" || mode == "CRD", Errc::unsupported, "attribute mode is {}, must be DCR or CRD", mode);
+  const std::int64_t c = dims[0] / (r * r), h = dims[1], w = dims[2];
+  const Shape joined{h * r, w * r, c};
+  if (mode == "DCR") return move_blocks(g, {h, w, r, r, c}, {0, 2, 1, 3, 4}, joined);
+  move_blocks(g, {h, w, c, r, r}, {0, 3, 1, 4, 2}, joined);
+}
+inline void read_space_to_depth(Importer& g, Attributes& a) {
+  const std::int64_t r = a.integer("blocksize", 0);
+  const Ints& dims = g.value().dims;
+  require(dims.size() == 3 && r >= 1 && r <= 4096 && dims[1] % r == 0 && dims[2] % r == 0, Errc::unsupported, "attribute blocksize is {}, which does not fit the image", r);
+  const std::int64_t c = dims[0], h = dims[1] / r, w = dims[2] / r;
+  move_blocks(g, {h, r, w, r, c}, {0, 2, 1, 3, 4}, {h, w, r * r * c});
+}
+
 inline constexpr OperatorReader shape_readers[] = {
+    {"DepthToSpace", read_depth_to_space}, {"SpaceToDepth", read_space_to_depth},
     {"Concat", read_concat},       {"Flatten", read_flatten}, {"Pad", read_pad},
     {"Reshape", read_reshape},     {"Squeeze", read_squeeze}, {"Transpose", read_transpose},
     {"Unsqueeze", read_unsqueeze},

@@ -1,5 +1,5 @@
 #pragma once
-// What a .onnx file has that is not understood: one line per kind, with the number of nodes and the first of them.
+// What a file of another program has that is not understood: one line per kind, with the number of nodes and the first of them.
 
 #include <stet/core/error.hpp>
 
@@ -9,14 +9,17 @@
 #include <utility>
 #include <vector>
 
-namespace stet::onnx {
+namespace stet {
 
 /// Collects problems; those that differ in names and numbers only are one.
 class Problems {
  public:
-  /// A problem of a node, by its name, or of the operator (empty: of something else, which the name says).
-  void add(const std::string& op_type, const std::string& name, const std::string& text) {
-    const auto [found, first] = lines_of_.emplace(op_type + '\0' + kind_of(text), lines_.size());
+  /// A problem of a node, by its operator and its name. Without an operator the name says what it is of; without either the
+  /// text says all. The error's code is that of the first problem.
+  void add(Errc code, const std::string& op_type, const std::string& name, const std::string& text) {
+    if (lines_.empty()) code_ = code;
+    const bool alone = op_type.empty() && name.empty();
+    const auto [found, first] = lines_of_.emplace(op_type + '\0' + (alone ? text : kind_of(text)), lines_.size());
     if (first) {
       if (lines_.size() >= most_lines) {
         lines_of_.erase(found);
@@ -26,14 +29,17 @@ class Problems {
       lines_.push_back({op_type, text});
     }
     Line& line = lines_[found->second];
-    if (++line.count <= most_names) line.names += (line.count == 1 ? "" : ", ") + name;
+    if (++line.count <= most_names && !alone) line.names += (line.count == 1 ? "" : ", ") + name;
   }
+  void add(Errc code, const std::string& text) { add(code, {}, {}, text); }
   [[nodiscard]] bool none() const { return lines_.empty(); }
   /// One line for each, in the order in which they came.
   [[nodiscard]] std::string text() const {
     std::string all;
     for (const Line& l : lines_) {
-      if (l.op_type.empty()) {
+      if (l.names.empty() && l.op_type.empty()) {
+        all += "\n  " + l.text;
+      } else if (l.op_type.empty()) {
         all += formatted("\n  {}: {}", l.names, l.text);
       } else if (l.count == 1) {
         all += formatted("\n  {} ({}): {}", l.names, l.op_type, l.text);
@@ -43,6 +49,11 @@ class Problems {
     }
     if (left_out_ > 0) all += formatted("\n  and {} more", left_out_);
     return all;
+  }
+  /// Throws what was collected.
+  /// Errors:    the code of the first problem; the message lists all (of more than 100 kinds, the first 100)
+  void require_none(const std::string& where) const {
+    if (!none()) throw Error(code_, where + ":" + text());
   }
 
  private:
@@ -65,9 +76,10 @@ class Problems {
     return kind;
   }
 
+  Errc code_ = Errc::format;
   std::vector<Line> lines_;
   std::map<std::string, std::size_t> lines_of_;
   std::size_t left_out_ = 0;
 };
 
-}  // namespace stet::onnx
+}  // namespace stet
