@@ -2,6 +2,7 @@
 
 #include <stet/engine/engine.hpp>
 #include <stet/io/load_tflite.hpp>
+#include <stet/io/onnx/decode.hpp>
 #include <stet/io/save_c.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
