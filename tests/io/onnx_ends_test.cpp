@@ -35,7 +35,8 @@ TEST_CASE("a softmax, argmax or map of labels behind the logits is left out, whi
     const Model m = s.load(y);
     CHECK(kinds(m) == Kinds{"input", "linear"});
     REQUIRE(warnings.all().size() == 1);
-    CHECK_THAT(warnings.all()[0], ContainsSubstring("ends at 'logits'") && ContainsSubstring("(" + type + "), Softmax1 (Softmax) behind it") &&
+    CHECK_THAT(warnings.all()[0], ContainsSubstring("ends at 'logits'") &&
+                                      ContainsSubstring("(" + type + "), Softmax1 (Softmax) behind it") &&
                                       ContainsSubstring("{.ending = Ending::whole} keeps it"));
   }
 }
@@ -68,16 +69,19 @@ TEST_CASE("outputs are chosen by the name of a value or of its node", "[io][onnx
     CHECK(last(m) == 3);
   }
   CHECK(s.load(far, {.outputs = {"Relu1_out", "logits"}}).graph().outputs().size() == 2);
-  CHECK_THAT(s.refusal(far, {.outputs = {"logit"}}),
-             ContainsSubstring("no value or node 'logit' to end at; the last ones are 'logits', 'Relu1_out', 'Einsum2_out'"));
+  CHECK_THAT(
+      s.refusal(far, {.outputs = {"logit"}}),
+      ContainsSubstring("no value or node 'logit' to end at; the last ones are 'logits', 'Relu1_out', 'Einsum2_out'"));
 }
 
 TEST_CASE("an open height and width, or a missing shape, are what the options say", "[io][onnx]") {
   Source s({3, -1, -1});
   const auto y = s.node("Conv", {"x", s.ramp("c.weight", {2, 3, 3, 3})});
-  CHECK_THAT(s.refusal(y), ContainsSubstring("dimension 2 has no size") && ContainsSubstring("{.input = {height, width, channels}}"));
+  CHECK_THAT(s.refusal(y),
+             ContainsSubstring("dimension 2 has no size") && ContainsSubstring("{.input = {height, width, channels}}"));
   CHECK(s.load(y, {.input = {8, 6, 3}}).graph().nodes().back().shape == Shape{6, 4, 2});
-  CHECK_THAT(s.refusal(y, {.input = {8, 6, 4}}), ContainsSubstring("dimension 1 is 3 in the file, {.input = ...} says 4"));
+  CHECK_THAT(s.refusal(y, {.input = {8, 6, 4}}),
+             ContainsSubstring("dimension 1 is 3 in the file, {.input = ...} says 4"));
   CHECK_THAT(s.refusal(y, {.input = {8, 6}}), ContainsSubstring("{.input = ...} has 2 dimensions, the input has 3"));
   s.model.inputs[0].has_shape = false;
   s.model.inputs[0].dims.clear();
@@ -92,9 +96,11 @@ TEST_CASE("problems of one kind are one line, with their number and the first no
   Source s({2, 6, 6});
   std::string y = "x";
   for (int i = 0; i < 12; ++i) y = s.node("Relu", {s.node("Erf", {y})});
-  for (int i = 0; i < 2; ++i) y = s.node("MaxPool", {y}, {attribute("kernel_shape", Ints{2, 2}), attribute("dilations", Ints{2, 2 + i})});
+  for (int i = 0; i < 2; ++i)
+    y = s.node("MaxPool", {y}, {attribute("kernel_shape", Ints{2, 2}), attribute("dilations", Ints{2, 2 + i})});
   const std::string text = s.refusal(y);
-  CHECK_THAT(text, ContainsSubstring("\n  Erf (12 nodes: Erf0, Erf2, Erf4, ...): the operator Erf is not understood\n"));
+  CHECK_THAT(text,
+             ContainsSubstring("\n  Erf (12 nodes: Erf0, Erf2, Erf4, ...): the operator Erf is not understood\n"));
   CHECK_THAT(text, ContainsSubstring("\n  MaxPool24 (MaxPool): attribute dilations"));
   CHECK(std::count(text.begin(), text.end(), '\n') == 2);  // behind the first pool nothing is known of the second
 }
@@ -102,7 +108,8 @@ TEST_CASE("problems of one kind are one line, with their number and the first no
 TEST_CASE("behind a node that is not understood the file's own shapes go on", "[io][onnx]") {
   Source s({2, 6, 6});
   const auto up = s.node("Resize", {"x"});
-  const auto pool = s.node("MaxPool", {up}, {attribute("kernel_shape", Ints{2, 2}), attribute("dilations", Ints{2, 2})});
+  const auto pool =
+      s.node("MaxPool", {up}, {attribute("kernel_shape", Ints{2, 2}), attribute("dilations", Ints{2, 2})});
   const auto y = s.node("GlobalAveragePool", {s.node("Conv", {pool, s.ramp("w", {2, 3, 1, 1})})});
   CHECK_THAT(s.refusal(y), !ContainsSubstring("Conv"));
   const auto described = [&](const std::string& name, const Ints& dims) {
@@ -112,6 +119,8 @@ TEST_CASE("behind a node that is not understood the file's own shapes go on", "[
   };
   described(up, {2, 12, 12});
   described(pool, {2, 6, 6});
-  CHECK_THAT(s.refusal(y), ContainsSubstring("Resize0") && ContainsSubstring("MaxPool1 (MaxPool): attribute dilations") &&
-                               ContainsSubstring("Conv2 (Conv): attribute group is 1 for 2 channels") && !ContainsSubstring("GlobalAveragePool"));
+  CHECK_THAT(s.refusal(y), ContainsSubstring("Resize0") &&
+                               ContainsSubstring("MaxPool1 (MaxPool): attribute dilations") &&
+                               ContainsSubstring("Conv2 (Conv): attribute group is 1 for 2 channels") &&
+                               !ContainsSubstring("GlobalAveragePool"));
 }

@@ -69,8 +69,8 @@ TEST_CASE("weights in a file beside the model are read by offset and length", "[
   std::filesystem::create_directory(dir.path("data"));
   write_floats(dir.path("data/w"), {7, 8, 9, 10});
   std::filesystem::create_symlink("w", dir.path("data/link"));
-  write(dir.path("m.onnx"),
-        linear(external("fc.weight", {2, 2}, {{"location", "data/link"}, {"checksum", "00"}}), external("fc.bias", {2}, at_16)));
+  write(dir.path("m.onnx"), linear(external("fc.weight", {2, 2}, {{"location", "data/link"}, {"checksum", "00"}}),
+                                   external("fc.bias", {2}, at_16)));
   CHECK(values(load_onnx(dir.path("m.onnx")), "fc.weight") == Floats{7, 8, 9, 10});
 }
 
@@ -85,8 +85,8 @@ TEST_CASE("a description with weights elsewhere says that it needs the folder, a
 TEST_CASE("a file that is missing is named, with what mends it", "[io][onnx]") {
   const TemporaryDirectory dir;
   write(dir.path("m.onnx"), linear(external("fc.weight", {2, 2}, at_0), external("fc.bias", {2}, at_16)));
-  CHECK_THAT(refusal(dir.path("m.onnx"), Errc::io),
-             ContainsSubstring("m.data, which cannot be opened") && ContainsSubstring("keep the file beside the model"));
+  CHECK_THAT(refusal(dir.path("m.onnx"), Errc::io), ContainsSubstring("m.data, which cannot be opened") &&
+                                                        ContainsSubstring("keep the file beside the model"));
   std::filesystem::create_directory(dir.path("m.data"));
   CHECK_THAT(refusal(dir.path("m.onnx"), Errc::io), ContainsSubstring("a directory"));
 }
@@ -97,12 +97,14 @@ TEST_CASE("names that lead out of the model's folder are refused", "[io][onnx]")
   write_floats(dir.path("secret"), {1, 2, 3, 4});
   std::filesystem::create_symlink("../secret", dir.path("inner/link"));
   std::filesystem::create_symlink("..", dir.path("inner/up"));
-  for (const std::string& name : {std::string(), dir.path("secret"), std::string("../secret"), std::string("sub/../../secret"),
-                                  std::string("link"), std::string("up/secret"), std::string("sub/.."), std::string("link\0x", 6)}) {
+  for (const std::string& name :
+       {std::string(), dir.path("secret"), std::string("../secret"), std::string("sub/../../secret"),
+        std::string("link"), std::string("up/secret"), std::string("sub/.."), std::string("link\0x", 6)}) {
     CAPTURE(name);
-    write(dir.path("inner/m.onnx"),
-          linear(external("fc.weight", {2, 2}, {{"location", name}}), onnx::make_tensor<float>("b", {2}, Floats{1, 2})));
-    CHECK_THAT(refusal(dir.path("inner/m.onnx"), Errc::format), ContainsSubstring("only files in the folder of the model are read"));
+    write(dir.path("inner/m.onnx"), linear(external("fc.weight", {2, 2}, {{"location", name}}),
+                                           onnx::make_tensor<float>("b", {2}, Floats{1, 2})));
+    CHECK_THAT(refusal(dir.path("inner/m.onnx"), Errc::format),
+               ContainsSubstring("only files in the folder of the model are read"));
   }
 }
 
@@ -110,17 +112,20 @@ TEST_CASE("offsets and lengths that cannot be are refused", "[io][onnx]") {
   const TemporaryDirectory dir;
   write_floats(dir.path("m.data"), {1, 2, 3, 4, 5, 6});
   const auto refused = [&](Entries w, Entries b) {
-    write(dir.path("m.onnx"), linear(external("fc.weight", {2, 2}, std::move(w)), external("fc.bias", {2}, std::move(b))));
+    write(dir.path("m.onnx"),
+          linear(external("fc.weight", {2, 2}, std::move(w)), external("fc.bias", {2}, std::move(b))));
     return refusal(dir.path("m.onnx"), Errc::format);
   };
   const auto entries = [](const std::string& offset, const std::string& length) {
     return Entries{{"location", "m.data"}, {"offset", offset}, {"length", length}};
   };
   CHECK_THAT(refused(at_0, entries("20", "8")), ContainsSubstring("'fc.bias'") && ContainsSubstring("has 24"));
-  CHECK_THAT(refused(at_0, entries("18446744073709551608", "8")), ContainsSubstring("'fc.bias'") && ContainsSubstring("has 24"));
+  CHECK_THAT(refused(at_0, entries("18446744073709551608", "8")),
+             ContainsSubstring("'fc.bias'") && ContainsSubstring("has 24"));
   CHECK_THAT(refused(at_0, entries("15", "8")), ContainsSubstring("'fc.weight' and 'fc.bias' overlap"));
   CHECK_THAT(refused(at_0, entries("0", "8")), ContainsSubstring("overlap"));
-  CHECK_THAT(refused(at_0, entries("16", "4")), ContainsSubstring("has 4 bytes in another file, its shape and type need 8"));
+  CHECK_THAT(refused(at_0, entries("16", "4")),
+             ContainsSubstring("has 4 bytes in another file, its shape and type need 8"));
   for (const char* text : {"-1", "0x10", "1e1", " 1", "18446744073709551616"}) {
     CHECK_THAT(refused(at_0, entries(text, "8")), ContainsSubstring("'fc.bias': its offset in another file is"));
   }

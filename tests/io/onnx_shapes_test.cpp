@@ -9,8 +9,8 @@ using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using onnx::attribute;
 using Source = stet_test::OnnxSource;
-using stet_test::kinds, stet_test::values;
 using stet_test::Floats, stet_test::Ints, stet_test::Kinds;
+using stet_test::kinds, stet_test::values;
 
 namespace {
 
@@ -44,7 +44,9 @@ TEST_CASE("functions of constants are computed while a file is loaded", "[io][on
     const Model m = s.load(s.node("Reshape", {"x", list}));
     return m.graph().node(m.graph().outputs()[0]).shape[0];
   };
-  const auto n = [](Source& s, std::int64_t v) { return number(s, "n" + std::to_string(s.model.initializers.size()), v); };
+  const auto n = [](Source& s, std::int64_t v) {
+    return number(s, "n" + std::to_string(s.model.initializers.size()), v);
+  };
   const auto to = [](std::int64_t type) { return attribute("to", type); };
   CHECK(length([&](Source& s) { return s.node("Add", {n(s, 5), n(s, 1)}); }) == 6);
   CHECK(length([&](Source& s) { return s.node("Sub", {n(s, 5), n(s, 1)}); }) == 4);
@@ -56,9 +58,15 @@ TEST_CASE("functions of constants are computed while a file is loaded", "[io][on
           const auto product = s.node("Mul", {s.node("Cast", {dimension(s, "x", 1)}, {to(1)}), half});
           return s.node("Cast", {s.node("Floor", {product})}, {to(7)});
         }) == 12);
-  CHECK(length([&](Source& s) { return s.node("Where", {s.node("Equal", {dimension(s, "x", 1), n(s, 24)}), n(s, 6), n(s, 4)}); }) == 6);
-  CHECK(length([&](Source& s) { return s.node("Where", {s.node("Equal", {dimension(s, "x", 0), n(s, -1)}), n(s, 6), n(s, 4)}); }) == 4);
-  CHECK(length([&](Source& s) { return s.node("Where", {s.node("Less", {n(s, 2), n(s, 3)}), n(s, 6), n(s, 4)}); }) == 6);
+  CHECK(length([&](Source& s) {
+          return s.node("Where", {s.node("Equal", {dimension(s, "x", 1), n(s, 24)}), n(s, 6), n(s, 4)});
+        }) == 6);
+  CHECK(length([&](Source& s) {
+          return s.node("Where", {s.node("Equal", {dimension(s, "x", 0), n(s, -1)}), n(s, 6), n(s, 4)});
+        }) == 4);
+  CHECK(length([&](Source& s) {
+          return s.node("Where", {s.node("Less", {n(s, 2), n(s, 3)}), n(s, 6), n(s, 4)});
+        }) == 6);
   CHECK(length([&](Source& s) { return s.node("Expand", {s.constant("two", {}, Ints{2}), n(s, 1)}); }) == 2);
   CHECK(length([&](Source& s) {
           const auto scalar = [&](std::int64_t v) { return s.constant("r" + std::to_string(v), {}, Ints{v}); };
@@ -67,8 +75,10 @@ TEST_CASE("functions of constants are computed while a file is loaded", "[io][on
   CHECK(length([&](Source& s) { return s.node("ReduceProd", {s.constant("list", {2}, Ints{3, 4})}); }) == 12);
   CHECK(length([&](Source& s) {
           const auto list = s.constant("list", {2, 3}, Ints{1, 2, 3, 4, 6, 8});
-          const auto column = s.node("Slice", {list, n(s, -1), n(s, std::numeric_limits<std::int64_t>::min()), n(s, 1), n(s, -1)});
-          return s.node("Reshape", {s.node("Gather", {s.node("Slice", {column, n(s, 1), n(s, 2), n(s, 1)}), n(s, 1)}), n(s, 1)});
+          const auto column =
+              s.node("Slice", {list, n(s, -1), n(s, std::numeric_limits<std::int64_t>::min()), n(s, 1), n(s, -1)});
+          return s.node("Reshape",
+                        {s.node("Gather", {s.node("Slice", {column, n(s, 1), n(s, 2), n(s, 1)}), n(s, 1)}), n(s, 1)});
         }) == 6);
   CHECK(length([&](Source& s) {
           const auto shape = s.node("Shape", {"x"}, {attribute("start", std::int64_t{-1})});
@@ -79,7 +89,8 @@ TEST_CASE("functions of constants are computed while a file is loaded", "[io][on
 TEST_CASE("weights that a graph computes are weights", "[io][onnx]") {
   Source s({2});
   const auto w = s.constant("w", {2, 2}, Floats{1, 2, 3, 4}), scale = s.constant("scale", {2, 1}, Floats{2, 10});
-  const auto y = s.node("Gemm", {"x", s.node("Mul", {w, s.node("Sqrt", {s.node("Mul", {scale, scale})})})}, {attribute("transB", std::int64_t{1})});
+  const auto y = s.node("Gemm", {"x", s.node("Mul", {w, s.node("Sqrt", {s.node("Mul", {scale, scale})})})},
+                        {attribute("transB", std::int64_t{1})});
   CHECK(values(s.load(y), "Gemm3.weight") == Floats{2, 4, 30, 40});
 }
 
@@ -93,12 +104,15 @@ TEST_CASE("what depends on the batch in another way than being it is refused whe
   CHECK_THAT(s.refusal(s.node("Add", {"x", s.node("Range", {none, scalar(dimension(s, "x", 0)), one})})),
              ContainsSubstring("only those that do not depend on the batch"));
   CHECK_THAT(s.refusal(s.node("Range", {"x", "x", "x"})), ContainsSubstring("Range is understood of constants alone"));
-  CHECK_THAT(s.refusal(s.node("Relu", {s.node("Div", {number(s, "a", 1), number(s, "b", 0)})})), ContainsSubstring("divided by 0"));
+  CHECK_THAT(s.refusal(s.node("Relu", {s.node("Div", {number(s, "a", 1), number(s, "b", 0)})})),
+             ContainsSubstring("divided by 0"));
 }
 
 TEST_CASE("an expand without effect is nothing", "[io][onnx]") {
   Source s({4});
   const auto same = s.node("Expand", {"x", s.node("Shape", {"x"})});
-  CHECK(kinds(s.load(s.node("Relu", {s.node("Expand", {same, s.constant("ones", {2}, Ints{1, 1})})}))) == Kinds{"input", "relu"});
-  CHECK_THAT(s.refusal(s.node("Expand", {"x", s.constant("more", {2}, Ints{3, 4})})), ContainsSubstring("repeats dimension 0"));
+  CHECK(kinds(s.load(s.node("Relu", {s.node("Expand", {same, s.constant("ones", {2}, Ints{1, 1})})}))) ==
+        Kinds{"input", "relu"});
+  CHECK_THAT(s.refusal(s.node("Expand", {"x", s.constant("more", {2}, Ints{3, 4})})),
+             ContainsSubstring("repeats dimension 0"));
 }

@@ -64,7 +64,8 @@ class Stages {
 
 Shape shape_of(const std::string& text) {
   std::vector<std::int64_t> dims;
-  for (std::size_t at = 0; at < text.size(); at = text.find(',', at) == std::string::npos ? text.size() : text.find(',', at) + 1) {
+  for (std::size_t at = 0; at < text.size();
+       at = text.find(',', at) == std::string::npos ? text.size() : text.find(',', at) + 1) {
     dims.push_back(std::stoll(text.substr(at)));
   }
   return Shape(dims);

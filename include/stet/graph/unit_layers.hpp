@@ -13,8 +13,8 @@ namespace stet {
 /// A graph in which every batch norm stands behind a layer, and where the old nodes are.
 struct UnitLayers {
   Graph graph{};
-  std::vector<int> node_of{};   ///< per old node the new one with its parameters
-  std::vector<int> layers{};    ///< the new layers, whose weights are to be ones
+  std::vector<int> node_of{};  ///< per old node the new one with its parameters
+  std::vector<int> layers{};   ///< the new layers, whose weights are to be ones
 };
 
 /// Puts a depthwise 1x1 convolution before every batch norm that reads no layer, or one that somebody else reads too. Where
@@ -33,8 +33,9 @@ inline UnitLayers add_unit_layers(const Graph& graph) {
     std::vector<int> inputs;
     for (const int from : node.inputs) inputs.push_back(value_of[static_cast<std::size_t>(from)]);
     const int from = node.inputs.empty() ? -1 : node.inputs[0];
-    const bool lone = graph::is<graph::op::BatchNorm>(node.op) &&
-                      (!graph::has_weights(graph.node(from).op) || graph.is_output(from) || graph.consumers(from).size() != 1);
+    const bool lone =
+        graph::is<graph::op::BatchNorm>(node.op) &&
+        (!graph::has_weights(graph.node(from).op) || graph.is_output(from) || graph.consumers(from).size() != 1);
     if (!lone) {
       value_of.push_back(made.graph.add(node.op, std::move(inputs), node.name).id());
       made.node_of.push_back(value_of.back());
@@ -44,10 +45,15 @@ inline UnitLayers add_unit_layers(const Graph& graph) {
     const bool image = in.rank() == 3;
     int value = inputs[0];
     if (!image) {
-      value = made.graph.add(graph::op::Reshape{Shape{1, in.elements() / in.back(), in.back()}}, {value}, free_name(node.name + "_image")).id();
+      value = made.graph
+                  .add(graph::op::Reshape{Shape{1, in.elements() / in.back(), in.back()}}, {value},
+                       free_name(node.name + "_image"))
+                  .id();
     }
-    value = made.graph.add(graph::op::DepthwiseConv2D{.kernel = 1, .padding = Padding::valid(), .bias = false}, {value},
-                           free_name(node.name + "_unit")).id();
+    value = made.graph
+                .add(graph::op::DepthwiseConv2D{.kernel = 1, .padding = Padding::valid(), .bias = false}, {value},
+                     free_name(node.name + "_unit"))
+                .id();
     made.layers.push_back(value);
     value = made.graph.add(node.op, {value}, node.name).id();
     made.node_of.push_back(value);

@@ -30,7 +30,8 @@ struct ChannelLine {
   }
 
  private:
-  static std::vector<double> joined(const std::vector<double>& a, const std::vector<double>& b, double (*f)(double, double)) {
+  static std::vector<double> joined(const std::vector<double>& a, const std::vector<double>& b,
+                                    double (*f)(double, double)) {
     std::vector<double> result(a.size() > b.size() ? a.size() : b.size());
     for (std::size_t c = 0; c < result.size(); ++c) result[c] = f(at(a, c), at(b, c));
     return result;
@@ -60,8 +61,6 @@ inline void take_in(const ChannelLine& line, std::int64_t channels, std::int64_t
 }
 
 /// A value as an image whose last dimension is its channels, so that a depthwise 1x1 convolution can compute a line of it.
-inline Shape as_image(const Shape& x) {
-  return x.rank() == 3 ? x : Shape{1, x.elements() / x.back(), x.back()};
-}
+inline Shape as_image(const Shape& x) { return x.rank() == 3 ? x : Shape{1, x.elements() / x.back(), x.back()}; }
 
 }  // namespace stet

@@ -36,7 +36,8 @@ Value before_softmax(const Value& output, Step&& step, Cut&& cut) {
 /// Says what was left out: `ends`, the new outputs, `cut`, what stood behind them.
 inline void warn_of_ending(const std::string& where, const std::string& ends, const std::string& cut) {
   warn(
-      "{}: the model ends at {}; {} behind it was left out, because losses and evaluate bring that along and integers have no "
+      "{}: the model ends at {}; {} behind it was left out, because losses and evaluate bring that along and integers "
+      "have no "
       "form of it. {{.ending = Ending::whole}} keeps it",
       where, ends, cut);
 }

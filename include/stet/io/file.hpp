@@ -22,7 +22,8 @@ inline constexpr std::uint64_t default_file_limit = std::uint64_t{4} << 30;
 namespace detail {
 
 // Fills `to` from an open file, beginning at `offset`.
-inline void read_exactly(const Descriptor& from, std::uint64_t offset, std::span<std::uint8_t> to, const std::string& path) {
+inline void read_exactly(const Descriptor& from, std::uint64_t offset, std::span<std::uint8_t> to,
+                         const std::string& path) {
   while (!to.empty()) {
     const ssize_t got = ::pread(from.get(), to.data(), to.size(), static_cast<::off_t>(offset));
     if (got < 0 && errno == EINTR) continue;

@@ -18,7 +18,7 @@ enum class SharedConstants {
 /// Where a loaded model ends.
 enum class Ending {
   logits,  ///< a softmax, log softmax, argmax or map of labels at the end is left out, with a warning: losses have their own
-  whole    ///< where the file does
+  whole  ///< where the file does
 };
 
 struct ImportOptions {

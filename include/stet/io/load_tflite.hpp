@@ -29,10 +29,10 @@ STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, 
 /// Makes an IntegerModel of a description.
 /// Errors:    as load_tflite_integer; `where` begins the message
 STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where,
-                                              const ImportOptions& options = {});
+                                             const ImportOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where,
-                                              const ImportOptions& options) {
+                                             const ImportOptions& options) {
   IntegerModel made = IntegerImporter(model, target, options, where).run(row_of);
   made.input_fingerprint = stet::detail::fingerprint_for(made, model.input_fingerprint, where);
   return made;
@@ -63,7 +63,8 @@ inline Model load_tflite(const std::string& path, const ImportOptions& options =
 /// Errors:    as load_tflite, and Errc::unsupported or Errc::range if the target cannot run scales of the file; Errc::format
 ///            if its fingerprint cannot be
 /// Source:    LiteRT schema.fbs, kernels/
-inline IntegerModel load_tflite_integer(const std::string& path, const Target& target, const ImportOptions& options = {}) {
+inline IntegerModel load_tflite_integer(const std::string& path, const Target& target,
+                                        const ImportOptions& options = {}) {
   return tflite::import_integer_model(tflite::decode(read_file(path), path), target, "load_tflite: " + path, options);
 }
 

@@ -44,7 +44,8 @@ class Problems {
       } else if (l.count == 1) {
         all += formatted("\n  {} ({}): {}", l.names, l.op_type, l.text);
       } else {
-        all += formatted("\n  {} ({} nodes: {}{}): {}", l.op_type, l.count, l.names, l.count > most_names ? ", ..." : "", l.text);
+        all += formatted("\n  {} ({} nodes: {}{}): {}", l.op_type, l.count, l.names,
+                         l.count > most_names ? ", ..." : "", l.text);
       }
     }
     if (left_out_ > 0) all += formatted("\n  and {} more", left_out_);

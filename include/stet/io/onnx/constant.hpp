@@ -38,7 +38,8 @@ struct Constant {
 namespace detail {
 
 template <class T, class U>
-std::vector<U> convert_elements(const std::vector<std::uint8_t>& data, U (*convert)(T) = [](T v) { return static_cast<U>(v); }) {
+std::vector<U> convert_elements(
+    const std::vector<std::uint8_t>& data, U (*convert)(T) = [](T v) { return static_cast<U>(v); }) {
   std::vector<U> result(data.size() / sizeof(T));
   for (std::size_t i = 0; i < result.size(); ++i) {
     T v;
@@ -55,7 +56,8 @@ inline constexpr std::size_t most_integers = 65536;
 
 /// Whether numbers of a type are real; those of other widths than 32 bits become float32.
 constexpr bool is_real(DataType type) {
-  return type == DataType::float32 || type == DataType::float16 || type == DataType::bfloat16 || type == DataType::float64;
+  return type == DataType::float32 || type == DataType::float16 || type == DataType::bfloat16 ||
+         type == DataType::float64;
 }
 
 /// Numbers of a tensor: float32, float16, bfloat16 and double are real; int64, int32, int8, uint8 and bool are whole, if

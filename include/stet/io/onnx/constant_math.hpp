@@ -89,7 +89,8 @@ inline Ints joint_dims(const Ints& a, const Ints& b) {
 inline std::int64_t count_of(const Ints& dims) {
   std::int64_t n = 1;
   for (const std::int64_t d : dims) {
-    require(d >= 0 && (d == 0 || n <= (std::int64_t{1} << 40) / d), Errc::unsupported, "a constant has the dimension {}", d);
+    require(d >= 0 && (d == 0 || n <= (std::int64_t{1} << 40) / d), Errc::unsupported,
+            "a constant has the dimension {}", d);
     n *= d;
   }
   return n;
@@ -98,7 +99,8 @@ inline std::int64_t count_of(const Ints& dims) {
 inline std::vector<std::size_t> places_in(const Constant& c, const Ints& dims) {
   std::vector<std::size_t> step(dims.size(), 0);
   const std::vector<std::size_t> stride = strides(c.dims);
-  for (std::size_t i = 0; i < c.dims.size(); ++i) step[i + dims.size() - c.dims.size()] = c.dims[i] == 1 ? 0 : stride[i];
+  for (std::size_t i = 0; i < c.dims.size(); ++i)
+    step[i + dims.size() - c.dims.size()] = c.dims[i] == 1 ? 0 : stride[i];
   return places(at(count_of(dims)), dims, step);
 }
 // An empty constant of these dimensions, its size counted.
@@ -138,11 +140,14 @@ inline void fold_where(Importer& g, Attributes&) {
   require(a.real == b.real, Errc::unsupported, "chooses between real and whole numbers");
   const Ints dims = detail::joint_dims(detail::joint_dims(condition.dims, a.dims), b.dims);
   Constant c = detail::room_for(g, dims, a.real);
-  const auto which = detail::places_in(condition, dims), left = detail::places_in(a, dims), right = detail::places_in(b, dims);
+  const auto which = detail::places_in(condition, dims), left = detail::places_in(a, dims),
+             right = detail::places_in(b, dims);
   for (std::size_t i = 0; i < which.size(); ++i) {
     const std::int64_t holds = condition.integers[which[i]];
     if (a.real) {
-      c.reals[i] = is_symbol(holds) ? std::numeric_limits<float>::quiet_NaN() : holds != 0 ? a.reals[left[i]] : b.reals[right[i]];
+      c.reals[i] = is_symbol(holds) ? std::numeric_limits<float>::quiet_NaN()
+                   : holds != 0     ? a.reals[left[i]]
+                                    : b.reals[right[i]];
     } else {
       c.integers[i] = is_symbol(holds) ? unknown_symbol : holds != 0 ? a.integers[left[i]] : b.integers[right[i]];
     }
@@ -166,10 +171,12 @@ inline void fold_expand(Importer& g, Attributes&) {
 /// start, start + delta, ... before limit.
 inline void fold_range(Importer& g, Attributes&) {
   const Constant &start = detail::known(g, 0), &limit = detail::known(g, 1), &delta = detail::known(g, 2);
-  require(start.size() == 1 && limit.size() == 1 && delta.size() == 1, Errc::unsupported, "start, limit and delta must be numbers");
+  require(start.size() == 1 && limit.size() == 1 && delta.size() == 1, Errc::unsupported,
+          "start, limit and delta must be numbers");
   const double from = detail::real_of(start, 0), to = detail::real_of(limit, 0), step = detail::real_of(delta, 0);
   const double count = std::ceil((to - from) / step);
-  require(count <= static_cast<double>(most_integers), Errc::unsupported, "a range of {} numbers; only those that do not depend on the batch are made", count);
+  require(count <= static_cast<double>(most_integers), Errc::unsupported,
+          "a range of {} numbers; only those that do not depend on the batch are made", count);
   Constant c = detail::room_for(g, {static_cast<std::int64_t>(std::max(count, 0.0))}, start.real);
   for (std::size_t i = 0; i < c.size(); ++i) {
     const double v = from + static_cast<double>(i) * step;
@@ -197,9 +204,11 @@ inline void fold_cast(Importer& g, Attributes& a) {
   Constant c = detail::known(g, 0);
   g.take(c);
   const bool whole = type == DataType::int64 || type == DataType::int32 || type == DataType::boolean;
-  require(whole || is_real(type), Errc::unsupported, "attribute to is {}, a type that is not computed with", static_cast<int>(type));
+  require(whole || is_real(type), Errc::unsupported, "attribute to is {}, a type that is not computed with",
+          static_cast<int>(type));
   if (whole && c.real) {
-    require(c.size() <= most_integers, Errc::unsupported, "a list of {} whole numbers; only small ones are computed", c.size());
+    require(c.size() <= most_integers, Errc::unsupported, "a list of {} whole numbers; only small ones are computed",
+            c.size());
     for (const float v : c.reals) c.integers.push_back(detail::whole_of(static_cast<double>(v)));
     c.reals.clear();
   } else if (!whole && !c.real) {
@@ -222,9 +231,11 @@ inline void fold_concat(Importer& g, Attributes& a) {
   dims[axis] = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const Constant& c = detail::known(g, i);
-    require(c.dims.size() == dims.size() && c.real == first.real, Errc::unsupported, "joins constants of different kinds");
+    require(c.dims.size() == dims.size() && c.real == first.real, Errc::unsupported,
+            "joins constants of different kinds");
     for (std::size_t d = 0; d < dims.size(); ++d) {
-      require(d == axis || c.dims[d] == dims[d], Errc::unsupported, "joins constants of {} and {} elements", c.dims[d], dims[d]);
+      require(d == axis || c.dims[d] == dims[d], Errc::unsupported, "joins constants of {} and {} elements", c.dims[d],
+              dims[d]);
     }
     require(dims[axis] <= (std::int64_t{1} << 40) - c.dims[axis], Errc::unsupported, "joins very many constants");
     dims[axis] += c.dims[axis];
@@ -287,13 +298,15 @@ inline void fold_gather(Importer& g, Attributes& a) {
 inline void fold_slice(Importer& g, Attributes& a) {
   Constant data = detail::known(g, 0);
   const bool inputs = g.has_input(1);
-  const Ints starts = inputs ? g.few_integers(1, "starts") : a.integers("starts"), ends = inputs ? g.few_integers(2, "ends") : a.integers("ends");
+  const Ints starts = inputs ? g.few_integers(1, "starts") : a.integers("starts"),
+             ends = inputs ? g.few_integers(2, "ends") : a.integers("ends");
   Ints axes = g.has_input(3) ? g.few_integers(3, "axes") : a.integers("axes"), steps(starts.size(), 1);
   if (g.has_input(4)) steps = g.few_integers(4, "steps");
   for (std::size_t i = axes.size(); i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
   require(data.size() > 0, Errc::unsupported, "the data have no elements");
-  require(ends.size() == starts.size() && axes.size() == starts.size() && steps.size() == starts.size(), Errc::unsupported,
-          "{} starts, {} ends, {} axes and {} steps", starts.size(), ends.size(), axes.size(), steps.size());
+  require(ends.size() == starts.size() && axes.size() == starts.size() && steps.size() == starts.size(),
+          Errc::unsupported, "{} starts, {} ends, {} axes and {} steps", starts.size(), ends.size(), axes.size(),
+          steps.size());
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const std::size_t axis = axis_of(axes[i], data.dims.size());
     const std::int64_t n = data.dims[axis], step = steps[i];
@@ -302,7 +315,10 @@ inline void fold_slice(Importer& g, Attributes& a) {
       return std::clamp(at < 0 && at >= -n ? at + n : at, std::int64_t{step > 0 ? 0 : -1}, step > 0 ? n : n - 1);
     };
     Ints which;
-    const std::int64_t first = place(starts[i]), end = place(ends[i]), far = step > 0 ? step : step < -n ? n + 1 : -step;
+    const std::int64_t first = place(starts[i]), end = place(ends[i]),
+                       far = step > 0    ? step
+                             : step < -n ? n + 1
+                                         : -step;
     for (std::int64_t k = first; step > 0 ? k < end : k > end; k += step > 0 ? std::min(far, n + 1) : -far) {
       require(k >= 0 && k < n, Errc::unsupported, "a slice begins at {} of {} elements", k, n);
       which.push_back(k);

@@ -26,8 +26,8 @@ inline ChannelLine channel_line(const Constant& c, LineOf line_of, const std::ve
   ChannelLine line{std::vector<double>(c.size()), std::vector<double>(c.size())};
   for (std::size_t i = 0; i < c.size(); ++i) {
     const Line one = line_of(static_cast<double>(c.real ? c.reals[i] : static_cast<float>(c.integers[i])));
-    require(std::isfinite(one.factor) && std::isfinite(one.summand), Errc::unsupported, "the constant '{}' has the value {}",
-            c.name, c.reals[i]);
+    require(std::isfinite(one.factor) && std::isfinite(one.summand), Errc::unsupported,
+            "the constant '{}' has the value {}", c.name, c.reals[i]);
     const std::size_t to = places.empty() ? i : places[i];
     line.factor[to] = one.factor;
     line.summand[to] = one.summand;
@@ -43,8 +43,7 @@ inline std::pair<int, int> depthwise_line(Importer& g, int from, const ChannelLi
   const auto channels = at(in.back());
   g.budget.take((line.factor.size() + line.summand.size()) * sizeof(double));
   if (!image) from = g.graph.add(graph::op::Reshape{as_image(in)}, {from}, {}).id();
-  const int layer =
-      g.add(graph::op::DepthwiseConv2D{.kernel = 1, .padding = Padding::valid(), .bias = moves}, {from});
+  const int layer = g.add(graph::op::DepthwiseConv2D{.kernel = 1, .padding = Padding::valid(), .bias = moves}, {from});
   const auto spread = [&](const std::vector<double>& v) {
     std::vector<float> all(channels);
     for (std::size_t c = 0; c < channels; ++c) all[c] = static_cast<float>(ChannelLine::at(v, c));
@@ -65,8 +64,8 @@ inline std::vector<std::size_t> varied(const Constant& c, const Ints& dims) {
   for (std::size_t i = 0; i < own.size(); ++i) {
     const std::size_t d = i + dims.size() - own.size();
     if (own[i] == 1) continue;
-    require(own[i] == dims[d], Errc::unsupported, "the constant '{}' has {} elements where the value has {}", c.name, own[i],
-            dims[d]);
+    require(own[i] == dims[d], Errc::unsupported, "the constant '{}' has {} elements where the value has {}", c.name,
+            own[i], dims[d]);
     list.push_back(d);
   }
   return list;
@@ -117,10 +116,12 @@ inline void apply_line(Importer& g, std::size_t value, const Constant& c, LineOf
   require(last >= 0, Errc::unsupported, "the value has no dimensions");
   if (along.empty()) {  // in whatever order its elements lie
     const auto channel = x.reordered() ? x.axis.end() : std::find(x.axis.begin(), x.axis.end(), last);
-    return give(x, detail::channel_line(c, line_of), channel == x.axis.end() ? -1 : static_cast<int>(channel - x.axis.begin()));
+    return give(x, detail::channel_line(c, line_of),
+                channel == x.axis.end() ? -1 : static_cast<int>(channel - x.axis.begin()));
   }
   if (x.reordered()) return give(x, detail::channel_line(c, line_of, Arranger::places(x)), -1);
-  if (along.size() == 1 && x.axis[along[0]] == last) return give(x, detail::channel_line(c, line_of), static_cast<int>(along[0]));
+  if (along.size() == 1 && x.axis[along[0]] == last)
+    return give(x, detail::channel_line(c, line_of), static_cast<int>(along[0]));
   std::vector<int> order = usual_order(x.dims.size());
   if (along.size() == 1) {
     const auto at_end = std::find(order.begin(), order.end(), static_cast<int>(along[0]));

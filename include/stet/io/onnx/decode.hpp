@@ -81,11 +81,12 @@ class Decoder {
     if (!raw) pack(t, floats, doubles, integers);
     const std::uint64_t wanted = tensor_bytes(t, name_);
     if (t.where == DataLocation::external) {
-      require(t.data.empty(), Errc::format, "{}: tensor '{}' has data although they lie in another file", name_, t.name);
+      require(t.data.empty(), Errc::format, "{}: tensor '{}' has data although they lie in another file", name_,
+              t.name);
       return;
     }
-    require(t.where == DataLocation::inside, Errc::format, "{}: tensor '{}' lies at a place of kind {}, which there is not",
-            name_, t.name, static_cast<int>(t.where));
+    require(t.where == DataLocation::inside, Errc::format,
+            "{}: tensor '{}' lies at a place of kind {}, which there is not", name_, t.name, static_cast<int>(t.where));
     t.external.clear();
     require(t.data.size() == wanted, Errc::format, "{}: tensor '{}' has {} bytes of data, its shape and type need {}",
             name_, t.name, t.data.size(), wanted);

@@ -63,16 +63,16 @@ class ExternalData {
   void note(TensorInfo& t) {
     const std::uint64_t size = tensor_bytes(t, path_), offset = number(t, "offset").value_or(0);
     const std::uint64_t length = number(t, "length").value_or(size);
-    require(length == size, Errc::format, "{}: tensor '{}' has {} bytes in another file, its shape and type need {}", path_,
-            t.name, length, size);
+    require(length == size, Errc::format, "{}: tensor '{}' has {} bytes in another file, its shape and type need {}",
+            path_, t.name, length, size);
     parts_[resolved(t)].push_back({&t, offset, size});
   }
   // Sizes are compared with those of the files before anything is taken for them.
   void read() {
     for (auto& [file, parts] : parts_) {
       const stet::detail::RegularFile opened = stet::detail::open_regular(file);
-      require(opened.error == 0 && opened.kind == nullptr, Errc::io, "{}: cannot read its data from {}: {}", path_, file,
-              opened.kind != nullptr ? opened.kind : opened.reason());
+      require(opened.error == 0 && opened.kind == nullptr, Errc::io, "{}: cannot read its data from {}: {}", path_,
+              file, opened.kind != nullptr ? opened.kind : opened.reason());
       require(opened.size <= default_file_limit, Errc::range, "{}: {} has {} bytes, at most {} are read", path_, file,
               opened.size, default_file_limit);
       std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
@@ -81,7 +81,8 @@ class ExternalData {
       const Part* before = nullptr;
       for (const Part& p : parts) {
         require(p.offset <= opened.size && p.size <= opened.size - p.offset, Errc::format,
-                "{}: tensor '{}' is said to have {} bytes from byte {} on, but {} has {}: it is damaged or of another model",
+                "{}: tensor '{}' is said to have {} bytes from byte {} on, but {} has {}: it is damaged or of another "
+                "model",
                 path_, p.tensor->name, p.size, p.offset, file, opened.size);
         require(before == nullptr || before->offset + before->size <= p.offset, Errc::format,
                 "{}: tensors '{}' and '{}' overlap in {}", path_, before == nullptr ? path_ : before->tensor->name,
@@ -108,8 +109,8 @@ class ExternalData {
     if (text.empty()) return std::nullopt;
     std::uint64_t n = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-    require(error == std::errc() && end == text.data() + text.size(), Errc::format, "{}: tensor '{}': its {} in another file is '{}'",
-            path_, t.name, key, text.substr(0, 100));
+    require(error == std::errc() && end == text.data() + text.size(), Errc::format,
+            "{}: tensor '{}': its {} in another file is '{}'", path_, t.name, key, text.substr(0, 100));
     return n;
   }
   // Links are followed first: what counts is where the file lies.
@@ -117,28 +118,31 @@ class ExternalData {
     const std::string name = external_entry(t, "location");
     if (const auto found = files_.find(name); found != files_.end()) return found->second;
     const auto allowed = [&](bool good) {
-      require(good, Errc::format,
-              "{}: tensor '{}' is said to lie in '{}'; only files in the folder of the model are read, by relative names", path_,
-              t.name, name.substr(0, std::min<std::size_t>(name.find('\0'), 200)));
+      require(
+          good, Errc::format,
+          "{}: tensor '{}' is said to lie in '{}'; only files in the folder of the model are read, by relative names",
+          path_, t.name, name.substr(0, std::min<std::size_t>(name.find('\0'), 200)));
     };
-    allowed(!name.empty() && name[0] != '/' && name.find('\0') == std::string::npos && ("/" + name + "/").find("/../") == std::string::npos);
+    allowed(!name.empty() && name[0] != '/' && name.find('\0') == std::string::npos &&
+            ("/" + name + "/").find("/../") == std::string::npos);
     const std::string folder = real(folder_), file = real(folder_ + "/" + name);
     allowed(file.starts_with(folder == "/" ? folder : folder + "/"));
     return files_.emplace(name, file).first->second;
   }
   [[nodiscard]] std::string real(const std::string& name) const {
     const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(name.c_str(), nullptr), &std::free);
-    require(resolved != nullptr, Errc::io,
-            "{}: its weights lie in {}, which cannot be opened ({}); keep the file beside the model, or save both in one "
-            "(torch.onnx.export(..., external_data=False))",
-            path_, name, std::strerror(errno));
+    require(
+        resolved != nullptr, Errc::io,
+        "{}: its weights lie in {}, which cannot be opened ({}); keep the file beside the model, or save both in one "
+        "(torch.onnx.export(..., external_data=False))",
+        path_, name, std::strerror(errno));
     return resolved.get();
   }
 
   const std::string& path_;
   std::string folder_;
-  std::map<std::string, std::string> files_;         // names in the model, where they lead
-  std::map<std::string, std::vector<Part>> parts_;   // by file
+  std::map<std::string, std::string> files_;        // names in the model, where they lead
+  std::map<std::string, std::vector<Part>> parts_;  // by file
 };
 
 }  // namespace detail

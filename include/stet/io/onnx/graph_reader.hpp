@@ -7,13 +7,12 @@
 #include <stet/io/onnx/external_data.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/outputs.hpp>
+#include <stet/io/onnx/shapes_of_file.hpp>
 #include <stet/io/onnx/written_out.hpp>
 #include <stet/io/problems.hpp>
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
-#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -28,7 +27,8 @@ class GraphReader {
  public:
   /// Errors:    Errc::unsupported if there are too many nodes or ends, or no output of a name that is asked for
   GraphReader(const ModelInfo& model, const std::string& name, const ImportOptions& options,
-              const OperatorReader* (*reader_of)(std::string_view), const OperatorReader* (*folder_of)(std::string_view))
+              const OperatorReader* (*reader_of)(std::string_view),
+              const OperatorReader* (*folder_of)(std::string_view))
       : model_(model),
         name_(name),
         options_(options),
@@ -67,7 +67,8 @@ class GraphReader {
 
  private:
   static const ModelInfo& checked(const ModelInfo& model, const std::string& name) {
-    require(model.nodes.size() <= most_operators && model.inputs.size() <= most_operators && model.outputs.size() <= most_operators,
+    require(model.nodes.size() <= most_operators && model.inputs.size() <= most_operators &&
+                model.outputs.size() <= most_operators,
             Errc::unsupported, "load_onnx: {}: {} nodes, {} inputs and {} outputs; at most {} of each are read", name,
             model.nodes.size(), model.inputs.size(), model.outputs.size(), most_operators);
     return model;
@@ -77,7 +78,8 @@ class GraphReader {
       if (t.where != DataLocation::external) return;
       const std::string file = detail::external_entry(t, "location").substr(0, 200);
       fail(Errc::unsupported,
-           "load_onnx: {}: tensor '{}' lies in another file, '{}': load_onnx(path) reads it from the folder of the model; a "
+           "load_onnx: {}: tensor '{}' lies in another file, '{}': load_onnx(path) reads it from the folder of the "
+           "model; a "
            "description needs read_external_data(model, path) before",
            name_, t.name, file);
     });
@@ -102,8 +104,10 @@ class GraphReader {
     std::string names;
     for (const std::string& n : importer_.training) names += (names.empty() ? "" : ", ") + n;
     warn(
-        "load_onnx: {}: the file was exported in training mode: {} normalize by each batch's statistics or drop values. The "
-        "model does so in training only; evaluated, it uses running statistics and drops nothing (model.eval() before the "
+        "load_onnx: {}: the file was exported in training mode: {} normalize by each batch's statistics or drop "
+        "values. The "
+        "model does so in training only; evaluated, it uses running statistics and drops nothing (model.eval() before "
+        "the "
         "export gives a file that computes the same)",
         name_, names);
   }
@@ -117,7 +121,8 @@ class GraphReader {
       types += (types.empty() ? "" : ", ") + std::string(name);
     }
     warn(
-        "load_onnx: {}: numbers of type {} became float32, and the model computes in float32; it differs from the file where "
+        "load_onnx: {}: numbers of type {} became float32, and the model computes in float32; it differs from the file "
+        "where "
         "that rounds otherwise",
         name_, types);
   }
@@ -151,7 +156,8 @@ class GraphReader {
   void read_input(const ValueInfo& v) {
     require(!importer_.values.contains(v.name), Errc::unsupported, "there is another input of this name");
     unknown_.insert(v.name);
-    require(is_real(v.type), Errc::unsupported, "data type {}; only float32 is understood, float16, bfloat16 and double as float32",
+    require(is_real(v.type), Errc::unsupported,
+            "data type {}; only float32 is understood, float16, bfloat16 and double as float32",
             static_cast<int>(v.type));
     importer_.note_type(v.type);
     const bool given = options_.input.rank() > 0;
@@ -166,78 +172,11 @@ class GraphReader {
     }
     const std::vector<int> order = last ? natural_order(3) : usual_order(rank);
     importer_.batch = v.has_shape ? v.dims[0].value : -1;
-    const Ints dims = input_dims(v, rank, order);
+    const Ints dims = input_dims(model_, v, options_.input, order);
     const graph::op::Input input{Shape(permuted(dims, order))};
     const int id = importer_.graph.add(input, {}, importer_.arranger.free_name(v.name)).id();
     importer_.give(v.name, Arranger::make(id, dims, order));
     unknown_.erase(v.name);
-  }
-
-  // Dimensions of a sample as the file has them, the open ones as the options say.
-  Ints input_dims(const ValueInfo& v, std::size_t rank, const std::vector<int>& order) const {
-    Ints dims(rank);
-    for (std::size_t i = 0; i < rank; ++i) dims[i] = v.has_shape ? v.dims[i + 1].value : -1;
-    const bool open = std::any_of(dims.begin(), dims.end(), [](std::int64_t d) { return d <= 0; });
-    const Shape given = open || model_.inputs.size() == 1 ? options_.input : Shape();  // of several inputs, those that are open
-    if (given.rank() > 0 && at(given.rank()) != rank) {
-      fail(Errc::unsupported, "{{.input = ...}} has {} dimensions, the input has {} besides the batch", given.rank(), rank);
-    }
-    for (std::size_t i = 0; i < rank; ++i) {
-      std::int64_t& d = dims[at(order[i])];
-      const std::int64_t asked = given.rank() > 0 ? given[static_cast<int>(i)] : -1;
-      require(d > 0 || asked > 0, Errc::unsupported,
-              "dimension {} has no size; give the shape of one sample, of an image {{.input = {{height, width, channels}}}}",
-              order[i] + 1);
-      require(d <= 0 || asked <= 0 || d == asked, Errc::unsupported, "dimension {} is {} in the file, {{.input = ...}} says {}",
-              order[i] + 1, d, asked);
-      if (d <= 0) d = asked;
-    }
-    return dims;
-  }
-
-  // A value of the shape that the file says, or that an operator keeps, in place of one that could not be made.
-  bool stand_in(const NodeInfo& node, const std::string& name) {
-    const Arrangement* from = nullptr;
-    bool computed = false;
-    for (const std::string& in : node.inputs) {
-      const auto found = importer_.values.find(in);
-      if (from == nullptr && found != importer_.values.end() && found->second.node >= 0) from = &found->second;
-      computed = computed || found != importer_.values.end() || unknown_.contains(in);
-    }
-    if (!computed) return false;
-    Ints dims;
-    if (const ValueInfo* v = described(name); v != nullptr) {
-      if (!is_real(v->type) || !v->has_shape || v->dims.size() < 2 || v->dims.size() > at(Shape::max_rank)) return false;
-      for (std::size_t i = 1; i < v->dims.size(); ++i) dims.push_back(v->dims[i].value);
-      for (const std::int64_t d : dims) {
-        if (d <= 0) return false;
-      }
-    } else if (from != nullptr && keeps_shape(node.op_type)) {
-      dims = from->dims;
-    }
-    if (dims.empty() || dims.size() >= at(Shape::max_rank)) return false;
-    try {
-      const std::vector<int> order = usual_order(dims.size());
-      const int id = importer_.graph.add(graph::op::Input{Shape(permuted(dims, order))}, {}, {}).id();
-      importer_.values[name] = Arranger::make(id, dims, order);
-      return true;
-    } catch (const Error&) {
-      return false;
-    }
-  }
-  const ValueInfo* described(const std::string& name) {
-    if (described_.empty()) {
-      for (const ValueInfo& v : model_.values) described_.emplace(v.name, &v);
-    }
-    const auto found = described_.find(name);
-    return found == described_.end() ? nullptr : found->second;
-  }
-  static bool keeps_shape(std::string_view type) {
-    constexpr std::string_view all[] = {
-        "Abs", "Ceil", "Clip", "Elu", "Erf", "Exp", "Floor", "Gelu", "GroupNormalization", "HardSigmoid", "HardSwish", "InstanceNormalization",
-        "LRN", "LayerNormalization", "Log", "Mish", "Neg", "Not", "PRelu", "Pow", "Reciprocal", "Round", "Selu", "Sign", "Softmax",
-        "Softplus", "Softsign", "Sqrt", "Swish"};
-    return std::find(std::begin(all), std::end(all), type) != std::end(all);
   }
 
   void read_node(const NodeInfo& node) {
@@ -249,19 +188,24 @@ class GraphReader {
       fixed = fixed && (in.empty() || importer_.constants.contains(in));
       failed = failed || unknown_.contains(in);
     }
-    const OperatorReader *reader = standard ? reader_of_(node.op_type) : nullptr, *folder = standard ? folder_of_(node.op_type) : nullptr;
+    const OperatorReader *reader = standard ? reader_of_(node.op_type) : nullptr,
+                         *folder = standard ? folder_of_(node.op_type) : nullptr;
     if (fixed && folder != nullptr) reader = folder;
     bool readable = reader != nullptr;
     if (!readable && folder != nullptr) {
-      if (!failed) problems_.add(Errc::unsupported, node.op_type, label, formatted("the operator {} is understood of constants alone", node.op_type));
+      if (!failed)
+        problems_.add(Errc::unsupported, node.op_type, label,
+                      formatted("the operator {} is understood of constants alone", node.op_type));
     } else if (!readable) {
       problems_.add(Errc::unsupported, node.op_type, label,
-                    formatted("the operator {}{}{} is not understood", node.domain, node.domain.empty() ? "" : ".", node.op_type));
+                    formatted("the operator {}{}{} is not understood", node.domain, node.domain.empty() ? "" : ".",
+                              node.op_type));
     }
     for (const std::string& in : node.inputs) {
       if (in.empty() || importer_.values.contains(in) || importer_.constants.contains(in)) continue;
       readable = false;
-      if (!unknown_.contains(in)) problems_.add(Errc::unsupported, node.op_type, label, "no node before it makes its input '" + in + "'");
+      if (!unknown_.contains(in))
+        problems_.add(Errc::unsupported, node.op_type, label, "no node before it makes its input '" + in + "'");
     }
     if (readable) {
       readable = attempt(node.op_type, label, [&] {
@@ -278,7 +222,7 @@ class GraphReader {
     }
     if (readable) return;
     for (const std::string& out : node.outputs) {
-      if (!importer_.values.contains(out) && !stand_in(node, out)) unknown_.insert(out);
+      if (!importer_.values.contains(out) && !stand_ins_.make(node, out, unknown_)) unknown_.insert(out);
     }
   }
 
@@ -313,7 +257,7 @@ class GraphReader {
   std::vector<std::string> outputs_;
   Importer importer_;
   std::set<std::string> unknown_;  // values that could not be read; who needs them is not a problem of its own
-  std::map<std::string, const ValueInfo*> described_;
+  StandIns stand_ins_{model_, importer_};
   Problems problems_;
 };
 

@@ -64,10 +64,10 @@ class Importer {
   ConstantUses uses{};
   std::map<std::string, OpenLayer> open{};  ///< values that a constant factor or summand may still be put into
   std::map<int, ChannelLine> lines{};       ///< what is put into layers, and batch norms, behind their own constants
-  std::vector<std::string> training{};  ///< nodes that the file runs as in training
-  std::set<DataType> converted{};       ///< floating-point types of the file that became float32
-  std::set<const NodeInfo*> done{};     ///< nodes that another one has taken in
-  const NodeInfo* node = nullptr;       ///< the one that is read
+  std::vector<std::string> training{};      ///< nodes that the file runs as in training
+  std::set<DataType> converted{};           ///< floating-point types of the file that became float32
+  std::set<const NodeInfo*> done{};         ///< nodes that another one has taken in
+  const NodeInfo* node = nullptr;           ///< the one that is read
   std::int64_t opset = 0;
   std::int64_t batch = -1;  ///< number of samples that the file insists on; -1 if it is open
   Arranger arranger{graph};
@@ -102,8 +102,8 @@ class Importer {
   }
   [[nodiscard]] const Constant& reals(std::size_t i, const char* what) const {
     const Constant& c = constant(i, what);
-    require(c.known && c.real, Errc::unsupported, "{} ('{}') is not of a floating-point type; only float models are loaded", what,
-            input_name(i));
+    require(c.known && c.real, Errc::unsupported,
+            "{} ('{}') is not of a floating-point type; only float models are loaded", what, input_name(i));
     return c;
   }
   [[nodiscard]] const Constant& integers(std::size_t i, const char* what) const {
@@ -206,7 +206,8 @@ class Importer {
   /// An image as stet wants it: a node of shape [H,W,C]. A line [C,L] is one of height 1.
   int image(const Arrangement& a) {
     require(a.dims.size() == 3 || a.dims.size() == 2, Errc::unsupported,
-            "input has {} dimensions besides the batch; only images [N,C,H,W] and lines [N,C,L] are understood", a.dims.size());
+            "input has {} dimensions besides the batch; only images [N,C,H,W] and lines [N,C,L] are understood",
+            a.dims.size());
     if (a.dims.size() == 3) return arranger.arrange(a, usual_order(3));
     return arranger.arrange({a.node, {a.dims[0], 1, a.dims[1]}, {a.axis[0], -1, a.axis[1]}, a.name}, usual_order(3));
   }

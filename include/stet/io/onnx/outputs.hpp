@@ -37,7 +37,8 @@ class OutputChoice {
     for (const std::string& w : wanted) {
       const auto node = by_name_.find(w);
       const std::string& value = makers_.contains(w) || node == by_name_.end() ? w : node->second;
-      if (!makers_.contains(value)) fail(Errc::unsupported, "load_onnx: {}: there is no value or node '{}' to end at{}", name_, w, last());
+      if (!makers_.contains(value))
+        fail(Errc::unsupported, "load_onnx: {}: there is no value or node '{}' to end at{}", name_, w, last());
       if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
     }
     return list;
@@ -56,7 +57,8 @@ class OutputChoice {
         const NodeInfo* n = makers_.at(value);
         if (cut.size() < 8 && std::find(cut.begin(), cut.end(), n) == cut.end()) cut.push_back(n);
       };
-      list.push_back(before_softmax(v.name, [&](const std::string& value, std::string& input) { return tail(value, input); }, note));
+      list.push_back(before_softmax(
+          v.name, [&](const std::string& value, std::string& input) { return tail(value, input); }, note));
       if (list.back() != v.name && ends.size() < 200) ends += (ends.empty() ? "'" : ", '") + list.back() + "'";
     }
     std::set<std::string> seen;
@@ -77,14 +79,16 @@ class OutputChoice {
     if (any_of(n.op_type, {"Softmax", "LogSoftmax", "ArgMax", "TopK", "ZipMap"})) {
       return makers_.contains(input) ? Tail::classifies : Tail::none;  // of the input itself
     }
-    const bool same = any_of(n.op_type, {"Identity", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Reshape", "Transpose", "Dropout"});
+    const bool same =
+        any_of(n.op_type, {"Identity", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Reshape", "Transpose", "Dropout"});
     return same ? Tail::rearranges : Tail::none;
   }
   std::string last() const {
     std::string text;
     const std::size_t n = model_.nodes.size();
     for (std::size_t i = n > 3 ? n - 3 : 0; i < n; ++i) {
-      if (!model_.nodes[i].outputs.empty()) text += (text.empty() ? "; the last ones are '" : "', '") + model_.nodes[i].outputs[0];
+      if (!model_.nodes[i].outputs.empty())
+        text += (text.empty() ? "; the last ones are '" : "', '") + model_.nodes[i].outputs[0];
     }
     return text.empty() ? text : text + "'";
   }
@@ -99,7 +103,8 @@ class OutputChoice {
 
 /// Names of the values that a model ends at.
 /// Errors:    Errc::unsupported if there is no value or node of a name that the options have
-inline std::vector<std::string> chosen_outputs(const ModelInfo& model, const ImportOptions& options, const std::string& name) {
+inline std::vector<std::string> chosen_outputs(const ModelInfo& model, const ImportOptions& options,
+                                               const std::string& name) {
   const detail::OutputChoice choice(model, name);
   if (!options.outputs.empty()) return choice.named(options.outputs);
   return options.ending == Ending::whole ? choice.whole() : choice.logits();

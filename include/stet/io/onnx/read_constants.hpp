@@ -23,7 +23,8 @@ inline void read_cast(Importer& g, Attributes& a) {
   const auto type = static_cast<DataType>(to);
   const bool real = !g.is_constant() || g.constant(0, "input").real;
   require(real ? is_real(type) : type == DataType::int64 || type == DataType::int32, Errc::unsupported,
-          "attribute to is {}; only casts between floating-point types are understood, and of whole numbers to int64 and int32",
+          "attribute to is {}; only casts between floating-point types are understood, and of whole numbers to int64 "
+          "and int32",
           to);
   if (!g.is_constant()) g.note_type(type);
   read_identity(g, a);
@@ -75,7 +76,8 @@ inline void read_expand(Importer& g, Attributes& a) {
   dims.insert(dims.begin(), own.size() - dims.size(), 1);
   for (std::size_t i = 0; i < dims.size(); ++i) {
     const bool same = dims[i] == own[i] || dims[i] == 1 || dims[i] == -1 || (i == 0 && dims[0] == g.batch);
-    require(same, Errc::unsupported, "repeats dimension {} of {} elements {} times; only an expand without effect is understood", i, own[i],
+    require(same, Errc::unsupported,
+            "repeats dimension {} of {} elements {} times; only an expand without effect is understood", i, own[i],
             dims[i]);
   }
   read_identity(g, a);
@@ -113,14 +115,27 @@ void fold_comparison(Importer& g, Attributes&) {
 
 /// What is computed of constants alone.
 inline constexpr OperatorReader constant_folders[] = {
-    {"Abs", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return std::abs(v); }, [](std::int64_t n) { return n < 0 ? detail::sub_whole(0, n) : n; }); }},
-    {"Add", [](Importer& g, Attributes&) { fold_binary(g, {detail::add_whole, [](double a, double b) { return a + b; }}); }},
+    {"Abs",
+     [](Importer& g, Attributes&) {
+       fold_unary(
+           g, [](double v) { return std::abs(v); }, [](std::int64_t n) { return n < 0 ? detail::sub_whole(0, n) : n; });
+     }},
+    {"Add",
+     [](Importer& g, Attributes&) {
+       fold_binary(g, {detail::add_whole, [](double a, double b) { return a + b; }});
+     }},
     {"And", fold_comparison<std::logical_and<>>},
     {"Cast", fold_cast},
     {"Ceil", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return std::ceil(v); }); }},
     {"Concat", fold_concat},
-    {"Div", [](Importer& g, Attributes&) { fold_binary(g, {detail::div_whole, [](double a, double b) { return a / b; }}); }},
-    {"Equal", [](Importer& g, Attributes&) { fold_binary(g, {equal_whole, [](double a, double b) { return a == b ? 1.0 : 0.0; }, true}); }},
+    {"Div",
+     [](Importer& g, Attributes&) {
+       fold_binary(g, {detail::div_whole, [](double a, double b) { return a / b; }});
+     }},
+    {"Equal",
+     [](Importer& g, Attributes&) {
+       fold_binary(g, {equal_whole, [](double a, double b) { return a == b ? 1.0 : 0.0; }, true});
+     }},
     {"Exp", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return std::exp(v); }); }},
     {"Expand", fold_expand},
     {"Floor", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return std::floor(v); }); }},
@@ -129,17 +144,38 @@ inline constexpr OperatorReader constant_folders[] = {
     {"GreaterOrEqual", fold_comparison<std::greater_equal<>>},
     {"Less", fold_comparison<std::less<>>},
     {"LessOrEqual", fold_comparison<std::less_equal<>>},
-    {"Mod", [](Importer& g, Attributes& a) { a.ignore("fmod"); fold_binary(g, {detail::mod_whole, [](double x, double y) { return std::fmod(x, y); }}); }},
-    {"Mul", [](Importer& g, Attributes&) { fold_binary(g, {detail::mul_whole, [](double a, double b) { return a * b; }}); }},
-    {"Neg", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return -v; }, [](std::int64_t n) { return detail::sub_whole(0, n); }); }},
-    {"Not", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return v; }, [](std::int64_t n) -> std::int64_t { return n == 0; }); }},
-    {"Pow", [](Importer& g, Attributes&) { fold_binary(g, {power, [](double a, double b) { return std::pow(a, b); }}); }},
+    {"Mod",
+     [](Importer& g, Attributes& a) {
+       a.ignore("fmod");
+       fold_binary(g, {detail::mod_whole, [](double x, double y) { return std::fmod(x, y); }});
+     }},
+    {"Mul",
+     [](Importer& g, Attributes&) {
+       fold_binary(g, {detail::mul_whole, [](double a, double b) { return a * b; }});
+     }},
+    {"Neg",
+     [](Importer& g, Attributes&) {
+       fold_unary(
+           g, [](double v) { return -v; }, [](std::int64_t n) { return detail::sub_whole(0, n); });
+     }},
+    {"Not",
+     [](Importer& g, Attributes&) {
+       fold_unary(
+           g, [](double v) { return v; }, [](std::int64_t n) -> std::int64_t { return n == 0; });
+     }},
+    {"Pow",
+     [](Importer& g, Attributes&) {
+       fold_binary(g, {power, [](double a, double b) { return std::pow(a, b); }});
+     }},
     {"Range", fold_range},
     {"Reciprocal", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return 1.0 / v; }); }},
     {"ReduceProd", fold_reduce_product},
     {"Slice", fold_slice},
     {"Sqrt", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return std::sqrt(v); }); }},
-    {"Sub", [](Importer& g, Attributes&) { fold_binary(g, {detail::sub_whole, [](double a, double b) { return a - b; }}); }},
+    {"Sub",
+     [](Importer& g, Attributes&) {
+       fold_binary(g, {detail::sub_whole, [](double a, double b) { return a - b; }});
+     }},
     {"Where", fold_where},
 };
 

@@ -57,7 +57,8 @@ inline bool does(const Importer& g, const NodeInfo& n, const std::string& v, con
   return false;
 }
 // The nodes of a function that begins with `first`, which reads x; empty if it is another.
-inline std::vector<const NodeInfo*> follow(const Importer& g, const NodeInfo& first, const std::string& x, std::span<const Step> steps) {
+inline std::vector<const NodeInfo*> follow(const Importer& g, const NodeInfo& first, const std::string& x,
+                                           std::span<const Step> steps) {
   std::vector<const NodeInfo*> nodes;
   const NodeInfo* node = &first;
   std::string value = x;
@@ -75,16 +76,23 @@ inline std::vector<const NodeInfo*> follow(const Importer& g, const NodeInfo& fi
 /// Reads a function that begins with this node, if it is one that is known; the other nodes are done then.
 inline bool read_written_out(Importer& g, const NodeInfo& first) {
   using detail::Part;
-  static constexpr detail::Step hard_swish_1[] = {{Part::add, 3.0}, {Part::clip_0_6}, {Part::argument}, {Part::times, 1.0 / 6.0}};
-  static constexpr detail::Step hard_swish_2[] = {{Part::add, 3.0}, {Part::clip_0_6}, {Part::times, 1.0 / 6.0}, {Part::argument}};
+  static constexpr detail::Step hard_swish_1[] = {
+      {Part::add, 3.0}, {Part::clip_0_6}, {Part::argument}, {Part::times, 1.0 / 6.0}};
+  static constexpr detail::Step hard_swish_2[] = {
+      {Part::add, 3.0}, {Part::clip_0_6}, {Part::times, 1.0 / 6.0}, {Part::argument}};
   static constexpr double root = 0.70710678118654752;
-  static constexpr detail::Step gelu_1[] = {{Part::times, root}, {Part::erf}, {Part::add, 1.0}, {Part::argument}, {Part::times, 0.5}};
-  static constexpr detail::Step gelu_2[] = {{Part::times, root}, {Part::erf}, {Part::add, 1.0}, {Part::times, 0.5}, {Part::argument}};
+  static constexpr detail::Step gelu_1[] = {
+      {Part::times, root}, {Part::erf}, {Part::add, 1.0}, {Part::argument}, {Part::times, 0.5}};
+  static constexpr detail::Step gelu_2[] = {
+      {Part::times, root}, {Part::erf}, {Part::add, 1.0}, {Part::times, 0.5}, {Part::argument}};
   if (first.op_type != "Add" && first.op_type != "Mul" && first.op_type != "Div") return false;
   const struct {
     std::span<const detail::Step> steps;
     graph::Operator op;
-  } functions[] = {{hard_swish_1, graph::op::HardSwish{}}, {hard_swish_2, graph::op::HardSwish{}}, {gelu_1, graph::op::Gelu{}}, {gelu_2, graph::op::Gelu{}}};
+  } functions[] = {{hard_swish_1, graph::op::HardSwish{}},
+                   {hard_swish_2, graph::op::HardSwish{}},
+                   {gelu_1, graph::op::Gelu{}},
+                   {gelu_2, graph::op::Gelu{}}};
   for (const std::string& x : first.inputs) {
     const auto value = g.values.find(x);
     if (value == g.values.end() || value->second.node < 0) continue;

@@ -69,7 +69,8 @@ inline Padding read_padding(Attributes& a, const Shape& image, Pair kernel, Pair
     return simplest(Padding::of(n(top), n(bottom), n(left), n(right)), image, kernel, stride, dilation);
   };
   if (mode == "SAME_LOWER") {
-    pads = pads_of(make_window("load_onnx", image[0], image[1], kernel, stride, dilation, Padding::same()), Padding::same());
+    pads = pads_of(make_window("load_onnx", image[0], image[1], kernel, stride, dilation, Padding::same()),
+                   Padding::same());
     return pads == Ints{0, 0, 0, 0} ? Padding::same() : padding(2, 3, 0, 1);
   }
   require(mode == "NOTSET", Errc::unsupported, "attribute auto_pad is {}, which is not understood", mode);
@@ -83,7 +84,8 @@ inline void read_conv(Importer& g, Attributes& a) {
   if (line) a.expect_line();
   if (line) w.dims.insert(w.dims.begin() + 2, 1);
   require(w.dims.size() == 4 && w.size() > 0 && w.dims[2] <= 65535 && w.dims[3] <= 65535 && w.dims[0] <= 1 << 30,
-          Errc::unsupported, "weight has {} dimensions; only convolutions of images, [O,I,kh,kw], and of lines, [O,I,k], are understood",
+          Errc::unsupported,
+          "weight has {} dimensions; only convolutions of images, [O,I,kh,kw], and of lines, [O,I,k], are understood",
           w.dims.size());
   const int from = g.image(x);
   const Shape image = g.graph.node(from).shape;

@@ -1,8 +1,8 @@
 #pragma once
 // Sums, differences and products of two values in .onnx: written and read.
 
-#include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/constant_operand.hpp>
+#include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
 
@@ -55,7 +55,9 @@ inline void read_sum(Importer& g, Attributes&) {
   for (std::size_t i = 1; i < g.node->inputs.size(); ++i) sum = combined(g, graph::op::Add{}, sum, g.value(i));
   g.give(std::move(sum));
 }
-inline void read_neg(Importer& g, Attributes&) { apply_line(g, 0, Constant{.name = g.label(), .real = true, .reals = {-1.0f}}, [](double c) { return Line{c, 0.0}; }); }
+inline void read_neg(Importer& g, Attributes&) {
+  apply_line(g, 0, Constant{.name = g.label(), .real = true, .reals = {-1.0f}}, [](double c) { return Line{c, 0.0}; });
+}
 inline void read_div(Importer& g, Attributes&) {
   require(g.is_constant(1), Errc::unsupported, "the divisor is computed; only a constant is understood");
   read_line(g, 0, 1, [](double c) { return Line{1.0 / c, 0.0}; });
@@ -74,7 +76,7 @@ inline void read_mul(Importer& g, Attributes&) {
   read_binary(g, graph::op::Mul{});
 }
 
-inline constexpr OperatorReader elementwise_readers[] = {
-    {"Add", read_add}, {"Div", read_div}, {"Mul", read_mul}, {"Neg", read_neg}, {"Sub", read_sub}, {"Sum", read_sum}};
+inline constexpr OperatorReader elementwise_readers[] = {{"Add", read_add}, {"Div", read_div}, {"Mul", read_mul},
+                                                         {"Neg", read_neg}, {"Sub", read_sub}, {"Sum", read_sum}};
 
 }  // namespace stet::onnx

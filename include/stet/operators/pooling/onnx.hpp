@@ -51,7 +51,8 @@ inline void write(const graph::op::GlobalAveragePool& o, IntegerWriter& w) {
 
 /// Lines of padding behind an image, with those that ceil_mode adds so that the last window ends there. It must begin on the
 /// image or in the padding before.
-inline int padding_behind(std::int64_t in, std::int64_t before, std::int64_t after, std::int64_t kernel, std::int64_t stride, bool up) {
+inline int padding_behind(std::int64_t in, std::int64_t before, std::int64_t after, std::int64_t kernel,
+                          std::int64_t stride, bool up) {
   const std::int64_t beyond = in + before + after - kernel;
   if (!up || beyond < 0 || beyond % stride == 0) return static_cast<int>(after);
   const std::int64_t start = (beyond / stride + 1) * stride;
@@ -84,7 +85,8 @@ void read_pool(Importer& g, Attributes& a) {
     bottom -= n(2);
     right -= n(3);
   }
-  g.give_image(g.add(Op{size, stride, simplest(Padding::of(top, bottom, left, right), image, size, stride, 1)}, {from}), line);
+  g.give_image(g.add(Op{size, stride, simplest(Padding::of(top, bottom, left, right), image, size, stride, 1)}, {from}),
+               line);
 }
 inline void read_max_pool(Importer& g, Attributes& a) {
   require(g.node->outputs.size() == 1 || g.node->outputs[1].empty(), Errc::unsupported,

@@ -42,7 +42,8 @@ void read_reduction(Importer& g, Attributes& a) {
   std::vector<bool> reduced(rank, false);
   for (const std::int64_t n : named) reduced[at(sample_axis(n, rank))] = true;
 
-  if (std::is_same_v<Op, graph::op::Mean> && rank == 2 && reduced[1] && !reduced[0] && g.graph.node(x.node).shape.rank() == 3) {
+  if (std::is_same_v<Op, graph::op::Mean> && rank == 2 && reduced[1] && !reduced[0] &&
+      g.graph.node(x.node).shape.rank() == 3) {
     Arrangement y{g.add(graph::op::GlobalAveragePool{}, {g.image(x)}), {x.dims[0]}, {0}, {}};  // of a line
     if (keep) y.dims.push_back(1), y.axis.push_back(-1);
     return g.give(std::move(y));

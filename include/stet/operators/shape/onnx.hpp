@@ -207,7 +207,8 @@ inline void read_concat(Importer& g, Attributes& a) {
   bool alike = g.value().axis[at(own)] >= 0 && !g.value().reordered();  // they lie alike: nothing is moved
   for (std::size_t i = 0; i < count; ++i) {
     const Arrangement& x = g.value(i);
-    alike = alike && x.axis == g.value().axis && !x.reordered() && g.graph.node(x.node).shape.rank() == g.graph.node(g.value().node).shape.rank();
+    alike = alike && x.axis == g.value().axis && !x.reordered() &&
+            g.graph.node(x.node).shape.rank() == g.graph.node(g.value().node).shape.rank();
   }
   if (alike) {
     Arrangement y = g.value();
@@ -272,7 +273,8 @@ inline void read_depth_to_space(Importer& g, Attributes& a) {
   const std::int64_t r = a.integer("blocksize", 0);
   const std::string mode = a.text("mode", "DCR");
   const Ints& dims = g.value().dims;
-  require(dims.size() == 3 && r >= 1 && r <= 4096 && dims[0] % (r * r) == 0, Errc::unsupported, "attribute blocksize is {}, which does not fit the image", r);
+  require(dims.size() == 3 && r >= 1 && r <= 4096 && dims[0] % (r * r) == 0, Errc::unsupported,
+          "attribute blocksize is {}, which does not fit the image", r);
   require(mode == "DCR" || mode == "CRD", Errc::unsupported, "attribute mode is {}, must be DCR or CRD", mode);
   const std::int64_t c = dims[0] / (r * r), h = dims[1], w = dims[2];
   const Shape joined{h * r, w * r, c};
@@ -282,15 +284,21 @@ inline void read_depth_to_space(Importer& g, Attributes& a) {
 inline void read_space_to_depth(Importer& g, Attributes& a) {
   const std::int64_t r = a.integer("blocksize", 0);
   const Ints& dims = g.value().dims;
-  require(dims.size() == 3 && r >= 1 && r <= 4096 && dims[1] % r == 0 && dims[2] % r == 0, Errc::unsupported, "attribute blocksize is {}, which does not fit the image", r);
+  require(dims.size() == 3 && r >= 1 && r <= 4096 && dims[1] % r == 0 && dims[2] % r == 0, Errc::unsupported,
+          "attribute blocksize is {}, which does not fit the image", r);
   const std::int64_t c = dims[0], h = dims[1] / r, w = dims[2] / r;
   move_blocks(g, {h, r, w, r, c}, {0, 2, 1, 3, 4}, {h, w, r * r * c});
 }
 
 inline constexpr OperatorReader shape_readers[] = {
-    {"DepthToSpace", read_depth_to_space}, {"SpaceToDepth", read_space_to_depth},
-    {"Concat", read_concat},       {"Flatten", read_flatten}, {"Pad", read_pad},
-    {"Reshape", read_reshape},     {"Squeeze", read_squeeze}, {"Transpose", read_transpose},
+    {"DepthToSpace", read_depth_to_space},
+    {"SpaceToDepth", read_space_to_depth},
+    {"Concat", read_concat},
+    {"Flatten", read_flatten},
+    {"Pad", read_pad},
+    {"Reshape", read_reshape},
+    {"Squeeze", read_squeeze},
+    {"Transpose", read_transpose},
     {"Unsqueeze", read_unsqueeze},
 };
 
