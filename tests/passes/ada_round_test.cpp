@@ -225,7 +225,7 @@ TEST_CASE("outputs of layers of drawn networks lose no more than with the neares
   set_warning_handler([](const std::string&) {});
   int layers = 0;
   double parts = 0;
-  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     const Model model = random_model(seed, {.large = seed > 6});
     const Dataset data = images_for(model);
     for (const bool per_channel : {true, false}) {
