@@ -9,6 +9,7 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/model/forward.hpp>
+#include <stet/model/qat_model.hpp>
 
 #include <utility>
 #endif
