@@ -11,6 +11,7 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/model/forward.hpp>
+#include <stet/model/qat_model.hpp>
 #include <stet/passes/channel_spaces.hpp>
 
 #include <algorithm>
