@@ -20,23 +20,16 @@
 #include <string>
 #include <vector>
 
+#include "support/images_last.hpp"
+
 namespace {
 
 using namespace stet;
 
 // [N,C,H,W] as [N,H,W,C]; others as they are.
-Tensor<float> images_last(const Tensor<float>& x, const Shape& wanted) {
+Tensor<float> as_stet_has(const Tensor<float>& x, const Shape& wanted) {
   const Shape& s = x.shape();
-  if (s.rank() != 4 || s.unbatched() == wanted) return x;
-  Tensor<float> y(Shape{s[0], s[2], s[3], s[1]});
-  const auto to = y.edit();
-  std::size_t i = 0;
-  for (std::int64_t n = 0; n < s[0]; ++n) {
-    for (std::int64_t p = 0; p < s[2] * s[3]; ++p) {
-      for (std::int64_t c = 0; c < s[1]; ++c) to[i++] = x[(n * s[1] + c) * s[2] * s[3] + p];
-    }
-  }
-  return y;
+  return s.rank() != 4 || s.unbatched() == wanted ? x : stet_test::images_last(x);
 }
 
 class Stages {
@@ -118,14 +111,14 @@ int main(int argc, char** argv) {
   Tensor<float> x;
   if (files.size() == 3) {
     stages.stage("float", [&] {
-      x = images_last(load_npy<float>(files[1]), input);
+      x = as_stet_has(load_npy<float>(files[1]), input);
       const Tensor<float> wanted = load_npy<float>(files[2]);
       require(model.graph().inputs().size() == 1 && model.graph().outputs().size() == 1, Errc::unsupported,
               "{} inputs and {} outputs", model.graph().inputs().size(), model.graph().outputs().size());
       ImportOptions whole = options;  // Y has the softmax
       whole.ending = Ending::whole;
       const Tensor<float> y = infer(load(files[0], whole), x);
-      const Tensor<float> other = y.shape() == wanted.shape() ? wanted : images_last(wanted, y.shape().unbatched());
+      const Tensor<float> other = y.shape() == wanted.shape() ? wanted : as_stet_has(wanted, y.shape().unbatched());
       require(y.shape() == other.shape(), Errc::shape, "the output is {}, not {}", y.shape(), wanted.shape());
       double worst = 0.0;
       for (std::int64_t i = 0; i < y.size(); ++i) {

@@ -51,12 +51,6 @@ IntegerModel integers(const Target& target) {
   return quantize(network(), recipe, data());
 }
 
-double distance(const Tensor<float>& a, const Tensor<float>& b) {
-  double most = 0;
-  for (std::int64_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
-  return most;
-}
-
 }  // namespace
 
 TEST_CASE("squeeze-and-excitation trains, evaluates and runs with the same codes on every target", "[operators][bits]") {

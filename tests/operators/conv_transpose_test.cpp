@@ -51,13 +51,6 @@ Recipe recipe_for(const Target& target, bool per_channel = true) {
   return recipe;
 }
 
-double distance(const Tensor<float>& a, const Tensor<float>& b) {
-  REQUIRE(a.shape() == b.shape());
-  double most = 0;
-  for (std::int64_t i = 0; i < a.size(); ++i) most = std::max(most, static_cast<double>(std::fabs(a[i] - b[i])));
-  return most;
-}
-
 std::string complaint(const ConvTranspose& o, const Target& target) {
   try {
     (void)prepare(network(o), recipe_for(target));

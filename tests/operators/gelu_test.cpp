@@ -52,12 +52,6 @@ Model deployable(bool by_tanh = false) {
   return Model(std::move(g), Rng(1));
 }
 
-double distance(const Tensor<float>& a, const Tensor<float>& b) {
-  double most = 0;
-  for (std::int64_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
-  return most;
-}
-
 }  // namespace
 
 TEST_CASE("gelu has the values of PyTorch and the slope of its differences", "[operators]") {

@@ -44,12 +44,6 @@ Model network() {
 
 Dataset data() { return random_dataset({6, 5, 3}, 48, 3, 1); }
 
-double distance(const Tensor<float>& a, const Tensor<float>& b) {
-  double most = 0;
-  for (std::int64_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
-  return most;
-}
-
 }  // namespace
 
 TEST_CASE("upsample repeats rows and columns, its gradient is their sum", "[operators]") {

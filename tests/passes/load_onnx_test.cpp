@@ -14,30 +14,18 @@
 #include "io/onnx_source.hpp"
 #include "io/temporary_directory.hpp"
 #include "support/golden.hpp"
+#include "support/images_last.hpp"
 #include "support/networks.hpp"
 
 #include <algorithm>
 #include <cmath>
 
 using namespace stet;
+using stet_test::images_last;
 
 namespace {
 
 std::string torch_file(const std::string& name) { return std::string(STET_TEST_DIR) + "/io/torch/" + name; }
-
-// Images of PyTorch, [N,C,H,W], in the order of stet.
-Tensor<float> images_last(const Tensor<float>& x) {
-  const Shape& s = x.shape();
-  Tensor<float> y(Shape{s[0], s[2], s[3], s[1]});
-  const auto to = y.edit();
-  std::size_t i = 0;
-  for (std::int64_t n = 0; n < s[0]; ++n) {
-    for (std::int64_t p = 0; p < s[2] * s[3]; ++p) {
-      for (std::int64_t c = 0; c < s[1]; ++c) to[i++] = x[(n * s[1] + c) * s[2] * s[3] + p];
-    }
-  }
-  return y;
-}
 
 double difference(const Tensor<float>& a, const Tensor<float>& b) {
   REQUIRE(a.shape() == b.shape());

@@ -7,6 +7,7 @@
 #include "support/catch.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -29,6 +30,14 @@ inline void check_deployed_codes(const stet::QatModel& qat, const stet::IntegerM
     ++compared;
   });
   CHECK(compared == static_cast<int>(model.values.size()));
+}
+
+/// Largest difference of two values, element by element.
+inline double distance(const stet::Tensor<float>& a, const stet::Tensor<float>& b) {
+  REQUIRE(a.shape() == b.shape());
+  double most = 0;
+  for (std::int64_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  return most;
 }
 
 }  // namespace stet_test
