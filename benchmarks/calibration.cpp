@@ -59,11 +59,6 @@ Dataset spoilt(const Dataset& data, std::int64_t first, std::int64_t last, float
   return {all.x, all.labels, data.classes(), data.name()};
 }
 
-Dataset in_order(const Dataset& data, std::vector<std::int64_t> order) {
-  const Batch all = data.batch(order);
-  return {all.x, all.labels, data.classes(), data.name()};
-}
-
 // What calibrate did once.
 void calibrate_in_file_order(QatModel& qat, const Dataset& data, const AnyObserver& prototype) {
   std::vector<AnyObserver> observers(qat.quantizers().size(), prototype);
@@ -156,8 +151,8 @@ int main(int argc, char** argv) {
   std::stable_sort(sorted.begin(), sorted.end(), [&](std::int64_t a, std::int64_t b) {
     return labels[static_cast<std::size_t>(a)] < labels[static_cast<std::size_t>(b)];
   });
-  const std::vector<Dataset> sets{in_order(data.train, sorted),
-                                  in_order(data.train, shuffled_order(data.train.size(), 7, 0)),
+  const std::vector<Dataset> sets{data.train.subset(sorted),
+                                  data.train.subset(shuffled_order(data.train.size(), 7, 0)),
                                   spoilt(data.train, 0, 128, 0.0f), spoilt(data.train, 300, 301, 30.0f)};
   const std::vector<Candidate> candidates{
       {"`MovingAverageObserver`, in the order of the file", MovingAverageObserver(), true},

@@ -95,8 +95,7 @@ inline Dataset only(const Dataset& data, const std::function<bool(std::int32_t, 
   for (std::int64_t i = 0; i < data.size(); ++i) {
     if (keep(data.labels()[static_cast<std::size_t>(i)], i)) order.push_back(i);
   }
-  const Batch b = data.batch(order);
-  return {b.x, b.labels, data.classes(), data.name()};
+  return data.subset(order);
 }
 
 /// Multiplies the channels behind a batch norm by powers between 1/R and R, and divides in the layer that reads them: the float

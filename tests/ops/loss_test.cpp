@@ -29,6 +29,14 @@ TEST_CASE("the gradients of softmax and losses are those of finite differences",
           check_gradient([&](auto x) { return softmax_cross_entropy(x, labels, {.label_smoothing = smoothing}); },
                          {uniform({4, 5}, 1, -3, 3)}));
   }
+  check("cross-entropy with class weights",
+        check_gradient([&](auto x) { return softmax_cross_entropy(x, labels, {.label_smoothing = 0.1, .class_weights = {1, 0, 0.5, 2, 4}}); },
+                       {uniform({4, 5}, 1, -3, 3)}));
+  const Tensor<double> target = uniform({3, 5}, 2);
+  check("huber", check_gradient([&](auto y) { return huber(y, target, 0.4); }, {uniform({3, 5}, 1)}));
+  Tensor<double> share = target;
+  for (double& t : share.edit()) t = (t + 1) / 2;
+  check("binary cross-entropy", check_gradient([&](auto y) { return binary_cross_entropy(y, share); }, {uniform({3, 5}, 1, -4, 4)}));
   check("mse", check_gradient([](auto y, auto t) { return mse(y, t); }, {uniform({3, 5}, 1), uniform({3, 5}, 2)}));
   check("dropout", check_gradient(
                        [](auto x) {
@@ -64,6 +72,40 @@ TEST_CASE("the loss is the mean over the batch and scales with the incoming grad
   CHECK(loss.value()[0] == Approx(std::log(2.0)));
   tape.backward(loss, Tensor<double>({}, {3}));
   CHECK(equal(tape.gradient(logits), Tensor<double>({2, 2}, {-0.75, 0.75, 0.75, -0.75})));
+}
+
+TEST_CASE("class weights count rows, and equal ones change nothing", "[ops]") {
+  Tape tape;
+  const auto logits = tape.constant(Tensor<double>({3, 2}, {1, 0, 0, 2, -1, 1}));
+  const Tensor<std::int32_t> labels({3}, {0, 1, 0});
+  const auto loss = [&](std::vector<double> weights) {
+    return softmax_cross_entropy(logits, labels, {.class_weights = std::move(weights)}).value()[0];
+  };
+  const double a = std::log1p(std::exp(-1.0)), b = std::log1p(std::exp(-2.0)), c = std::log1p(std::exp(2.0));  // rows
+  CHECK(loss({}) == Approx((a + b + c) / 3));
+  CHECK(loss({2, 2}) == Approx(loss({})));
+  CHECK(loss({1, 3}) == Approx((a + 3 * b + c) / 5));
+  CHECK(loss({0, 1}) == Approx(b));
+  CHECK_THROWS_WITH(loss({1}), ContainsSubstring("1 class weights for 2 classes"));
+  CHECK_THROWS_WITH(loss({1, -1}), ContainsSubstring("class weight -1 must be finite and not negative"));
+  CHECK_THROWS_WITH(softmax_cross_entropy(logits, Tensor<std::int32_t>::zeros({3}), {.class_weights = {0, 1}}),
+                    ContainsSubstring("all 3 rows are of classes of weight 0"));
+}
+
+TEST_CASE("Huber is squared inside delta and linear outside, binary cross-entropy that of two classes", "[ops]") {
+  Tape tape;
+  const auto y = tape.constant(Tensor<double>({4}, {0.5, -0.5, 3, -10}));
+  CHECK(huber(y, Tensor<double>::zeros({4}), 1.0).value()[0] == Approx((0.125 + 0.125 + 2.5 + 9.5) / 4));
+  CHECK_THROWS_WITH(huber(y, Tensor<double>::zeros({4}), 0.0), ContainsSubstring("delta 0 must be positive"));
+  CHECK_THROWS_WITH(huber(y, Tensor<double>::zeros({3})), ContainsSubstring("shapes [4] and [3] differ"));
+  // A logit y of yes is a softmax over {0, y}.
+  const auto two = tape.constant(Tensor<double>({4, 2}, {0, 0.5, 0, -0.5, 0, 3, 0, -10}));
+  CHECK(binary_cross_entropy(y, Tensor<double>({4}, {1, 0, 0, 1})).value()[0] ==
+        Approx(softmax_cross_entropy(two, Tensor<std::int32_t>({4}, {1, 0, 0, 1})).value()[0]));
+  const auto far = tape.constant(Tensor<double>({2}, {1000, -1000}));
+  CHECK(binary_cross_entropy(far, Tensor<double>({2}, {1, 0})).value()[0] == 0);
+  CHECK(binary_cross_entropy(far, Tensor<double>({2}, {0, 1})).value()[0] == 1000);
+  CHECK_THROWS_WITH(binary_cross_entropy(y, Tensor<double>({4}, {1, 0, 2, 1})), ContainsSubstring("target 2 at 2 is not in 0..1"));
 }
 
 TEST_CASE("dropout keeps the mean, draws once per element and repeats with the seed", "[ops]") {

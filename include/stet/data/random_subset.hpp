@@ -12,8 +12,7 @@ inline Dataset random_subset(const Dataset& data, std::int64_t images, std::uint
   require(images >= 0, Errc::range, "random_subset: {} images, must not be negative; 0 is all", images);
   if (images == 0 || images >= data.size()) return data;
   const std::vector<std::int64_t> order = shuffled_order(data.size(), seed, 0);
-  const Batch batch = data.batch(std::span(order).first(static_cast<std::size_t>(images)));
-  return {batch.x, batch.labels, data.classes(), data.name()};
+  return data.subset(std::span(order).first(static_cast<std::size_t>(images)));
 }
 
 }  // namespace stet

@@ -258,6 +258,7 @@ STET_ENTRY double distance(const InputFingerprint& calibrated, const InputFinger
 
 STET_ENTRY InputDiagnosis diagnose_input(const IntegerModel& model, const Dataset& images, const InputDiagnosisOptions& options) {
   require(images.size() > 0, Errc::state, "diagnose_input: the data set is empty");
+  require(images.has_labels(), Errc::state, "diagnose_input: data set {} has no labels; what was done to images shows in how many are recognized", images.name());
   require(options.images >= 0, Errc::range, "diagnose_input: images must not be negative, got {}; 0 is all", options.images);
   require(model.input_fingerprint.has_value(), Errc::state,
           "diagnose_input: the model has no fingerprint of its calibration images; calibrate() and convert() it again, or load "

@@ -1,5 +1,5 @@
 #pragma once
-// Losses: softmax cross-entropy with label smoothing, and mean squared error.
+// Losses: softmax cross-entropy with label smoothing and class weights, binary cross-entropy, mean squared error, Huber.
 
 #include <stet/autograd/tape.hpp>
 #include <stet/ops/broadcast.hpp>
@@ -8,12 +8,14 @@
 
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 namespace stet {
 
 /// Attributes of the cross-entropy.
 struct CrossEntropyOptions {
-  double label_smoothing = 0;  ///< share of the target that is spread over all classes
+  double label_smoothing = 0;           ///< share of the target that is spread over all classes
+  std::vector<double> class_weights{};  ///< how much a row of each class counts; empty: all alike
 };
 
 /// Mean cross-entropy of a batch and, if wanted, its gradient.
@@ -24,11 +26,12 @@ struct CrossEntropy {
 };
 
 /// Computes the mean cross-entropy between logits and labels.
-/// Formula:   loss = -mean over n of sum over c of t[n,c] * log_softmax(x)[n,c], t = (1-e) * [c == label] + e/C
-///            dlogits = (softmax(x) - t) / N
-/// Shapes:    logits [N,C], labels [N]
-/// Errors:    Errc::shape if the shapes do not fit or N or C is 0; Errc::range if a label is not in 0..C-1 or
-///            label_smoothing not in [0, 1]
+/// Formula:   loss = -sum over n of w[n] * sum over c of t[n,c] * log_softmax(x)[n,c], t = (1-e) * [c == label] + e/C
+///            w[n] = class_weights[label[n]] / sum of those of the batch, 1/N without them
+///            dlogits = (softmax(x) - t) * w
+/// Shapes:    logits [N,C], labels [N], class_weights [C]
+/// Errors:    Errc::shape if the shapes do not fit or N or C is 0; Errc::range if a label is not in 0..C-1,
+///            label_smoothing not in [0, 1], or a class weight negative, not finite or zero for all rows
 /// Source:    Szegedy et al. 2016, arXiv 1512.00567, section 7
 template <class T>
 CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t>& labels,
@@ -47,7 +50,17 @@ CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t
             "softmax_cross_entropy: label {} of row {} is not in 0..{}", labels[n], n, classes - 1);
   }
 
-  const auto rows = static_cast<double>(shape[0]);
+  const std::vector<double>& weights = options.class_weights;
+  require(weights.empty() || static_cast<std::int64_t>(weights.size()) == classes, Errc::shape,
+          "softmax_cross_entropy: {} class weights for {} classes", weights.size(), classes);
+  for (const double w : weights) {
+    require(w >= 0 && std::isfinite(w), Errc::range, "softmax_cross_entropy: class weight {} must be finite and not negative", w);
+  }
+  double rows = 0;  // weighted
+  const auto weight_of = [&](std::int64_t n) { return weights.empty() ? 1.0 : weights[static_cast<std::size_t>(labels[n])]; };
+  for (std::int64_t n = 0; n < shape[0]; ++n) rows += weight_of(n);
+  require(rows > 0, Errc::range, "softmax_cross_entropy: all {} rows are of classes of weight 0; take larger batches or other weights", shape[0]);
+
   const double share = smoothing / static_cast<double>(classes);
   const Tensor<T> logs = log_softmax_forward(logits);
   CrossEntropy<T> result;
@@ -55,7 +68,7 @@ CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t
     const T* row = logs.data() + n * classes;
     double spread = 0;
     for (std::int64_t c = 0; c < classes && share > 0; ++c) spread += static_cast<double>(row[c]);
-    result.loss -= (1 - smoothing) * static_cast<double>(row[labels[n]]) + share * spread;
+    result.loss -= weight_of(n) * ((1 - smoothing) * static_cast<double>(row[labels[n]]) + share * spread);
   }
   result.loss /= rows;
   if (!want_gradient) return result;
@@ -64,7 +77,7 @@ CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t
   for (std::int64_t n = 0; n < shape[0]; ++n) {
     for (std::int64_t c = 0; c < classes; ++c) {
       const double target = share + (c == labels[n] ? 1 - smoothing : 0);
-      to[n * classes + c] = static_cast<T>((std::exp(static_cast<double>(logs[n * classes + c])) - target) / rows);
+      to[n * classes + c] = static_cast<T>(weight_of(n) * (std::exp(static_cast<double>(logs[n * classes + c])) - target) / rows);
     }
   }
   return result;
@@ -73,7 +86,7 @@ CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t
 /// Softmax cross-entropy on the tape, averaged over the batch.
 /// Formula:   as cross_entropy
 /// Shapes:    logits [N,C], labels [N] -> loss []
-/// Gradient:  dlogits = dloss * (softmax - target) / N
+/// Gradient:  dlogits = dloss * (softmax - target) * w
 /// Errors:    as cross_entropy
 template <class T>
 Var<Tensor<T>> softmax_cross_entropy(const Var<Tensor<T>>& logits, const Tensor<std::int32_t>& labels,
@@ -84,6 +97,62 @@ Var<Tensor<T>> softmax_cross_entropy(const Var<Tensor<T>>& logits, const Tensor<
                   const T scale = dloss[0];
                   dlogits.add(detail::map(d, [scale](T v) { return v * scale; }));
                 });
+}
+
+namespace detail {
+
+// A loss that is the mean of a function of value and target, with the function's derivative by the value.
+template <class T, class Value, class Slope>
+Var<Tensor<T>> mean_loss(const char* op, const Var<Tensor<T>>& y, const Tensor<T>& target, Value value, Slope slope) {
+  require(y.shape() == target.shape(), Errc::shape, "{}: shapes {} and {} differ", op, y.shape(), target.shape());
+  require(y.value().size() > 0, Errc::shape, "{}: input {} has no elements", op, y.shape());
+  const auto count = static_cast<T>(target.size());
+  const T total = sum_to(map(y.value(), target, value), Shape{})[0];
+  return record(Tensor<T>::filled({}, total / count), std::tie(y),
+                [slopes = y.wanted() ? map(y.value(), target, slope) : Tensor<T>(), count](const Tensor<T>& dloss, auto dy) {
+                  const T scale = dloss[0] / count;
+                  dy.add(map(slopes, [scale](T d) { return scale * d; }));
+                });
+}
+
+}  // namespace detail
+
+/// Huber's loss on the tape: squared for small errors, linear for large ones, so that outliers do not rule.
+/// Formula:   mean of e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2), e = y - target
+/// Shapes:    y and target alike -> loss []
+/// Gradient:  dy = dloss * clamp(e, -delta, delta) / count
+/// Errors:    Errc::shape if the shapes differ or there are no elements; Errc::range unless delta is positive and finite
+/// Source:    Huber 1964, doi 10.1214/aoms/1177703732
+template <class T>
+Var<Tensor<T>> huber(const Var<Tensor<T>>& y, const Tensor<T>& target, double delta = 1.0) {
+  require(delta > 0 && std::isfinite(delta), Errc::range, "huber: delta {} must be positive and finite", delta);
+  const auto d = static_cast<T>(delta);
+  return detail::mean_loss(
+      "huber", y, target,
+      [d](T a, T b) {
+        const T e = std::fabs(a - b);
+        return e <= d ? e * e / T{2} : d * (e - d / T{2});
+      },
+      [d](T a, T b) { return std::fmin(std::fmax(a - b, -d), d); });
+}
+
+/// Cross-entropy of independent yes-or-no answers on the tape: multi-label classes, masks, a single logit.
+/// Formula:   mean of max(y, 0) - y * target + log(1 + exp(-|y|))
+/// Shapes:    y (logits) and target alike -> loss []
+/// Gradient:  dy = dloss * (sigmoid(y) - target) / count
+/// Errors:    Errc::shape if the shapes differ or there are no elements; Errc::range if a target is not in [0, 1]
+template <class T>
+Var<Tensor<T>> binary_cross_entropy(const Var<Tensor<T>>& y, const Tensor<T>& target) {
+  for (std::int64_t i = 0; i < target.size(); ++i) {
+    require(target[i] >= 0 && target[i] <= 1, Errc::range, "binary_cross_entropy: target {} at {} is not in 0..1", target[i], i);
+  }
+  return detail::mean_loss(
+      "binary_cross_entropy", y, target,
+      [](T a, T b) { return std::fmax(a, T{0}) - a * b + std::log1p(std::exp(-std::fabs(a))); },
+      [](T a, T b) {
+        const T e = std::exp(-std::fabs(a));
+        return (a >= 0 ? T{1} : e) / (T{1} + e) - b;
+      });
 }
 
 /// Mean squared error on the tape.

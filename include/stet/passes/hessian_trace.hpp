@@ -95,6 +95,7 @@ class WeightGradients {
 STET_ENTRY std::vector<LayerTrace> hessian_trace(const Model& model, const Dataset& data, const std::vector<std::string>& layers,
                                                  const HessianTraceOptions& o) {
   require(data.size() > 0, Errc::state, "hessian_trace: the data set is empty");
+  require(data.has_labels(), Errc::state, "hessian_trace: data set {} has no labels; the trace is that of their cross-entropy", data.name());
   require(o.probes >= 2 && o.batch > 0 && o.step > 0.0 && std::isfinite(o.step), Errc::range,
           "hessian_trace: needs at least 2 probes, a positive batch and a positive step, got {}, {} and {}", o.probes, o.batch, o.step);
   detail::require_single("hessian_trace", model.graph());

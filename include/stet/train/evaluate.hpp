@@ -52,6 +52,9 @@ STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<flo
 STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
                                   const EvaluateOptions& options) {
   require(options.batch >= 1, Errc::range, "evaluate: batch is {}, must be at least 1", options.batch);
+  require(data.has_labels(), Errc::state,
+          "evaluate: data set {} has no labels to compare classes with; ask for a metric: evaluate(model, data, mean_absolute_error())",
+          data.name());
   Evaluation result;
   double loss = 0;
   for (std::int64_t first = 0; first < data.size(); first += options.batch) {

@@ -56,12 +56,13 @@ namespace detail {
 struct FitStage {
   FunctionRef<Var<Tensor<float>>(Tape&, const Tensor<float>&, const ForwardOptions&)> forward;
   FunctionRef<void(double)> advance;
-  FunctionRef<Evaluation(const Dataset&)> evaluate;
+  FunctionRef<Tensor<float>(const Tensor<float>&)> infer;  // for validation
   FunctionRef<void()> save;
   FunctionRef<std::string()> statistics_fault;  // of running means and variances, after every step
   FunctionRef<std::string()> fault;             // of everything, after every epoch
   FunctionRef<void(const StepReport&, const Tensor<float>& x)> watch;  // after every step, to look
   FunctionRef<double()> oscillating;
+  FunctionRef<void()> keep_best, restore_best;
 };
 
 STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
@@ -80,15 +81,28 @@ inline void require_finite(const std::string& fault, std::string_view where) {
           fault, where);
 }
 
-// Not a number where the output is not one number per class.
+// Whether an output answers with one logit per class. Labels of a single class are none: row numbers, say.
+inline bool are_logits(const Shape& output, int data_classes) {
+  return data_classes > 1 && output.rank() == 2 && output[1] >= data_classes;
+}
+
 inline double count_correct(const Tensor<float>& logits, const Tensor<std::int32_t>& labels, int data_classes) {
-  if (logits.shape().rank() != 2 || logits.shape()[1] < data_classes) return std::numeric_limits<double>::quiet_NaN();
+  if (!are_logits(logits.shape(), data_classes)) return std::numeric_limits<double>::quiet_NaN();
   const auto classes = static_cast<std::size_t>(logits.shape().back());
   double correct = 0;
   for (std::int64_t i = 0; i < labels.size(); ++i) {
     correct += argmax(logits.span().subspan(static_cast<std::size_t>(i) * classes, classes)) == labels[i] ? 1.0 : 0.0;
   }
   return correct;
+}
+
+// The loss of a batch: that of the options, or what suits the data.
+inline Var<Tensor<float>> loss_of(const Var<Tensor<float>>& y, const Batch& batch, const FitOptions& o) {
+  const Var<Tensor<float>> loss = o.loss                   ? o.loss(y, batch)
+                                  : batch.targets.empty() ? CrossEntropyLoss{.label_smoothing = o.label_smoothing}(y, batch)
+                                                          : MseLoss{}(y, batch);
+  require(loss.value().size() == 1, Errc::shape, "fit: the loss must be one number, got {}", loss.shape());
+  return loss;
 }
 
 // Forward, loss and backward of one batch. What the tape holds is free again when this returns, so that the optimizer
@@ -109,18 +123,43 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int cl
     }
   };
   const Var<Tensor<float>> logits = located([&] { return stage.forward(tape, batch.x, {.rng = &rng}); });
-  const Var<Tensor<float>> loss =
-      o.loss ? o.loss(logits, batch)
-             : softmax_cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});
-  require(loss.value().size() == 1, Errc::shape, "fit: the loss must be one number, got {}", loss.shape());
+  const Var<Tensor<float>> loss = loss_of(logits, batch, o);
   const auto value = static_cast<double>(loss.value()[0]);
   require(std::isfinite(value), Errc::range,
           "fit: the loss is {} at {}; lower the learning rate, warm it up or set clip_norm", value, where);
   located([&] { tape.backward(loss); });
-  // Labels of a regression are no classes.
-  const bool labelled = !o.loss || classes > 1;
-  return {value,
-          labelled ? count_correct(logits.value(), batch.labels, classes) : std::numeric_limits<double>::quiet_NaN()};
+  return {value, count_correct(logits.value(), batch.labels, classes)};
+}
+
+// What validation says of an epoch. In the words of classes where the data have labels and the output is a logit per class,
+// else by the training loss.
+inline void validate(const FitStage& stage, const FitOptions& o, EpochReport& report) {
+  const Dataset& data = *o.validation;
+  std::vector<float> outputs;  // of all samples, for the metric
+  Shape shape;
+  const auto answers = [&](const Tensor<float>& x) {
+    const Tensor<float> y = stage.infer(x);
+    shape = y.shape().unbatched();
+    if (o.metric) outputs.insert(outputs.end(), y.span().begin(), y.span().end());
+    return y;
+  };
+  const Shape one = stage.infer(data.batch(0, 1).x).shape();
+  if (are_logits(one, data.classes())) {
+    const Evaluation e = evaluate_logits(answers, data);
+    report.validation_loss = e.loss;
+    report.validation_accuracy = e.accuracy;
+  } else {
+    double loss = 0;
+    for (std::int64_t first = 0; first < data.size(); first += EvaluateOptions{}.batch) {
+      const Batch batch = data.batch(first, std::min(data.size(), first + EvaluateOptions{}.batch));
+      Tape tape;
+      loss += static_cast<double>(loss_of(tape.constant(answers(batch.x)), batch, o).value()[0]) * static_cast<double>(batch.size());
+    }
+    report.validation_loss = loss / static_cast<double>(data.size());
+    require(std::isfinite(report.validation_loss), Errc::range, "fit: the loss of validation data {} is {}; the model has diverged",
+            data.name(), report.validation_loss);
+  }
+  if (o.metric) report.validation_metric = o.metric.value(Tensor<float>(shape.batched(data.size()), outputs), truth_of(data));
 }
 
 inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const FitOptions& o,
@@ -167,14 +206,19 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
   return report;
 }
 
-inline bool should_stop(FitState& state, double loss, const EarlyStop& rule) {
-  if (loss < state.best_loss - rule.min_delta) {
-    state.best_loss = loss;
-    state.epochs_without_better = 0;
-  } else {
-    ++state.epochs_without_better;
+// Compares an epoch with the best one before; says whether it is better.
+inline bool compare_epoch(FitState& state, const EpochReport& report, const FitOptions& o) {
+  const double value = !o.metric ? report.validation_loss : o.metric.higher_is_better ? -report.validation_metric : report.validation_metric;
+  require(!std::isnan(value) || (o.early_stop.patience == 0 && !o.early_stop.restore_best), Errc::range,
+          "fit: metric '{}' is {} after epoch {}, so no epoch is better than another", o.metric.name, value, report.epoch + 1);
+  const bool better = value < state.best - o.early_stop.min_delta;
+  if (better) {
+    state.best = value;
+    state.best_epoch = report.epoch;
   }
-  return rule.patience > 0 && state.epochs_without_better >= rule.patience;
+  state.epochs_without_better = better ? 0 : state.epochs_without_better + 1;
+  state.stopped = o.early_stop.patience > 0 && state.epochs_without_better >= o.early_stop.patience;
+  return better;
 }
 
 STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
@@ -188,11 +232,11 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
         run_epoch(stage, data, o, parameters, run.optimizer(), static_cast<int>(state.epoch), progress);
     std::string note;
     if (o.validation != nullptr) {
-      const Evaluation e = stage.evaluate(*o.validation);
-      report.validation_loss = e.loss;
-      report.validation_accuracy = e.accuracy;
-      note = formatted("validation loss {:.4f}  accuracy {:.2f} %", e.loss, 100 * e.accuracy);
-      state.stopped = should_stop(state, e.loss, o.early_stop);
+      validate(stage, o, report);
+      note = formatted("validation loss {:.4f}", report.validation_loss);
+      if (!std::isnan(report.validation_accuracy)) note += formatted("  accuracy {:.2f} %", 100 * report.validation_accuracy);
+      if (o.metric) note += formatted("  {} {:.4g}", o.metric.name, report.validation_metric);
+      if (compare_epoch(state, report, o)) stage.keep_best();
     }
     progress.finish_epoch(state.epoch, report.loss, report.accuracy, note);
     state.record(report);
@@ -201,7 +245,10 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
     if (!o.checkpoint.empty()) stage.save();
     if (o.on_epoch) o.on_epoch(report);
   }
-  return state.report();
+  if (state.stopped || state.epoch >= o.epochs) stage.restore_best();
+  FitReport report = state.report();
+  report.metric = o.metric.name;
+  return report;
 }
 #endif
 
@@ -235,7 +282,8 @@ STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const Para
 
 }  // namespace detail
 
-/// Trains a classifier with softmax cross-entropy. Every run of the same options on the same data is the same, bit for
+/// Trains a model: with softmax cross-entropy where the data have labels, with mean squared error where they have targets, with
+/// options.loss where that is set. Every run of the same options on the same data is the same, bit for
 /// bit, whatever the thread count, and so is a run that was interrupted and resumed from its checkpoint, or done in parts.
 ///
 /// Every call is a run of its own, unless options.run or a resumed checkpoint goes on with one: a quantized model goes
@@ -262,6 +310,9 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
   FitRun whole;
   FitRun& run = options.run == nullptr ? whole : *options.run;
   FitRun entered = run;  // a copy: what fails below leaves the run as it was
+  const bool keeps_best = options.early_stop.restore_best;
+  if (keeps_best && !entered.best().has_value()) entered.best() = detail::BestModel<M>{model};
+  const auto best_of = [](FitRun& r) { return std::any_cast<detail::BestModel<M>>(&r.best()); };  // null if there is none
   std::optional<FileLock> lock;
   if (!options.checkpoint.empty()) {
     lock.emplace(options.checkpoint + ".lock", "fit: the checkpoint " + options.checkpoint);
@@ -279,7 +330,8 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
         "give it the same model, unchanged, or begin a new FitRun");
   }
   if (detail::enter_run(entered, options, parameters, description, start)) {
-    start = detail::load_run(options, description + start, model, entered.optimizer(), entered.state());
+    start = detail::load_run(options, description + start, model, entered.optimizer(), entered.state(),
+                             best_of(entered));
     entered.start_with(start);
     entered.inside_epoch(false);
   } else if constexpr (requires { model.begin_run(); }) {
@@ -292,18 +344,24 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
   const auto advance = [&]([[maybe_unused]] double progress) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
-  const auto validate = [&](const Dataset& validation) { return evaluate(model, validation); };
+  const auto answer = [&](const Tensor<float>& x) -> Tensor<float> { return infer(model, x); };
   monitor.restore(run.state());
   const auto watch = [&](const StepReport& report, const Tensor<float>& x) { monitor.after_step(report, x); };
   const auto oscillating = [&] { return monitor.oscillating(); };
   const auto save = [&] {
     monitor.keep(run.state());
-    detail::save_run(options, description + start, model, run.optimizer(), run.state());
+    detail::save_run(options, description + start, model, run.optimizer(), run.state(), best_of(run));
   };
   const auto statistics_fault = [&] { return detail::find_statistics_fault(model); };
   const auto fault = [&] { return detail::find_fault(model); };
-  FitReport report =
-      detail::run_fit({step, advance, validate, save, statistics_fault, fault, watch, oscillating}, data, options, parameters, run);
+  const auto keep_best = [&] {
+    if (keeps_best) best_of(run)->model = model;
+  };
+  const auto restore_best = [&] {
+    if (keeps_best) model = best_of(run)->model;
+  };
+  FitReport report = detail::run_fit({step, advance, answer, save, statistics_fault, fault, watch, oscillating, keep_best, restore_best}, data,
+                                     options, parameters, run);
   monitor.report(report, run.finished());
   monitor.keep(run.state());
   if (options.run != nullptr) run.leave(detail::describe_start(model));

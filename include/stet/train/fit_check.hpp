@@ -28,11 +28,25 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
           o.early_stop.patience);
   require(std::isfinite(o.early_stop.min_delta), Errc::range, "fit: early_stop.min_delta is {}, must be finite",
           o.early_stop.min_delta);
-  require(o.early_stop.patience == 0 || o.validation != nullptr, Errc::state,
-          "fit: early_stop watches the validation loss; set validation to a data set");
+  require((o.early_stop.patience == 0 && !o.early_stop.restore_best) || o.validation != nullptr, Errc::state,
+          "fit: early_stop watches the validation data; set validation to a data set");
+  require(!o.metric || o.validation != nullptr, Errc::state, "fit: metric '{}' is of validation data; set validation to a data set",
+          o.metric.name);
+  require(o.metric.name.empty() || o.metric, Errc::state, "fit: metric '{}' has no function", o.metric.name);
   require(o.validation == nullptr || o.validation->shape() == data.shape(), Errc::shape,
           "fit: validation images are {}, training images {}", o.validation == nullptr ? Shape{} : o.validation->shape(),
           data.shape());
+  require(data.has_labels() || data.has_targets() || o.loss, Errc::state,
+          "fit: data set {} has neither labels nor targets, and there is no loss; give it one of them, or set options.loss", data.name());
+  require(o.validation == nullptr || (o.validation->has_labels() == data.has_labels() && o.validation->has_targets() == data.has_targets()),
+          Errc::state, "fit: training data have {}, validation data {}; give both the same",
+          data.has_labels() ? "labels" : data.has_targets() ? "targets" : "neither labels nor targets",
+          o.validation == nullptr         ? ""
+          : o.validation->has_labels()    ? "labels"
+          : o.validation->has_targets()   ? "targets"
+                                          : "neither");
+  require(data.has_labels() || o.label_smoothing == 0, Errc::state,
+          "fit: label_smoothing {} belongs to labels, and data set {} has none; leave it at 0", o.label_smoothing, data.name());
   require(!o.loss || o.label_smoothing == 0, Errc::state,
           "fit: label_smoothing {} belongs to softmax cross-entropy, which options.loss replaces", o.label_smoothing);
   require(!o.resume || !o.replace, Errc::state, "fit: resume goes on with the run of the checkpoint, replace begins anew; set one");
@@ -51,16 +65,25 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
           "fit: stop_after leaves a run that has to go on from somewhere; set run or checkpoint");
 }
 
-// Labels are class indices where they are compared with logits: in cross-entropy and in validation.
-inline void check_classes(const Dataset& data, const graph::Node& output, const char* what) {
+// Labels are class indices where they are compared with logits.
+inline void check_classes(const Dataset& data, const graph::Node& output) {
   require(output.shape.rank() == 1, Errc::shape,
-          "fit: {} compares classes with logits [N,classes], output '{}' is [N] + {}; flatten it, or train it with "
-          "options.loss and without validation",
-          what, output.name, output.shape);
+          "fit: softmax cross-entropy compares classes with logits [N,classes], output '{}' is [N] + {}; flatten it, or train it "
+          "with options.loss",
+          output.name, output.shape);
   require(data.classes() <= output.shape[0], Errc::range,
           "fit: data set {} has {} classes, output '{}' makes {} logits; give the last layer as many units as there are "
           "classes (replace_head of a trained model)",
           data.name(), data.classes(), output.name, output.shape[0]);
+}
+
+// As targets_like at every step, before the first.
+inline void check_targets(const Dataset& data, const graph::Node& output) {
+  const Shape& wanted = data.target_shape();
+  require(output.shape == wanted || (output.shape.rank() == wanted.rank() + 1 && output.shape.back() == 1 &&
+                                     output.shape.elements() == wanted.elements()),
+          Errc::shape, "fit: mean squared error compares targets [N] + {} of data set {} with output '{}', [N] + {}; give them one shape, or set options.loss",
+          wanted, data.name(), output.name, output.shape);
 }
 
 STET_ENTRY void check_fit_data(const Graph& graph, const Dataset& data, const FitOptions& o,
@@ -73,8 +96,13 @@ STET_ENTRY void check_fit_data(const Graph& graph, const Dataset& data, const Fi
   require(data.shape() == input.shape, Errc::shape, "fit: input '{}' wants [N] + {}, images of data set {} are {}",
           input.name, input.shape, data.name(), data.shape());
   const graph::Node& output = graph.node(graph.outputs()[0]);
-  if (!o.loss) check_classes(data, output, "softmax cross-entropy");
-  if (o.validation != nullptr) check_classes(*o.validation, output, "validation");
+  if (!o.loss) {
+    for (const Dataset* d : {&data, o.validation}) {
+      if (d == nullptr) continue;
+      if (d->has_labels()) check_classes(*d, output);
+      if (d->has_targets()) check_targets(*d, output);
+    }
+  }
 
   // A step of a single image: its batch norm has one value per channel where nothing is left of the picture.
   const bool every = o.batch == 1 || data.size() == 1;

@@ -1,6 +1,7 @@
 #pragma once
 // The whole state of a run of fit in one file, so that training continues from it bit for bit.
 
+#include <stet/train/best_model.hpp>
 #include <stet/train/checkpoint.hpp>
 #include <stet/train/fit_options.hpp>
 #include <stet/train/monitor_state.hpp>
@@ -19,24 +20,25 @@ namespace stet::detail {
 // seed and the number of the step, so there is no other random state.
 struct FitState {
   std::int64_t epoch = 0;  // epochs done
-  double best_loss = std::numeric_limits<double>::infinity();
-  std::int64_t epochs_without_better = 0;
+  double best = std::numeric_limits<double>::infinity();  // loss or metric of validation; smaller is better
+  std::int64_t epochs_without_better = 0, best_epoch = -1;
   bool stopped = false;
-  std::vector<double> history{};  // eight numbers of every epoch
+  std::vector<double> history{};  // nine numbers of every epoch
   MonitorState monitor{};
 
   void record(const EpochReport& e) {
     for (const double x : {e.loss, e.accuracy, e.validation_loss, e.validation_accuracy, e.seconds, static_cast<double>(e.epoch), e.lr,
-                           e.oscillating}) {
+                           e.oscillating, e.validation_metric}) {
       history.push_back(x);
     }
   }
   [[nodiscard]] FitReport report() const {
     FitReport r;
     r.stopped_early = stopped;
-    for (std::size_t i = 0; i + 7 < history.size(); i += 8) {
+    r.best_epoch = static_cast<int>(best_epoch);
+    for (std::size_t i = 0; i + 8 < history.size(); i += 9) {
       r.epochs.push_back({static_cast<int>(history[i + 5]), history[i], history[i + 1], history[i + 2], history[i + 3],
-                          history[i + 4], history[i + 6], history[i + 7]});
+                          history[i + 4], history[i + 6], history[i + 7], history[i + 8]});
       r.seconds += r.epochs.back().seconds;
     }
     return r;
@@ -44,20 +46,24 @@ struct FitState {
   template <class F>
   void fields(F&& f) {
     f("epoch", epoch);
-    f("best_loss", best_loss);
+    f("best", best);
     f("epochs_without_better", epochs_without_better);
+    f("best_epoch", best_epoch);
     f("stopped", stopped);
     f("epoch_reports", history);
     monitor.fields([&](const char* name, auto& field) { f("monitor/" + std::string(name), field); });
   }
 };
 
+// best: null unless the run keeps one.
 template <class M>
-void save_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
+void save_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state,
+              BestModel<M>* best) {
   CheckpointWriter writer;
   writer.model(model);
   writer.fields(std::string(training_prefix), state);
   writer.fields(std::string(training_prefix) + "optimizer/", optimizer);
+  if (best != nullptr) writer.fields(std::string(training_prefix) + "best/", *best);
   for (const CallbackState& callback : options.state) callback.save(writer);
   writer.note("run", run);
   writer.save(options.checkpoint);
@@ -91,7 +97,8 @@ inline std::string unfinished_run(const std::string& path) {
 
 // Reads a run back; gives with what it started, because a model may get its ranges from the file.
 template <class M>
-std::string load_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state) {
+std::string load_run(const FitOptions& options, const std::string& run, M& model, OptimizerState& optimizer, FitState& state,
+                     BestModel<M>* best) {
   CheckpointReader reader(options.checkpoint);
   reader.model(model);
   reader.require_stage();
@@ -106,6 +113,7 @@ std::string load_run(const FitOptions& options, const std::string& run, M& model
           options.checkpoint, join_some(found));
   reader.fields(std::string(training_prefix), state);
   reader.fields(std::string(training_prefix) + "optimizer/", optimizer);
+  if (best != nullptr) reader.fields(std::string(training_prefix) + "best/", *best);
   for (const CallbackState& callback : options.state) callback.load(reader);
   reader.finish();
   const std::string there = note("run");

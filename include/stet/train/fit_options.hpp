@@ -6,6 +6,8 @@
 #include <stet/data/dataset.hpp>
 #include <stet/train/adam.hpp>
 #include <stet/train/checkpoint.hpp>
+#include <stet/train/loss.hpp>
+#include <stet/train/metric.hpp>
 #include <stet/train/progress.hpp>
 #include <stet/train/schedule.hpp>
 #include <stet/train/sgd.hpp>
@@ -19,10 +21,12 @@
 
 namespace stet {
 
-/// When to stop before the last epoch.
+/// When to stop before the last epoch: as validation says, by FitOptions::metric where it is set, else by the loss.
 struct EarlyStop {
-  int patience = 0;      ///< epochs without a better validation loss after which training ends; 0: never
-  double min_delta = 0;  ///< smallest decrease that counts as better
+  int patience = 0;      ///< epochs without a better validation after which training ends; 0: never
+  double min_delta = 0;  ///< smallest change that counts as better
+  /// When the run has come to its end, the model is that of its best epoch and not of the last; the checkpoint has both.
+  bool restore_best = false;
 };
 
 /// What on_step sees, after the parameters were updated.
@@ -38,7 +42,7 @@ struct StepReport {
 struct EpochReport {
   int epoch = 0;
   double loss = 0, accuracy = 0;  ///< over the epoch's batches as they were trained on; accuracy is not a number where
-                                  ///< the output is not one number per class
+                                  ///< the data have no labels or the output is not one number per class
   double validation_loss = std::numeric_limits<double>::quiet_NaN();      ///< not a number without validation
   double validation_accuracy = std::numeric_limits<double>::quiet_NaN();
   double seconds = 0;  ///< training alone
@@ -46,30 +50,38 @@ struct EpochReport {
   /// Part of the weights of 2 to 4 bits that jump between two codes at its end; not a number without such weights, or
   /// without the monitor.
   double oscillating = std::numeric_limits<double>::quiet_NaN();
+  double validation_metric = std::numeric_limits<double>::quiet_NaN();  ///< FitOptions::metric of the validation data
 };
 
 /// A run so far, epochs before a resume and of earlier calls included.
 struct FitReport {
   std::vector<EpochReport> epochs{};
   bool stopped_early = false;
+  int best_epoch = -1;  ///< by validation, as EarlyStop compares; -1 without validation
   double seconds = 0;  ///< sum over the epochs
   /// What check knows as warnings about the model at the end, one sentence each with its remedy; empty for a float model.
   std::vector<std::string> warnings{};
   /// What the monitor of a quantized model found in this run, in the order of its beginning (FitOptions::monitor).
   std::vector<TrainingFinding> findings{};
+  std::string metric{};  ///< name of FitOptions::metric
 
   /// A line per epoch, then one per warning and one per finding that is not among them.
   [[nodiscard]] std::string str() const {
     std::string text;
     for (const EpochReport& e : epochs) {
-      text += formatted("epoch {}: loss {:.4f}, accuracy {:.2f} %", e.epoch + 1, e.loss, 100 * e.accuracy);
-      if (!std::isnan(e.validation_loss)) {
-        text += formatted("; validation loss {:.4f}, accuracy {:.2f} %", e.validation_loss, 100 * e.validation_accuracy);
-      }
+      const auto accuracy = [&](double of) {
+        if (!std::isnan(of)) text += formatted(", accuracy {:.2f} %", 100 * of);
+      };
+      text += formatted("epoch {}: loss {:.4f}", e.epoch + 1, e.loss);
+      accuracy(e.accuracy);
+      if (!std::isnan(e.validation_loss)) text += formatted("; validation loss {:.4f}", e.validation_loss);
+      accuracy(e.validation_accuracy);
+      if (!std::isnan(e.validation_metric)) text += formatted(", {} {:.4g}", metric, e.validation_metric);
       if (!std::isnan(e.lr)) text += formatted("; learning rate {:.2g}", e.lr);
       if (!std::isnan(e.oscillating)) text += formatted(", {:.1f} % of the weights oscillate", 100 * e.oscillating);
       text += formatted(" ({:.1f} s)\n", e.seconds);
     }
+    if (best_epoch >= 0) text += formatted("best validation: epoch {}\n", best_epoch + 1);
     for (const std::string& w : warnings) text += formatted("warning: {}\n", w);
     for (const TrainingFinding& f : findings) {
       bool said = false;
@@ -116,9 +128,13 @@ struct FitOptions {
   double label_smoothing = 0;  ///< in the training loss
   double clip_norm = 0;        ///< largest norm of all gradients together; 0: any
   EarlyStop early_stop{};
-  const Dataset* validation = nullptr;  ///< evaluated after every epoch
-  /// Loss of a batch, [], in place of softmax cross-entropy; label_smoothing must be 0 then. Distillation is one.
-  std::function<Var<Tensor<float>>(const Var<Tensor<float>>& logits, const Batch& batch)> loss{};
+  /// Evaluated after every epoch: by cross-entropy and accuracy where the data have labels and the output is a logit per
+  /// class, else by the training loss; and by metric.
+  const Dataset* validation = nullptr;
+  Metric metric{};  ///< of the validation data, after every epoch; early_stop goes by it
+  /// What is made small. Empty: softmax cross-entropy of labels (with label_smoothing), mean squared error of targets. With
+  /// another one label_smoothing must be 0. Distillation is one.
+  AnyLoss loss{};
   MonitorOptions monitor{};  ///< of a quantized model: what goes wrong is said while it trains (Monitor)
   std::string title{};
   ProgressMode progress = ProgressMode::automatic;

@@ -5,6 +5,7 @@
 #include <stet/train/fit_options.hpp>
 #include <stet/train/optimizer.hpp>
 
+#include <any>
 #include <optional>
 #include <string>
 #include <utility>
@@ -48,10 +49,13 @@ class FitRun {
   void leave(std::string model) { left_ = std::move(model); }
   [[nodiscard]] OptimizerState& optimizer() { return *optimizer_; }
   [[nodiscard]] detail::FitState& state() { return state_; }
+  // The BestModel of the run, if it keeps one.
+  [[nodiscard]] std::any& best() { return best_; }
 
  private:
   std::optional<OptimizerState> optimizer_{};
   detail::FitState state_{};
+  std::any best_{};
   std::string description_{}, start_{}, left_{};
   int epochs_ = 0;
   bool inside_epoch_ = false;

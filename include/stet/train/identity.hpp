@@ -45,13 +45,15 @@ STET_ENTRY std::uint64_t content_hash(const Model& model) {
 }
 #endif
 
-/// Hash of the pixels, shape, labels and number of classes of a data set; its name does not count.
+/// Hash of the inputs, shape, labels and number of classes or targets of a data set; its name does not count.
 STET_ENTRY std::uint64_t content_hash(const Dataset& data);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::uint64_t content_hash(const Dataset& data) {
   Hash64 hash;
-  hash.text(data.shape().str()).number(data.classes()).numbers(data.labels());
-  data.add_pixels(hash);
+  hash.text(data.shape().str()).number(data.classes());
+  if (data.has_labels()) hash.numbers(data.labels());
+  if (data.has_targets()) hash.text(data.target_shape().str()).numbers(data.targets());
+  data.add_inputs(hash);
   return hash.value();
 }
 #endif

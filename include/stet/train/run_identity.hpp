@@ -41,8 +41,10 @@ inline std::string factors(const AnySchedule& schedule, std::int64_t total) {
 }
 
 inline std::string describe_data(const Dataset& data) {
-  return formatted("{} images {}, {} classes (hash {:016x})", data.size(), data.shape(), data.classes(),
-                   content_hash(data));
+  const std::string truth = data.has_labels()    ? formatted("{} classes", data.classes())
+                            : data.has_targets() ? formatted("targets {}", data.target_shape())
+                                                 : std::string("no labels");
+  return formatted("{} images {}, {} (hash {:016x})", data.size(), data.shape(), truth, content_hash(data));
 }
 
 // What must be the same in the run that continues, one line each, always the same ones.
@@ -62,8 +64,10 @@ STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o) {
   line("seed", o.seed);
   line("label_smoothing", o.label_smoothing);
   line("clip_norm", o.clip_norm);
-  line("early_stop", formatted("after {} epochs, min_delta {}", o.early_stop.patience, o.early_stop.min_delta));
-  line("loss", o.loss ? "of its own" : "softmax cross-entropy");
+  line("early_stop", formatted("after {} epochs, min_delta {}{}", o.early_stop.patience, o.early_stop.min_delta,
+                              o.early_stop.restore_best ? ", the best epoch at the end" : ""));
+  line("loss", o.loss ? o.loss.describe() : data.has_targets() ? MseLoss{}.describe() : std::string("softmax cross-entropy"));
+  line("metric", o.metric ? o.metric.name : std::string("none"));
   line("callbacks", callbacks.empty() ? "none" : callbacks);
   line("on_step", o.on_step ? "set" : "not set");
   line("identity", o.identity.empty() ? "none" : o.identity);

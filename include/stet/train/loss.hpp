@@ -1,0 +1,111 @@
+#pragma once
+// What fit makes small: losses as values, and AnyLoss, which holds one of them or a function of one's own.
+
+#include <stet/core/description.hpp>
+#include <stet/data/dataset.hpp>
+#include <stet/ops/loss.hpp>
+
+#include <functional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace stet {
+
+namespace detail {
+
+// The targets of a batch in the shape of the output: [B] stands for [B,1] too.
+inline Tensor<float> targets_like(const char* op, const Var<Tensor<float>>& y, const Batch& batch) {
+  require(!batch.targets.empty(), Errc::state,
+          "{}: the data have no targets; make the Dataset with a tensor of floats [N, ...]", op);
+  const Shape& shape = batch.targets.shape();
+  const bool last_left_out =
+      y.shape().rank() == shape.rank() + 1 && y.shape().back() == 1 && y.value().size() == batch.targets.size();
+  require(y.shape() == shape || last_left_out, Errc::shape,
+          "{}: the output is {}, the targets are {}; give them one shape", op, y.shape(), shape);
+  return batch.targets.reshaped(y.shape());
+}
+
+}  // namespace detail
+
+/// Softmax cross-entropy of labels: what fit takes by itself for data with labels.
+/// Formula:   as cross_entropy
+struct CrossEntropyLoss {
+  double label_smoothing = 0;
+  std::vector<double> class_weights{};  ///< one per class, for classes that are rare or dear; empty: all alike
+
+  Var<Tensor<float>> operator()(const Var<Tensor<float>>& logits, const Batch& batch) const {
+    return softmax_cross_entropy(logits, batch.labels,
+                                 {.label_smoothing = label_smoothing, .class_weights = class_weights});
+  }
+  [[nodiscard]] std::string describe() const {
+    std::string weights;
+    for (const double w : class_weights) weights += formatted("{}{}", weights.empty() ? ", class weights " : " ", w);
+    return formatted("softmax cross-entropy, label smoothing {}{}", label_smoothing, weights);
+  }
+};
+
+/// Mean squared error of targets: what fit takes by itself for data with targets.
+/// Formula:   as mse
+struct MseLoss {
+  Var<Tensor<float>> operator()(const Var<Tensor<float>>& y, const Batch& batch) const {
+    return mse(y, y.tape().constant(detail::targets_like("MseLoss", y, batch)));
+  }
+  [[nodiscard]] std::string describe() const { return "mean squared error"; }
+};
+
+/// Huber's loss of targets.
+/// Formula:   as huber
+struct HuberLoss {
+  double delta = 1.0;  ///< where the squared error becomes a linear one, in units of the targets
+
+  Var<Tensor<float>> operator()(const Var<Tensor<float>>& y, const Batch& batch) const {
+    return huber(y, detail::targets_like("HuberLoss", y, batch), delta);
+  }
+  [[nodiscard]] std::string describe() const { return formatted("Huber, delta {}", delta); }
+};
+
+/// Binary cross-entropy of targets in [0, 1], or of the labels 0 and 1 where the output is one logit.
+/// Formula:   as binary_cross_entropy
+struct BinaryCrossEntropyLoss {
+  Var<Tensor<float>> operator()(const Var<Tensor<float>>& y, const Batch& batch) const {
+    if (batch.labels.empty()) return binary_cross_entropy(y, detail::targets_like("BinaryCrossEntropyLoss", y, batch));
+    require(y.value().size() == batch.size(), Errc::shape,
+            "BinaryCrossEntropyLoss: labels are 0 or 1 of one logit each, the output is {}; give the data targets of "
+            "its shape",
+            y.shape());
+    Tensor<float> wanted(y.shape());
+    auto to = wanted.edit();
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(batch.labels[static_cast<std::int64_t>(i)]);
+    return binary_cross_entropy(y, wanted);
+  }
+  [[nodiscard]] std::string describe() const { return "binary cross-entropy"; }
+};
+
+/// A loss of fit: one of the above, or any function of the model's output and the batch that gives a tensor of one number.
+/// Empty: what suits the data.
+///
+///   fit(model, data, {.loss = [](const auto& y, const Batch& b) { return mse(y, y.tape().constant(b.targets)); }});
+class AnyLoss {
+ public:
+  AnyLoss() = default;
+  template <class F>
+    requires(!std::is_same_v<std::decay_t<F>, AnyLoss> &&
+             std::is_invocable_r_v<Var<Tensor<float>>, const F&, const Var<Tensor<float>>&, const Batch&>)
+  AnyLoss(F loss) {  // NOLINT: converts, as std::function does
+    if constexpr (requires { loss.describe(); }) text_ = loss.describe();
+    call_ = std::move(loss);
+  }
+
+  explicit operator bool() const { return static_cast<bool>(call_); }
+  Var<Tensor<float>> operator()(const Var<Tensor<float>>& y, const Batch& batch) const { return call_(y, batch); }
+  /// What it is, for the identity of a run; a function of one's own has no text (FitOptions::identity).
+  [[nodiscard]] const std::string& describe() const { return text_; }
+
+ private:
+  std::function<Var<Tensor<float>>(const Var<Tensor<float>>&, const Batch&)> call_{};
+  std::string text_ = "of its own";
+};
+
+}  // namespace stet

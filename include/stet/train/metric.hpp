@@ -1,0 +1,145 @@
+#pragma once
+// Metrics: what a model's answers are worth on a whole data set, in a number that people know.
+
+#include <stet/data/dataset.hpp>
+#include <stet/train/evaluate.hpp>
+
+#include <cmath>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stet {
+
+/// A number that says how good outputs are.
+struct Metric {
+  std::string name{};  ///< as it stands in progress and reports
+  /// Of the outputs of all samples, [N, ...]; of the batch, labels and targets are given, x is empty.
+  std::function<double(const Tensor<float>& y, const Batch& truth)> value{};
+  bool higher_is_better = false;
+
+  explicit operator bool() const { return static_cast<bool>(value); }
+};
+
+/// Outputs of a model for all samples, in their order; nothing in the model changes.
+/// Shapes:    [N] + shape of the output
+/// Errors:    those of infer; Errc::range if the batch is below 1 or an output is not finite
+STET_ENTRY Tensor<float> predict_outputs(FunctionRef<Tensor<float>(const Tensor<float>&)> outputs, const Dataset& data,
+                                         const EvaluateOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Tensor<float> predict_outputs(FunctionRef<Tensor<float>(const Tensor<float>&)> outputs, const Dataset& data,
+                                         const EvaluateOptions& options) {
+  require(options.batch >= 1, Errc::range, "predict: batch is {}, must be at least 1", options.batch);
+  std::vector<float> all;
+  Shape shape;
+  for (std::int64_t first = 0; first < data.size(); first += options.batch) {
+    const std::int64_t last = first + options.batch < data.size() ? first + options.batch : data.size();
+    const Tensor<float> y = outputs(data.batch(first, last).x);
+    require(y.shape().rank() >= 1 && y.shape()[0] == last - first, Errc::shape,
+            "predict: the model made {} of {} samples", y.shape(), last - first);
+    for (const float v : y.span()) {
+      require(std::isfinite(v), Errc::range, "predict: an output of sample {} to {} is {}; the model has diverged",
+              first, last - 1, v);
+    }
+    shape = y.shape().unbatched();
+    all.insert(all.end(), y.span().begin(), y.span().end());
+  }
+  return Tensor<float>(shape.batched(data.size()), all);
+}
+#endif
+
+/// Outputs of a model for all samples.
+///
+///   const Tensor<float> y = predict(qat, data);  // as predict(engine, data) of its integers gives them, to the bit
+///
+/// Errors:    as predict_outputs
+template <Classifier M>
+Tensor<float> predict(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
+  return predict_outputs([&](const Tensor<float>& x) -> Tensor<float> { return infer(model, x); }, data, options);
+}
+
+namespace detail {
+// Labels and targets of a data set, without its inputs.
+inline Batch truth_of(const Dataset& data) {
+  Batch truth;
+  if (data.has_labels()) truth.labels = Tensor<std::int32_t>(Shape{data.size()}, data.labels());
+  if (data.has_targets()) truth.targets = Tensor<float>(data.target_shape().batched(data.size()), data.targets());
+  return truth;
+}
+// Error of each output; the shapes may differ by dimensions of 1.
+template <class F>
+void for_each_error(std::string_view metric, const Tensor<float>& y, const Batch& truth, F&& f) {
+  require(!truth.targets.empty(), Errc::state, "{}: the data have no targets", metric);
+  require(y.size() == truth.targets.size(), Errc::shape, "{}: outputs are {}, targets {}", metric, y.shape(),
+          truth.targets.shape());
+  for (std::int64_t i = 0; i < y.size(); ++i) f(static_cast<double>(y[i]), static_cast<double>(truth.targets[i]));
+}
+}  // namespace detail
+
+/// A metric of a model on a data set.
+///
+///   evaluate(qat, test, mean_absolute_error());
+///
+/// Errors:    Errc::state if the metric has no function; as predict, and what the metric says
+template <Classifier M>
+double evaluate(const M& model, const Dataset& data, const Metric& metric, const EvaluateOptions& options = {}) {
+  require(static_cast<bool>(metric), Errc::state, "evaluate: the metric '{}' has no function", metric.name);
+  return metric.value(predict(model, data, options), detail::truth_of(data));
+}
+
+/// Formula:   mean of |y - target|
+inline Metric mean_absolute_error() {
+  return {"mean absolute error", [](const Tensor<float>& y, const Batch& truth) {
+            double sum = 0;
+            detail::for_each_error("mean_absolute_error", y, truth,
+                                   [&](double a, double b) { sum += std::fabs(a - b); });
+            return sum / static_cast<double>(y.size());
+          }};
+}
+
+/// Formula:   sqrt(mean of (y - target)^2)
+inline Metric root_mean_squared_error() {
+  return {"root mean squared error", [](const Tensor<float>& y, const Batch& truth) {
+            double sum = 0;
+            detail::for_each_error("root_mean_squared_error", y, truth,
+                                   [&](double a, double b) { sum += (a - b) * (a - b); });
+            return std::sqrt(sum / static_cast<double>(y.size()));
+          }};
+}
+
+/// Share of the targets' variance that is explained: 1 is perfect, 0 is what their mean gives.
+/// Formula:   1 - sum (y - target)^2 / sum (target - mean of the targets)^2, over all outputs together
+/// Errors:    Errc::range if all targets are equal
+inline Metric r_squared() {
+  return {"R squared",
+          [](const Tensor<float>& y, const Batch& truth) {
+            double sum = 0, wrong = 0, mean = 0;
+            detail::for_each_error("r_squared", y, truth,
+                                   [&](double a, double b) { wrong += (a - b) * (a - b), mean += b; });
+            mean /= static_cast<double>(y.size());
+            detail::for_each_error("r_squared", y, truth, [&](double, double b) { sum += (b - mean) * (b - mean); });
+            require(sum > 0, Errc::range, "r_squared: all targets are {}, they have no variance", mean);
+            return 1 - wrong / sum;
+          },
+          true};
+}
+
+/// Share of the answers of yes or no that are right: output above 0 (a logit) where the target is above 1/2, or the label 1.
+inline Metric binary_accuracy() {
+  return {"binary accuracy",
+          [](const Tensor<float>& y, const Batch& truth) {
+            const bool labels = !truth.labels.empty();
+            const std::int64_t wanted = labels ? truth.labels.size() : truth.targets.size();
+            require(y.size() == wanted, Errc::shape, "binary_accuracy: outputs are {}, answers {}", y.shape(), wanted);
+            std::int64_t right = 0;
+            for (std::int64_t i = 0; i < wanted; ++i) {
+              const bool yes = labels ? truth.labels[i] == 1 : truth.targets[i] > 0.5f;
+              right += (y[i] > 0) == yes ? 1 : 0;
+            }
+            return static_cast<double>(right) / static_cast<double>(wanted);
+          },
+          true};
+}
+
+}  // namespace stet
