@@ -68,7 +68,7 @@ fail() {
 configure_and_build() {
   preset=$1
   shift
-  cmake -S "$root" --preset "$preset" -B "$build/$preset" "$@" > "$build/$preset.log" 2>&1 ||
+  cmake -S "$root" --preset "$preset" -B "$build/$preset" -DSTET_TEST_UNIT_FILES=8 "$@" > "$build/$preset.log" 2>&1 ||
     { cat "$build/$preset.log"; fail "configuration"; return 1; }
   cmake --build "$build/$preset" -j "$jobs" || { fail "build"; return 1; }
 }

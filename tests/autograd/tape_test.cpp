@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace tape_test {
+
 using namespace stet;
 
 namespace {
@@ -193,3 +195,5 @@ TEST_CASE("a training loop on the tape reaches a steady state without allocation
   for (int i = 0; i < 20; ++i) step();
   CHECK(pool.statistics().system_allocations == before);
 }
+
+}  // namespace tape_test

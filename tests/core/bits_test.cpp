@@ -7,6 +7,8 @@
 #include <limits>
 #include <vector>
 
+namespace bits_test {
+
 using namespace stet;
 
 TEST_CASE("packed flags read back, and bits behind the last are 0", "[bits]") {
@@ -56,3 +58,5 @@ TEST_CASE("keep_where copies where the bit is set and writes 0 elsewhere", "[bit
     CHECK(same);
   }
 }
+
+}  // namespace bits_test

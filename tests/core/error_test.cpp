@@ -5,6 +5,8 @@
 
 #include <set>
 
+namespace error_test {
+
 using namespace stet;
 
 TEST_CASE("require throws Error with code and message when the condition does not hold") {
@@ -30,3 +32,5 @@ TEST_CASE("every error code has a name of its own") {
   CHECK(names.size() == 6);
   CHECK(names.count("unknown") == 0);
 }
+
+}  // namespace error_test

@@ -5,6 +5,8 @@
 #include <limits>
 #include <vector>
 
+namespace finite_test {
+
 using namespace stet;
 
 TEST_CASE("a value that is not finite is found at every place, and no other is taken for one") {
@@ -28,3 +30,5 @@ TEST_CASE("a value that is not finite is found at every place, and no other is t
     }
   }
 }
+
+}  // namespace finite_test

@@ -6,6 +6,8 @@
 
 #include <cstring>
 
+namespace gemm_test {
+
 using namespace stet;
 
 namespace {
@@ -80,3 +82,5 @@ TEMPLATE_TEST_CASE("a row of a product does not depend on the rows beside it", "
     CHECK(std::memcmp(apart.data(), together.data(), apart.span().size_bytes()) == 0);
   }
 }
+
+}  // namespace gemm_test

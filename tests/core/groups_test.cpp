@@ -5,6 +5,8 @@
 
 #include <cstddef>
 
+namespace groups_test {
+
 TEST_CASE("groups are joined, and one number stands for all of a group") {
   stet::Groups groups(6);
   for (std::size_t i = 0; i < 6; ++i) CHECK(groups.of(i) == i);
@@ -16,3 +18,5 @@ TEST_CASE("groups are joined, and one number stands for all of a group") {
   CHECK(groups.of(4) == 4);
   CHECK(groups.of(5) == 5);
 }
+
+}  // namespace groups_test

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <vector>
 
+namespace hash_test {
+
 using namespace stet;
 
 namespace {
@@ -43,3 +45,5 @@ TEST_CASE("how bytes are cut into pieces does not change their hash, texts keep 
   CHECK(Hash64().text("ab").text("c").value() != Hash64().text("a").text("bc").value());
   CHECK(Hash64().number(1.5f).value() == Hash64().numbers(std::span<const float>(std::vector<float>{1.5f})).value());
 }
+
+}  // namespace hash_test

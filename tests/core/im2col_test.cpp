@@ -6,6 +6,8 @@
 
 #include <vector>
 
+namespace im2col_test {
+
 using namespace stet;
 
 namespace {
@@ -92,3 +94,5 @@ TEST_CASE("blocks have at least 64 rows and stay near 128 KiB") {
     CHECK((rows == 64 || rows * g.depth() * 4 <= (128 << 10)));
   }
 }
+
+}  // namespace im2col_test

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+namespace lanes_test {
+
 using namespace stet;
 
 TEST_CASE("lanes visits 0 to n-1 once each") {
@@ -40,3 +42,5 @@ TEST_CASE("the order of a sum depends on the length alone", "[bits]") {
   for (std::size_t j = 1; j < 32; ++j) want += lane[j];
   CHECK(lanes_reduce<float>(n, 0.0f, value, [](float a, float b) { return a + b; }) == want);
 }
+
+}  // namespace lanes_test

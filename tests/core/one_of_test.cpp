@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+namespace one_of_test {
+
 using stet::OneOf;
 
 namespace {
@@ -51,3 +53,5 @@ TEST_CASE("copies of OneOf are independent, moves take over, and every owner is 
   (*copy.get_if<std::vector<int>>())[0] = 9;
   CHECK((*list.get_if<std::vector<int>>())[0] == 1);
 }
+
+}  // namespace one_of_test

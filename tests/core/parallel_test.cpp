@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace parallel_test {
+
 using namespace stet;
 
 TEST_CASE("every body runs exactly once") {
@@ -121,3 +123,5 @@ TEST_CASE("a process that is forked after a parallel loop runs its loops seriall
 #endif
   set_threads(0);
 }
+
+}  // namespace parallel_test

@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace pool_test {
+
 using namespace stet;
 
 TEST_CASE("size classes hold what was asked and waste at most a quarter") {
@@ -80,3 +82,5 @@ TEST_CASE("threads may allocate and free at the same time") {
   set_threads(0);
   CHECK(pool.statistics().live_bytes == live);
 }
+
+}  // namespace pool_test

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <vector>
 
+namespace random_test {
+
 using namespace stet;
 
 TEST_CASE("the generator is xoshiro256** seeded by splitmix64", "[bits]") {
@@ -87,3 +89,5 @@ TEST_CASE("a restored state continues, equal seeds agree, streams differ") {
   Rng again(8);
   CHECK(base.split(3).next() == again.split(3).next());
 }
+
+}  // namespace random_test

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+namespace rounding_test {
+
 using namespace stet;
 
 namespace {
@@ -76,3 +78,5 @@ TEST_CASE("a rounded product is rounded before what follows", "[bits]") {
   const double b = 1.0 + 0x1p-27;
   CHECK(rounded_product(b, b) - (1.0 + 0x1p-26) == 0.0);
 }
+
+}  // namespace rounding_test

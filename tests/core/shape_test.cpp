@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+namespace shape_test {
+
 using namespace stet;
 
 TEST_CASE("a shape knows its rank, dimensions and products") {
@@ -50,3 +52,5 @@ TEST_CASE("impossible shapes are refused") {
   CHECK_THROWS_AS((Shape{std::int64_t{1} << 62, 4}), Error);
   CHECK_THROWS_AS((Shape{1 << 30, 2}.with(1, 1 << 30)), Error);
 }
+
+}  // namespace shape_test

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+namespace tensor_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -97,3 +99,5 @@ TEST_CASE("a view reads memory of somebody else, and an edit leaves it as it is"
   CHECK_FALSE(view.shared());
   CHECK_THROWS_WITH(Tensor<float>::view(memory, {3}), ContainsSubstring("the borrowed memory has 4"));
 }
+
+}  // namespace tensor_test

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+namespace text_test {
+
 using namespace stet;
 
 namespace {
@@ -22,14 +24,18 @@ struct Printed {
 
 }  // namespace
 
+}  // namespace text_test
+
 template <>
-struct fmt::formatter<Printed> {
+struct fmt::formatter<text_test::Printed> {
   constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
   template <class Context>
-  auto format(const Printed& p, Context& context) const {
+  auto format(const text_test::Printed& p, Context& context) const {
     return fmt::format_to(context.out(), "<{}>", p.value);
   }
 };
+
+namespace text_test {
 
 #define CHECK_AS_FMT(...) CHECK(formatted(__VA_ARGS__) == fmt::format(__VA_ARGS__))
 
@@ -49,3 +55,5 @@ TEST_CASE("formatted knows widths, precisions and places") {
   CHECK_AS_FMT("{:<{}}|{:>{}}|{:^9}|{:.{}}", "left", 8, "right", std::size_t{8}, "middle", 0.123456, 3);
   CHECK_AS_FMT("{0} {1} {0}", 1, "two");
 }
+
+}  // namespace text_test

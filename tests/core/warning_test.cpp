@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+namespace warning_test {
+
 using namespace stet;
 
 TEST_CASE("a warning reaches the handler that is set, and the one before it afterwards") {
@@ -44,3 +46,5 @@ TEST_CASE("a warning that cannot be written ends nothing") {
   close(kept);
   close(full);
 }
+
+}  // namespace warning_test

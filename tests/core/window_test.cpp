@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+namespace window_test {
+
 using namespace stet;
 
 namespace {
@@ -85,3 +87,5 @@ TEST_CASE("a window or padding that reaches far beyond its input is refused, one
                     ContainsSubstring("conv2d: a window of 2147483649 with padding 0 and 0 over an input of 8; at most 80"));
   CHECK_THROWS_WITH(make_window("pool", 8, 8, 3, 1 << 20, 1, Padding::of(1 << 20)), ContainsSubstring("rest is padding"));
 }
+
+}  // namespace window_test

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+namespace dataset_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -244,3 +246,5 @@ TEST_CASE("a forked process is told that the loader's thread is not in it") {
   while (loader.next()) ++rest;
   CHECK(rest == 15);
 }
+
+}  // namespace dataset_test

@@ -4,6 +4,8 @@
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
 
+namespace idx_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::TemporaryDirectory;
@@ -175,3 +177,5 @@ TEST_CASE("without zlib a gzipped file is refused with a remedy", "[data]") {
 }
 
 #endif
+
+}  // namespace idx_test

@@ -15,6 +15,8 @@
 #include <cmath>
 #include <functional>
 
+namespace diagnose_input_test {
+
 using namespace stet;
 
 namespace {
@@ -267,3 +269,5 @@ TEST_CASE("a fingerprint holds what the images are, whatever the batches") {
   CHECK(f.mean_image[5] == 13);
   CHECK_THROWS_AS(FingerprintCollector().finish(), Error);
 }
+
+}  // namespace diagnose_input_test

@@ -8,6 +8,8 @@
 #include "support/catch.hpp"
 #include "support/warnings.hpp"
 
+namespace diagnose_test {
+
 using namespace stet;
 
 namespace {
@@ -202,3 +204,5 @@ TEST_CASE("what cannot be asked is refused") {
   CHECK_THROWS_AS(prove(c.question(), Cause{}, {.seeds = 0}), Error);
   CHECK(prove(c.question(), Cause{}).runs.empty());
 }
+
+}  // namespace diagnose_test

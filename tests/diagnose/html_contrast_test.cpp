@@ -9,6 +9,8 @@
 #include <cmath>
 #include <string>
 
+namespace html_contrast_test {
+
 using namespace stet;
 
 namespace {
@@ -84,3 +86,5 @@ TEST_CASE("the style sheet mixes only what the test of contrast mixes, and text 
   for (std::size_t at = css.find("color-mix"); at != std::string::npos; at = css.find("color-mix", at + 1)) ++mixes;
   CHECK(mixes == 4);  // and the range in use behind the bars of a histogram, on which no text stands
 }
+
+}  // namespace html_contrast_test

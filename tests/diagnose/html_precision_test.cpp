@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+namespace html_precision_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -69,3 +71,5 @@ TEST_CASE("a frontier of one choice is a page too, and none is an error; a page 
   f.choices.clear();
   CHECK_THROWS_AS(save_html(path, f), Error);
 }
+
+}  // namespace html_precision_test

@@ -12,6 +12,8 @@
 #include <cmath>
 #include <numeric>
 
+namespace measure_test {
+
 using namespace stet;
 using stet_test::drawn_images;
 using stet_test::trained_network;
@@ -154,3 +156,5 @@ TEST_CASE("a sample is drawn from the whole data set and is the same for a seed"
   CHECK(random_subset(data, 100000, 1).size() == data.size());
   CHECK_THROWS_AS(random_subset(data, -1, 1), Error);
 }
+
+}  // namespace measure_test

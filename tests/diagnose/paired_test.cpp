@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+namespace paired_test {
+
 using namespace stet;
 
 namespace {
@@ -119,3 +121,5 @@ TEST_CASE("answers say for every image what evaluate says of all") {
   }
   CHECK_THROWS_AS(answers_of_logits([](const Tensor<float>& batch) -> Tensor<float> { return batch.reshaped(Shape{batch.size()}); }, data), Error);
 }
+
+}  // namespace paired_test

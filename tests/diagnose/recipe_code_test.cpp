@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+namespace recipe_code_test {
+
 using namespace stet;
 
 TEST_CASE("the code of a recipe says what differs from int8, and only that") {
@@ -45,3 +47,5 @@ TEST_CASE("the code of a learned recipe makes that recipe") {
   CHECK(recipe_code(r).find("r.weights = symmetric(4, true, WeightRange::mse);\n") != std::string::npos);
   CHECK(recipe_code(r).find("r.learned_activations = lsq();\n") != std::string::npos);
 }
+
+}  // namespace recipe_code_test

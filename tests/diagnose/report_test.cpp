@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace report_test {
+
 using namespace stet;
 
 namespace {
@@ -298,3 +300,5 @@ TEST_CASE("the page is written whole") {
   CHECK(std::string(written.begin(), written.end()) == html(rich()));
   CHECK_THROWS_AS(save_html(dir.path("none/why.html"), rich()), Error);
 }
+
+}  // namespace report_test

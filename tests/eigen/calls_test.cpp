@@ -5,6 +5,8 @@
 
 #include "eigen/check_matrix.hpp"
 
+namespace calls_test {
+
 using namespace Eigen;
 using stet::Errc;
 using stet::Granularity;
@@ -136,3 +138,5 @@ TEST_CASE("empty matrices are quantized to empty ones", "[eigen]") {
   CHECK(stet::quantize(MatrixXf(2, 0), p).rows() == 2);
   CHECK(stet::to_tensor(MatrixXf(0, 3)).shape() == stet::Shape{0, 3});
 }
+
+}  // namespace calls_test

@@ -3,6 +3,8 @@
 
 #include "eigen/check_matrix.hpp"
 
+namespace expressions_test {
+
 using namespace Eigen;
 using stet_test::check_matrix;
 using stet_test::numbers;
@@ -77,3 +79,5 @@ TEMPLATE_TEST_CASE("expressions are evaluated once, to a matrix", "[eigen]", Col
   const stet::Tensor<float> t = stet::to_tensor(m * n);
   CHECK(stet::map(t) == m * n);
 }
+
+}  // namespace expressions_test

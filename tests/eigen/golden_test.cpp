@@ -4,6 +4,8 @@
 #include "eigen/check_matrix.hpp"
 #include "support/golden.hpp"
 
+namespace golden_test {
+
 using namespace Eigen;
 using stet::Granularity;
 using stet::Grid;
@@ -117,3 +119,5 @@ TEMPLATE_TEST_CASE("ranges and parameters of matrices equal those of PyTorch's o
   }
   CHECK(checked > 5);
 }
+
+}  // namespace golden_test

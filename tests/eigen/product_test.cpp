@@ -6,6 +6,8 @@
 #include <array>
 #include <random>
 
+namespace product_test {
+
 using namespace Eigen;
 using Catch::Matchers::ContainsSubstring;
 using stet::Errc;
@@ -142,3 +144,5 @@ TEST_CASE("an integer layer and the product of matrices have the same accumulato
   const Columns transposed = w.codes.transpose();
   CHECK(product(x, QMatrix<Columns>{transposed, params(Granularity::per_column(), 5, {0})}) == layer);
 }
+
+}  // namespace product_test

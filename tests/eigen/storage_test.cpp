@@ -3,6 +3,8 @@
 
 #include "eigen/check_matrix.hpp"
 
+namespace storage_test {
+
 using namespace Eigen;
 using stet_test::check_matrix;
 using stet_test::numbers;
@@ -48,3 +50,5 @@ TEMPLATE_TEST_CASE("a matrix of double is [rows, columns] in any storage", "[eig
                    D::FixedColumns, D::FixedRows, D::ArrayColumns, D::FixedArray, D::Column, D::Row) {
   check_matrix(filled<TestType>());
 }
+
+}  // namespace storage_test

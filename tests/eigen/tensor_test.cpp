@@ -6,6 +6,8 @@
 
 #include "eigen/check_matrix.hpp"
 
+namespace tensor_test {
+
 using namespace Eigen;
 using Catch::Matchers::ContainsSubstring;
 using stet::Shape;
@@ -104,3 +106,5 @@ TEST_CASE("gradients of fake quantization agree with the tape's", "[eigen]") {
   tape.backward(y, stet::to_tensor(dy));
   CHECK(stet::map(tape.gradient(v)) == stet::fake_quantize_backward(w, dy, p));
 }
+
+}  // namespace tensor_test

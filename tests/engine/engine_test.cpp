@@ -12,6 +12,8 @@
 #include <memory>
 #include <thread>
 
+namespace engine_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -187,3 +189,5 @@ TEST_CASE("copies of an engine run at the same time", "[bits]") {
   CHECK(good);
   CHECK(also);
 }
+
+}  // namespace engine_test

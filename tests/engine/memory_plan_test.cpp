@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/networks.hpp"
 
+namespace memory_plan_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -95,3 +97,5 @@ TEST_CASE("no two living values overlap in the plans of networks, and a chain ne
   chain.outputs = {9};
   CHECK(plan_memory(chain).bytes == 2 * 640);
 }
+
+}  // namespace memory_plan_test

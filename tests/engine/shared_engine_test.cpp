@@ -13,6 +13,8 @@
 #include <thread>
 #include <utility>
 
+namespace shared_engine_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -100,3 +102,5 @@ TEST_CASE("an engine that was moved from says so") {
   engine = moved;
   CHECK(same_bits(infer(engine, x), wanted));
 }
+
+}  // namespace shared_engine_test

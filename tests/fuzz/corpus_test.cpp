@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <filesystem>
 
+namespace corpus_test {
+
 #ifndef STET_TEST_DIR
 #define STET_TEST_DIR "tests"
 #endif
@@ -45,3 +47,5 @@ TEST_CASE("every reader answers every file of its corpus, whole and damaged, wit
     CHECK(files > 0);
   }
 }
+
+}  // namespace corpus_test

@@ -57,6 +57,8 @@ Allocated allocated() { return {held, most_held}; }
 void forget_most() { most_held = held.load(); }
 }  // namespace stet_test
 
+namespace cost_test {
+
 using namespace stet_test;
 
 namespace {
@@ -203,3 +205,5 @@ TEST_CASE("unpacking a small gzipped IDX file takes little") {
   }
 }
 #endif
+
+}  // namespace cost_test

@@ -4,6 +4,8 @@
 
 #include <string>
 
+namespace builder_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -126,3 +128,5 @@ TEST_CASE("a graph knows names, readers and outputs while it grows, is renamed, 
   const Graph moved = std::move(copy);
   CHECK(moved.find("first") == a.id());
 }
+
+}  // namespace builder_test

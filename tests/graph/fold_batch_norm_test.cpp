@@ -9,6 +9,8 @@
 #include <limits>
 #include <vector>
 
+namespace fold_batch_norm_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -134,3 +136,5 @@ TEST_CASE("activation ranges are checked for number and sense, all nodes at once
   CHECK_THROWS_WITH(check("export", ranges, g),
                     ContainsSubstring("conv: range 1..-1") && ContainsSubstring("depthwise: range -1..inf"));
 }
+
+}  // namespace fold_batch_norm_test

@@ -4,6 +4,8 @@
 
 #include <memory>
 
+namespace infer_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -121,3 +123,5 @@ TEST_CASE("a custom operator takes part in naming, inference and errors") {
   CHECK_THROWS_WITH(custom(g.input({2, 2}), std::make_shared<Square>()), "square_3: wants [n], got [2,2]");
   CHECK_THROWS_WITH(custom(x, nullptr), ContainsSubstring("null"));
 }
+
+}  // namespace infer_test

@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace integer_structure_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -95,3 +97,5 @@ TEST_CASE("an operator that integers do not know, or that does not fit its shape
              }),
              ContainsSubstring("sum: add: wants equal shapes"));
 }
+
+}  // namespace integer_structure_test

@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+namespace model_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::equal;
@@ -117,3 +119,5 @@ TEST_CASE("a graph that is no model is refused with every problem, nodes by name
                                           ContainsSubstring("forgotten: no output depends on this conv2d") &&
                                           ContainsSubstring("relu_1: no output"));
 }
+
+}  // namespace model_test

@@ -3,6 +3,8 @@
 #include <stet/graph/builder.hpp>
 #include <stet/graph/print.hpp>
 
+namespace print_test {
+
 using namespace stet;
 
 namespace {
@@ -53,3 +55,5 @@ TEST_CASE("the drawing of a graph has a box for every node and an arrow for ever
 }
 )");
 }
+
+}  // namespace print_test

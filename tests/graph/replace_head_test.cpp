@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+namespace replace_head_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -83,3 +85,5 @@ TEST_CASE("what has no head to replace is refused with what stands there") {
   g.output(linear(flatten(body(g)), {.units = 4}));
   CHECK_THROWS_AS(replace_head(Model(std::move(g), Rng(1)), 0), Error);
 }
+
+}  // namespace replace_head_test

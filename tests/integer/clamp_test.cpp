@@ -5,6 +5,8 @@
 
 #include <stet/integer/clamp.hpp>
 
+namespace clamp_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using integer::Activation;
@@ -64,3 +66,5 @@ TEST_CASE("targets are found by name", "[integer]") {
   CHECK_THROWS_WITH(targets::by_name("tflite"),
                     ContainsSubstring("there are tflite_reference, litert_default, onnxruntime, tflite_micro"));
 }
+
+}  // namespace clamp_test

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+namespace conv_transpose_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -88,3 +90,5 @@ TEST_CASE("transposed convolution of codes refuses what does not fit", "[integer
   CHECK_THROWS_WITH(integer::conv_transpose(x.reshaped({1, 4, 3, 2}), 0, w, window, nothing), ContainsSubstring("does not fit input"));
   CHECK_THROWS_WITH(integer::ConvTransposeWeights(naive::random_codes(rng, {5, 8})), ContainsSubstring("must be [O,kh,kw,I]"));
 }
+
+}  // namespace conv_transpose_test

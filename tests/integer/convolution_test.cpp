@@ -7,6 +7,8 @@
 
 #include <mutex>
 
+namespace convolution_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -132,3 +134,5 @@ TEST_CASE("convolution refuses what does not fit", "[integer]") {
   CHECK_THROWS_WITH(integer::ConvolutionWeights(Tensor<std::int8_t>::filled({1, 70000}, 127)),
                     ContainsSubstring("can overflow int32"));
 }
+
+}  // namespace convolution_test

@@ -7,6 +7,8 @@
 
 #include <mutex>
 
+namespace depthwise_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -89,3 +91,5 @@ TEST_CASE("depthwise refuses what does not fit", "[integer]") {
   CHECK_THROWS_WITH(integer::DepthwiseWeights(naive::random_codes(rng, {1, 3, 3, 4}), 3),
                     ContainsSubstring("4 outputs are not a multiple of 3 inputs"));
 }
+
+}  // namespace depthwise_test

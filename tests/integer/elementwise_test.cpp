@@ -5,6 +5,8 @@
 
 #include <stet/integer/elementwise.hpp>
 
+namespace elementwise_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using integer::Activation;
@@ -330,3 +332,5 @@ TEST_CASE("element-wise operators refuse what does not fit", "[integer]") {
   out.resize(5);
   CHECK_THROWS_WITH(integer::add(a, a, p, out), ContainsSubstring("the result [2,3] needs 6 elements, got 5"));
 }
+
+}  // namespace elementwise_test

@@ -11,6 +11,8 @@
 
 #include <string>
 
+namespace lookup_test {
+
 #ifndef STET_TEST_DIR
 #define STET_TEST_DIR "tests"
 #endif
@@ -155,3 +157,5 @@ TEST_CASE("make_table refuses what no runtime computes", "[integer]") {
   CHECK_THAT(complaint(t, {Function::hard_swish, 0, {1, 128}, {1, 0}}), ContainsSubstring("zero point 128"));
   CHECK_THAT(complaint(t, {Function::hard_swish, 0, {1, 0}, {1, 0, Grid::uint8()}}), ContainsSubstring("grid 0..255"));
 }
+
+}  // namespace lookup_test

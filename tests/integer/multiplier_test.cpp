@@ -5,6 +5,8 @@
 
 #include <stet/integer/multiplier.hpp>
 
+namespace multiplier_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -106,3 +108,5 @@ TEST_CASE("half_away_double rounds the double product half away from zero and sa
   CHECK(integer::half_away_double(INT32_MAX, 200.0) == INT32_MAX);
   CHECK(integer::half_away_double(INT32_MIN, 200.0) == INT32_MIN);
 }
+
+}  // namespace multiplier_test

@@ -6,6 +6,8 @@
 #include <stet/integer/pooling.hpp>
 #include <stet/integer/reduction.hpp>
 
+namespace pooling_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using integer::Activation;
@@ -201,3 +203,5 @@ TEST_CASE("pools and means refuse what does not fit", "[integer]") {
   const auto p = integer::make_mean(targets::tflite_reference, {1, 0}, {1, 0}, 9);
   CHECK_THROWS_WITH(integer::mean(x, p, out), ContainsSubstring("expected [N,H,W,C] with H*W = 9, got [1,8,8,2]"));
 }
+
+}  // namespace pooling_test

@@ -6,6 +6,8 @@
 #include <stet/integer/kernel/depthwise.hpp>
 #include <stet/integer/kernel/product.hpp>
 
+namespace product_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -145,3 +147,5 @@ TEST_CASE("packing refuses weights that could overflow and empty sizes", "[integ
   CHECK_THROWS_WITH(kernel::PackedWeights(w.data(), 1, 66312), ContainsSubstring("magnitudes of output 0 sum to"));
   CHECK_THROWS_WITH(kernel::PackedWeights(w.data(), 0, 5), ContainsSubstring("0 outputs"));
 }
+
+}  // namespace product_test

@@ -5,6 +5,8 @@
 
 #include <stet/integer/requantize.hpp>
 
+namespace requantize_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using integer::Requantization;
@@ -206,3 +208,5 @@ TEST_CASE("make_requantizer refuses what is no layer", "[integer]") {
   CHECK_THROWS_WITH(integer::requantize_rows(acc, 1, 1, 1, r, out), ContainsSubstring("requantization has 2"));
   CHECK_THROWS_WITH(integer::requantize_rows(acc, 1, 1, 2, r, out), ContainsSubstring("2 channels in rows of 1"));
 }
+
+}  // namespace requantize_test

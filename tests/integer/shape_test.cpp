@@ -8,6 +8,8 @@
 
 #include <limits>
 
+namespace shape_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using integer::Codes;
@@ -153,3 +155,5 @@ TEST_CASE("shape operators and ends refuse what does not fit", "[integer]") {
   CHECK_THROWS_WITH(integer::dequantize_output(out, 1.0f, 0, x), ContainsSubstring("14 codes, but memory for 3 reals"));
   CHECK_THROWS_WITH(Codes(Shape{2, 2}, out), ContainsSubstring("shape [2,2] needs 4 codes, got 14"));
 }
+
+}  // namespace shape_test

@@ -14,6 +14,8 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+namespace file_lock_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::in_child;
@@ -100,3 +102,5 @@ TEST_CASE("a lock that cannot be made is an error of the file system", "[io]") {
   REQUIRE(::mkfifo(dir.path("fifo").c_str(), 0666) == 0);
   CHECK_THROWS_WITH(FileLock(dir.path("fifo"), "test"), ContainsSubstring("a FIFO, not a regular file"));
 }
+
+}  // namespace file_lock_test

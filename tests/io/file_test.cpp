@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+namespace file_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::in_child;
@@ -184,3 +186,5 @@ TEST_CASE("a file never takes the number of a standard stream that is closed", "
   });
   CHECK(status == 0);
 }
+
+}  // namespace file_test

@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+namespace input_fingerprint_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -224,3 +226,5 @@ TEST_CASE("load_input_fingerprint says what it cannot read") {
   write_file_atomically(dir.path("open.c"), std::string_view(line.substr(0, 100)));
   CHECK_THROWS_WITH(load_input_fingerprint(dir.path("open.c")), ContainsSubstring("does not end"));
 }
+
+}  // namespace input_fingerprint_test

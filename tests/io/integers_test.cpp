@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/networks.hpp"
 
+namespace integers_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -108,3 +110,5 @@ TEST_CASE("integers that do not fit together are refused before a file is writte
   }
   CHECK(dir.files() == 0);
 }
+
+}  // namespace integers_test

@@ -5,6 +5,8 @@
 
 #include <limits>
 
+namespace json_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -128,3 +130,5 @@ TEST_CASE("access to the wrong kind is an error", "[io]") {
   CHECK_THROWS_AS(object.push(2), Error);
   CHECK_THROWS_AS(Json::array().set("a", 1), Error);
 }
+
+}  // namespace json_test

@@ -14,6 +14,8 @@
 #include <functional>
 #include <string>
 
+namespace load_tflite_test {
+
 using namespace stet;
 using namespace stet_test;
 using stet::tflite::Builtin;
@@ -579,3 +581,5 @@ TEST_CASE("weights that two layers read, from one tensor or one buffer, are refu
     CHECK_NOTHROW(load(tflite::decode(tflite::encode(d.info), "file")));
   }
 }
+
+}  // namespace load_tflite_test

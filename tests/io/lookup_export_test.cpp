@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+namespace lookup_export_test {
+
 using namespace stet;
 using integer::Function;
 
@@ -106,3 +108,5 @@ TEST_CASE("an image stays as it lies where functions and a layer alone read its 
   m.outputs = {3, 2};  // whoever reads the output wants its elements in their order
   CHECK(transposes(onnx::describe(m)) == 1);
 }
+
+}  // namespace lookup_export_test

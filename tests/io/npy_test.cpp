@@ -4,6 +4,8 @@
 #include "io/temporary_directory.hpp"
 #include "support/golden.hpp"
 
+namespace npy_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::read_text;
@@ -163,3 +165,5 @@ TEST_CASE("reading refuses what is missing, no file, or too large", "[io]") {
   CHECK_THROWS_WITH(read_file(dir.write("five", "12345"), 4), ContainsSubstring("5 bytes, at most 4"));
   CHECK(read_file(dir.path("five"), 5).size() == 5);
 }
+
+}  // namespace npy_test

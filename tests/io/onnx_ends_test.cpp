@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+namespace onnx_ends_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using onnx::attribute;
@@ -124,3 +126,5 @@ TEST_CASE("behind a node that is not understood the file's own shapes go on", "[
                                ContainsSubstring("Conv2 (Conv): attribute group is 1 for 2 channels") &&
                                !ContainsSubstring("GlobalAveragePool"));
 }
+
+}  // namespace onnx_ends_test

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <utility>
 
+namespace onnx_external_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::CaughtWarnings;
@@ -158,3 +160,5 @@ TEST_CASE("float16, bfloat16 and double constants become float32, and that is sa
   CHECK(values(import_onnx(m, "m.onnx"), "fc.bias") == Floats{0.1f, 1e-30f});
   CHECK(warnings.mention("float16, double"));
 }
+
+}  // namespace onnx_external_test

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <limits>
 
+namespace onnx_file_test {
+
 using namespace stet;
 using namespace stet::onnx;
 using Catch::Matchers::ContainsSubstring;
@@ -272,3 +274,5 @@ TEST_CASE("tensors in other files are named", "[io][onnx]") {
              ContainsSubstring("'fc.weight' has data although they lie in another file"));
   CHECK_THAT(refusal(with_tensor([](Writer& w) { w.integer(2, 1), w.integer(14, 2); })), ContainsSubstring("a place of kind 2"));
 }
+
+}  // namespace onnx_file_test

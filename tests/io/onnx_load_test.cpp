@@ -10,6 +10,8 @@
 
 #include <utility>
 
+namespace onnx_load_test {
+
 using namespace stet;
 using stet_test::CaughtWarnings;
 using Catch::Matchers::ContainsSubstring;
@@ -384,3 +386,5 @@ TEST_CASE("a float model comes back from its file with names, shapes and numbers
     });
   }
 }
+
+}  // namespace onnx_load_test

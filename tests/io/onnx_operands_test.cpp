@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+namespace onnx_operands_test {
+
 using namespace stet;
 using onnx::attribute;
 using Source = stet_test::OnnxSource;
@@ -195,3 +197,5 @@ TEST_CASE("hard swish and GELU that are written out are read as what they are", 
     CHECK(kinds(s.load(read ? s.node("Add", {y, clip}) : y))[1] == "depthwise_conv2d");
   }
 }
+
+}  // namespace onnx_operands_test

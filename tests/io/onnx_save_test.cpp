@@ -11,6 +11,8 @@
 #include <map>
 #include <set>
 
+namespace onnx_save_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using onnx::DataType;
@@ -340,3 +342,5 @@ TEST_CASE("an average over the whole image is kept from becoming a global pool",
   CHECK(pads({4, 1, 1}, {4, 1}) == Ints{0, 0, 1, 0});
   CHECK(pads({1, 1, 3}, 1) == Ints{0, 0, 0, 0});  // a copy either way
 }
+
+}  // namespace onnx_save_test

@@ -5,6 +5,8 @@
 
 #include <limits>
 
+namespace onnx_shapes_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using onnx::attribute;
@@ -116,3 +118,5 @@ TEST_CASE("an expand without effect is nothing", "[io][onnx]") {
   CHECK_THAT(s.refusal(s.node("Expand", {"x", s.constant("more", {2}, Ints{3, 4})})),
              ContainsSubstring("repeats dimension 0"));
 }
+
+}  // namespace onnx_shapes_test

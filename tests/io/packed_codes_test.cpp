@@ -6,6 +6,8 @@
 
 #include <vector>
 
+namespace packed_codes_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -56,3 +58,5 @@ TEST_CASE("packed codes that nothing can have packed are refused", "[io]") {
   CHECK_THROWS_WITH(unpack_codes({4, 0, Shape{4}, Tensor<std::uint8_t>::zeros(Shape{3})}), ContainsSubstring("need 2 bytes, got 3"));
   CHECK_THROWS_WITH(unpack_codes({4, 7, Shape{1}, Tensor<std::uint8_t>({1}, {7})}), ContainsSubstring("beyond 8 bits"));
 }
+
+}  // namespace packed_codes_test

@@ -8,6 +8,8 @@
 
 #include <limits>
 
+namespace safetensors_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::as_bytes;
@@ -318,3 +320,5 @@ TEST_CASE("of a sealed file every flipped bit, every changed byte and every cut 
     REQUIRE(refused(std::vector<std::uint8_t>(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))));
   }
 }
+
+}  // namespace safetensors_test

@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <map>
 
+namespace save_c_test {
+
 #ifndef STET_TEST_DIR
 #define STET_TEST_DIR "tests"
 #endif
@@ -211,3 +213,5 @@ TEST_CASE("save_c_array writes the file's bytes, aligned, with the operators to 
   CHECK_THROWS_WITH(save_c_array(dir.path("n.c"), "a name", bytes), ContainsSubstring("'a name' is no C identifier"));
   CHECK_THROWS_AS(save_c_array(dir.path("n.c"), "net", std::span(bytes).first(20)), Error);
 }
+
+}  // namespace save_c_test

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace save_tflite_integer_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -228,3 +230,5 @@ TEST_CASE("an int8 file reads back as it was described, at any batch") {
   }
   CHECK(dir.files() == 1);
 }
+
+}  // namespace save_tflite_integer_test

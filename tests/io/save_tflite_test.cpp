@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace save_tflite_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -315,3 +317,5 @@ TEST_CASE("a file is written whole, smaller in each smaller format, and twice th
   CHECK(read_file(dir.path("32")) == old);
   CHECK_THROWS_AS(save_tflite(dir.path("none/32"), m), Error);
 }
+
+}  // namespace save_tflite_test

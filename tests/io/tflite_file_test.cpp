@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace tflite_file_test {
+
 using namespace stet;
 using namespace stet::tflite;
 using Catch::Matchers::ContainsSubstring;
@@ -292,3 +294,5 @@ TEST_CASE("parts that do not fit together are refused with their place") {
   bytes[7] = '2';
   CHECK_THROWS_WITH(decode(bytes, "old"), ContainsSubstring("identifier"));
 }
+
+}  // namespace tflite_file_test

@@ -24,6 +24,8 @@
 #include <set>
 #include <string>
 
+namespace writers_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -174,3 +176,5 @@ TEST_CASE("TensorFlow Lite Micro registers what a padded max_pool and few bits n
   CHECK_THAT(std::string(bytes.begin(), bytes.end()), ContainsSubstring("resolver.AddPadV2();"));
   CHECK(tflite::row_of(tflite::Builtin::maximum)->resolver == "AddMaximum");
 }
+
+}  // namespace writers_test

@@ -21,6 +21,8 @@
 #include <algorithm>
 #include <cmath>
 
+namespace broadcast_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -98,3 +100,5 @@ TEST_CASE("squeeze-and-excitation comes back from files", "[operators]") {
   const tflite::ModelInfo info = tflite::describe(codes);
   for (const auto& o : info.operators) CHECK_FALSE((o.code == tflite::Builtin::mean && o.options.keep_dims));
 }
+
+}  // namespace broadcast_test

@@ -24,6 +24,8 @@
 #include <algorithm>
 #include <cmath>
 
+namespace clip_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -120,3 +122,5 @@ TEST_CASE("clip comes back from files", "[operators]") {
   save_c_weights(dir.path("m.c"), codes);
   CHECK_THAT(read_text(dir.path("m.c")), ContainsSubstring("STET_CLAMP, \"alone\""));
 }
+
+}  // namespace clip_test

@@ -27,6 +27,8 @@
 #include <map>
 #include <string>
 
+namespace conv_transpose_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -192,3 +194,5 @@ TEST_CASE("plain loops make the engine's codes of the tables for C", "[operators
   REQUIRE(std::system((program + " " + dir.path("in") + " " + dir.path("out")).c_str()) == 0);
   CHECK(read_text(dir.path("out")) == all);
 }
+
+}  // namespace conv_transpose_test

@@ -5,6 +5,8 @@
 
 #include "operators/function_checks.hpp"
 
+namespace elu_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -35,3 +37,5 @@ TEST_CASE("elu and softplus come back from files", "[operators]") {
   check_function_files([](const graph::Value& x) { return elu(x, {.alpha = 0.7f}); }, "elu", "elu with alpha 1 alone");
   check_function_files([](const graph::Value& x) { return softplus(x); }, "softplus", "no softplus for floats");
 }
+
+}  // namespace elu_test

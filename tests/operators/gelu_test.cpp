@@ -30,6 +30,8 @@
 #include <map>
 #include <string>
 
+namespace gelu_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -190,3 +192,5 @@ TEST_CASE("gelu is a table for C", "[operators]") {
   // TensorFlow Lite Micro has no kernel.
   CHECK_THROWS_WITH(save_c_array(dir.path("a.c"), "net", tflite_bytes(model)), ContainsSubstring("no resolver function"));
 }
+
+}  // namespace gelu_test

@@ -4,6 +4,8 @@
 
 #include "operators/function_checks.hpp"
 
+namespace hard_sigmoid_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -33,3 +35,5 @@ TEST_CASE("hard_sigmoid comes back from files", "[operators]") {
   check_function_files([](const graph::Value& x) { return hard_sigmoid(x); }, "hard_sigmoid");
   check_function_files([](const graph::Value& x) { return hard_sigmoid(x, {.alpha = 0.2f, .beta = 0.4f}); }, "hard_sigmoid");
 }
+
+}  // namespace hard_sigmoid_test

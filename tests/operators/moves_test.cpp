@@ -21,6 +21,8 @@
 #include <algorithm>
 #include <cmath>
 
+namespace moves_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -121,3 +123,5 @@ TEST_CASE("what moves comes back from files", "[operators]") {
   save_tflite(dir.path("i.tflite"), codes);
   CHECK(same_bits(Engine(load_tflite_integer(dir.path("i.tflite"), codes.target)).run(x).codes, Engine(codes).run(x).codes));
 }
+
+}  // namespace moves_test

@@ -8,6 +8,8 @@
 
 #include <cmath>
 
+namespace arithmetic_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet::testing::check_gradient;
@@ -68,3 +70,5 @@ TEST_CASE("a slice is a part of its axis, and its gradient goes back there", "[o
   CHECK_THROWS_WITH(slice(x, 1, 2, 5), ContainsSubstring("slice: 2..5 is no part of axis 1 of [3,4,2]"));
   CHECK_THROWS_WITH(slice(x, 3, 0, 1), ContainsSubstring("slice: axis 3 does not exist"));
 }
+
+}  // namespace arithmetic_test

@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/tensors.hpp"
 
+namespace conv_transpose_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet::testing::check_gradient;
@@ -119,3 +121,5 @@ TEST_CASE("conv_transpose refuses what does not fit", "[ops]") {
   CHECK_THAT(complaint({1, 3, 4, 2}, {1, 2, 2, 2}, {.padding = Padding::of(2)}), ContainsSubstring("must be less than the kernel of 2"));
   CHECK_THAT(complaint({1, 1, 4, 2}, {1, 2, 2, 2}, {.padding = Padding::of(1)}), ContainsSubstring("leave nothing of the 2"));
 }
+
+}  // namespace conv_transpose_test

@@ -6,6 +6,8 @@
 #include "support/tensors.hpp"
 #include "support/catch.hpp"
 
+namespace convolution_test {
+
 using namespace stet;
 using stet::testing::check_gradient;
 using stet_test::equal;
@@ -210,3 +212,5 @@ TEST_CASE("an empty batch convolves to an empty batch", "[ops]") {
   tape.backward(y, Tensor<float>(y.shape()));
   CHECK(equal(tape.gradient(w), Tensor<float>::zeros({3, 3, 3, 2})));
 }
+
+}  // namespace convolution_test

@@ -8,6 +8,8 @@
 
 #include <limits>
 
+namespace elementwise_test {
+
 using namespace stet;
 using stet::testing::check_gradient;
 using stet_test::distinct;
@@ -138,3 +140,5 @@ TEST_CASE("NaN stays NaN in activations", "[ops]") {
     CHECK(std::isnan(hard_swish_forward(x)[0]));
   }
 }
+
+}  // namespace elementwise_test

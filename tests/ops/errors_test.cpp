@@ -15,6 +15,8 @@
 
 #include <string>
 
+namespace errors_test {
+
 using namespace stet;
 
 namespace {
@@ -173,3 +175,5 @@ TEST_CASE("softmax, losses and dropout name what does not fit", "[ops]") {
   CHECK(error_of([&] { dropout(v({2}), 1, rng); }) == "range: dropout: probability is 1, must be in [0, 1)");
   CHECK(error_of([&] { dropout(v({2}), -0.5, rng); }) == "range: dropout: probability is -0.5, must be in [0, 1)");
 }
+
+}  // namespace errors_test

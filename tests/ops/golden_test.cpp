@@ -8,6 +8,8 @@
 
 #include "ops/nchw.hpp"
 
+namespace golden_test {
+
 using namespace stet;
 using stet_test::channels_last;
 using stet_test::check_channels_last;
@@ -157,3 +159,5 @@ TEMPLATE_TEST_CASE("depthwise convolution matches the golden set", "[ops]", floa
     if (c.name == "conv2d_depthwise") check_depthwise<TestType>(c);
   }
 }
+
+}  // namespace golden_test

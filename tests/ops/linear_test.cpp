@@ -5,6 +5,8 @@
 #include "support/tensors.hpp"
 #include "support/catch.hpp"
 
+namespace linear_test {
+
 using namespace stet;
 using stet::testing::check_gradient;
 using stet_test::equal;
@@ -82,3 +84,5 @@ TEST_CASE("an empty batch has an empty result and zero weight gradients", "[ops]
   tape.backward(y, Tensor<float>(y.shape()));
   CHECK(equal(tape.gradient(w), Tensor<float>::zeros({3, 4})));
 }
+
+}  // namespace linear_test

@@ -10,6 +10,8 @@
 
 #include <limits>
 
+namespace loss_test {
+
 using namespace stet;
 using stet::testing::check_gradient;
 using Catch::Matchers::ContainsSubstring;
@@ -149,3 +151,5 @@ TEST_CASE("distillation mixes the labels with the teacher, with the gradient of 
   CHECK_THROWS_WITH(distillation_loss(x, teacher, labels, {0.0, 0.5}), ContainsSubstring("temperature is 0"));
   CHECK_THROWS_WITH(distillation_loss(x, teacher, labels, {1.0, 1.5}), ContainsSubstring("weight is 1.5"));
 }
+
+}  // namespace loss_test

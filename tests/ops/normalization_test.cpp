@@ -6,6 +6,8 @@
 #include "support/tensors.hpp"
 #include "support/catch.hpp"
 
+namespace normalization_test {
+
 using namespace stet;
 using stet::testing::check_gradient;
 using stet_test::equal;
@@ -144,3 +146,5 @@ TEST_CASE("NaN stays in its channel", "[ops]") {
   CHECK(std::isfinite(y.value()[1]));
   CHECK(std::isfinite(mean[1]));
 }
+
+}  // namespace normalization_test

@@ -7,6 +7,8 @@
 
 #include <limits>
 
+namespace pooling_test {
+
 using namespace stet;
 using stet::testing::check_gradient;
 using stet_test::distinct;
@@ -108,3 +110,5 @@ TEST_CASE("a mean over equal values is that value, padding or not", "[ops]") {
   for (const float v : y.value().span()) CHECK(v == Approx(0.75f));
   CHECK(global_average_pool(x).value()[2] == 0.75f);
 }
+
+}  // namespace pooling_test

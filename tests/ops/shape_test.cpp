@@ -6,6 +6,8 @@
 #include "support/tensors.hpp"
 #include "support/catch.hpp"
 
+namespace shape_test {
+
 using namespace stet;
 using stet::testing::check_gradient;
 using stet_test::equal;
@@ -76,3 +78,5 @@ TEST_CASE("concat keeps the order of its parts, on codes too", "[ops]") {
   const Tensor<std::int8_t> empty[] = {Tensor<std::int8_t>(Shape{0, 2}), Tensor<std::int8_t>({1, 2}, {3, 4})};
   CHECK(equal(concat_forward<std::int8_t>(empty, 0), Tensor<std::int8_t>({1, 2}, {3, 4})));
 }
+
+}  // namespace shape_test

@@ -15,6 +15,8 @@
 
 #include <cstring>
 
+namespace threads_test {
+
 using namespace stet;
 using stet_test::uniform;
 
@@ -84,3 +86,5 @@ TEST_CASE("a training step takes no memory from the system once it has run", "[o
   CHECK(MemoryPool::instance().statistics().system_allocations == before);
   set_threads(0);
 }
+
+}  // namespace threads_test

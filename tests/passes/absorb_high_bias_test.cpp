@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace absorb_high_bias_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -113,3 +115,5 @@ TEST_CASE("where no channel has an offset nothing is said or done, and options m
   CHECK(report.str().empty());
   CHECK_THROWS_WITH(absorb_high_bias(model, {.deviations = -1}), ContainsSubstring("must be finite and not negative"));
 }
+
+}  // namespace absorb_high_bias_test

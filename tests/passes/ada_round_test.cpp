@@ -21,6 +21,8 @@
 #include <map>
 #include <string>
 
+namespace ada_round_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -352,3 +354,5 @@ TEST_CASE("what ada_round cannot work with is refused before anything is changed
   QatModel simulated = calibrated_model(model, inputs, data);
   CHECK_THROWS_WITH(ada_round(simulated, data), ContainsSubstring("ada_round") && ContainsSubstring("simulates"));
 }
+
+}  // namespace ada_round_test

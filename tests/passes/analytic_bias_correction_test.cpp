@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+namespace analytic_bias_correction_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -191,3 +193,5 @@ TEST_CASE("the correction without data refuses before anything changes, and is a
   for (const float b : corrected.model().parameter("bare.bias").value.span()) moved = moved || b != 0.0f;
   CHECK(moved);
 }
+
+}  // namespace analytic_bias_correction_test

@@ -24,6 +24,8 @@
 #include <string>
 #include <vector>
 
+namespace bias_correction_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -190,3 +192,5 @@ TEST_CASE("correcting biases brings few bits nearer to float", "[slow]") {
   const auto loss = [&](const QuantizeOptions& o) { return evaluate(Engine(quantize(model, recipe, data.train, o)), data.test).loss; };
   CHECK(loss({.passes = {passes::bias_corrected()}}) < loss({}));
 }
+
+}  // namespace bias_correction_test

@@ -13,6 +13,8 @@
 #include <map>
 #include <string>
 
+namespace bit_exact_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -197,3 +199,5 @@ TEST_CASE("no code depends on the number of threads", "[bits]") {
     CHECK(codes[0] == codes[2]);
   }
 }
+
+}  // namespace bit_exact_test

@@ -15,6 +15,8 @@
 #include <functional>
 #include <numeric>
 
+namespace calibration_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -277,3 +279,5 @@ TEST_CASE("ranges that training cannot bring back are named at its end, where ca
   CHECK(warns(arranged(data, order, [](std::int64_t) { return 0.05f; }), "the values of the last training step reach"));
   CHECK_FALSE(warns(data, "the last training step"));
 }
+
+}  // namespace calibration_test

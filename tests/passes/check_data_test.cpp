@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace check_data_test {
+
 using namespace stet;
 using stet_test::drawn_images;
 using stet_test::trained_network;
@@ -165,3 +167,5 @@ TEST_CASE("a network of few bits says each kind of warning once") {
     if (recipe.weights.name() == simulated.weights.name()) CHECK(report.count(Severity::warning) > static_cast<int>(report.warnings().size()));
   }
 }
+
+}  // namespace check_data_test

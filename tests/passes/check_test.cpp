@@ -11,6 +11,8 @@
 #include <cmath>
 #include <string>
 
+namespace check_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -231,3 +233,5 @@ TEST_CASE("after calibration check finds biases and channels that do not fit") {
   CHECK_THAT(text, ContainsSubstring("warning: 1 of 3 channels have weights halved"));
   CHECK_THAT(text, ContainsSubstring("note: 1 of 3 channels are zero"));
 }
+
+}  // namespace check_test

@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+namespace checkpoint_faults_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -311,3 +313,5 @@ TEST_CASE("values that nothing can compute with are refused by convert and found
     CHECK(state_of(bad) == state_of(good));
   }
 }
+
+}  // namespace checkpoint_faults_test

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace checkpoint_stages_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -147,3 +149,5 @@ TEST_CASE("a quantizer's parameters carry its grid, whatever was loaded or fixed
     CHECK(q.params() == QParams::per_tensor(0.5f, -128, Grid::activation(bits)));
   }
 }
+
+}  // namespace checkpoint_stages_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace choose_ranges_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -108,3 +110,5 @@ TEST_CASE("choose_ranges refuses what it cannot do, and leaves schemes without r
   (void)choose_ranges(trained(), binary, images().train, {.observers = {MinMaxObserver{}}, .data = {.images = 50}}, &report);
   CHECK(report.str().find("weights of second") == std::string::npos);
 }
+
+}  // namespace choose_ranges_test

@@ -19,6 +19,8 @@
 #include <set>
 #include <string>
 
+namespace degenerate_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -257,3 +259,5 @@ TEST_CASE("a learned range whose parameter is no number is an error that names t
     }
   }
 }
+
+}  // namespace degenerate_test

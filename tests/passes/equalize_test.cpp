@@ -16,6 +16,8 @@
 #include <cmath>
 #include <string>
 
+namespace equalize_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -238,3 +240,5 @@ TEST_CASE("equalizing restores a network whose channels were rescaled", "[slow]"
   CHECK(deployed(hostile) < fp32 - 0.05);
   CHECK(deployed(equalize(hostile)) > fp32 - 0.01);
 }
+
+}  // namespace equalize_test

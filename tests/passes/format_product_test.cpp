@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+namespace format_product_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -239,3 +241,5 @@ TEST_CASE("a model without operators is quantized and written") {
     for (const Target& target : targets::all) CHECK(agree(model, on(target, 8), data, dir) == 0);
   }
 }
+
+}  // namespace format_product_test

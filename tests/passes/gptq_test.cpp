@@ -23,6 +23,8 @@
 #include <map>
 #include <string>
 
+namespace gptq_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -265,3 +267,5 @@ TEST_CASE("gptq is a pass of quantize") {
   const QatModel passed = calibrated(model, recipe_of(4, true), data, {.passes = {passes::gptq_rounded(options)}});
   CHECK(same_bits(infer(passed, data.batch(0, 7).x), infer(by_hand, data.batch(0, 7).x)));
 }
+
+}  // namespace gptq_test

@@ -30,6 +30,8 @@
 #include <memory>
 #include <thread>
 
+namespace keep_float_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -311,3 +313,5 @@ TEST_CASE("gradients pass from codes to reals inside the range only") {
   const Tensor<float> d = tape.gradient(x);
   CHECK(std::vector<float>(d.span().begin(), d.span().end()) == std::vector<float>{1, 2, 0, 0});
 }
+
+}  // namespace keep_float_test

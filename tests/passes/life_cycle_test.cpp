@@ -15,6 +15,8 @@
 #include <variant>
 #include <vector>
 
+namespace life_cycle_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -298,3 +300,5 @@ TEST_CASE("codes of per-tensor weights do not jump when batch norm freezes") {
   }
   CHECK(differing > 2);
 }
+
+}  // namespace life_cycle_test

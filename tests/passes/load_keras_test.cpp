@@ -13,6 +13,8 @@
 #include <cmath>
 #include <string>
 
+namespace load_keras_test {
+
 #ifndef STET_TEST_DIR
 #define STET_TEST_DIR "tests"
 #endif
@@ -139,3 +141,5 @@ TEST_CASE("the wrong loader says which one is right") {
     CHECK(std::string(e.what()).find("load_tflite reads float models") != std::string::npos);
   }
 }
+
+}  // namespace load_keras_test

@@ -20,6 +20,8 @@
 #include <algorithm>
 #include <cmath>
 
+namespace load_onnx_test {
+
 using namespace stet;
 using stet_test::images_last;
 
@@ -155,3 +157,5 @@ TEST_CASE("sums of several values, negation and the maximum of an image", "[pass
   CHECK(made[0] == 3.0f);
   CHECK(made[1] == 8.0f);
 }
+
+}  // namespace load_onnx_test

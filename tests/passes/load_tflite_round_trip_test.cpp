@@ -12,6 +12,8 @@
 #include <cmath>
 #include <map>
 
+namespace load_tflite_round_trip_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -222,3 +224,5 @@ TEST_CASE("paddings, small grids and packed weights come back") {
     }
   }
 }
+
+}  // namespace load_tflite_round_trip_test

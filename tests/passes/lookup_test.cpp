@@ -14,6 +14,8 @@
 #include <map>
 #include <string>
 
+namespace lookup_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -116,3 +118,5 @@ TEST_CASE("fixed scales are refused where they contradict each other or the reci
   CHECK_THAT(report.str(), ContainsSubstring("it is cut to [0, 1)"));
   CHECK(report.count(Severity::warning) == 1);
 }
+
+}  // namespace lookup_test

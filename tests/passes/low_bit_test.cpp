@@ -18,6 +18,8 @@
 #include <map>
 #include <string>
 
+namespace low_bit_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -341,3 +343,5 @@ TEST_CASE("a teacher's loss trains, and contradictory losses are refused") {
   o.loss = [](const Var<Tensor<float>>& logits, const Batch&) { return logits; };
   CHECK_THROWS_WITH(fit(qat, images(), o), ContainsSubstring("the loss must be one number"));
 }
+
+}  // namespace low_bit_test

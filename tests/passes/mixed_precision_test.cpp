@@ -19,6 +19,8 @@
 #include <limits>
 #include <utility>
 
+namespace mixed_precision_test {
+
 using namespace stet;
 using stet_test::drawn_images;
 using stet_test::trained_network;
@@ -235,3 +237,5 @@ TEST_CASE("a choice under a budget is deployed with its widths, and is worth mor
   CHECK(table.find(" % |") != std::string::npos);
   CHECK_THROWS_AS(measure_choices(f, model, recipe, train, test, 0), Error);
 }
+
+}  // namespace mixed_precision_test

@@ -10,6 +10,8 @@
 
 #include <utility>
 
+namespace moved_from_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -104,3 +106,5 @@ TEST_CASE("erased values that were moved from are an error or still whole") {
   CHECK(estimator.name() == second.name());
 }
 // NOLINTEND(bugprone-use-after-move)
+
+}  // namespace moved_from_test

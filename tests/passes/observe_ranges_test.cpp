@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <vector>
 
+namespace observe_ranges_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -33,3 +35,5 @@ TEST_CASE("a batch must have images") {
   const Model m = random_model(11);
   CHECK_THROWS_AS(observe_ranges(m, random_dataset(input_shape(m), 4, 2, 5), {.batch = 0}), Error);
 }
+
+}  // namespace observe_ranges_test

@@ -8,6 +8,8 @@
 
 #include <set>
 
+namespace own_loop_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -180,3 +182,5 @@ TEST_CASE("counts of training steps are part of a checkpoint, and evaluation doe
   });
   CHECK(found);
 }
+
+}  // namespace own_loop_test

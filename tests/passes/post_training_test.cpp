@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace post_training_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -92,3 +94,5 @@ TEST_CASE("what is calibrated may be trained on, and the model that was given st
   const Tensor<float> x = images().test.batch(0, 20).x;
   CHECK(stet_test::same_bits(infer(qat, x), infer(Engine(convert(qat)), x)));
 }
+
+}  // namespace post_training_test

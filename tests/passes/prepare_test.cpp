@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <string>
 
+namespace prepare_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -170,3 +172,5 @@ TEST_CASE("values that must have one scale share one quantizer, others do not") 
   CHECK(qat.quantizer(group).grid() == Grid::activation(6));
   CHECK(qat.quantizer(quantizer_index(qat, "x")).grid() == Grid::activation(8));
 }
+
+}  // namespace prepare_test

@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/networks.hpp"
 
+namespace print_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -30,3 +32,5 @@ TEST_CASE("drawings of quantized and integer models have bits, scales and zero p
   CHECK_THAT(drawing, ContainsSubstring(", 2 scales\\n8 bits, scale "));
   CHECK_THAT(drawing, ContainsSubstring(", peripheries=2];"));
 }
+
+}  // namespace print_test

@@ -11,6 +11,8 @@
 
 #include <algorithm>
 
+namespace range_use_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -116,3 +118,5 @@ TEST_CASE("learned scales far from their values at the end of a run are named by
     CHECK_FALSE(any_mentions(trained(1.0f, recipe), "learned scales are far"));
   }
 }
+
+}  // namespace range_use_test

@@ -25,6 +25,8 @@
 #include <cmath>
 #include <memory>
 
+namespace scalar_function_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -150,3 +152,5 @@ TEST_CASE("what is no function of one number, or not a number, is refused with a
   CHECK_THROWS_WITH(integer::make_table(targets::onnxruntime, spec), ContainsSubstring("root: its value at -12.8"));
   CHECK_THROWS_AS(graph::FunctionOp("nothing", nullptr), Error);
 }
+
+}  // namespace scalar_function_test

@@ -21,6 +21,8 @@
 #include <array>
 #include <cmath>
 
+namespace schemes_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -365,3 +367,5 @@ TEST_CASE("activations of a scheme of one's own are deployed to the bit, for all
   recipe.activations = IntN(8);
   CHECK_THAT(recipe.simulation(), ContainsSubstring("activations of scheme custom (its codes are -127..127, those of integer activations"));
 }
+
+}  // namespace schemes_test

@@ -14,6 +14,8 @@
 #include "support/catch.hpp"
 #include "support/networks.hpp"
 
+namespace simulated_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -95,3 +97,5 @@ TEST_CASE("scales of simulated schemes are not learned") {
   recipe.activations = BFloat16{};
   CHECK_THROWS_WITH(prepare(Model(network(), Rng(3)), recipe), ContainsSubstring("the recipe learns scales, but its schemes are simulated"));
 }
+
+}  // namespace simulated_test

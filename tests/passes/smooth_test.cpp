@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace smooth_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -96,3 +98,5 @@ TEST_CASE("a channel that is zero on all data stays") {
   const Tensor<float>&was = model.parameter("linear_1.weight").value, &is = other.parameter("linear_1.weight").value;
   for (std::int64_t i = 1; i < was.size(); i += 4) CHECK(was[i] == is[i]);
 }
+
+}  // namespace smooth_test

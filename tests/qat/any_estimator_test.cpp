@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+namespace any_estimator_test {
+
 using namespace stet;
 
 namespace {
@@ -59,3 +61,5 @@ TEST_CASE("AnyEstimator answers for the estimator inside") {
   CHECK(copy.get<Ste>() == nullptr);
   CHECK(own.get<TwiceWherePositive>() != nullptr);
 }
+
+}  // namespace any_estimator_test

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace calibrated_range_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -154,3 +156,5 @@ TEST_CASE("an observer of values is refused where a step has ranges only") {
   CHECK_THROWS_WITH(Quantizer("x", Int8Activation(), MseObserver{}),
                     ContainsSubstring("quantizer of x: its training observer needs values"));
 }
+
+}  // namespace calibrated_range_test

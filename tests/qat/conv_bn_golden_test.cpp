@@ -18,6 +18,8 @@
 
 #include "ops/nchw.hpp"
 
+namespace conv_bn_golden_test {
+
 using namespace stet;
 using stet_test::channels_first;
 using stet_test::channels_last;
@@ -225,3 +227,5 @@ TEST_CASE("the live layer on codes is the composition that matches PyTorch", "[q
   }
   CHECK(cases == 4);
 }
+
+}  // namespace conv_bn_golden_test

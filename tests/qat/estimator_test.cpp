@@ -11,6 +11,8 @@
 #include <limits>
 #include <vector>
 
+namespace estimator_test {
+
 using namespace stet;
 
 static_assert(Estimator<Ste> && Estimator<ClippedSte>);
@@ -125,3 +127,5 @@ TEST_CASE("estimators refuse options outside their domain, and an input that was
   CHECK_THROWS_AS(SigmoidEstimator{}.pull(dy, {}, p), Error);
   CHECK_THROWS_AS(PactEstimator{}.pull(dy, {}, p), Error);
 }
+
+}  // namespace estimator_test

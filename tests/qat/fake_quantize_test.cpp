@@ -10,6 +10,8 @@
 #include <limits>
 #include <vector>
 
+namespace fake_quantize_test {
+
 using namespace stet;
 using stet_test::normal;
 using stet_test::equal;
@@ -135,3 +137,5 @@ TEST_CASE("what cannot be quantized is an error") {
   CHECK_THROWS_AS(quantize(x, QParams::per_tensor(1, 0, Grid::uint8())), Error);
   CHECK_THROWS_AS(fake_quantize(tape.constant(Tensor<float>()), Int8PerTensor{}), Error);
 }
+
+}  // namespace fake_quantize_test

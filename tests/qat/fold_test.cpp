@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace fold_test {
+
 using namespace stet;
 
 namespace {
@@ -264,3 +266,5 @@ TEST_CASE("weights that are not finite have no codes, whoever gives the scale") 
     }
   }
 }
+
+}  // namespace fold_test

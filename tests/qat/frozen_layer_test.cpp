@@ -9,6 +9,8 @@
 #include "layer_surrogate.hpp"
 #include "support/catch.hpp"
 
+namespace frozen_layer_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -189,3 +191,5 @@ TEST_CASE("frozen layer: a channel with gamma 0 still learns gamma and beta") {
     CHECK(beta.gradient[1] != 0.0f);
   }
 }
+
+}  // namespace frozen_layer_test

@@ -9,6 +9,8 @@
 #include <cmath>
 #include <vector>
 
+namespace layer_kernels_test {
+
 using namespace stet;
 
 namespace {
@@ -228,3 +230,5 @@ TEST_CASE("accumulator statistics do not depend on the order of the tiles", "[bi
     }
   });
 }
+
+}  // namespace layer_kernels_test

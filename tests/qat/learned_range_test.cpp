@@ -18,6 +18,8 @@
 #include <limits>
 #include <numbers>
 
+namespace learned_range_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -412,3 +414,5 @@ TEST_CASE("learned ranges: what cannot be is an error") {
   CHECK_THROWS_WITH(tape.backward(y, Tensor<float>::filled({4, 4}, not_a_number)),
                     ContainsSubstring("training has diverged, lower the learning rate"));
 }
+
+}  // namespace learned_range_test

@@ -15,6 +15,8 @@
 #include <cmath>
 #include <numbers>
 
+namespace learned_range_training_test {
+
 using namespace stet;
 
 namespace {
@@ -216,3 +218,5 @@ TEST_CASE("no gradient makes a scale vanish, negative or NaN; a logarithm comes 
     attack(PactRange(), rate, false);
   }
 }
+
+}  // namespace learned_range_training_test

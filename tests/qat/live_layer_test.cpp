@@ -11,6 +11,8 @@
 #include "layer_surrogate.hpp"
 #include "support/catch.hpp"
 
+namespace live_layer_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -150,3 +152,5 @@ TEST_CASE("live layer: one value per channel cannot be normalized") {
                     Catch::Matchers::ContainsSubstring("at least two values per channel"));
   CHECK(same_values(mean, f.mean));
 }
+
+}  // namespace live_layer_test

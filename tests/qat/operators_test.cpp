@@ -15,6 +15,8 @@
 #include "layer_surrogate.hpp"
 #include "support/catch.hpp"
 
+namespace operators_test {
+
 using namespace stet;
 using namespace stet_test;
 
@@ -317,3 +319,5 @@ TEST_CASE("a pool of few codes hands its gradient to the largest value, where it
     CHECK(std::vector<float>(g.begin(), g.end()) == (told ? std::vector<float>{0, 0, 1, 0} : std::vector<float>{0, 1, 0, 0}));
   }
 }
+
+}  // namespace operators_test

@@ -10,6 +10,8 @@
 #include <limits>
 #include <type_traits>
 
+namespace oscillation_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -175,3 +177,5 @@ TEST_CASE("oscillation: what does not fit is an error") {
   CHECK_THROWS_WITH(dampening_gradient(w, two, Shape{3}, p, 0.1f, w), ContainsSubstring("3 weights, 2 codes"));
   CHECK_THROWS_WITH(dampening_gradient(w, three, Shape{3}, p, -1.0f, w), ContainsSubstring("lambda -1 must not"));
 }
+
+}  // namespace oscillation_test

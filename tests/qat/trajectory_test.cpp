@@ -12,6 +12,8 @@
 
 #include "ops/nchw.hpp"
 
+namespace trajectory_test {
+
 using namespace stet;
 using stet_test::tensor;
 
@@ -100,3 +102,5 @@ TEST_CASE("twenty training steps on the tape follow those of PyTorch", "[qat]") 
   check_golden(c, "final_w2", w2.value.span());
   check_golden(c, "final_b2", b2.value.span());
 }
+
+}  // namespace trajectory_test

@@ -12,6 +12,8 @@
 #include <limits>
 #include <vector>
 
+namespace weight_scale_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::normal;
@@ -136,3 +138,5 @@ TEST_CASE("every learned range of weights is pulled by its own rule, and NaN is 
   CHECK_THROWS_WITH(through_weight_codes(tape.constant(normal({3, 4}, 1)), std::vector<float>{1, 1}, 0, scheme),
                     ContainsSubstring("need 3 scales, got 2"));
 }
+
+}  // namespace weight_scale_test

@@ -6,6 +6,8 @@
 
 #include <limits>
 
+namespace fake_quant_with_min_max_test {
+
 using namespace stet;
 
 namespace {
@@ -153,3 +155,5 @@ TEST_CASE("fake_quant_with_min_max refuses ranges that TensorFlow computes on wi
   CHECK_THROWS_AS(fake_quant_with_min_max_vars_per_channel(x, std::vector<Range>(3, {0, 1}), {}, y), Error);
   CHECK_THROWS_AS(fake_quant_with_min_max_vars_per_channel(x, std::span<const Range>{}, {}, y), Error);
 }
+
+}  // namespace fake_quant_with_min_max_test

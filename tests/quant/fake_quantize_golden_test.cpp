@@ -4,6 +4,8 @@
 
 #include "support/golden.hpp"
 
+namespace fake_quantize_golden_test {
+
 using namespace stet;
 
 namespace {
@@ -71,3 +73,5 @@ TEST_CASE("fake_quantize per channel equals PyTorch on every axis, value and gra
   }
   CHECK(checked == 29);
 }
+
+}  // namespace fake_quantize_golden_test

@@ -9,6 +9,8 @@
 #include <cmath>
 #include <limits>
 
+namespace fake_quantize_widths_test {
+
 using namespace stet;
 
 namespace {
@@ -111,3 +113,5 @@ TEST_CASE("per group is per channel of the tensor seen as rows of one group", "[
   }
   CHECK_THROWS_AS(min_max(x.span(), shape, Granularity::per_group(20)), Error);  // 20 does not divide 48
 }
+
+}  // namespace fake_quantize_widths_test

@@ -12,6 +12,8 @@
 #include <set>
 #include <vector>
 
+namespace few_codes_test {
+
 using namespace stet;
 
 namespace {
@@ -254,3 +256,5 @@ TEST_CASE("ternary and binary refuse values without a mean, and sizes that do no
     CHECK_THROWS_AS(Binary().decode(codes, Shape{2}, wrong, y), Error);
   }
 }
+
+}  // namespace few_codes_test

@@ -9,6 +9,8 @@
 #include <limits>
 #include <vector>
 
+namespace float_format_test {
+
 using namespace stet;
 
 namespace {
@@ -216,3 +218,5 @@ TEST_CASE("float and block schemes refuse what does not fit") {
   x[3] = nan_value;
   CHECK_THROWS_AS(scheme_qparams(fp8, std::span<const float>(x), Shape{40}), Error);
 }
+
+}  // namespace float_format_test

@@ -5,6 +5,8 @@
 
 #include <limits>
 
+namespace fused_moving_average_test {
+
 using namespace stet;
 
 namespace {
@@ -139,3 +141,5 @@ TEST_CASE("the fused operator refuses what PyTorch lets through, and then has no
   q.quantizing = false;
   CHECK_THROWS_AS(q.backward(x, x, Shape{3}, small), Error);
 }
+
+}  // namespace fused_moving_average_test

@@ -7,6 +7,8 @@
 #include "support/distributions.hpp"
 #include "support/golden.hpp"
 
+namespace histogram_observer_test {
+
 using namespace stet;
 
 namespace {
@@ -122,3 +124,5 @@ TEST_CASE("the histogram observer takes constants, growth from them, and refuses
   });
   CHECK_THROWS_WITH(loaded.ranges(), Catch::Matchers::ContainsSubstring("do not belong"));
 }
+
+}  // namespace histogram_observer_test

@@ -7,6 +7,8 @@
 #include <limits>
 #include <map>
 
+namespace histogram_test {
+
 using namespace stet;
 using stet_test::Distribution;
 
@@ -167,3 +169,5 @@ TEST_CASE("a histogram refuses what does not fit") {
   CHECK(h.empty());
   CHECK(h.bins() == 16);
 }
+
+}  // namespace histogram_test

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <type_traits>
 
+namespace median_observer_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -110,3 +112,5 @@ TEST_CASE("a damaged state of the median observer is an error, not a crash") {
     CHECK_THROWS_WITH(o.extremes(), ContainsSubstring("damaged"));
   }
 }
+
+}  // namespace median_observer_test

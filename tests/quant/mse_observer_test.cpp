@@ -9,6 +9,8 @@
 
 #include <limits>
 
+namespace mse_observer_test {
+
 using namespace stet;
 using stet_test::Distribution;
 
@@ -199,3 +201,5 @@ TEST_CASE("AnyObserver forwards the grid and refuses ranges where values are nee
   mse.set_grid(Grid::int8(), false);                   // the same counts, another question
   CHECK(mse.ranges()[0].hi > range.hi);
 }
+
+}  // namespace mse_observer_test

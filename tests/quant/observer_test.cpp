@@ -6,6 +6,8 @@
 
 #include <limits>
 
+namespace observer_test {
+
 using namespace stet;
 
 namespace {
@@ -125,3 +127,5 @@ TEST_CASE("AnyObserver is a value and gives back what it holds") {
   CHECK(b.get<MovingAverageObserver>()->constant() == 0.25f);
   CHECK(b.get<MinMaxObserver>() == nullptr);
 }
+
+}  // namespace observer_test

@@ -6,6 +6,8 @@
 
 #include <limits>
 
+namespace qparams_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -115,3 +117,5 @@ TEST_CASE("grids, ranges, parameters and tensors print as text, in fmt's format 
   CHECK(Tensor<float>::zeros({13}).str() == "[13] {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...}");
   CHECK(Tensor<float>::zeros({0, 3}).str() == "[0,3] {}");
 }
+
+}  // namespace qparams_test

@@ -3,6 +3,8 @@
 
 #include "support/golden.hpp"
 
+namespace quantize_golden_test {
+
 using namespace stet;
 
 namespace {
@@ -45,3 +47,5 @@ TEST_CASE("PyTorch's quantize_per_* is a named rounding", "[bits]") {
     }
   }
 }
+
+}  // namespace quantize_golden_test

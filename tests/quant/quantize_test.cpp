@@ -9,6 +9,8 @@
 #include <cmath>
 #include <limits>
 
+namespace quantize_test {
+
 using namespace stet;
 
 namespace {
@@ -217,3 +219,5 @@ TEST_CASE("quantize refuses parameters and sizes that do not fit, naming them") 
   channels.granularity = Granularity::per_channel(5);
   CHECK_THROWS_AS(quantize(x, Shape{2, 2}, channels, codes), Error);
 }
+
+}  // namespace quantize_test

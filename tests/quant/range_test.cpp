@@ -9,6 +9,8 @@
 
 #include <limits>
 
+namespace range_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::normal;
@@ -103,3 +105,5 @@ TEST_CASE("doubles have the ranges of their nearest floats") {
   whole.observe(x);
   CHECK(whole.ranges()[0] == Range{-4.0f, 2.7f});
 }
+
+}  // namespace range_test

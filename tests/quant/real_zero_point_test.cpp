@@ -5,6 +5,8 @@
 
 #include <limits>
 
+namespace real_zero_point_test {
+
 using namespace stet;
 
 TEST_CASE("scale and real zero point of a range equal PyTorch's", "[bits]") {
@@ -61,3 +63,5 @@ TEST_CASE("real zero points: what cannot be quantized is refused") {
   CHECK_THROWS_AS(choose_real_offset(std::span<const Range>{}, Grid::int8()), Error);
   CHECK_THROWS_AS(choose_real_offset(std::vector<Range>{{1, -1}}, Grid::int8()), Error);
 }
+
+}  // namespace real_zero_point_test

@@ -9,6 +9,8 @@
 #include <cmath>
 #include <limits>
 
+namespace scale_gradient_test {
+
 using namespace stet;
 
 namespace {
@@ -177,3 +179,5 @@ TEST_CASE("gradients of scales: sizes and values that do not fit are errors") {
   CHECK_THROWS_WITH(pytorch_learnable_backward(three, two, Shape{3}, one, zero, Grid::int8(), {}, 1.0, dx),
                     Catch::Matchers::ContainsSubstring("x has 3 elements, dy has 2"));
 }
+
+}  // namespace scale_gradient_test

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <vector>
 
+namespace stochastic_rounding_test {
+
 using namespace stet;
 
 namespace {
@@ -111,3 +113,5 @@ TEST_CASE("evaluation rounds to nearest, and what is on the grid stays in traini
     CHECK(code(scheme, on_grid, Shape{999}, p).codes == nearest.codes);
   }
 }
+
+}  // namespace stochastic_rounding_test

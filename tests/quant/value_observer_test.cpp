@@ -13,6 +13,8 @@
 #include <limits>
 #include <numeric>
 
+namespace value_observer_test {
+
 using namespace stet;
 using stet_test::Distribution;
 
@@ -194,3 +196,5 @@ TEST_CASE("observers of values refuse impossible options and what does not fit")
   CHECK_THROWS_WITH(per_channel.observe(Tensor<float>::zeros({3, 3})), Catch::Matchers::ContainsSubstring("has 2 scales"));
   CHECK_THROWS_WITH(per_channel.merge(MeanSigmaObserver()), Catch::Matchers::ContainsSubstring("same granularity"));
 }
+
+}  // namespace value_observer_test

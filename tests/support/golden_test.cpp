@@ -3,6 +3,8 @@
 
 #include <limits>
 
+namespace golden_test {
+
 TEST_CASE("every golden set can be read", "[support]") {
   std::size_t arrays = 0;
   for (const char* set :
@@ -31,3 +33,5 @@ TEST_CASE("a golden comparison names the first difference", "[support]") {
   y.pop_back();
   CHECK_FALSE(stet_test::golden_difference<float>(c, "y", y).empty());
 }
+
+}  // namespace golden_test

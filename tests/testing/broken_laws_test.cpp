@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+namespace broken_laws_test {
+
 using namespace stet;
 using namespace stet::testing;
 
@@ -237,3 +239,5 @@ TEST_CASE("a report that checked nothing is not ok") {
   CHECK(!nothing.ok());
   CHECK(nothing.str().find("nothing was checked") != std::string::npos);
 }
+
+}  // namespace broken_laws_test

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <string>
 
+namespace custom_scheme_test {
+
 using namespace stet;
 using namespace stet::testing;
 
@@ -35,3 +37,5 @@ TEST_CASE("the example's three types take less than 60 lines") {
   CHECK(lines > 0);
   CHECK(lines < 60);
 }
+
+}  // namespace custom_scheme_test

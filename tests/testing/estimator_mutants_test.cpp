@@ -11,6 +11,8 @@
 #include "mutants.hpp"
 #include "support/tensors.hpp"
 
+namespace estimator_mutants_test {
+
 using namespace stet;
 using namespace stet::testing;
 using stet_test::Mutants;
@@ -174,3 +176,5 @@ TEST_CASE("mutants of learned ranges break their laws") {
   add("TqtRange, no gradient", Factor<TqtRange>{tqt(1), 0.0}, Factor<TqtRange>{tqt(2), 0.0}, "has the sign");
   CHECK(mutants.count() >= 12);
 }
+
+}  // namespace estimator_mutants_test

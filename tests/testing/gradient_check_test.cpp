@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+namespace gradient_check_test {
+
 using namespace stet;
 
 namespace {
@@ -65,3 +67,5 @@ TEST_CASE("one input used twice") {
   INFO(report.str());
   CHECK(report.ok());
 }
+
+}  // namespace gradient_check_test

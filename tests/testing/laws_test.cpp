@@ -17,6 +17,8 @@
 
 #include <algorithm>
 
+namespace laws_test {
+
 using namespace stet;
 using namespace stet::testing;
 
@@ -101,3 +103,5 @@ TEST_CASE("shipped estimators obey the laws") {
   check_ok(for_all_estimators([] { return EwgsEstimator(0.5); }, clipped));  // it has no surrogate; see qat/estimator_test.cpp
   check_ok(for_all_estimators([] { return AnyEstimator(DsqEstimator{}); }, clipped));
 }
+
+}  // namespace laws_test

@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "support/tensors.hpp"
 
+namespace learned_range_laws_test {
+
 using namespace stet;
 using namespace stet::testing;
 using stet_test::normal;
@@ -101,3 +103,5 @@ TEST_CASE("a learned range without guards is caught") {
     CHECK(names_law(report, law));
   }
 }
+
+}  // namespace learned_range_laws_test

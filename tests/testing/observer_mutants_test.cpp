@@ -7,6 +7,8 @@
 
 #include "mutants.hpp"
 
+namespace observer_mutants_test {
+
 using namespace stet;
 using namespace stet::testing;
 using stet_test::Mutants;
@@ -188,3 +190,5 @@ TEST_CASE("mutants of observers break their laws") {
       ForgetsField<MeanSigmaObserver>{MeanSigmaObserver(tensor, 1.0), "squares"}, {}, "fields() carry");
   CHECK(mutants.count() >= 30);
 }
+
+}  // namespace observer_mutants_test

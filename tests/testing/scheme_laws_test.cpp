@@ -13,6 +13,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace scheme_laws_test {
+
 using namespace stet;
 using namespace stet::testing;
 
@@ -104,3 +106,5 @@ TEST_CASE("schemes that choose from values or have other codes train on the tape
   // Row 0 reaches -31/16: X = 1/4, so values beyond 6/4 do not pass. Row 1 reaches 2: X = 1/2, all pass.
   for (std::int64_t i = 0; i < 64; ++i) CHECK(w.gradient[i] == (i < 7 ? 0.0f : 1.0f));
 }
+
+}  // namespace scheme_laws_test

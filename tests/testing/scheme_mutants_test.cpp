@@ -12,6 +12,8 @@
 #include <cmath>
 #include <memory>
 
+namespace scheme_mutants_test {
+
 using namespace stet;
 using namespace stet::testing;
 using stet_test::Mutants;
@@ -280,3 +282,5 @@ TEST_CASE("mutants of schemes that are not affine break their laws") {
   add("Binary, signs swapped", SchemeMutant<Binary>{.of = Binary(), .input = [](float v) { return -v; }}, order);
   CHECK(mutants.count() >= 12);
 }
+
+}  // namespace scheme_mutants_test

@@ -16,6 +16,8 @@
 
 #include <limits>
 
+namespace checkpoint_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::EndsWith;
@@ -306,3 +308,5 @@ TEST_CASE("observers continue from a checkpoint as if they had never stopped") {
     CHECK(loaded.ranges() == observer.ranges());
   }
 }
+
+}  // namespace checkpoint_test

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace diverged_fit_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -142,3 +144,5 @@ TEST_CASE("learned scales and weights of quantized models are watched, which hid
   CHECK_THAT(spoilt(qat, 2, scale, not_a_number, dir.path("s")),
              ContainsSubstring(scale + " became NaN or infinite in step 3 of epoch 1"));
 }
+
+}  // namespace diverged_fit_test

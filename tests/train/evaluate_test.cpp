@@ -9,6 +9,8 @@
 #include <cmath>
 #include <limits>
 
+namespace evaluate_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -123,3 +125,5 @@ TEST_CASE("a confusion matrix prints as a table with recalls") {
   CHECK_THROWS_WITH(c.str(std::vector<std::string>{"one"}), ContainsSubstring("2 classes need as many names, got 1"));
   CHECK_THROWS_WITH(c.add(0, 2), ContainsSubstring("class 0 taken for 2, there are 2 classes"));
 }
+
+}  // namespace evaluate_test

@@ -10,6 +10,8 @@
 
 #include <cmath>
 
+namespace fit_check_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -151,3 +153,5 @@ TEST_CASE("images that do not fit, and models of several outputs, are refused be
   o.early_stop = {.patience = 1, .min_delta = std::nan("")};
   refused(perceptron(), data, o, Errc::range, "early_stop.min_delta is nan");
 }
+
+}  // namespace fit_check_test

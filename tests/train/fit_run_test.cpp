@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "support/networks.hpp"
 
+namespace fit_run_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -399,3 +401,5 @@ TEST_CASE("two states of one name are refused before training") {
   o.state = {{"count", a}, {"count", b}};
   CHECK_THROWS_WITH(fit(model, images(), o), ContainsSubstring("names count twice"));
 }
+
+}  // namespace fit_run_test

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cmath>
 
+namespace fit_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::TemporaryDirectory;
@@ -263,3 +265,5 @@ TEST_CASE("options that cannot work are refused before training") {
   refused([&](FitOptions& o) { o.validation = &other; }, "validation images are [5,5,1], training images [6,6,1]");
   CHECK_THROWS_WITH(fit(m, other, quiet(1)), ContainsSubstring("input 'input_1' wants [N] + [6,6,1]"));
 }
+
+}  // namespace fit_test

@@ -19,6 +19,8 @@
 #include <algorithm>
 #include <memory>
 
+namespace forward_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::normal;
@@ -215,3 +217,5 @@ TEST_CASE("an input of the wrong shape is refused by name") {
   CHECK_THROWS_WITH(infer(m, normal({8, 8, 3}, 1)), ContainsSubstring("input_1"));
   CHECK_THROWS_AS(infer(m, Tensor<float>({0, 8, 8, 3})), Error);
 }
+
+}  // namespace forward_test

@@ -28,6 +28,8 @@
 #include <string>
 #include <vector>
 
+namespace identity_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -244,3 +246,5 @@ TEST_CASE("content is told apart by its hash") {
   CHECK(content_hash(floats) == content_hash(Dataset(Tensor<float>({2, 2}, {1, 2, 3, 4}), Tensor<std::int32_t>({2}, {0, 1}), 2, "g")));
   CHECK(content_hash(floats.slice(1, 2)) != content_hash(floats.slice(0, 1)));
 }
+
+}  // namespace identity_test

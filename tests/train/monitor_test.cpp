@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+namespace monitor_test {
+
 using namespace stet;
 using stet_test::CaughtWarnings;
 using stet_test::drawn_images;
@@ -237,3 +239,5 @@ TEST_CASE("a loop of one's own has a monitor too") {
   CHECK_THROWS_AS(fit(again, drawn_images().train, o), Error);
   CHECK(detail::describe_start(again) == before);
 }
+
+}  // namespace monitor_test

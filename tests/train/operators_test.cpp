@@ -12,6 +12,8 @@
 #include <functional>
 #include <memory>
 
+namespace operators_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::normal;
@@ -193,3 +195,5 @@ TEST_CASE("a custom operator without the capability, or with another shape than 
   CHECK_THROWS_WITH(infer(Model(std::move(h), Rng(1)), normal({1, 3}, 1)),
                     ContainsSubstring("wrong_shape_1: forward made [1,3], infer promised [1,7]"));
 }
+
+}  // namespace operators_test

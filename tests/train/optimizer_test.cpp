@@ -9,6 +9,8 @@
 
 #include <variant>
 
+namespace optimizer_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::normal;
@@ -252,3 +254,5 @@ TEST_CASE("optimizers refuse bad options and parameters", "[train]") {
   f.parameters[1].value = Tensor<float>::zeros({4});
   CHECK_THROWS_WITH(state.step(f.refs), ContainsSubstring("bias had shape [17] at first, now [4]"));
 }
+
+}  // namespace optimizer_test

@@ -10,6 +10,8 @@
 
 #include <string>
 
+namespace qat_dropout_test {
+
 using namespace stet;
 
 namespace {
@@ -65,3 +67,5 @@ TEST_CASE("prepare refuses dropout whose scale would have to be shared by a conc
     CHECK(std::string(e.what()).find("behind the concat") != std::string::npos);
   }
 }
+
+}  // namespace qat_dropout_test

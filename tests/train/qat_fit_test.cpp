@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "support/networks.hpp"
 
+namespace qat_fit_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -208,3 +210,5 @@ TEST_CASE("training takes no memory from the system after its first steps") {
   steady(prepared(data, frozen), "frozen batch norm");
   set_threads(0);
 }
+
+}  // namespace qat_fit_test

@@ -11,6 +11,8 @@
 
 #include <sys/stat.h>
 
+namespace resume_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using stet_test::TemporaryDirectory;
@@ -231,3 +233,5 @@ TEST_CASE("a checkpoint that cannot be written is refused before the first step"
   CHECK_THROWS_WITH(fit(m, data, o), ContainsSubstring("a directory, not a regular file"));
   CHECK(content_hash(m) == before);
 }
+
+}  // namespace resume_test

@@ -9,6 +9,8 @@
 
 #include <unistd.h>
 
+namespace schedule_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 
@@ -168,3 +170,5 @@ TEST_CASE("progress that nobody can see ends nothing: full disk, closed stream, 
     std::signal(SIGPIPE, SIG_DFL);
   }
 }
+
+}  // namespace schedule_test
