@@ -6,6 +6,7 @@
 #include <stet/data/dataset.hpp>
 #include <stet/data/idx.hpp>
 #include <stet/graph/builder.hpp>
+#include <stet/graph/freeze.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/graph/print.hpp>
 #include <stet/graph/replace_head.hpp>

@@ -132,6 +132,31 @@ TEST_CASE("a .npy file that is cut anywhere is refused", "[io]") {
   CHECK(code_of(dir.write("long.npy", whole + "x")) == Errc::format);
 }
 
+TEST_CASE("elements of any type are read as another where each has a number there", "[io]") {
+  const TemporaryDirectory dir;
+  const std::string path = dir.path("a.npy");
+  save_npy(path, Tensor<double>({2, 2}, {1, -2, 0.1, 300}));
+  CHECK(load_npy_as<float>(path).span()[2] == 0.1f);
+  CHECK(load_npy_as<float>(path).shape() == Shape{2, 2});
+  CHECK_FALSE(npy_holds_integers(path));
+  CHECK_THROWS_WITH(load_npy_as<std::int32_t>(path), ContainsSubstring("element 2 is 0.1, which is no integer of 32 bits"));
+  save_npy(path, Tensor<std::int64_t>({3}, {-128, 0, 127}));
+  CHECK(npy_holds_integers(path));
+  CHECK(load_npy_as<std::int32_t>(path).span()[0] == -128);
+  CHECK(load_npy_as<std::int8_t>(path).span()[2] == 127);
+  CHECK(load_npy_as<std::int64_t>(path).span()[1] == 0);
+  save_npy(path, Tensor<std::int64_t>({2}, {0, 128}));
+  CHECK_THROWS_WITH(load_npy_as<std::int8_t>(path), ContainsSubstring("element 1 is 128, which is no integer of 8 bits"));
+  save_npy(path, Tensor<std::int64_t>({1}, {std::int64_t{1} << 31}));
+  CHECK_THROWS_AS(load_npy_as<std::int32_t>(path), Error);
+  save_npy(path, Tensor<std::uint8_t>({2}, {7, 255}));
+  CHECK(load_npy_as<float>(path).span()[1] == 255.0f);
+  save_npy(path, Tensor<double>({1}, {1e300}));
+  CHECK_THROWS_WITH(load_npy_as<float>(path), ContainsSubstring("too large for float"));
+  save_npy(path, Tensor<float>({1}, {std::nanf("")}));
+  CHECK_THROWS_AS(load_npy_as<std::int32_t>(path), Error);
+}
+
 TEST_CASE("a file is replaced as a whole and no temporary file stays", "[io]") {
   const TemporaryDirectory dir;
   const std::string path = dir.path("a");

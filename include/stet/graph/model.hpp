@@ -20,6 +20,7 @@ struct NamedParameter {
   graph::Role role;
   int node;
   Parameter parameter;
+  bool frozen = false;  ///< training leaves it as it is (freeze)
 };
 
 /// State of a model that no gradient moves.
@@ -28,6 +29,7 @@ struct NamedBuffer {
   graph::Role role;
   int node;
   Tensor<float> value;
+  bool frozen = false;  ///< training leaves it as it is (freeze)
 };
 
 /// Graph + named parameters and buffers, in node order. A value: a copy can be trained without changing the original
@@ -78,6 +80,15 @@ class Model {
       if (b->role == role) return &b->value;
     }
     return nullptr;
+  }
+
+  /// Whether freeze() holds what a node has.
+  [[nodiscard]] bool frozen(int node) const {
+    const auto held = [&](const auto& entries) {
+      const auto first = first_of(entries, node);
+      return first != entries.end() && first->node == node && first->frozen;
+    };
+    return held(parameters_) || held(buffers_);
   }
 
   /// Elements of all parameters.
@@ -162,9 +173,9 @@ STET_ENTRY void Model::initialize(const Rng& rng) {
       std::string name = graph_.node(id).name + "." + spec.suffix;
       Tensor<float> value = graph::initial_value(spec, rng.split(stream++));
       if (graph::is_buffer(spec.role)) {
-        buffers_.push_back({std::move(name), spec.role, id, std::move(value)});
+        buffers_.push_back({std::move(name), spec.role, id, std::move(value), false});
       } else {
-        parameters_.push_back({std::move(name), spec.role, id, {std::move(value)}});
+        parameters_.push_back({std::move(name), spec.role, id, {std::move(value)}, false});
       }
     }
   }

@@ -41,11 +41,14 @@ class NodeContext {
   [[nodiscard]] Clamp clamp() const { return clamp_; }
   void fuse(Clamp clamp) { clamp_ = clamp; }
 
-  /// A parameter by its suffix; with a gradient in training.
+  /// Whether training leaves what the node has as it is.
+  [[nodiscard]] bool frozen() const { return model_.frozen(node_); }
+
+  /// A parameter by its suffix; with a gradient in training, unless it is frozen.
   /// Errors:    Errc::range if the node has none of this name
   [[nodiscard]] Var<Tensor<float>> parameter(std::string_view suffix) {
     const Var<Tensor<float>> own =
-        trained_ != nullptr ? tape_.parameter(find<NamedParameter>(trained_->parameters(), suffix).parameter)
+        trained_ != nullptr && !frozen() ? tape_.parameter(find<NamedParameter>(trained_->parameters(), suffix).parameter)
                             : tape_.constant(find<const NamedParameter>(model_.parameters(), suffix).parameter.value);
     return replace_ != nullptr && *replace_ ? (*replace_)(node_, suffix, own) : own;
   }

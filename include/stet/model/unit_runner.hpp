@@ -28,12 +28,12 @@ inline Var<QTensor> run_layer(const Product& product, const UnitSite& s) {
     return y;
   };
   const QParams out = s.params();
-  const std::string bn = unit.batch_norm < 0 ? std::string() : qat.node_name(unit.batch_norm);
   if (QatModel* live = s.live()) {
     const auto& attributes = *graph::as<graph::op::BatchNorm>(qat.graph().node(unit.batch_norm).op);
     const integer::Bounds bounds = integer::clamp_bounds(qat.recipe().target.weighted_clamp, unit.deployed.activation,
                                                          out.scale[0], out.zero_point[0], out.grid);
-    const LiveNorm norm{s.parameter(bn + ".gamma"), s.parameter(bn + ".beta"), &live->model().buffer(bn + ".mean"),
+    const std::string bn = qat.node_name(unit.batch_norm);
+    const LiveNorm norm{s.parameter(unit.batch_norm, ".gamma"), s.parameter(unit.batch_norm, ".beta"), &live->model().buffer(bn + ".mean"),
                         &live->model().buffer(bn + ".variance"), bias_of(qat, unit), attributes.eps,
                         s.momentum() ? *s.momentum() : attributes.momentum};
     const std::vector<float> scale = qat.weight_scale(unit);
@@ -45,10 +45,10 @@ inline Var<QTensor> run_layer(const Product& product, const UnitSite& s) {
   p.output = s.learned();
   p.estimator = s.estimator();
   p.order = s.order();
-  if (qat.model().find_parameter(s.name() + ".bias") != nullptr) p.bias = s.parameter(s.name() + ".bias");
+  if (qat.model().find_parameter(s.name() + ".bias") != nullptr) p.bias = s.parameter(unit.node, ".bias");
   if (unit.batch_norm >= 0) {
-    p.gamma = s.parameter(bn + ".gamma");
-    p.beta = s.parameter(bn + ".beta");
+    p.gamma = s.parameter(unit.batch_norm, ".gamma");
+    p.beta = s.parameter(unit.batch_norm, ".beta");
   }
   return finish(frozen_layer(product, s.input(), p, fold_unit(qat, unit, s.input().value().params), out, observed));
 }

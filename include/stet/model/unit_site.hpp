@@ -111,16 +111,17 @@ class UnitSite {
     return *pass_.rng;
   }
 
-  /// A parameter of the float model by its full name; with a gradient in training.
-  [[nodiscard]] Var<Tensor<float>> parameter(const std::string& name) const {
-    if (pass_.trained == nullptr) return tape().constant(qat().model().parameter(name).value);
+  /// A parameter of one of the unit's nodes in the float model; with a gradient in training, unless it is frozen.
+  [[nodiscard]] Var<Tensor<float>> parameter(int node, const char* suffix) const {
+    const std::string name = qat().node_name(node) + suffix;
+    if (pass_.trained == nullptr || qat().model().frozen(node)) return tape().constant(qat().model().parameter(name).value);
     return tape().parameter(pass_.trained->model().parameter(name));
   }
   [[nodiscard]] const std::string& name() const { return qat().node_name(unit_.node); }
 
   /// The weights of a layer, straight through their codes.
   [[nodiscard]] Var<Tensor<float>> weights() const {
-    const Var<Tensor<float>> w = parameter(name() + ".weight");
+    const Var<Tensor<float>> w = parameter(unit_.node, ".weight");
     const auto& estimator = qat().recipe().weight_estimator;
     const bool kept = keeps_weight_scale(unit_);
     // Weights that a scheme of ranges covers, or one batch norm's factors are multiplied to, are passed straight through.
@@ -137,7 +138,8 @@ class UnitSite {
   }
   /// The model whose batch norm moves in this pass, null if none does.
   [[nodiscard]] QatModel* live() const {
-    const bool moves = pass_.trained != nullptr && unit_.batch_norm >= 0 && (pass_.momentum || !qat().batch_norm_frozen());
+    const bool moves = pass_.trained != nullptr && unit_.batch_norm >= 0 &&
+                       (pass_.momentum || !(qat().batch_norm_frozen() || qat().model().frozen(unit_.batch_norm)));
     return moves ? pass_.trained : nullptr;
   }
   [[nodiscard]] std::optional<float> momentum() const { return pass_.momentum; }

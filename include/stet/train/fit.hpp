@@ -29,11 +29,12 @@
 
 namespace stet {
 
-/// The trained tensors of a model as an optimizer sees them: weight decay applies to weights only.
+/// The trained tensors of a model as an optimizer sees them, without those that are frozen: weight decay applies to weights
+/// only.
 inline std::vector<ParameterRef> parameter_refs(Model& model) {
   std::vector<ParameterRef> refs;
   for (NamedParameter& p : model.parameters()) {
-    refs.push_back({&p.parameter, p.name, p.role == graph::Role::weight, 1.0});
+    if (!p.frozen) refs.push_back({&p.parameter, p.name, p.role == graph::Role::weight, 1.0});
   }
   return refs;
 }
@@ -166,8 +167,13 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
                              std::span<const ParameterRef> parameters, OptimizerState& optimizer, int epoch,
                              Progress& progress) {
   const double start = fit_clock();
-  BatchLoader loader(data, Batches(data.size(), batches_of(o), static_cast<std::uint64_t>(epoch)));
-  const std::int64_t steps = loader.size(), total = steps * o.epochs;
+  const Batches batches(data.size(), batches_of(o), static_cast<std::uint64_t>(epoch));
+  const std::int64_t steps = batches.size(), total = steps * o.epochs;
+  BatchLoader loader(steps, [&](std::int64_t i) {
+    Batch batch = data.batch(batches[i]);
+    augment_batch(batch, o.augment, Rng(o.seed).split(0x4147u).split(static_cast<std::uint64_t>(epoch * steps + i)));
+    return batch;
+  });
   double loss = 0, correct = 0, lr = 0;
   std::int64_t seen = 0;
   for (std::int64_t i = 0; i < steps; ++i) {
@@ -305,7 +311,8 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
       }
     });
   }
-  const std::vector<ParameterRef> parameters = parameter_refs(model);
+  std::vector<ParameterRef> parameters = parameter_refs(model);
+  detail::set_rates(parameters, options);
   detail::RunMonitor<M> monitor(model, options.monitor);
   FitRun whole;
   FitRun& run = options.run == nullptr ? whole : *options.run;

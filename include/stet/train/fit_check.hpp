@@ -4,6 +4,7 @@
 #include <stet/core/entry.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/data/dataset.hpp>
+#include <stet/graph/freeze.hpp>
 #include <stet/graph/graph.hpp>
 #include <stet/train/fit_options.hpp>
 
@@ -12,6 +13,8 @@
 namespace stet::detail {
 
 STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o);
+// Gives the parameters the rates of the options.
+STET_ENTRY void set_rates(std::vector<ParameterRef>& parameters, const FitOptions& o);
 // The same with the graph of the model. batch_norm_live(progress): whether a step at this part of the run normalizes with
 // the statistics of its batch.
 STET_ENTRY void check_fit_data(const Graph& graph, const Dataset& data, const FitOptions& o,
@@ -49,6 +52,11 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
           "fit: label_smoothing {} belongs to labels, and data set {} has none; leave it at 0", o.label_smoothing, data.name());
   require(!o.loss || o.label_smoothing == 0, Errc::state,
           "fit: label_smoothing {} belongs to softmax cross-entropy, which options.loss replaces", o.label_smoothing);
+  for (const LayerRate& r : o.rates) {
+    require(r.factor > 0 && std::isfinite(r.factor), Errc::range,
+            "fit: the rate of '{}' is {} times that of the others, must be positive and finite; freeze(model, \"{}\") holds it", r.names, r.factor,
+            r.names);
+  }
   require(!o.resume || !o.replace, Errc::state, "fit: resume goes on with the run of the checkpoint, replace begins anew; set one");
   for (std::size_t i = 0; i < o.state.size(); ++i) {
     const std::string& name = o.state[i].name();
@@ -63,6 +71,20 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
   require(o.stop_after >= 0, Errc::range, "fit: stop_after is {} epochs, must not be negative", o.stop_after);
   require(o.stop_after == 0 || o.run != nullptr || !o.checkpoint.empty(), Errc::state,
           "fit: stop_after leaves a run that has to go on from somewhere; set run or checkpoint");
+}
+
+STET_ENTRY void set_rates(std::vector<ParameterRef>& parameters, const FitOptions& o) {
+  require(!parameters.empty(), Errc::state, "fit: nothing is left to train, all of the model is frozen; unfreeze a part of it");
+  for (const LayerRate& rate : o.rates) {
+    bool any = false;
+    for (ParameterRef& p : parameters) {
+      const std::string_view name = p.name, node = name.substr(0, name.rfind('.'));
+      if (!fits_pattern(rate.names, name) && !fits_pattern(rate.names, node)) continue;
+      p.lr_factor = rate.factor;
+      any = true;
+    }
+    require(any, Errc::range, "fit: no parameter that is trained is named '{}'; * stands for any characters", rate.names);
+  }
 }
 
 // Labels are class indices where they are compared with logits.

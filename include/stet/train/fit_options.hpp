@@ -2,6 +2,7 @@
 // Options and results of fit.
 
 #include <stet/autograd/tape.hpp>
+#include <stet/data/augment.hpp>
 #include <stet/data/batches.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/train/adam.hpp>
@@ -27,6 +28,12 @@ struct EarlyStop {
   double min_delta = 0;  ///< smallest change that counts as better
   /// When the run has come to its end, the model is that of its best epoch and not of the last; the checkpoint has both.
   bool restore_best = false;
+};
+
+/// Learning rate of a part of a model, relative to the others: of nodes (`stem*`) or parameters (`*.bias`) whose names fit.
+struct LayerRate {
+  std::string names{};  ///< * stands for any characters
+  double factor = 1;    ///< above 0; what should not move at all is frozen (freeze)
 };
 
 /// What on_step sees, after the parameters were updated.
@@ -135,6 +142,8 @@ struct FitOptions {
   /// What is made small. Empty: softmax cross-entropy of labels (with label_smoothing), mean squared error of targets. With
   /// another one label_smoothing must be 0. Distillation is one.
   AnyLoss loss{};
+  std::vector<LayerRate> rates{};      ///< the last one that fits a parameter counts
+  std::vector<Augmentation> augment{}; ///< what is done to every batch of training data, on the loader's thread, by the seed
   MonitorOptions monitor{};  ///< of a quantized model: what goes wrong is said while it trains (Monitor)
   std::string title{};
   ProgressMode progress = ProgressMode::automatic;

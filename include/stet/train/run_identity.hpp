@@ -68,6 +68,11 @@ STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o) {
                               o.early_stop.restore_best ? ", the best epoch at the end" : ""));
   line("loss", o.loss ? o.loss.describe() : data.has_targets() ? MseLoss{}.describe() : std::string("softmax cross-entropy"));
   line("metric", o.metric ? o.metric.name : std::string("none"));
+  std::string rates, augment;
+  for (const LayerRate& r : o.rates) rates += formatted("{}{} of {}", rates.empty() ? "" : ", ", r.factor, r.names);
+  for (const Augmentation& a : o.augment) augment += (augment.empty() ? "" : ", ") + a.describe();
+  line("rates", rates.empty() ? "one" : rates);
+  line("augment", augment.empty() ? "none" : augment);
   line("callbacks", callbacks.empty() ? "none" : callbacks);
   line("on_step", o.on_step ? "set" : "not set");
   line("identity", o.identity.empty() ? "none" : o.identity);
@@ -76,6 +81,14 @@ STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o) {
   return text;
 }
 #endif
+
+inline std::string frozen_text(const Model& model) {
+  std::string text;
+  for (const NamedParameter& p : model.parameters()) {
+    if (p.frozen) text += (text.empty() ? "" : ", ") + p.name;
+  }
+  return text;
+}
 
 // With what a run starts: a checkpoint of a run from other weights may be as long and as good, and is still another run.
 // What a model has besides its own parameters and buffers is that of its quantizers.
@@ -93,7 +106,13 @@ std::string describe_start(const M& model) {
   if constexpr (requires { model.calibrated(); }) {
     if (!model.calibrated()) ranges = "not calibrated";
   }
-  return formatted("start weights, hash {:016x}\nstart quantizers, {}\n", weights.value(), ranges);
+  std::string frozen;
+  if constexpr (requires { model.model(); }) {
+    frozen = frozen_text(model.model());
+  } else if constexpr (requires { model.parameters().front().frozen; }) {
+    frozen = frozen_text(model);
+  }
+  return formatted("start weights, hash {:016x}\nstart quantizers, {}\nfrozen {}\n", weights.value(), ranges, frozen.empty() ? "nothing" : frozen);
 }
 
 // Lines in which two runs differ. A model that is not calibrated gets its ranges from the checkpoint, whatever these are.

@@ -8,7 +8,7 @@ namespace stet::train_op {
 inline Var<Tensor<float>> forward(const graph::op::BatchNorm& o, NodeContext& c) {
   const Var<Tensor<float>> gamma = c.parameter("gamma"), beta = c.parameter("beta");
   const auto eps = static_cast<double>(o.eps);
-  if (c.mode() == Mode::evaluation) {
+  if (c.mode() == Mode::evaluation || c.frozen()) {
     return batch_norm_frozen(c.input(), gamma, beta, c.buffer("mean"), c.buffer("variance"), eps, c.clamp());
   }
   return batch_norm_clamp(c.input(), gamma, beta, c.moving_buffer("mean"), c.moving_buffer("variance"), c.clamp(),
