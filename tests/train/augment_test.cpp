@@ -30,7 +30,7 @@ Batch images(std::int64_t count) {
 Model network() {
   Graph g;
   auto x = g.input({28, 28, 1});
-  x = relu(conv2d(x, {.filters = 4, .kernel = 3, .stride = 4}));
+  x = relu(conv2d(x, {.filters = 4, .kernel = 3, .stride = 4}).named("conv"));
   g.output(linear(flatten(x), {.units = 10}));
   return Model(std::move(g), Rng(1));
 }
@@ -99,7 +99,7 @@ TEST_CASE("an augmented run is one run: for its seed, in parts, on any number of
                .batch = 32,
                .augment = {RandomFlip{}, RandomShift{.pixels = 1}, AddNoise{.sigma = 0.1}},
                .progress = ProgressMode::quiet};
-  const auto weights = [](const Model& m) { return m.parameter("conv2d.weight").value; };
+  const auto weights = [](const Model& m) { return m.parameter("conv.weight").value; };
   Model whole = network(), parts = network(), plain = network(), other = network();
   set_threads(1);
   fit(whole, data, o);

@@ -113,9 +113,9 @@ inline void augment_batch(Batch& batch, const std::vector<Augmentation>& list, R
   const Shape shape = batch.x.shape(), labels = batch.labels.shape(), targets = batch.targets.shape();
   for (const Augmentation& change : list) {
     change(batch, rng);
-    require(batch.x.shape() == shape && batch.labels.shape() == labels && batch.targets.shape() == targets, Errc::shape,
-            "augment: '{}' made a batch of {} from {}; the shapes of x, labels and targets stay", change.describe(),
-            batch.x.shape(), shape);
+    if (batch.x.shape() == shape && batch.labels.shape() == labels && batch.targets.shape() == targets) continue;
+    fail(Errc::shape, "augment: '{}' made a batch of {} from {}; the shapes of x, labels and targets stay",
+         change.describe(), batch.x.shape(), shape);
   }
 }
 
