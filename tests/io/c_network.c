@@ -174,6 +174,23 @@ static void pool(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn
       }
 }
 
+static int32_t place(int32_t first, int32_t step, int32_t i) { return first + i * step < 0 ? 0 : first + i * step; }
+static int32_t last(int32_t i, int32_t count) { return i < count ? i : count - 1; }
+
+static void resize_bilinear(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
+  const stet_resize_bilinear_params* p = n->params;
+  for (int32_t h = 0; h < yd.h; ++h)
+    for (int32_t w = 0; w < yd.w; ++w)
+      for (int32_t c = 0; c < yd.c; ++c) {
+        const int32_t row = place(p->row_first, p->row_step, h), column = place(p->column_first, p->column_step, w);
+        const int32_t top = row / 1024, bottom = last(top + 1, xd.h), left = column / 1024, right = last(left + 1, xd.w);
+        const int32_t down = row % 1024, across = column % 1024;
+        const int32_t sum = (1024 - down) * (1024 - across) * x[at(xd, top, left, c)] + (1024 - down) * across * x[at(xd, top, right, c)] +
+                            down * (1024 - across) * x[at(xd, bottom, left, c)] + down * across * x[at(xd, bottom, right, c)];
+        y[at(yd, h, w, c)] = (int8_t)((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20));
+      }
+}
+
 static void mean(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, int8_t* y) {
   const stet_mean_params* p = n->params;
   for (int32_t c = 0; c < xd.c; ++c) {
@@ -265,6 +282,9 @@ static void run(const stet_network* net, const stet_node* n, int8_t** codes) {
       break;
     case STET_PAD_CHANNELS:
       pad_channels(n, xd, x, yd, y);
+      break;
+    case STET_RESIZE_BILINEAR:
+      resize_bilinear(n, xd, x, yd, y);
       break;
     case STET_UPSAMPLE:
       upsample(xd, x, yd, y);

@@ -97,6 +97,8 @@ IntegerModel every_operator(std::uint64_t seed) {
   const int part = b.same("part", op::Slice{2, 3, 8}, {b.same("rows", op::Slice{0, 1, 4}, {lowered}, {3, 5, 12})}, {3, 5, 5});
   const int larger = b.same("larger", op::Upsample{{2, 3}}, {part}, {6, 15, 5});
   b.same("wider", op::PadChannels{1, 2}, {larger}, {6, 15, 8});
+  const int smooth = b.same("smooth", op::ResizeBilinear{7, 10}, {part}, {7, 10, 5});
+  b.same("corners", op::ResizeBilinear{4, 23, Coordinates::align_corners}, {smooth}, {4, 23, 5});
   b.model.outputs = {sigmoid};
   return b.model;
 }

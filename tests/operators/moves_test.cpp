@@ -1,25 +1,8 @@
 // Operators that move values: upsampling, slices and channels of zeros, from gradients to files.
 
-#include <stet/engine/engine.hpp>
-#include <stet/io/load_onnx.hpp>
-#include <stet/io/load_tflite.hpp>
-#include <stet/io/save_onnx.hpp>
-#include <stet/io/save_tflite.hpp>
-#include <stet/model/calibrate.hpp>
-#include <stet/model/convert.hpp>
-#include <stet/model/forward.hpp>
-#include <stet/model/prepare.hpp>
-#include <stet/model/quantize.hpp>
 #include <stet/ops/upsample.hpp>
-#include <stet/train/fit_qat.hpp>
 
-#include "io/temporary_directory.hpp"
-#include "support/catch.hpp"
-#include "support/deployed.hpp"
-#include "support/networks.hpp"
-
-#include <algorithm>
-#include <cmath>
+#include "support/on_targets.hpp"
 
 using namespace stet;
 using namespace stet_test;
@@ -41,8 +24,6 @@ Model network() {
   g.output(linear(y, {.units = 3}).named("head"));
   return Model(std::move(g), Rng(1));
 }
-
-Dataset data() { return random_dataset({6, 5, 3}, 48, 3, 1); }
 
 }  // namespace
 
@@ -86,38 +67,17 @@ TEST_CASE("slices and splits name parts of a value", "[operators]") {
 }
 
 TEST_CASE("what moves trains, evaluates and runs with the same codes on every target", "[operators][bits]") {
-  for (const Target& target : targets::all) {
-    INFO(target.name);
-    Recipe recipe = recipes::int8();
-    recipe.target = target;
-    QatModel qat = prepare(network(), recipe);
-    calibrate(qat, data());
-    const FitReport report = fit(qat, data(), quiet_fit({.epochs = 3, .batch = 16}));
-    CHECK(std::isfinite(report.epochs.back().loss));
-    check_deployed_codes(qat, convert(qat), data().batch(0, 16).x);
-  }
+  check_codes_on_targets(network());
 }
 
 TEST_CASE("what moves comes back from files", "[operators]") {
-  const TemporaryDirectory dir;
-  const Tensor<float> x = random_images({6, 5, 3}, 3, 5);
   const Model model = network();
-  const auto count = [](const Model& m, std::string_view kind) {
-    return std::ranges::count_if(m.graph().nodes(), [&](const graph::Node& n) { return graph::kind(n.op) == kind; });
+  const auto kept = [](const Model& loaded) {
+    CHECK(count_kind(loaded, "slice") == 5);
+    CHECK(count_kind(loaded, "pad_channels") == 2);
+    CHECK(count_kind(loaded, "upsample") == 2);
   };
-  const auto check_loaded = [&](const Model& loaded) {
-    CHECK(distance(infer(model, x), infer(loaded, x)) < 2e-6);
-    CHECK(count(loaded, "slice") == 5);
-    CHECK(count(loaded, "pad_channels") == 2);
-    CHECK(count(loaded, "upsample") == 2);
-  };
-  save_tflite(dir.path("m.tflite"), model);
-  check_loaded(load_tflite(dir.path("m.tflite")));
-  for (const OnnxLayout layout : {OnnxLayout::nhwc, OnnxLayout::nchw}) {
-    save_onnx(dir.path("m.onnx"), model, {.layout = layout});
-    check_loaded(load_onnx(dir.path("m.onnx")));
-  }
-  const IntegerModel codes = quantize(model, recipes::int8(), data());
-  save_tflite(dir.path("i.tflite"), codes);
-  CHECK(same_bits(Engine(load_tflite_integer(dir.path("i.tflite"), codes.target)).run(x).codes, Engine(codes).run(x).codes));
+  check_tflite_floats(model, kept);
+  check_onnx_floats(model, kept);
+  check_tflite_codes(integers_of(model), random_images({6, 5, 3}, 3, 5));
 }

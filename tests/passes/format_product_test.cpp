@@ -102,6 +102,10 @@ std::vector<Variant> variants() {
   }
   add("squeeze and excitation", [](const Value& x) { return x * sigmoid(conv2d(global_average_pool(x, true), {.filters = 4, .kernel = 1})); });
   add("upsample", [](const Value& x) { return upsample(x, {2, 3}); });
+  for (const Coordinates c : {Coordinates::half_pixel, Coordinates::align_corners, Coordinates::asymmetric}) {
+    add("resize_bilinear " + enumerator_name(c), [=](const Value& x) { return resize_bilinear(x, {16, 11}, c); });
+  }
+  add("resize_bilinear of one", [](const Value& x) { return resize_bilinear(slice(x, 0, 0, 1), {290, 6}, Coordinates::asymmetric); });
   for (int axis = 0; axis < 3; ++axis) {
     add(fmt::format("slice {}", axis), [=](const Value& x) { return slice(x, axis, 1, 3); });
   }

@@ -177,15 +177,24 @@ class NetworkGenerator {
         return activated(chance(rng_, 0.5) ? x * gate(x) : gate(x) * x);
       case 18:
         return activated(repeating(x));
-      case 19: {
-        const stet::Pair factor(draw(rng_, 1, 2), draw(rng_, 1, 3));
-        return x.shape()[0] + x.shape()[1] > 16 ? decorate(convolution(x)) : upsample(x, factor);
-      }
+      case 19:
+        return resized(x);
       case 20:
         return chance(rng_, 0.25) ? pad_channels(x, draw(rng_, 0, 2), draw(rng_, 0, 3)) : parts(x);
       default:
         return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
     }
+  }
+  // An image of another size: larger by whole factors, or interpolated to any size.
+  Value resized(const Value& x) {
+    const stet::Pair factor(draw(rng_, 1, 2), draw(rng_, 1, 3));
+    const auto h = static_cast<int>(x.shape()[0]), w = static_cast<int>(x.shape()[1]);
+    if (chance(rng_, 0.6)) {
+      const auto coordinates = static_cast<stet::Coordinates>(draw(rng_, 0, 2));
+      if (h + w <= 16 && chance(rng_, 0.5)) return resize_bilinear(x, {factor.height * h, 2 * w}, coordinates);
+      return resize_bilinear(x, {draw(rng_, 1, 16), draw(rng_, 1, 16)}, coordinates);
+    }
+    return h + w > 16 ? decorate(convolution(x)) : upsample(x, factor);
   }
   // A number per channel out of the whole image, as squeeze-and-excitation makes them.
   Value gate(const Value& x) {

@@ -15,6 +15,7 @@
 #include <stet/operators/pad_channels/build.hpp>
 #include <stet/operators/pooling/build.hpp>
 #include <stet/operators/reduction/build.hpp>
+#include <stet/operators/resize_bilinear/build.hpp>
 #include <stet/operators/shape/build.hpp>
 #include <stet/operators/slice/build.hpp>
 #include <stet/operators/softplus/build.hpp>

@@ -11,6 +11,7 @@
 #include <stet/operators/pad_channels/c.hpp>
 #include <stet/operators/pooling/c.hpp>
 #include <stet/operators/real/c.hpp>
+#include <stet/operators/resize_bilinear/c.hpp>
 #include <stet/operators/shape/c.hpp>
 #include <stet/operators/slice/c.hpp>
 #include <stet/operators/upsample/c.hpp>

@@ -11,6 +11,7 @@
 #include <stet/operators/pad_channels/engine.hpp>
 #include <stet/operators/pooling/engine.hpp>
 #include <stet/operators/real/engine.hpp>
+#include <stet/operators/resize_bilinear/engine.hpp>
 #include <stet/operators/shape/engine.hpp>
 #include <stet/operators/slice/engine.hpp>
 #include <stet/operators/upsample/engine.hpp>

@@ -17,6 +17,7 @@
 #include <stet/operators/pooling/float.hpp>
 #include <stet/operators/real/float.hpp>
 #include <stet/operators/reduction/float.hpp>
+#include <stet/operators/resize_bilinear/float.hpp>
 #include <stet/operators/shape/float.hpp>
 #include <stet/operators/slice/float.hpp>
 #include <stet/operators/softplus/float.hpp>

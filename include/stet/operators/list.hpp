@@ -18,6 +18,7 @@
 #include <stet/operators/pooling/graph.hpp>
 #include <stet/operators/real/graph.hpp>
 #include <stet/operators/reduction/graph.hpp>
+#include <stet/operators/resize_bilinear/graph.hpp>
 #include <stet/operators/shape/graph.hpp>
 #include <stet/operators/slice/graph.hpp>
 #include <stet/operators/softplus/graph.hpp>
@@ -30,7 +31,7 @@ struct Operator
     : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
             op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid, op::Elu, op::Softplus,
             op::MaxPool,
-            op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose, op::Slice, op::Upsample, op::PadChannels,
+            op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose, op::Slice, op::Upsample, op::ResizeBilinear, op::PadChannels,
             op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom, op::Real> {
   using OneOf::OneOf;
 };

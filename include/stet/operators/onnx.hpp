@@ -18,6 +18,7 @@
 #include <stet/operators/pooling/onnx.hpp>
 #include <stet/operators/real/onnx.hpp>
 #include <stet/operators/reduction/onnx.hpp>
+#include <stet/operators/resize_bilinear/onnx.hpp>
 #include <stet/operators/shape/onnx.hpp>
 #include <stet/operators/slice/onnx.hpp>
 #include <stet/operators/softplus/onnx.hpp>

@@ -11,6 +11,7 @@
 #include <stet/operators/pad_channels/quantized.hpp>
 #include <stet/operators/pooling/quantized.hpp>
 #include <stet/operators/real/quantized.hpp>
+#include <stet/operators/resize_bilinear/quantized.hpp>
 #include <stet/operators/shape/quantized.hpp>
 #include <stet/operators/slice/quantized.hpp>
 #include <stet/operators/upsample/quantized.hpp>

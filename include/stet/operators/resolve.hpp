@@ -12,6 +12,7 @@
 #include <stet/operators/pad_channels/resolve.hpp>
 #include <stet/operators/pooling/resolve.hpp>
 #include <stet/operators/real/resolve.hpp>
+#include <stet/operators/resize_bilinear/resolve.hpp>
 #include <stet/operators/shape/resolve.hpp>
 #include <stet/operators/slice/resolve.hpp>
 #include <stet/operators/upsample/resolve.hpp>

@@ -18,6 +18,7 @@
 #include <stet/operators/pooling/tflite.hpp>
 #include <stet/operators/real/tflite.hpp>
 #include <stet/operators/reduction/tflite.hpp>
+#include <stet/operators/resize_bilinear/tflite.hpp>
 #include <stet/operators/shape/tflite.hpp>
 #include <stet/operators/slice/tflite.hpp>
 #include <stet/operators/softplus/tflite.hpp>
@@ -35,7 +36,7 @@ inline const Row* row_of(Builtin code) {
         std::span<const Row>(elementwise_rows), std::span<const Row>(custom_rows), std::span<const Row>(elu_rows),
         std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),
         std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows),
-        std::span<const Row>(slice_rows), std::span<const Row>(upsample_rows)}) {
+        std::span<const Row>(resize_bilinear_rows), std::span<const Row>(slice_rows), std::span<const Row>(upsample_rows)}) {
     for (const Row& row : family) {
       if (row.code == code) return &row;
     }
