@@ -134,9 +134,10 @@ static void broadcast(const stet_node* n, cmsis_nn_dims ad, const int8_t* a, cms
 static void cut_out(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
   const stet_slice_params* p = n->params;
   const int32_t dh = p->axis == 1 ? p->first : 0, dw = p->axis == 2 ? p->first : 0, dc = p->axis == 3 ? p->first : 0;
+  const int32_t sh = p->axis == 1 ? p->step : 1, sw = p->axis == 2 ? p->step : 1, sc = p->axis == 3 ? p->step : 1;
   for (int32_t h = 0; h < yd.h; ++h)
     for (int32_t w = 0; w < yd.w; ++w)
-      for (int32_t c = 0; c < yd.c; ++c) y[at(yd, h, w, c)] = x[at(xd, h + dh, w + dw, c + dc)];
+      for (int32_t c = 0; c < yd.c; ++c) y[at(yd, h, w, c)] = x[at(xd, h * sh + dh, w * sw + dw, c * sc + dc)];
 }
 
 static void pad_channels(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
@@ -259,6 +260,14 @@ static void run(const stet_network* net, const stet_node* n, int8_t** codes) {
     case STET_MUL_BROADCAST:
       broadcast(n, xd, x, net->values[n->inputs[1]].dims, b, yd, y);
       break;
+    case STET_MAXIMUM:
+    case STET_MINIMUM: {
+      int8_t *left = repeated(xd, x, yd), *right = repeated(net->values[n->inputs[1]].dims, codes[n->inputs[1]], yd);
+      for (int64_t i = 0; i < size(yd); ++i) y[i] = (left[i] > right[i]) == (n->op == STET_MAXIMUM) ? left[i] : right[i];
+      free(left);
+      free(right);
+      break;
+    }
     case STET_MAX_POOL:
     case STET_AVERAGE_POOL:
       pool(n, xd, x, yd, y);

@@ -211,6 +211,10 @@ class NetworkGenerator {
   Value parts(const Value& x) {
     const int axis = draw(rng_, 0, 2);
     const std::int64_t size = x.shape()[axis], cut = draw(rng_, 1, static_cast<int>(size));
+    if (chance(rng_, 0.25))
+      return chance(rng_, 0.4) ? flip(x, axis)
+                               : slice(x, axis, draw(rng_, 0, static_cast<int>(size) - 1), size, draw(rng_, 1, 2 < size ? 2 : 1));
+    if (size > 2 && chance(rng_, 0.1)) return slice(x, axis, size - 1, draw(rng_, -1, 0), -2);
     if (cut == size || chance(rng_, 0.3)) return slice(x, axis, size - cut, size);
     const std::vector<Value> both = stet::graph::split(x, {cut, size - cut}, axis);
     return stet::concat({both[1], branch(both[0])}, axis);
@@ -226,18 +230,50 @@ class NetworkGenerator {
     const Value a = chance(rng_, 0.8) ? x : narrow(x), b = narrow(branch(x));
     const bool swapped = chance(rng_, 0.5);
     const Value &p = swapped ? b : a, &q = swapped ? a : b;
-    switch (draw(rng_, 0, 2)) {
+    switch (draw(rng_, 0, 4)) {
       case 0:
         return p + q;
       case 1:
         return p - q;
+      case 2:
+        return maximum(p, q);
+      case 3:
+        return minimum(p, q);
       default:
         return p * q;
     }
   }
+  // A function that may have poles and a domain.
+  Value elementary(const Value& x) {
+    switch (draw(rng_, 0, 9)) {
+      case 0:
+        return abs(x);
+      case 1:
+        return square(x);
+      case 2:
+        return sqrt(abs(x));
+      case 3:
+        return rsqrt(clip(x, 0.1f, INFINITY));
+      case 4:
+        return reciprocal(clip(abs(x), 0.1f, 4));
+      case 5:
+        return exp(clip(x, -4, 2));
+      case 6:
+        return log(clip(x, 0.05f, INFINITY));
+      case 7:
+        return pow(abs(x), chance(rng_, 0.5) ? 1.5f : 3.0f);
+      case 8:
+        return selu(x);
+      default:
+        return mish(x);
+    }
+  }
   // What runs as a table of codes.
   Value function(const Value& x) {
-    switch (draw(rng_, 0, 8)) {
+    switch (draw(rng_, 0, 10)) {
+      case 9:
+      case 10:
+        return elementary(x);
       case 0:
         return leaky_relu(x, {.alpha = chance(rng_, 0.5) ? 0.125f : 0.3f});
       case 1:

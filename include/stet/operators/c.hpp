@@ -6,6 +6,7 @@
 #include <stet/operators/conv_transpose/c.hpp>
 #include <stet/operators/convolution/c.hpp>
 #include <stet/operators/elementwise/c.hpp>
+#include <stet/operators/extremum/c.hpp>
 #include <stet/operators/input/c.hpp>
 #include <stet/operators/linear/c.hpp>
 #include <stet/operators/pad_channels/c.hpp>

@@ -6,6 +6,7 @@
 #include <stet/operators/conv_transpose/engine.hpp>
 #include <stet/operators/convolution/engine.hpp>
 #include <stet/operators/elementwise/engine.hpp>
+#include <stet/operators/extremum/engine.hpp>
 #include <stet/operators/input/engine.hpp>
 #include <stet/operators/linear/engine.hpp>
 #include <stet/operators/pad_channels/engine.hpp>

@@ -6,6 +6,7 @@
 #include <stet/operators/conv_transpose/quantized.hpp>
 #include <stet/operators/convolution/quantized.hpp>
 #include <stet/operators/elementwise/quantized.hpp>
+#include <stet/operators/extremum/quantized.hpp>
 #include <stet/operators/input/quantized.hpp>
 #include <stet/operators/linear/quantized.hpp>
 #include <stet/operators/pad_channels/quantized.hpp>

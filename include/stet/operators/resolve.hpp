@@ -7,6 +7,7 @@
 #include <stet/operators/conv_transpose/resolve.hpp>
 #include <stet/operators/convolution/resolve.hpp>
 #include <stet/operators/elementwise/resolve.hpp>
+#include <stet/operators/extremum/resolve.hpp>
 #include <stet/operators/input/resolve.hpp>
 #include <stet/operators/linear/resolve.hpp>
 #include <stet/operators/pad_channels/resolve.hpp>

@@ -83,6 +83,10 @@ void visit_options(OptionsType type, F&& f) {
       break;
     case OptionsType::none:
     case OptionsType::slice:
+    case OptionsType::abs:
+    case OptionsType::exp:
+    case OptionsType::pow:
+    case OptionsType::square:
     case OptionsType::cast:  // the types of the tensors
     case OptionsType::pad:
     case OptionsType::shape:
