@@ -57,6 +57,7 @@ TEST_CASE("slices may go in steps and backwards", "[io][onnx]") {
   CHECK(run(s.load(cut(1, 100, 2))) == Floats{1, 3, 5});
   CHECK(run(s.load(cut(-1, -100, -1))) == Floats{5, 4, 3, 2, 1, 0});
   CHECK(run(s.load(cut(4, 0, -3))) == Floats{4, 1});
+  CHECK(run(s.load(s.node("Slice", {"x", ints(s, "from", {0, 2}), ints(s, "to", {std::int64_t{1} << 40, 4})}))) == Floats{2, 3});
   CHECK_THAT(s.refusal(cut(0, 3, 0)), ContainsSubstring("a step of 0"));
   CHECK_THAT(s.refusal(cut(3, 1, 1)), ContainsSubstring("takes nothing"));
 }
@@ -174,7 +175,23 @@ TEST_CASE("Resize by factors and sizes, of images and lines", "[io][onnx]") {
              ContainsSubstring("channels would change"));
   CHECK_THAT(s.refusal(resize({"", factors}, "tf_crop_and_resize")), ContainsSubstring("tf_crop_and_resize is not understood"));
   CHECK_THAT(s.refusal(resize({"", factors}, "half_pixel", "cubic")), ContainsSubstring("mode cubic"));
+  CHECK_THAT(s.refusal(resize({"", factors}, "elsewhere", "nearest")), ContainsSubstring("elsewhere is not understood"));
   Source t({1, 2});
   CHECK(run(t.load(t.node("Resize", {"x", "", t.constant("f", {3}, Floats{1, 1, 2})}, {attribute("mode", "linear")})), 0, 4) ==
         Floats{0, 1, 3, 4});
+}
+
+TEST_CASE("Resize to the nearest element, to any size", "[io][onnx]") {
+  const auto resize = [](std::int64_t from, std::int64_t to, const char* places, const char* rounds) {
+    Source s({1, from});
+    return run(s.load(s.node("Resize", {"x", "", "", ints(s, "sizes", {1, 1, to})},
+                             {attribute("coordinate_transformation_mode", places), attribute("nearest_mode", rounds)})));
+  };
+  CHECK(resize(2, 7, "asymmetric", "floor") == Floats{0, 0, 0, 0, 1, 1, 1});
+  CHECK(resize(4, 3, "asymmetric", "ceil") == Floats{0, 2, 3});
+  CHECK(resize(4, 2, "half_pixel", "round_prefer_floor") == Floats{0, 2});
+  CHECK(resize(4, 2, "half_pixel", "round_prefer_ceil") == Floats{1, 3});
+  CHECK(resize(4, 7, "align_corners", "floor") == Floats{0, 0, 1, 1, 2, 2, 3});
+  CHECK(resize(4, 1, "pytorch_half_pixel", "floor") == Floats{0});
+  CHECK(resize(3, 2, "tf_half_pixel_for_nn", "floor") == Floats{0, 2});
 }

@@ -52,7 +52,9 @@ inline void read_slice(Importer& g, Attributes& a) {
   if (g.has_input(2)) ends = g.few_integers(2, "ends");
   if (g.has_input(3)) axes = g.few_integers(3, "axes");
   if (g.has_input(4)) steps = g.few_integers(4, "steps");
-  for (std::size_t i = 0; axes.empty() && i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
+  if (axes.empty()) {
+    for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
+  }
   require(starts.size() == ends.size() && axes.size() == starts.size() && (steps.empty() || steps.size() == starts.size()),
           Errc::unsupported, "starts, ends, axes and steps have different lengths");
   Arrangement x = g.value();
@@ -62,7 +64,8 @@ inline void read_slice(Importer& g, Attributes& a) {
     require(step != 0, Errc::unsupported, "a step of 0");
     const std::int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
     require(axis >= 0 && axis < rank, Errc::unsupported, "axis {} does not exist in {} dimensions", axes[i], rank);
-    if (axis == 0 && starts[i] == 0 && ends[i] >= (std::int64_t{1} << 31) - 1 && step == 1) continue;  // all samples
+    const std::int64_t all = g.batch > 0 ? g.batch : (std::int64_t{1} << 31) - 1;
+    if (axis == 0 && starts[i] == 0 && ends[i] >= all && step == 1) continue;  // all samples
     const int dimension = sample_axis(axes[i], x.dims.size());
     const std::int64_t size = x.dims[at(dimension)];
     const bool back = step < 0;
