@@ -134,9 +134,10 @@ static void broadcast(const stet_node* n, cmsis_nn_dims ad, const int8_t* a, cms
 static void cut_out(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
   const stet_slice_params* p = n->params;
   const int32_t dh = p->axis == 1 ? p->first : 0, dw = p->axis == 2 ? p->first : 0, dc = p->axis == 3 ? p->first : 0;
+  const int32_t sh = p->axis == 1 ? p->step : 1, sw = p->axis == 2 ? p->step : 1, sc = p->axis == 3 ? p->step : 1;
   for (int32_t h = 0; h < yd.h; ++h)
     for (int32_t w = 0; w < yd.w; ++w)
-      for (int32_t c = 0; c < yd.c; ++c) y[at(yd, h, w, c)] = x[at(xd, h + dh, w + dw, c + dc)];
+      for (int32_t c = 0; c < yd.c; ++c) y[at(yd, h, w, c)] = x[at(xd, h * sh + dh, w * sw + dw, c * sc + dc)];
 }
 
 static void pad_channels(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
@@ -171,6 +172,23 @@ static void pool(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn
           }
         const int32_t average = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
         y[at(yd, h, w, c)] = clamp(n->op == STET_MAX_POOL ? most : average, p->activation.min, p->activation.max);
+      }
+}
+
+static int32_t place(int32_t first, int32_t step, int32_t i) { return first + i * step < 0 ? 0 : first + i * step; }
+static int32_t last(int32_t i, int32_t count) { return i < count ? i : count - 1; }
+
+static void resize_bilinear(const stet_node* n, cmsis_nn_dims xd, const int8_t* x, cmsis_nn_dims yd, int8_t* y) {
+  const stet_resize_bilinear_params* p = n->params;
+  for (int32_t h = 0; h < yd.h; ++h)
+    for (int32_t w = 0; w < yd.w; ++w)
+      for (int32_t c = 0; c < yd.c; ++c) {
+        const int32_t row = place(p->row_first, p->row_step, h), column = place(p->column_first, p->column_step, w);
+        const int32_t top = row / 1024, bottom = last(top + 1, xd.h), left = column / 1024, right = last(left + 1, xd.w);
+        const int32_t down = row % 1024, across = column % 1024;
+        const int32_t sum = (1024 - down) * (1024 - across) * x[at(xd, top, left, c)] + (1024 - down) * across * x[at(xd, top, right, c)] +
+                            down * (1024 - across) * x[at(xd, bottom, left, c)] + down * across * x[at(xd, bottom, right, c)];
+        y[at(yd, h, w, c)] = (int8_t)((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20));
       }
 }
 
@@ -242,6 +260,14 @@ static void run(const stet_network* net, const stet_node* n, int8_t** codes) {
     case STET_MUL_BROADCAST:
       broadcast(n, xd, x, net->values[n->inputs[1]].dims, b, yd, y);
       break;
+    case STET_MAXIMUM:
+    case STET_MINIMUM: {
+      int8_t *left = repeated(xd, x, yd), *right = repeated(net->values[n->inputs[1]].dims, codes[n->inputs[1]], yd);
+      for (int64_t i = 0; i < size(yd); ++i) y[i] = (left[i] > right[i]) == (n->op == STET_MAXIMUM) ? left[i] : right[i];
+      free(left);
+      free(right);
+      break;
+    }
     case STET_MAX_POOL:
     case STET_AVERAGE_POOL:
       pool(n, xd, x, yd, y);
@@ -265,6 +291,9 @@ static void run(const stet_network* net, const stet_node* n, int8_t** codes) {
       break;
     case STET_PAD_CHANNELS:
       pad_channels(n, xd, x, yd, y);
+      break;
+    case STET_RESIZE_BILINEAR:
+      resize_bilinear(n, xd, x, yd, y);
       break;
     case STET_UPSAMPLE:
       upsample(xd, x, yd, y);

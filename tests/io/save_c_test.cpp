@@ -97,8 +97,15 @@ IntegerModel every_operator(std::uint64_t seed) {
   const int lifted = b.node("lifted", op::Add{}, {gated, narrow}, {4, 5, 12}, {0.07f, -30}, Activation::relu);
   const int lowered = b.node("lowered", op::Sub{}, {narrow, lifted}, {4, 5, 12}, {0.09f, 20});
   const int part = b.same("part", op::Slice{2, 3, 8}, {b.same("rows", op::Slice{0, 1, 4}, {lowered}, {3, 5, 12})}, {3, 5, 5});
+  b.same("every_second", op::Slice{1, 0, 5, 2}, {b.same("backwards", op::Slice{2, 4, -1, -1}, {part}, {3, 5, 5})}, {3, 3, 5});
+  b.same(
+      "most", op::Extremum{true},
+      {lowered, b.same("least", op::Extremum{false}, {lowered, b.same("column", op::Slice{1, 2, 3}, {lowered}, {4, 1, 12})}, {4, 5, 12})},
+      {4, 5, 12});
   const int larger = b.same("larger", op::Upsample{{2, 3}}, {part}, {6, 15, 5});
   b.same("wider", op::PadChannels{1, 2}, {larger}, {6, 15, 8});
+  const int smooth = b.same("smooth", op::ResizeBilinear{7, 10}, {part}, {7, 10, 5});
+  b.same("corners", op::ResizeBilinear{4, 23, Coordinates::align_corners}, {smooth}, {4, 23, 5});
   b.model.outputs = {sigmoid};
   return b.model;
 }

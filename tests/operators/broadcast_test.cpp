@@ -1,25 +1,6 @@
 // Sums, differences and products whose operands are repeated: squeeze-and-excitation from training to files.
 
-#include <stet/engine/engine.hpp>
-#include <stet/io/load_onnx.hpp>
-#include <stet/io/load_tflite.hpp>
-#include <stet/io/save_c.hpp>
-#include <stet/io/save_onnx.hpp>
-#include <stet/io/save_tflite.hpp>
-#include <stet/model/calibrate.hpp>
-#include <stet/model/convert.hpp>
-#include <stet/model/forward.hpp>
-#include <stet/model/prepare.hpp>
-#include <stet/model/quantize.hpp>
-#include <stet/train/fit_qat.hpp>
-
-#include "io/temporary_directory.hpp"
-#include "support/catch.hpp"
-#include "support/deployed.hpp"
-#include "support/networks.hpp"
-
-#include <algorithm>
-#include <cmath>
+#include "support/on_targets.hpp"
 
 namespace broadcast_test {
 
@@ -45,57 +26,28 @@ Model network() {
   return Model(std::move(g), Rng(1));
 }
 
-Dataset data() { return random_dataset({6, 5, 3}, 48, 3, 1); }
-
-IntegerModel integers(const Target& target) {
-  Recipe recipe = recipes::int8();
-  recipe.target = target;
-  return quantize(network(), recipe, data());
-}
-
 }  // namespace
 
 TEST_CASE("squeeze-and-excitation trains, evaluates and runs with the same codes on every target", "[operators][bits]") {
-  for (const Target& target : targets::all) {
-    INFO(target.name);
-    Recipe recipe = recipes::int8();
-    recipe.target = target;
-    QatModel qat = prepare(network(), recipe);
-    calibrate(qat, data());
-    const FitReport report = fit(qat, data(), {.epochs = 3, .batch = 16, .progress = ProgressMode::quiet});
-    CHECK(std::isfinite(report.epochs.back().loss));
-    check_deployed_codes(qat, convert(qat), data().batch(0, 16).x);
-  }
+  check_codes_on_targets(network());
 }
 
 TEST_CASE("learned scales of sums train where operands are repeated", "[operators]") {
-  Recipe recipe = recipes::w4a4_lsq();
-  recipe.target = targets::litert_default;
+  const Recipe recipe = recipe_of(targets::litert_default, recipes::w4a4_lsq());
   Graph g;
   auto x = relu(batch_norm(conv2d(g.input({6, 5, 3}), {.filters = 8, .kernel = 3})));
   x = x + conv2d(global_average_pool(x, true), {.filters = 8, .kernel = 1});
   g.output(linear(flatten(x), {.units = 3}));
-  QatModel qat = prepare(Model(std::move(g), Rng(2)), recipe);
-  calibrate(qat, data());
-  (void)fit(qat, data(), {.epochs = 3, .batch = 16, .progress = ProgressMode::quiet});
-  check_deployed_codes(qat, convert(qat), data().batch(0, 16).x);
+  (void)check_trained_codes(Model(std::move(g), Rng(2)), recipe);
 }
 
 TEST_CASE("squeeze-and-excitation comes back from files", "[operators]") {
-  const TemporaryDirectory dir;
-  const Tensor<float> x = random_images({6, 5, 3}, 3, 5);
   const Model model = network();
-  save_tflite(dir.path("m.tflite"), model);
-  CHECK(distance(infer(model, x), infer(load_tflite(dir.path("m.tflite")), x)) < 2e-6);
-  for (const OnnxLayout layout : {OnnxLayout::nhwc, OnnxLayout::nchw}) {
-    save_onnx(dir.path("m.onnx"), model, {.layout = layout});
-    CHECK(distance(infer(model, x), infer(load_onnx(dir.path("m.onnx")), x)) < 2e-6);
-  }
-  const IntegerModel codes = integers(targets::litert_default);
-  save_tflite(dir.path("i.tflite"), codes);
-  CHECK(same_bits(Engine(load_tflite_integer(dir.path("i.tflite"), codes.target)).run(x).codes, Engine(codes).run(x).codes));
-  save_c_weights(dir.path("m.c"), codes);
-  CHECK_THAT(read_text(dir.path("m.c")), ContainsSubstring("STET_MUL_BROADCAST, \"gated\""));
+  check_tflite_floats(model);
+  check_onnx_floats(model);
+  const IntegerModel codes = integers_of(model, recipe_of(targets::litert_default));
+  check_tflite_codes(codes, random_images({6, 5, 3}, 3, 5));
+  CHECK_THAT(c_text(codes), ContainsSubstring("STET_MUL_BROADCAST, \"gated\""));
   // The mean keeps its dimensions by a RESHAPE: LiteRT's optimized kernel would round otherwise.
   const tflite::ModelInfo info = tflite::describe(codes);
   for (const auto& o : info.operators) CHECK_FALSE((o.code == tflite::Builtin::mean && o.options.keep_dims));

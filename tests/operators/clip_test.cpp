@@ -1,28 +1,10 @@
 // Clipping between any bounds: values, gradient, training with the bounds of a layer and on its own, files.
 
-#include <stet/engine/engine.hpp>
-#include <stet/io/load_onnx.hpp>
-#include <stet/io/load_tflite.hpp>
-#include <stet/io/save_c.hpp>
-#include <stet/io/save_onnx.hpp>
-#include <stet/io/save_tflite.hpp>
-#include <stet/model/calibrate.hpp>
-#include <stet/model/convert.hpp>
-#include <stet/model/forward.hpp>
 #include <stet/model/observe_ranges.hpp>
-#include <stet/model/prepare.hpp>
-#include <stet/model/quantize.hpp>
 #include <stet/ops/activation.hpp>
 #include <stet/testing/gradient_check.hpp>
-#include <stet/train/fit_qat.hpp>
 
-#include "io/temporary_directory.hpp"
-#include "support/catch.hpp"
-#include "support/deployed.hpp"
-#include "support/networks.hpp"
-
-#include <algorithm>
-#include <cmath>
+#include "support/on_targets.hpp"
 
 namespace clip_test {
 
@@ -43,8 +25,6 @@ Model network() {
   g.output(linear(flatten(x), {.units = 3}).named("head"));
   return Model(std::move(g), Rng(1));
 }
-
-Dataset data() { return random_dataset({6, 5, 3}, 48, 3, 1); }
 
 }  // namespace
 
@@ -70,57 +50,31 @@ TEST_CASE("clip has its bounds and the gradient between them", "[operators]") {
 }
 
 TEST_CASE("clip trains, evaluates and runs with the same codes on every target", "[operators][bits]") {
-  for (const Target& target : targets::all) {
-    INFO(target.name);
-    Recipe recipe = recipes::int8();
-    recipe.target = target;
-    QatModel qat = prepare(network(), recipe);
-    calibrate(qat, data());
-    const FitReport report = fit(qat, data(), quiet_fit({.epochs = 3, .batch = 16}));
-    CHECK(std::isfinite(report.epochs.back().loss));
-    const IntegerModel model = convert(qat);
-    check_deployed_codes(qat, model, data().batch(0, 16).x);
+  check_codes_on_targets(network(), [](const IntegerModel& model) {
     // All but one are bounds of what stands before them.
     CHECK(std::ranges::count_if(model.nodes, [](const IntegerNode& n) { return graph::is<graph::op::Clip>(n.op); }) == 1);
     CHECK(std::ranges::count_if(model.nodes, [](const IntegerNode& n) { return !integer::is_of_runtimes(n.activation); }) == 4);
-  }
+  });
 }
 
 TEST_CASE("ranges end at the bounds of a clip", "[operators]") {
-  QatModel qat = prepare(network(), recipes::int8());
-  calibrate(qat, data());
+  const Model model = network();
+  QatModel qat = calibrated_model(model, recipes::int8(), drawn_data(model));
   const QParams p = qat.quantizer("hard_tanh").params();
   CHECK(p.scale[0] * 127.0f * 2.0f < 2.05f);
 }
 
 TEST_CASE("clip comes back from files", "[operators]") {
-  const TemporaryDirectory dir;
-  const Tensor<float> x = random_images({6, 5, 3}, 3, 5);
   const Model model = network();
-  const auto distance = [&](const Model& loaded) {
-    const Tensor<float> a = infer(model, x), b = infer(loaded, x);
-    float most = 0;
-    for (std::int64_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(a[i] - b[i]));
-    return most;
-  };
-  const auto clips = [](const Model& m) {
-    return std::ranges::count_if(m.graph().nodes(), [](const graph::Node& n) { return graph::is<graph::op::Clip>(n.op); });
-  };
-  save_tflite(dir.path("m.tflite"), model);
-  CHECK(distance(load_tflite(dir.path("m.tflite"))) < 2e-6f);
-  CHECK(clips(load_tflite(dir.path("m.tflite"))) == 5);
-  save_onnx(dir.path("m.onnx"), model);
-  CHECK(distance(load_onnx(dir.path("m.onnx"))) < 2e-6f);
-  CHECK(clips(load_onnx(dir.path("m.onnx"))) == 5);
+  const auto kept = [](const Model& loaded) { CHECK(count_kind(loaded, "clip") == 5); };
+  check_tflite_floats(model, kept);
+  check_onnx_floats(model, kept);
   TfliteOptions options{.format = TfliteFormat::int16x8};
-  options.ranges = observe_ranges(model, data());
+  options.ranges = observe_ranges(model, drawn_data(model));
   CHECK(tflite::describe(model, options).operators.size() > 8);
-
-  const IntegerModel codes = quantize(model, recipes::int8(), data());
-  save_tflite(dir.path("i.tflite"), codes);
-  CHECK(same_bits(Engine(load_tflite_integer(dir.path("i.tflite"), codes.target)).run(x).codes, Engine(codes).run(x).codes));
-  save_c_weights(dir.path("m.c"), codes);
-  CHECK_THAT(read_text(dir.path("m.c")), ContainsSubstring("STET_CLAMP, \"alone\""));
+  const IntegerModel codes = integers_of(model);
+  check_tflite_codes(codes, random_images({6, 5, 3}, 3, 5));
+  CHECK_THAT(c_text(codes), ContainsSubstring("STET_CLAMP, \"alone\""));
 }
 
 }  // namespace clip_test

@@ -23,8 +23,7 @@
 
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
-#include "support/deployed.hpp"
-#include "support/networks.hpp"
+#include "support/on_targets.hpp"
 
 #include <algorithm>
 #include <map>
@@ -109,19 +108,7 @@ TEST_CASE("tables of gelu are those of the runtimes", "[operators][bits]") {
 }
 
 TEST_CASE("gelu trains, evaluates and runs with the same codes on every target", "[operators][bits]") {
-  const Dataset data = random_dataset({6, 6, 3}, 48, 3, 1);
-  for (const Target& target : targets::all) {
-    INFO(target.name);
-    Recipe recipe = recipes::int8();
-    recipe.target = target;
-    QatModel qat = prepare(deployable(target != targets::onnxruntime), recipe);
-    calibrate(qat, data);
-    const FitReport report = fit(qat, data, {.epochs = 2, .batch = 16, .progress = ProgressMode::quiet});
-    CHECK(std::isfinite(report.epochs.back().loss));
-    const Batch batch = data.batch(0, 16);
-    const IntegerModel model = convert(qat);
-    check_deployed_codes(qat, model, batch.x);
-  }
+  for (const Target& target : targets::all) (void)check_trained_codes(deployable(target != targets::onnxruntime), recipe_of(target));
 }
 
 TEST_CASE("prepare and check say what a target makes of gelu", "[operators]") {

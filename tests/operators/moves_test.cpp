@@ -1,25 +1,11 @@
 // Operators that move values: upsampling, slices and channels of zeros, from gradients to files.
 
-#include <stet/engine/engine.hpp>
-#include <stet/io/load_onnx.hpp>
-#include <stet/io/load_tflite.hpp>
-#include <stet/io/save_onnx.hpp>
-#include <stet/io/save_tflite.hpp>
-#include <stet/model/calibrate.hpp>
-#include <stet/model/convert.hpp>
-#include <stet/model/forward.hpp>
-#include <stet/model/prepare.hpp>
-#include <stet/model/quantize.hpp>
+#include <stet/ops/shape.hpp>
 #include <stet/ops/upsample.hpp>
-#include <stet/train/fit_qat.hpp>
+#include <stet/testing/gradient_check.hpp>
 
-#include "io/temporary_directory.hpp"
-#include "support/catch.hpp"
-#include "support/deployed.hpp"
-#include "support/networks.hpp"
-
-#include <algorithm>
-#include <cmath>
+#include "support/on_targets.hpp"
+#include "support/tensors.hpp"
 
 namespace moves_test {
 
@@ -38,13 +24,12 @@ Model network() {
   x = concat({upsample(small, {2, 1}).named("larger"), halves[0]}, 2).named("joined");
   x = pad_channels(x, 1, 2).named("wider");
   x = upsample(slice(slice(x, 0, 1, 5).named("crop"), 1, 2, 5), 2).named("twice");
+  x = slice(flip(x, 1).named("mirror"), 0, 6, -1, -2).named("every_second");
   auto y = relu(linear(flatten(x), {.units = 8}).named("many"));
   y = pad_channels(slice(y, 0, 2, 8).named("some"), 0, 3).named("more");
   g.output(linear(y, {.units = 3}).named("head"));
   return Model(std::move(g), Rng(1));
 }
-
-Dataset data() { return random_dataset({6, 5, 3}, 48, 3, 1); }
 
 }  // namespace
 
@@ -78,8 +63,14 @@ TEST_CASE("slices and splits name parts of a value", "[operators]") {
   const auto x = g.input({4, 5, 6});
   CHECK(slice(x, -1, 2, 5).shape() == Shape{4, 5, 3});
   CHECK(graph::attributes(g.node(slice(x, 1, 0, 2).id()).op) == "axis 1 0..2");
-  CHECK_THROWS_WITH(slice(x, 0, 2, 2), ContainsSubstring("2..2 is no part of axis 0 of [4,5,6]"));
-  CHECK_THROWS_WITH(slice(x, 0, 0, 5), ContainsSubstring("0..5 is no part"));
+  CHECK(slice(x, 1, 4, -1, -2).shape() == Shape{4, 3, 6});
+  CHECK(graph::attributes(g.node(slice(x, 1, 4, -1, -2).id()).op) == "axis 1 4..-1 step -2");
+  CHECK(graph::attributes(g.node(flip(x, -1).id()).op) == "axis 2 5..-1 step -1");
+  CHECK_THROWS_WITH(slice(x, 0, 2, 2), ContainsSubstring("2..2 with step 1 is no part of axis 0 of [4,5,6]"));
+  CHECK_THROWS_WITH(slice(x, 0, 0, 5), ContainsSubstring("0..5 with step 1 is no part"));
+  CHECK_THROWS_WITH(slice(x, 0, 0, 2, -1), ContainsSubstring("0..2 with step -1 is no part"));
+  CHECK_THROWS_WITH(slice(x, 0, 0, 2, 0), ContainsSubstring("with step 0 is no part"));
+  CHECK_THROWS_WITH(flip(x, 3), ContainsSubstring("axis 3 does not exist"));
   CHECK_THROWS_WITH(slice(x, 3, 0, 1), ContainsSubstring("axis 3 does not exist"));
   const auto parts = split(x, {1, 2, 3}, 2);
   REQUIRE(parts.size() == 3);
@@ -87,41 +78,35 @@ TEST_CASE("slices and splits name parts of a value", "[operators]") {
   CHECK_THROWS_WITH(split(x, {1, 2}, 2), ContainsSubstring("3 elements of axis 2 are not all of [4,5,6]"));
 }
 
-TEST_CASE("what moves trains, evaluates and runs with the same codes on every target", "[operators][bits]") {
-  for (const Target& target : targets::all) {
-    INFO(target.name);
-    Recipe recipe = recipes::int8();
-    recipe.target = target;
-    QatModel qat = prepare(network(), recipe);
-    calibrate(qat, data());
-    const FitReport report = fit(qat, data(), quiet_fit({.epochs = 3, .batch = 16}));
-    CHECK(std::isfinite(report.epochs.back().loss));
-    check_deployed_codes(qat, convert(qat), data().batch(0, 16).x);
+TEST_CASE("slices with steps have the gradient of what they took", "[operators]") {
+  for (const Progression& part : {Progression{.first = 1, .count = 2, .step = 2}, Progression{.first = 3, .count = 4, .step = -1}}) {
+    const auto report = testing::check_gradient([&](auto x) { return slice(x, 1, part); }, {uniform({2, 4, 3}, 1)});
+    INFO(report.str());
+    CHECK(report.ok());
   }
+  Tape tape;
+  const auto x = tape.constant(Tensor<float>(Shape{1, 4}, std::vector<float>{0, 1, 2, 3}));
+  const auto y = slice(x, 1, {.first = 3, .count = 2, .step = -2});
+  CHECK(y.value()[0] == 3.0f);
+  CHECK(y.value()[1] == 1.0f);
+  CHECK_THROWS_WITH(slice(x, 1, {.first = 2, .count = 3, .step = 1}),
+                    ContainsSubstring("3 elements from 2 with step 1 are no part of axis 1"));
+}
+
+TEST_CASE("what moves trains, evaluates and runs with the same codes on every target", "[operators][bits]") {
+  check_codes_on_targets(network());
 }
 
 TEST_CASE("what moves comes back from files", "[operators]") {
-  const TemporaryDirectory dir;
-  const Tensor<float> x = random_images({6, 5, 3}, 3, 5);
   const Model model = network();
-  const auto count = [](const Model& m, std::string_view kind) {
-    return std::ranges::count_if(m.graph().nodes(), [&](const graph::Node& n) { return graph::kind(n.op) == kind; });
+  const auto kept = [](const Model& loaded) {
+    CHECK(count_kind(loaded, "slice") == 7);
+    CHECK(count_kind(loaded, "pad_channels") == 2);
+    CHECK(count_kind(loaded, "upsample") == 2);
   };
-  const auto check_loaded = [&](const Model& loaded) {
-    CHECK(distance(infer(model, x), infer(loaded, x)) < 2e-6);
-    CHECK(count(loaded, "slice") == 5);
-    CHECK(count(loaded, "pad_channels") == 2);
-    CHECK(count(loaded, "upsample") == 2);
-  };
-  save_tflite(dir.path("m.tflite"), model);
-  check_loaded(load_tflite(dir.path("m.tflite")));
-  for (const OnnxLayout layout : {OnnxLayout::nhwc, OnnxLayout::nchw}) {
-    save_onnx(dir.path("m.onnx"), model, {.layout = layout});
-    check_loaded(load_onnx(dir.path("m.onnx")));
-  }
-  const IntegerModel codes = quantize(model, recipes::int8(), data());
-  save_tflite(dir.path("i.tflite"), codes);
-  CHECK(same_bits(Engine(load_tflite_integer(dir.path("i.tflite"), codes.target)).run(x).codes, Engine(codes).run(x).codes));
+  check_tflite_floats(model, kept);
+  check_onnx_floats(model, kept);
+  check_tflite_codes(integers_of(model), random_images({6, 5, 3}, 3, 5));
 }
 
 }  // namespace moves_test

@@ -98,15 +98,26 @@ std::vector<Variant> variants() {
   add("elu", [](const Value& x) { return elu(x); });
   add("steep elu", [](const Value& x) { return elu(x, {.alpha = 2.0f}); });
   add("softplus", [](const Value& x) { return softplus(x); });
+  add("abs", [](const Value& x) { return abs(x); });
+  add("pow", [](const Value& x) { return pow(abs(x), 1.5f); });
+  add("mish", [](const Value& x) { return mish(x); });
+  add("maximum", [](const Value& x) { return maximum(x, relu(conv2d(x, {.filters = 4}))); });
+  add("broadcasting minimum", [](const Value& x) { return minimum(x, conv2d(x, {.filters = 1})); });
   for (const auto& [lo, hi] : {std::pair(-1.0f, 1.0f), std::pair(0.0f, 3.0f), std::pair(-INFINITY, 0.5f)}) {
     add(fmt::format("clip {}..{}", lo, hi), [=, l = lo, h = hi](const Value& x) { return clip(x, l, h); });
     add(fmt::format("conv2d, clip {}..{}", lo, hi), [=, l = lo, h = hi](const Value& x) { return clip(conv2d(x, {.filters = 3}), l, h); });
   }
   add("squeeze and excitation", [](const Value& x) { return x * sigmoid(conv2d(global_average_pool(x, true), {.filters = 4, .kernel = 1})); });
   add("upsample", [](const Value& x) { return upsample(x, {2, 3}); });
+  for (const Coordinates c : {Coordinates::half_pixel, Coordinates::align_corners, Coordinates::asymmetric}) {
+    add("resize_bilinear " + enumerator_name(c), [=](const Value& x) { return resize_bilinear(x, {16, 11}, c); });
+  }
+  add("resize_bilinear of one", [](const Value& x) { return resize_bilinear(slice(x, 0, 0, 1), {290, 6}, Coordinates::asymmetric); });
   for (int axis = 0; axis < 3; ++axis) {
     add(fmt::format("slice {}", axis), [=](const Value& x) { return slice(x, axis, 1, 3); });
   }
+  add("flip", [](const Value& x) { return flip(x, 1); });
+  add("slice by steps", [](const Value& x) { return slice(x, 0, 1, 6, 2); });
   add("slice of five", [](const Value& x) { return slice(reshape(x, {2, 2, 2, 6, 4}), 3, 1, 4); });
   add("pad_channels", [](const Value& x) { return pad_channels(x, 1, 2); });
   add("pad_channels flat", [](const Value& x) { return pad_channels(flatten(x), 0, 2); });

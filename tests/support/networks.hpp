@@ -177,15 +177,24 @@ class NetworkGenerator {
         return activated(chance(rng_, 0.5) ? x * gate(x) : gate(x) * x);
       case 18:
         return activated(repeating(x));
-      case 19: {
-        const stet::Pair factor(draw(rng_, 1, 2), draw(rng_, 1, 3));
-        return x.shape()[0] + x.shape()[1] > 16 ? decorate(convolution(x)) : upsample(x, factor);
-      }
+      case 19:
+        return resized(x);
       case 20:
         return chance(rng_, 0.25) ? pad_channels(x, draw(rng_, 0, 2), draw(rng_, 0, 3)) : parts(x);
       default:
         return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
     }
+  }
+  // An image of another size: larger by whole factors, or interpolated to any size.
+  Value resized(const Value& x) {
+    const stet::Pair factor(draw(rng_, 1, 2), draw(rng_, 1, 3));
+    const auto h = static_cast<int>(x.shape()[0]), w = static_cast<int>(x.shape()[1]);
+    if (chance(rng_, 0.6)) {
+      const auto coordinates = static_cast<stet::Coordinates>(draw(rng_, 0, 2));
+      if (h + w <= 16 && chance(rng_, 0.5)) return resize_bilinear(x, {factor.height * h, 2 * w}, coordinates);
+      return resize_bilinear(x, {draw(rng_, 1, 16), draw(rng_, 1, 16)}, coordinates);
+    }
+    return h + w > 16 ? decorate(convolution(x)) : upsample(x, factor);
   }
   // A number per channel out of the whole image, as squeeze-and-excitation makes them.
   Value gate(const Value& x) {
@@ -202,6 +211,10 @@ class NetworkGenerator {
   Value parts(const Value& x) {
     const int axis = draw(rng_, 0, 2);
     const std::int64_t size = x.shape()[axis], cut = draw(rng_, 1, static_cast<int>(size));
+    if (chance(rng_, 0.25))
+      return chance(rng_, 0.4) ? flip(x, axis)
+                               : slice(x, axis, draw(rng_, 0, static_cast<int>(size) - 1), size, draw(rng_, 1, 2 < size ? 2 : 1));
+    if (size > 2 && chance(rng_, 0.1)) return slice(x, axis, size - 1, draw(rng_, -1, 0), -2);
     if (cut == size || chance(rng_, 0.3)) return slice(x, axis, size - cut, size);
     const std::vector<Value> both = stet::graph::split(x, {cut, size - cut}, axis);
     return stet::concat({both[1], branch(both[0])}, axis);
@@ -217,18 +230,50 @@ class NetworkGenerator {
     const Value a = chance(rng_, 0.8) ? x : narrow(x), b = narrow(branch(x));
     const bool swapped = chance(rng_, 0.5);
     const Value &p = swapped ? b : a, &q = swapped ? a : b;
-    switch (draw(rng_, 0, 2)) {
+    switch (draw(rng_, 0, 4)) {
       case 0:
         return p + q;
       case 1:
         return p - q;
+      case 2:
+        return maximum(p, q);
+      case 3:
+        return minimum(p, q);
       default:
         return p * q;
     }
   }
+  // A function that may have poles and a domain.
+  Value elementary(const Value& x) {
+    switch (draw(rng_, 0, 9)) {
+      case 0:
+        return abs(x);
+      case 1:
+        return square(x);
+      case 2:
+        return sqrt(abs(x));
+      case 3:
+        return rsqrt(clip(x, 0.1f, INFINITY));
+      case 4:
+        return reciprocal(clip(abs(x), 0.1f, 4));
+      case 5:
+        return exp(clip(x, -4, 2));
+      case 6:
+        return log(clip(x, 0.05f, INFINITY));
+      case 7:
+        return pow(abs(x), chance(rng_, 0.5) ? 1.5f : 3.0f);
+      case 8:
+        return selu(x);
+      default:
+        return mish(x);
+    }
+  }
   // What runs as a table of codes.
   Value function(const Value& x) {
-    switch (draw(rng_, 0, 8)) {
+    switch (draw(rng_, 0, 10)) {
+      case 9:
+      case 10:
+        return elementary(x);
       case 0:
         return leaky_relu(x, {.alpha = chance(rng_, 0.5) ? 0.125f : 0.3f});
       case 1:

@@ -1,6 +1,7 @@
 #pragma once
 // Operators that move codes without changing them: concat, pad, transpose, upsample, slice. Reshape needs no code: the elements stay.
 
+#include <stet/core/progression.hpp>
 #include <stet/core/window.hpp>
 #include <stet/integer/codes.hpp>
 
@@ -122,17 +123,12 @@ inline void upsample(const Codes& x, Pair factor, std::span<std::int8_t> out) {
   }
 }
 
-/// Cuts out the codes first, ..., last - 1 of a dimension.
-/// Errors:    Errc::shape if there are no such codes or out has another size
-inline void slice(const Codes& x, int axis, std::int64_t first, std::int64_t last, std::span<std::int8_t> out) {
-  const Shape& s = x.shape();
-  require(axis >= 0 && axis < s.rank() && first >= 0 && first <= last && last <= s[axis], Errc::shape,
-          "slice: {}..{} is no part of dimension {} of {}", first, last, axis, s);
-  detail::require_size("slice", s.with(axis, last - first), out.size());
-  const std::int64_t inner = s.product(axis + 1, s.rank()), run = (last - first) * inner;
-  for (std::int64_t i = 0; i < s.product(0, axis); ++i) {
-    std::copy_n(x.data() + (i * s[axis] + first) * inner, run, out.data() + i * run);
-  }
+/// Cuts out some codes of a dimension.
+/// Errors:    Errc::range if there are no such codes; Errc::shape if out has another size
+inline void slice(const Codes& x, int axis, const Progression& part, std::span<std::int8_t> out) {
+  require_part(part, axis, x.shape());
+  detail::require_size("slice", x.shape().with(axis, part.count), out.size());
+  take_part(x.data(), x.shape(), axis, part, out.data());
 }
 
 }  // namespace stet::integer

@@ -76,6 +76,13 @@ enum class HardSwishRule {
   division_half_even  ///< round(f/s_y) + z in float, half to even
 };
 
+/// How images are resized by bilinear interpolation.
+enum class ResizeRule {
+  fixed_10_half_away,  ///< positions in integers of 2^-10, one rounding half away from zero
+  float_11_half_up,    ///< positions in float, weights rounded to 2^-11 half to even, one rounding half up
+  exact_8_half_even    ///< exact positions, weights rounded to 2^-8 half to even, one rounding half to even
+};
+
 /// How real inputs become codes.
 enum class InputRule {
   division_half_away,    ///< round(x/s) + z, half away from zero
@@ -103,6 +110,7 @@ struct Target {
   integer::FunctionRule function;  ///< of all others that have no rule of their own here
   integer::LeakyReluRule leaky_relu;
   integer::HardSwishRule hard_swish;
+  integer::ResizeRule resize;
   friend constexpr bool operator==(const Target&, const Target&) = default;
 };
 
@@ -110,7 +118,7 @@ struct Target {
 inline std::string describe(const Target& t) {
   const auto& [name, runtime, version, convolution, depthwise, linear, weighted_clamp, add, subtract, multiply, mean,
                average_pool, average_pool_clamp, max_pool_clamp, max_pool_sparse_clamp, activation_clamp, input, sigmoid,
-               tanh, function, leaky_relu, hard_swish] = t;  // all of them: a new rule does not compile before it is here too
+               tanh, function, leaky_relu, hard_swish, resize] = t;  // all of them: a new rule does not compile before it is here too
   std::string text = formatted("target: {} ({} {})\n", name, runtime, version);
   const auto rule = [&](const char* of, auto is) { text += formatted("target's {}: {}\n", of, enumerator_name(is)); };
   rule("convolution", convolution);
@@ -132,6 +140,7 @@ inline std::string describe(const Target& t) {
   rule("other functions", function);
   rule("leaky relu", leaky_relu);
   rule("hard swish", hard_swish);
+  rule("bilinear resize", resize);
   return text;
 }
 
@@ -161,6 +170,7 @@ inline constexpr Target tflite_reference{
     .function = integer::FunctionRule::reciprocal_half_away,
     .leaky_relu = integer::LeakyReluRule::double_rounding,
     .hard_swish = integer::HardSwishRule::fixed_point,
+    .resize = integer::ResizeRule::fixed_10_half_away,
 };
 
 /// What LiteRT runs by default on x86-64: XNNPACK, and the builtin kernels for what it leaves over.
@@ -187,6 +197,7 @@ inline constexpr Target litert_default{
     .function = integer::FunctionRule::reciprocal_half_away,
     .leaky_relu = integer::LeakyReluRule::xnnpack,
     .hard_swish = integer::HardSwishRule::fixed_point,
+    .resize = integer::ResizeRule::float_11_half_up,
 };
 
 /// ONNX Runtime's CPU provider on x86-64 with all graph optimizations, for models in QDQ form whose activations are
@@ -214,6 +225,7 @@ inline constexpr Target onnxruntime{
     .function = integer::FunctionRule::division_half_even,
     .leaky_relu = integer::LeakyReluRule::division_half_even,
     .hard_swish = integer::HardSwishRule::division_half_even,
+    .resize = integer::ResizeRule::exact_8_half_even,
 };
 
 /// TensorFlow Lite for Microcontrollers. Measured with its reference kernels on x86-64; CMSIS-NN, which promises the
@@ -241,6 +253,7 @@ inline constexpr Target tflite_micro{
     .function = integer::FunctionRule::reciprocal_half_away,
     .leaky_relu = integer::LeakyReluRule::double_rounding,
     .hard_swish = integer::HardSwishRule::fixed_point,
+    .resize = integer::ResizeRule::fixed_10_half_away,
 };
 
 /// All targets that stet knows.

@@ -59,6 +59,7 @@ class FormatCheck {
       try {
         check_kept_float(node);
         if (format_ == IntegerFormat::tflite) check_tflite(node);
+        if (format_ == IntegerFormat::c) check_tables(node);
         if (question == FormatQuestion::all) check_numbers(node);
       } catch (const Error& e) {
         faults_.push_back({e.code(), index, node.name, e.what()});
@@ -88,6 +89,15 @@ class FormatCheck {
       require(d < std::int64_t{1} << 31, Errc::range, "makes {}, whose dimensions must be below 2^31", value(node.output).shape);
     }
     graph::match_integer(node.op, [&](const auto& o) { check_tflite(o, node); });
+  }
+
+  // Tables have the arithmetic of microcontrollers, whatever the model's target.
+  void check_tables(const IntegerNode& node) const {
+    std::vector<Shape> in;
+    for (const int v : node.inputs) in.push_back(value(v).shape);
+    if (const auto obstacle = graph::obstacle(node.op, in, targets::tflite_micro)) {
+      fail(obstacle->code, "{}; {}", obstacle->what, obstacle->remedy);
+    }
   }
 
   // Every value has a row in the table, whether a node makes it or not.

@@ -6,8 +6,10 @@
 #include <stet/operators/conv_transpose/build.hpp>
 #include <stet/operators/convolution/build.hpp>
 #include <stet/operators/custom/build.hpp>
+#include <stet/operators/elementary/build.hpp>
 #include <stet/operators/elementwise/build.hpp>
 #include <stet/operators/elu/build.hpp>
+#include <stet/operators/extremum/build.hpp>
 #include <stet/operators/gelu/build.hpp>
 #include <stet/operators/hard_sigmoid/build.hpp>
 #include <stet/operators/linear/build.hpp>
@@ -15,6 +17,7 @@
 #include <stet/operators/pad_channels/build.hpp>
 #include <stet/operators/pooling/build.hpp>
 #include <stet/operators/reduction/build.hpp>
+#include <stet/operators/resize_bilinear/build.hpp>
 #include <stet/operators/shape/build.hpp>
 #include <stet/operators/slice/build.hpp>
 #include <stet/operators/softplus/build.hpp>

@@ -6,11 +6,13 @@
 #include <stet/operators/conv_transpose/c.hpp>
 #include <stet/operators/convolution/c.hpp>
 #include <stet/operators/elementwise/c.hpp>
+#include <stet/operators/extremum/c.hpp>
 #include <stet/operators/input/c.hpp>
 #include <stet/operators/linear/c.hpp>
 #include <stet/operators/pad_channels/c.hpp>
 #include <stet/operators/pooling/c.hpp>
 #include <stet/operators/real/c.hpp>
+#include <stet/operators/resize_bilinear/c.hpp>
 #include <stet/operators/shape/c.hpp>
 #include <stet/operators/slice/c.hpp>
 #include <stet/operators/upsample/c.hpp>

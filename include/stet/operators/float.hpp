@@ -6,8 +6,10 @@
 #include <stet/operators/conv_transpose/float.hpp>
 #include <stet/operators/convolution/float.hpp>
 #include <stet/operators/custom/float.hpp>
+#include <stet/operators/elementary/float.hpp>
 #include <stet/operators/elementwise/float.hpp>
 #include <stet/operators/elu/float.hpp>
+#include <stet/operators/extremum/float.hpp>
 #include <stet/operators/gelu/float.hpp>
 #include <stet/operators/hard_sigmoid/float.hpp>
 #include <stet/operators/input/float.hpp>
@@ -17,6 +19,7 @@
 #include <stet/operators/pooling/float.hpp>
 #include <stet/operators/real/float.hpp>
 #include <stet/operators/reduction/float.hpp>
+#include <stet/operators/resize_bilinear/float.hpp>
 #include <stet/operators/shape/float.hpp>
 #include <stet/operators/slice/float.hpp>
 #include <stet/operators/softplus/float.hpp>

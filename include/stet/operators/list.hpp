@@ -7,8 +7,10 @@
 #include <stet/operators/conv_transpose/graph.hpp>
 #include <stet/operators/convolution/graph.hpp>
 #include <stet/operators/custom/graph.hpp>
+#include <stet/operators/elementary/graph.hpp>
 #include <stet/operators/elementwise/graph.hpp>
 #include <stet/operators/elu/graph.hpp>
+#include <stet/operators/extremum/graph.hpp>
 #include <stet/operators/gelu/graph.hpp>
 #include <stet/operators/hard_sigmoid/graph.hpp>
 #include <stet/operators/input/graph.hpp>
@@ -18,6 +20,7 @@
 #include <stet/operators/pooling/graph.hpp>
 #include <stet/operators/real/graph.hpp>
 #include <stet/operators/reduction/graph.hpp>
+#include <stet/operators/resize_bilinear/graph.hpp>
 #include <stet/operators/shape/graph.hpp>
 #include <stet/operators/slice/graph.hpp>
 #include <stet/operators/softplus/graph.hpp>
@@ -27,11 +30,11 @@ namespace stet::graph {
 
 /// Any operator. A class of its own rather than an alias, so that functions of namespace graph are found for it.
 struct Operator
-    : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub,
-            op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid, op::Elu, op::Softplus,
-            op::MaxPool,
-            op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten, op::Transpose, op::Slice, op::Upsample, op::PadChannels,
-            op::Softmax, op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom, op::Real> {
+    : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub, op::Mul,
+            op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid, op::Elu,
+            op::Softplus, op::Elementary, op::Extremum, op::MaxPool, op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad,
+            op::Reshape, op::Flatten, op::Transpose, op::Slice, op::Upsample, op::ResizeBilinear, op::PadChannels, op::Softmax,
+            op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom, op::Real> {
   using OneOf::OneOf;
 };
 

@@ -7,8 +7,10 @@
 #include <stet/operators/conv_transpose/onnx.hpp>
 #include <stet/operators/convolution/onnx.hpp>
 #include <stet/operators/custom/onnx.hpp>
+#include <stet/operators/elementary/onnx.hpp>
 #include <stet/operators/elementwise/onnx.hpp>
 #include <stet/operators/elu/onnx.hpp>
+#include <stet/operators/extremum/onnx.hpp>
 #include <stet/operators/gelu/onnx.hpp>
 #include <stet/operators/hard_sigmoid/onnx.hpp>
 #include <stet/operators/input/onnx.hpp>
@@ -18,6 +20,7 @@
 #include <stet/operators/pooling/onnx.hpp>
 #include <stet/operators/real/onnx.hpp>
 #include <stet/operators/reduction/onnx.hpp>
+#include <stet/operators/resize_bilinear/onnx.hpp>
 #include <stet/operators/shape/onnx.hpp>
 #include <stet/operators/slice/onnx.hpp>
 #include <stet/operators/softplus/onnx.hpp>
@@ -30,13 +33,15 @@ namespace stet::onnx {
 /// The reader of an operator of ONNX; null if no family has one.
 inline const OperatorReader* reader_of(std::string_view op_type) {
   for (const std::span<const OperatorReader> family :
-       {std::span<const OperatorReader>(activation_readers), std::span<const OperatorReader>(clip_readers), std::span<const OperatorReader>(constant_readers),
-        std::span<const OperatorReader>(convolution_readers),
+       {std::span<const OperatorReader>(activation_readers), std::span<const OperatorReader>(clip_readers),
+        std::span<const OperatorReader>(constant_readers), std::span<const OperatorReader>(convolution_readers),
         std::span<const OperatorReader>(conv_transpose_readers), std::span<const OperatorReader>(elementwise_readers),
-        std::span<const OperatorReader>(elu_readers), std::span<const OperatorReader>(gelu_readers), std::span<const OperatorReader>(hard_sigmoid_readers),
-        std::span<const OperatorReader>(linear_readers), std::span<const OperatorReader>(normalization_readers),
-        std::span<const OperatorReader>(pooling_readers), std::span<const OperatorReader>(reduction_readers),
-        std::span<const OperatorReader>(shape_readers), std::span<const OperatorReader>(slice_readers), std::span<const OperatorReader>(softplus_readers),
+        std::span<const OperatorReader>(elementary_readers), std::span<const OperatorReader>(elu_readers),
+        std::span<const OperatorReader>(extremum_readers), std::span<const OperatorReader>(gelu_readers),
+        std::span<const OperatorReader>(hard_sigmoid_readers), std::span<const OperatorReader>(linear_readers),
+        std::span<const OperatorReader>(normalization_readers), std::span<const OperatorReader>(pooling_readers),
+        std::span<const OperatorReader>(reduction_readers), std::span<const OperatorReader>(shape_readers),
+        std::span<const OperatorReader>(slice_readers), std::span<const OperatorReader>(softplus_readers),
         std::span<const OperatorReader>(upsample_readers)}) {
     for (const OperatorReader& r : family) {
       if (r.op_type == op_type) return &r;

@@ -6,11 +6,13 @@
 #include <stet/operators/conv_transpose/quantized.hpp>
 #include <stet/operators/convolution/quantized.hpp>
 #include <stet/operators/elementwise/quantized.hpp>
+#include <stet/operators/extremum/quantized.hpp>
 #include <stet/operators/input/quantized.hpp>
 #include <stet/operators/linear/quantized.hpp>
 #include <stet/operators/pad_channels/quantized.hpp>
 #include <stet/operators/pooling/quantized.hpp>
 #include <stet/operators/real/quantized.hpp>
+#include <stet/operators/resize_bilinear/quantized.hpp>
 #include <stet/operators/shape/quantized.hpp>
 #include <stet/operators/slice/quantized.hpp>
 #include <stet/operators/upsample/quantized.hpp>

@@ -7,8 +7,10 @@
 #include <stet/operators/conv_transpose/tflite.hpp>
 #include <stet/operators/convolution/tflite.hpp>
 #include <stet/operators/custom/tflite.hpp>
+#include <stet/operators/elementary/tflite.hpp>
 #include <stet/operators/elementwise/tflite.hpp>
 #include <stet/operators/elu/tflite.hpp>
+#include <stet/operators/extremum/tflite.hpp>
 #include <stet/operators/gelu/tflite.hpp>
 #include <stet/operators/hard_sigmoid/tflite.hpp>
 #include <stet/operators/input/tflite.hpp>
@@ -18,6 +20,7 @@
 #include <stet/operators/pooling/tflite.hpp>
 #include <stet/operators/real/tflite.hpp>
 #include <stet/operators/reduction/tflite.hpp>
+#include <stet/operators/resize_bilinear/tflite.hpp>
 #include <stet/operators/shape/tflite.hpp>
 #include <stet/operators/slice/tflite.hpp>
 #include <stet/operators/softplus/tflite.hpp>
@@ -31,10 +34,10 @@ namespace stet::tflite {
 inline const Row* row_of(Builtin code) {
   for (const std::span<const Row> family :
        {std::span<const Row>(activation_rows), std::span<const Row>(clip_rows), std::span<const Row>(convolution_rows),
-        std::span<const Row>(conv_transpose_rows),
-        std::span<const Row>(elementwise_rows), std::span<const Row>(custom_rows), std::span<const Row>(elu_rows),
-        std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),
-        std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows),
+        std::span<const Row>(conv_transpose_rows), std::span<const Row>(elementwise_rows), std::span<const Row>(custom_rows),
+        std::span<const Row>(elementary_rows), std::span<const Row>(elu_rows), std::span<const Row>(gelu_rows),
+        std::span<const Row>(input_rows), std::span<const Row>(linear_rows), std::span<const Row>(pooling_rows),
+        std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows), std::span<const Row>(resize_bilinear_rows),
         std::span<const Row>(slice_rows), std::span<const Row>(upsample_rows)}) {
     for (const Row& row : family) {
       if (row.code == code) return &row;

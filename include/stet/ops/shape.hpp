@@ -4,6 +4,7 @@
 
 #include <stet/autograd/tape.hpp>
 #include <stet/core/parallel.hpp>
+#include <stet/core/progression.hpp>
 
 #include <algorithm>
 #include <array>
@@ -208,20 +209,38 @@ Var<Tensor<T>> pad(const Var<Tensor<T>>& x, std::vector<Margin> margins, double 
                 });
 }
 
-/// Cuts out the elements first, ..., last - 1 of an axis (counted from the back if negative) on the tape.
-/// Shapes:    x -> y, with last - first along the axis
+/// Cuts out some elements of an axis.
+/// Shapes:    x -> y, with part.count along the axis
+/// Errors:    Errc::range if the part is none of the axis
+template <class T>
+Tensor<T> slice_forward(const Tensor<T>& x, int axis, const Progression& part) {
+  require_part(part, axis, x.shape());
+  Tensor<T> y(x.shape().with(axis, part.count));
+  take_part(x.data(), x.shape(), axis, part, y.edit().data());
+  return y;
+}
+/// Zeros where nothing was cut out.
+/// Shapes:    dy of slice_forward -> shape `input`
+template <class T>
+Tensor<T> slice_backward(const Tensor<T>& dy, int axis, const Progression& part, const Shape& input) {
+  Tensor<T> dx = Tensor<T>::zeros(input);
+  put_part(dy.data(), input, axis, part, dx.edit().data());
+  return dx;
+}
+
+/// Cuts out some elements of an axis (counted from the back if negative) on the tape; as slice_forward.
 /// Gradient:  dx = dy where it was cut out, 0 elsewhere
-/// Errors:    Errc::range if there is no such axis, or first..last is not a part of it
+/// Errors:    Errc::range if there is no such axis, or the part is none of it
+template <class T>
+Var<Tensor<T>> slice(const Var<Tensor<T>>& x, int axis, const Progression& part) {
+  const int at = resolve_axis("slice", axis, x.shape().rank());
+  return record(slice_forward(x.value(), at, part), std::tie(x),
+                [at, part, input = x.shape()](const Tensor<T>& dy, auto dx) { dx.add(slice_backward(dy, at, part, input)); });
+}
+/// The elements first, ..., last - 1.
 template <class T>
 Var<Tensor<T>> slice(const Var<Tensor<T>>& x, int axis, std::int64_t first, std::int64_t last) {
-  const int at = resolve_axis("slice", axis, x.shape().rank());
-  const std::int64_t size = x.shape()[at];
-  require(first >= 0 && first <= last && last <= size, Errc::range, "slice: {}..{} is no part of axis {} of {}", first, last, at,
-          x.shape());
-  std::vector<Margin> margins(static_cast<std::size_t>(x.shape().rank()));
-  margins[static_cast<std::size_t>(at)] = {first, size - last};
-  return record(concat_backward(x.value(), at, first, x.shape().with(at, last - first)), std::tie(x),
-                [margins = std::move(margins)](const Tensor<T>& dy, auto dx) { dx.add(pad_forward<T>(dy, margins, T{0})); });
+  return slice(x, axis, {.first = first, .count = last - first});
 }
 
 /// Joins two values along an axis (counted from the back if negative) on the tape; as concat_forward.

@@ -62,9 +62,10 @@ inline Range lookup_range(const QTensor& x, const integer::TableSpec& spec) {
   for (int q = -128; q < 128; ++q) {
     if (!seen[detail::row(q)]) continue;
     const auto y = static_cast<float>(detail::exact_function(spec, detail::real_code(spec, q)).value);
+    if (!std::isfinite(y)) continue;  // a pole, or outside of the function's domain
     range = {std::min(range.lo, y), std::max(range.hi, y)};
   }
-  return range;
+  return range.lo <= range.hi ? range : Range{0.0f, 0.0f};
 }
 
 /// Maps codes through the table of a function.

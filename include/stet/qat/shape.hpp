@@ -61,14 +61,11 @@ inline Var<QTensor> upsample(const Var<QTensor>& x, Pair factor) {
                 [factor, input = x.shape()](const Tensor<float>& dy, const auto& dx) { dx.add(upsample_backward(dy, factor, input)); });
 }
 
-/// The codes first, ..., last - 1 of an axis (which counts the batch).
-inline Var<QTensor> slice(const Var<QTensor>& x, int axis, std::int64_t first, std::int64_t last) {
-  std::vector<Margin> margins(static_cast<std::size_t>(x.shape().rank()));
-  margins[static_cast<std::size_t>(axis)] = {first, x.shape()[axis] - last};
-  QTensor y{concat_backward(x.value().codes, axis, first, x.shape().with(axis, last - first)), x.value().params};
-  return record(std::move(y), std::tie(x), [margins = std::move(margins)](const Tensor<float>& dy, const auto& dx) {
-    dx.add(pad_forward<float>(dy, margins, 0.0f));
-  });
+/// Some codes of an axis (which counts the batch).
+inline Var<QTensor> slice(const Var<QTensor>& x, int axis, const Progression& part) {
+  return record(
+      QTensor{slice_forward(x.value().codes, axis, part), x.value().params}, std::tie(x),
+      [axis, part, input = x.shape()](const Tensor<float>& dy, const auto& dx) { dx.add(slice_backward(dy, axis, part, input)); });
 }
 
 /// Dropout on codes in training: dropped elements become the zero point, and the scale grows by 1/(1-rate), so that

@@ -63,8 +63,11 @@ typedef struct { int32_t top, bottom, left, right, value; } stet_pad_params;
 typedef struct { int32_t axis; } stet_concat_params;
 typedef struct { int32_t axes[4]; } stet_transpose_params;
 typedef struct { int32_t before, after, value; } stet_pad_channels_params;
-/* Axis of n, h, w, c and the first element that is taken of it; how many, the output's dims say. */
-typedef struct { int32_t axis, first; } stet_slice_params;
+/* Axis of n, h, w, c, the first element that is taken of it, and how far the next one is; how many, the output's dims say. */
+typedef struct { int32_t axis, first, step; } stet_slice_params;
+/* Row i of the output lies at max(row_first + i * row_step, 0) / 1024 of the input's rows, columns likewise: between the two
+   codes around it in each, the last at most, weighted by 1024ths; one rounding of the sum over 2^20, halves away from zero. */
+typedef struct { int32_t row_step, row_first, column_step, column_first; } stet_resize_bilinear_params;
 
 typedef enum {
   STET_INPUT,           /* no parameters: codes = round(x / scale) + zero_point, halves away from zero */
@@ -89,6 +92,9 @@ typedef enum {
   STET_MUL_BROADCAST,   /* stet_mul_params; the same */
   STET_SLICE,           /* stet_slice_params */
   STET_UPSAMPLE,        /* no parameters: rows and columns are repeated to fill the output's dims */
+  STET_RESIZE_BILINEAR, /* stet_resize_bilinear_params; the output's dims say the size */
+  STET_MAXIMUM,         /* no parameters; dims of 1 are repeated, of either input or of both */
+  STET_MINIMUM,         /* the same */
   STET_PAD_CHANNELS     /* stet_pad_channels_params */
 } stet_operator;
 

@@ -44,6 +44,11 @@ class IntegerWriter : public GraphWriter {
     make_params(v);
     return add("DequantizeLinear", value_name(v) + "_dequantized", {from, scale_[at(v)], zero_[at(v)]});
   }
+  /// The output's codes from whole numbers in float, which are their values in the type of the activations.
+  std::string code_cast(const std::string& numbers) {
+    const DataType type = uint8() ? DataType::uint8 : DataType::int8;
+    return add("Cast", name() + "_codes", {numbers}, value_name(output()) + "_quantized", {attribute("to", static_cast<int>(type))});
+  }
   /// Real values to the output's codes, between bounds.
   std::string quantize(const std::string& reals, integer::Bounds b) {
     const int v = output();

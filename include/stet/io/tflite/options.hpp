@@ -75,11 +75,18 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::split_v:
       f(0, &O::num_splits);
       break;
+    case OptionsType::resize_bilinear:
+      f(2, &O::align_corners), f(3, &O::half_pixel_centers);
+      break;
     case OptionsType::resize_nearest_neighbor:
       f(0, &O::align_corners), f(1, &O::half_pixel_centers);
       break;
     case OptionsType::none:
     case OptionsType::slice:
+    case OptionsType::abs:
+    case OptionsType::exp:
+    case OptionsType::pow:
+    case OptionsType::square:
     case OptionsType::cast:  // the types of the tensors
     case OptionsType::pad:
     case OptionsType::shape:

@@ -63,6 +63,7 @@ inline void read_limit(const Site& s, FloatImporter& in) {
   s.expect_options(OptionsType::maximum_minimum);
   const bool least = s.info().code == Builtin::minimum;
   if (in.value_of(s.output_index()) >= 0) return;
+  if (!in.is_constant(s.index(1))) return in.finish(s, op::Extremum{!least}, {in.value(s, 0), in.value(s, 1)}, Activation::none);
   float lo = -std::numeric_limits<float>::infinity(), hi = -lo;
   (least ? hi : lo) = bound_of(s, in);
   const OperatorInfo* next = in.sole_reader(s.output_index());
@@ -78,6 +79,9 @@ inline void read_limit(const Site& s, IntegerImporter& in) {
   s.expect_inputs(2, 2);
   s.expect_options(OptionsType::maximum_minimum);
   const int from = in.value(s, 0);
+  if (const int other = in.value_of(s.index(1)); other >= 0) {
+    return in.finish(s, op::Extremum{s.info().code == Builtin::maximum}, {from, other}, Activation::none);
+  }
   in.require_same_params(s, from);
   s.require_output(in.shape(from));
   const Tensor<std::int8_t> end = s.constant<std::int8_t>(s.input(1), TensorType::int8);

@@ -58,10 +58,6 @@ inline void read_sum(Importer& g, Attributes&) {
 inline void read_neg(Importer& g, Attributes&) {
   apply_line(g, 0, Constant{.name = g.label(), .real = true, .reals = {-1.0f}}, [](double c) { return Line{c, 0.0}; });
 }
-inline void read_div(Importer& g, Attributes&) {
-  require(g.is_constant(1), Errc::unsupported, "the divisor is computed; only a constant is understood");
-  read_line(g, 0, 1, [](double c) { return Line{1.0 / c, 0.0}; });
-}
 /// A product; of a value and its HardSigmoid, which its reader has left to this, a hard swish.
 inline void read_mul(Importer& g, Attributes&) {
   for (const std::size_t i : {0u, 1u}) {
@@ -76,7 +72,7 @@ inline void read_mul(Importer& g, Attributes&) {
   read_binary(g, graph::op::Mul{});
 }
 
-inline constexpr OperatorReader elementwise_readers[] = {{"Add", read_add}, {"Div", read_div}, {"Mul", read_mul},
-                                                         {"Neg", read_neg}, {"Sub", read_sub}, {"Sum", read_sum}};
+inline constexpr OperatorReader elementwise_readers[] = {
+    {"Add", read_add}, {"Mul", read_mul}, {"Neg", read_neg}, {"Sub", read_sub}, {"Sum", read_sum}};
 
 }  // namespace stet::onnx

@@ -12,6 +12,13 @@ inline void write(const graph::op::Elu& o, IntegerWriter& w) { w.emit_lookup(w.r
 
 inline void read_elu(Importer& g, Attributes& a) { g.give_same(graph::op::Elu{a.real("alpha", 1.0f)}); }
 
-inline constexpr OperatorReader elu_readers[] = {{"Elu", read_elu}};
+/// CELU, which is an ELU where alpha is 1.
+inline void read_celu(Importer& g, Attributes& a) {
+  const float alpha = a.real("alpha", 1.0f);
+  require(alpha == 1.0f, Errc::unsupported, "attribute alpha is {}; only 1 is understood", alpha);
+  g.give_same(graph::op::Elu{});
+}
+
+inline constexpr OperatorReader elu_readers[] = {{"Celu", read_celu}, {"Elu", read_elu}};
 
 }  // namespace stet::onnx

@@ -3,6 +3,7 @@
 
 #include <stet/operators/convolution/onnx.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace stet::onnx {
@@ -59,6 +60,30 @@ inline int padding_behind(std::int64_t in, std::int64_t before, std::int64_t aft
   return static_cast<int>(start >= in + before ? after : start + kernel - in - before);
 }
 
+/// A largest value over every d-th element: the larger one of shifted parts, first of rows, then of columns.
+inline void read_dilated_max_pool(Importer& g, Attributes& a, Pair size, Pair stride, Pair dilation, bool line) {
+  require(a.pads() == Ints{0, 0, 0, 0} && a.integer("ceil_mode", 0) == 0 && a.text("auto_pad", "NOTSET") != "SAME_UPPER" &&
+              a.text("auto_pad", "NOTSET") != "SAME_LOWER",
+          Errc::unsupported, "attribute dilations: windows with gaps are understood without padding alone");
+  int id = g.image(g.value());
+  for (const int axis : {0, 1}) {
+    const std::int64_t in = g.graph.node(id).shape[axis];
+    const int kernel = axis == 0 ? size.height : size.width, step = axis == 0 ? stride.height : stride.width,
+              gap = axis == 0 ? dilation.height : dilation.width;
+    const std::int64_t reach = std::int64_t{kernel - 1} * gap + 1;
+    require(reach <= in && kernel <= 64, Errc::unsupported, "windows of {} elements that reach over {} of {}", kernel, reach, in);
+    const std::int64_t count = (in - reach) / step + 1;
+    int most = -1;
+    for (int k = 0; k < kernel; ++k) {
+      const std::int64_t first = std::int64_t{k} * gap;
+      const int part = g.add(graph::op::Slice{axis, first, first + (count - 1) * step + 1, count == 1 ? 1 : step}, {id});
+      most = most < 0 ? part : g.add(graph::op::Extremum{true}, {most, part});
+    }
+    id = most;
+  }
+  g.give_image(id, line);
+}
+
 template <class Op>
 void read_pool(Importer& g, Attributes& a) {
   const bool line = g.value().dims.size() == 2;
@@ -67,7 +92,11 @@ void read_pool(Importer& g, Attributes& a) {
   Shape image = g.graph.node(from).shape;
   require(a.has("kernel_shape"), Errc::unsupported, "attribute kernel_shape is missing");
   const Pair size = a.pair("kernel_shape"), stride = a.pair("strides");
-  require(a.pair("dilations") == Pair(1), Errc::unsupported, "attribute dilations: pools with gaps are not understood");
+  if (const Pair dilation = a.pair("dilations"); dilation != Pair(1)) {
+    const bool largest = std::is_same_v<Op, graph::op::MaxPool>;
+    require(largest, Errc::unsupported, "attribute dilations: means with gaps are not understood");
+    return read_dilated_max_pool(g, a, size, stride, dilation, line);
+  }
   const Padding read = read_padding(a, image, size, stride, 1);
   const bool up = a.integer("ceil_mode", 0) != 0;
   bool counts = false;

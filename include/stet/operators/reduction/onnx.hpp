@@ -70,7 +70,86 @@ void read_reduction(Importer& g, Attributes& a) {
   g.give(std::move(y));
 }
 
-inline constexpr OperatorReader reduction_readers[] = {{"ReduceMean", read_reduction<graph::op::Mean>},
-                                                       {"ReduceSum", read_reduction<graph::op::Sum>}};
+/// A sum over the channels: a layer whose weights are ones, because integers know no sum.
+inline bool read_sum_of_channels(Importer& g, Attributes& a) {
+  const Arrangement& x = g.value();
+  const std::size_t rank = x.dims.size();
+  const Ints named = g.axes(a);
+  if ((rank != 1 && rank != 3) || named.size() != 1 || sample_axis(named[0], rank) != 0) return false;
+  a.expect("noop_with_empty_axes", 0);
+  const bool keep = a.integer("keepdims", 1) != 0;
+  if (rank == 1 && !keep) return false;
+  const graph::Operator image = graph::op::Conv2D{.filters = 1, .kernel = 1, .bias = false},
+                        flat = graph::op::Linear{.units = 1, .bias = false};
+  const int id = g.add(rank == 1 ? flat : image, {rank == 1 ? g.arranger.arrange(g.arranger.ordered(x), {0}) : g.image(x)});
+  g.assign_made(id, graph::Role::weight, std::vector<float>(at(x.dims[0]), 1.0f));
+  if (rank == 1) {
+    g.give(id, {1}, {0});
+  } else if (keep) {
+    g.give_image(id);
+  } else {
+    g.give({id, {x.dims[1], x.dims[2]}, {0, 1}, {}});
+  }
+  return true;
+}
+inline void read_sum_of_values(Importer& g, Attributes& a) {
+  if (!read_sum_of_channels(g, a)) read_reduction<graph::op::Sum>(g, a);
+}
+/// The largest value along any dimensions: these moved to the end, and a window over them.
+inline void read_largest_of(Importer& g, const std::vector<bool>& reduced, bool keep) {
+  const Arrangement x = g.arranger.ordered(g.value());
+  std::vector<int> order, axes;
+  Ints kept, dims;
+  std::int64_t count = 1;
+  for (std::size_t d = 0; d < x.dims.size(); ++d) {
+    if (reduced[d]) {
+      count *= x.dims[d];
+      if (keep) dims.push_back(1);
+      continue;
+    }
+    order.push_back(static_cast<int>(d));
+    kept.push_back(x.dims[d]);
+    dims.push_back(x.dims[d]);
+  }
+  require(!dims.empty(), Errc::unsupported, "one number of each sample is left; a dimension must stay");
+  require(count <= 65535, Errc::unsupported, "takes the largest of {} elements, at most 65535", count);
+  for (std::size_t d = 0; d < x.dims.size(); ++d) {
+    if (reduced[d]) order.push_back(static_cast<int>(d));
+  }
+  int id = g.arranger.arrange(x, order);
+  id = g.graph.add(graph::op::Reshape{{product(kept), count, 1}}, {id}, {}).id();
+  const Pair size(1, static_cast<int>(count));
+  id = g.add(graph::op::MaxPool{size, size, Padding::valid()}, {id});
+  g.give(g.graph.add(graph::op::Reshape{Shape(dims)}, {id}, {}).id(), dims, natural_order(dims.size()));
+}
+/// The largest value of an image or line: a window as large as it.
+inline void read_largest(Importer& g, Attributes& a) {
+  const Arrangement& x = g.value();
+  const std::size_t rank = x.dims.size();
+  const Ints named = g.axes(a);
+  a.expect("noop_with_empty_axes", 0);
+  const bool keep = a.integer("keepdims", 1) != 0;
+  std::vector<bool> reduced(rank, false);
+  for (const std::int64_t n : named) reduced[at(sample_axis(n, rank))] = true;
+  require(!named.empty(), Errc::unsupported, "axes are missing: a reduction over the batch is not understood");
+  if ((rank != 2 && rank != 3) || reduced[0]) return read_largest_of(g, reduced, keep);
+  const int from = g.image(x);
+  const Shape image = g.graph.node(from).shape;
+  const bool height = rank == 3 && reduced[1], width = reduced[rank - 1];
+  const std::int64_t h = height ? image[0] : 1, w = width ? image[1] : 1;
+  require(h <= 65535 && w <= 65535, Errc::unsupported, "the image is {}x{}", image[0], image[1]);
+  const Pair size(static_cast<int>(h), static_cast<int>(w));
+  Arrangement y{g.add(graph::op::MaxPool{size, size, Padding::valid()}, {from}), {}, {}, {}};
+  const int axes[] = {2, rank == 3 ? 0 : 1, 1};
+  for (std::size_t d = 0; d < rank; ++d) {
+    if (reduced[d] && !keep) continue;
+    y.dims.push_back(reduced[d] ? 1 : x.dims[d]);
+    y.axis.push_back(reduced[d] ? -1 : axes[d]);
+  }
+  g.give(std::move(y));
+}
+
+inline constexpr OperatorReader reduction_readers[] = {
+    {"ReduceMax", read_largest}, {"ReduceMean", read_reduction<graph::op::Mean>}, {"ReduceSum", read_sum_of_values}};
 
 }  // namespace stet::onnx

@@ -3,6 +3,7 @@
 
 #include <stet/io/onnx/importer.hpp>
 #include <stet/operators/linear/onnx.hpp>
+#include <stet/operators/slice/onnx.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -232,12 +233,40 @@ inline void read_concat(Importer& g, Attributes& a) {
   g.give(id, dims, order);
 }
 
+/// Padding with the value's own elements: parts of it, one behind the other, which integers have exactly.
+inline void pad_with_values(Importer& g, const std::string& mode, const Ints& pads) {
+  Arrangement x = g.arranger.ordered(g.value());
+  const std::size_t rank = x.dims.size();
+  require(pads.size() == 2 * (rank + 1) && pads[0] == 0 && pads[rank + 1] == 0, Errc::unsupported,
+          "pads must be those of the numbers of a sample");
+  for (std::size_t d = 0; d < rank; ++d) {
+    const std::int64_t size = x.dims[d], before = pads[d + 1], after = pads[rank + d + 2];
+    const std::int64_t most = mode == "reflect" ? size - 1 : mode == "wrap" ? size : 128;
+    require(before >= 0 && after >= 0 && before <= most && after <= most, Errc::unsupported, "pads {} elements by {} and {} (mode {})",
+            size, before, after, mode);
+    std::vector<graph::op::Slice> parts;
+    const auto piece = [&](std::int64_t first, std::int64_t last, std::int64_t step) {
+      if (first != last) parts.push_back({0, first, last, step});
+    };
+    if (mode == "reflect") piece(before, 0, -1);
+    if (mode == "wrap") piece(size - before, size, 1);
+    for (std::int64_t i = 0; mode == "edge" && i < before; ++i) piece(0, 1, 1);
+    piece(0, size, 1);
+    for (std::int64_t i = 0; mode == "edge" && i < after; ++i) piece(size - 1, size, 1);
+    if (mode == "reflect") piece(size - 2, size - 2 - after, -1);
+    if (mode == "wrap") piece(0, after, 1);
+    if (parts.size() > 1) x = joined(g, x, static_cast<int>(d), std::move(parts));
+  }
+  g.give(std::move(x));
+}
+
 inline void read_pad(Importer& g, Attributes& a) {
   const std::string mode = a.text("mode", "constant");
-  require(mode == "constant", Errc::unsupported, "attribute mode is {}, only constant is understood", mode);
   Ints pads = a.integers("pads");
   const float otherwise = a.real("value", 0.0f);
   if (g.has_input(1)) pads = g.few_integers(1, "pads");
+  if (mode == "reflect" || mode == "edge" || mode == "wrap") return pad_with_values(g, mode, pads);
+  require(mode == "constant", Errc::unsupported, "attribute mode is {}, which is not understood", mode);
   const float value = g.one_real(2, "constant_value", otherwise);
   require(value == 0.0f && !g.has_input(3), Errc::unsupported, "only zeros around an image are understood");
   const bool line = g.value().dims.size() == 2;

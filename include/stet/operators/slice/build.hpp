@@ -8,9 +8,14 @@
 
 namespace stet::graph {
 
-/// Elements first, ..., last - 1 along an axis, which counts without the batch and from the back if negative.
-inline Value slice(const Value& x, int axis, std::int64_t first, std::int64_t last) {
-  return append(op::Slice{axes_from_front({axis}, x)[0], first, last}, {x});
+/// Elements first, first + step, ... before last along an axis, which counts without the batch and from the back if negative.
+inline Value slice(const Value& x, int axis, std::int64_t first, std::int64_t last, std::int64_t step = 1) {
+  return append(op::Slice{axes_from_front({axis}, x)[0], first, last, step}, {x});
+}
+/// All elements of an axis, the last one first.
+inline Value flip(const Value& x, int axis) {
+  const int at = axes_from_front({axis}, x)[0];
+  return append(op::Slice{at, at < x.shape().rank() ? x.shape()[at] - 1 : 0, -1, -1}, {x});
 }
 /// Parts of these sizes, one behind the other.
 /// Errors:    Errc::range if they are not the whole

@@ -6,6 +6,6 @@
 
 namespace stet::train_op {
 
-inline Var<Tensor<float>> forward(const graph::op::Slice& o, NodeContext& c) { return slice(c.input(), o.axis + 1, o.first, o.last); }
+inline Var<Tensor<float>> forward(const graph::op::Slice& o, NodeContext& c) { return slice(c.input(), o.axis + 1, progression(o)); }
 
 }  // namespace stet::train_op

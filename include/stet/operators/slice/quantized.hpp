@@ -6,6 +6,6 @@
 
 namespace stet::detail {
 
-inline Var<QTensor> run(const graph::op::Slice& o, const UnitSite& s) { return slice(s.input(), o.axis + 1, o.first, o.last); }
+inline Var<QTensor> run(const graph::op::Slice& o, const UnitSite& s) { return slice(s.input(), o.axis + 1, progression(o)); }
 
 }  // namespace stet::detail

@@ -15,16 +15,18 @@ namespace stet::tflite {
 /// Dimensions that stay whole are masked, the batch with them.
 inline void write(const op::Slice& o, Writer& w) {
   const int rank = w.node().in.rank() + 1, axis = o.axis + 1;
-  std::vector<std::int32_t> begin(static_cast<std::size_t>(rank)), end = begin;
-  begin[static_cast<std::size_t>(axis)] = Writer::dimensions({o.first})[0];
-  end[static_cast<std::size_t>(axis)] = Writer::dimensions({o.last})[0];
-  const std::int32_t mask = ((1 << rank) - 1) & ~(1 << axis);
+  std::vector<std::int32_t> begin(static_cast<std::size_t>(rank)), end = begin, step(static_cast<std::size_t>(rank), 1);
+  const auto at = static_cast<std::size_t>(axis);
+  begin[at] = Writer::dimensions({o.first})[0];
+  end[at] = Writer::dimensions({std::max<std::int64_t>(o.last, 0)})[0];
+  step[at] = static_cast<std::int32_t>(o.step);
+  const std::int32_t whole = (1 << rank) - 1, mask = whole & ~(1 << axis);
+  const std::int32_t end_mask = o.last < 0 ? whole : mask;  // in front of all elements there is no number for the end
   const std::string& name = w.node().name;
   const std::int32_t y = w.output();
   w.operation(Builtin::strided_slice,
-              {w.input(), w.indices(name + ":begin", begin), w.indices(name + ":end", end),
-               w.indices(name + ":strides", std::vector<std::int32_t>(static_cast<std::size_t>(rank), 1))},
-              y, {.type = OptionsType::strided_slice, .begin_mask = mask, .end_mask = mask});
+              {w.input(), w.indices(name + ":begin", begin), w.indices(name + ":end", end), w.indices(name + ":strides", step)}, y,
+              {.type = OptionsType::strided_slice, .begin_mask = mask, .end_mask = end_mask});
 }
 
 namespace detail {
@@ -45,19 +47,27 @@ inline void read_strided_slice_of_value(const Site& s, Importer& in) {
   const Options& o = s.options();
   const std::vector<std::int64_t> begin = s.integers(1, "begin"), end = s.integers(2, "end"), step = s.integers(3, "strides");
   const std::size_t rank = s.input(0).shape.size();
-  s.require(begin.size() == rank && end.size() == rank && step.size() == rank && o.ellipsis_mask == 0 && o.new_axis_mask == 0 &&
-                o.shrink_axis_mask == 0 && std::ranges::count(step, 1) == static_cast<std::ptrdiff_t>(rank),
-            Errc::unsupported, "only parts with stride 1 that keep every dimension are understood");
+  s.require(begin.size() == rank && end.size() == rank && step.size() == rank && o.ellipsis_mask == 0 && o.new_axis_mask == 0,
+            Errc::unsupported, "only parts of dimensions are understood, without an ellipsis and new ones");
   std::vector<op::Slice> parts;
   for (std::size_t d = 0; d < rank; ++d) {
     const std::int64_t size = s.input(0).shape[d];
-    const auto place = [size](std::int64_t i) { return std::clamp<std::int64_t>(i < 0 ? i + size : i, 0, size); };
-    const std::int64_t first = (o.begin_mask >> d & 1) != 0 ? 0 : place(begin[d]), last = (o.end_mask >> d & 1) != 0 ? size : place(end[d]);
-    if (first == 0 && last == size) continue;
+    s.require(step[d] != 0, Errc::format, "has a stride of 0");
+    const bool back = step[d] < 0, one = (o.shrink_axis_mask >> d & 1) != 0;
+    const auto place = [=](std::int64_t i) {
+      return std::clamp<std::int64_t>(i < 0 ? i + size : i, back ? -1 : 0, back ? size - 1 : size);
+    };
+    const std::int64_t first = (o.begin_mask >> d & 1) != 0 && !one ? (back ? size - 1 : 0) : place(begin[d]);
+    const std::int64_t last = one ? first + 1 : (o.end_mask >> d & 1) != 0 ? (back ? -1 : size) : place(end[d]);
+    const std::int64_t by = one ? 1 : std::clamp<std::int64_t>(step[d], -size, size);
+    if (first == 0 && last == size && by == 1) continue;
     s.require(d > 0, Errc::unsupported, "takes a part of the batch; samples must stay together");
-    parts.push_back({static_cast<int>(d) - 1, first, last});
+    parts.push_back({static_cast<int>(d) - 1, first, last, by});
   }
-  finish_parts(s, in, from, parts);
+  if (o.shrink_axis_mask == 0) return finish_parts(s, in, from, parts);
+  int cut = from;  // dimensions of one element go
+  for (const op::Slice& part : parts) cut = in.add(s, part, {cut}, "slice");
+  in.finish(s, op::Reshape{s.output_sample()}, {cut});
 }
 inline void read_slice(const Site& s, Importer& in) {
   s.expect_inputs(3, 3);

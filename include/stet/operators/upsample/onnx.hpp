@@ -1,13 +1,12 @@
 #pragma once
 // Upsampling in .onnx: written and read.
 
-#include <stet/io/onnx/float_writer.hpp>
-#include <stet/io/onnx/importer.hpp>
-#include <stet/io/onnx/integer_writer.hpp>
+#include <stet/operators/resize_bilinear/onnx.hpp>
+#include <stet/operators/slice/onnx.hpp>
 
-#include <cmath>
+#include <algorithm>
+#include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace stet::onnx {
@@ -19,22 +18,67 @@ void write(const graph::op::Upsample& o, auto& w) {
                 attribute("nearest_mode", "floor")});
 }
 
-/// Upsample by the factors of batch, channels, height and width.
-inline void give_upsampled(Importer& g, const std::vector<double>& factors) {
-  const int from = g.image(g.value());
-  bool fits = factors.size() == 4 && factors[0] == 1.0 && factors[1] == 1.0;
-  for (const double f : factors) fits = fits && f >= 1.0 && f <= 65535.0 && f == std::floor(f);
-  require(fits, Errc::unsupported, "only height and width, by whole factors, can be made larger");
-  const graph::op::Upsample op{{static_cast<int>(factors[2]), static_cast<int>(factors[3])}};
-  if (op.factor == Pair(1)) return g.give(g.value());
-  g.give_image(g.add(op, {from}));
+/// How a Resize finds the nearest element: where outputs lie, and which way positions are rounded.
+struct Nearest {
+  std::string places, rounds;
+};
+/// Elements of an axis that its outputs are.
+/// Formula:   position n/d by the places, then rounded; exact, and moved to the ends where it lies outside
+inline Ints nearest_elements(std::int64_t in, std::int64_t out, const Nearest& how) {
+  const bool half = how.places == "half_pixel" || how.places == "half_pixel_symmetric" || (how.places == "pytorch_half_pixel" && out > 1);
+  const bool corners = how.places == "align_corners", middle = how.places == "tf_half_pixel_for_nn";
+  require(half || corners || middle || how.places == "asymmetric" || how.places == "pytorch_half_pixel", Errc::unsupported,
+          "attribute coordinate_transformation_mode {} is not understood of mode nearest", how.places);
+  const auto floor = [](std::int64_t n, std::int64_t d) { return n >= 0 ? n / d : -((-n + d - 1) / d); };
+  Ints which;
+  for (std::int64_t i = 0; i < out; ++i) {
+    std::int64_t n = i * in, d = out;
+    if (half || middle) {
+      n = (2 * i + 1) * in - (half ? out : 0);
+      d = 2 * out;
+    } else if (how.places == "pytorch_half_pixel") {
+      n = 0;
+    } else if (corners) {
+      n = out > 1 ? i * (in - 1) : 0;
+      d = std::max<std::int64_t>(out - 1, 1);
+    }
+    std::int64_t e = 0;
+    if (how.rounds == "floor") {
+      e = floor(n, d);
+    } else if (how.rounds == "ceil") {
+      e = -floor(-n, d);
+    } else if (how.rounds == "round_prefer_ceil") {
+      e = floor(2 * n + d, 2 * d);
+    } else {
+      require(how.rounds == "round_prefer_floor", Errc::unsupported, "attribute nearest_mode {} is not understood", how.rounds);
+      e = -floor(d - 2 * n, 2 * d);
+    }
+    which.push_back(std::clamp<std::int64_t>(e, 0, in - 1));
+  }
+  return which;
 }
-inline std::vector<double> scale_factors(Importer& g, std::size_t i) {
-  const std::vector<float>& scales = g.reals(i, "scales").reals;
-  return {scales.begin(), scales.end()};
+/// Upsample where each element is repeated as often as all others, else the elements in parts that are put together.
+inline void give_nearest(Importer& g, Attributes& a, const Nearest& how) {
+  const Pair to = resized_to(g, a), from = resized_from(g.value());
+  const bool line = g.value().dims.size() == 2;
+  const Ints rows = nearest_elements(from.height, to.height, how), columns = nearest_elements(from.width, to.width, how);
+  const auto repeats = [](const Ints& which, std::int64_t in) {
+    const auto out = static_cast<std::int64_t>(which.size());
+    for (std::int64_t i = 0; i < out; ++i) {
+      if (out % in != 0 || which[at(i)] != i / (out / in)) return false;
+    }
+    return true;
+  };
+  if (repeats(rows, from.height) && repeats(columns, from.width)) {
+    if (to == from) return g.give(g.value());
+    return g.give_image(g.add(graph::op::Upsample{{to.height / from.height, to.width / from.width}}, {g.image(g.value())}), line);
+  }
+  Arrangement y = g.value();
+  if (!line) y = joined(g, y, 1, runs_of(rows));
+  g.give(joined(g, y, line ? 1 : 2, runs_of(columns)));
 }
 
-/// Resize to the nearest element. Whichever way the file counts coordinates, whole factors must repeat each element.
+/// Resize, linear or to the nearest element.
 inline void read_resize(Importer& g, Attributes& a) {
   const std::string mode = a.text("mode", "nearest");
   const std::string places = a.text("coordinate_transformation_mode", g.opset < 11 ? "asymmetric" : "half_pixel");
@@ -43,28 +87,18 @@ inline void read_resize(Importer& g, Attributes& a) {
   a.ignore("extrapolation_value");
   a.ignore("exclude_outside");
   a.expect("antialias", 0);
-  const bool rounded = rounds == "round_prefer_floor" || rounds == "round_prefer_ceil";
-  const bool repeats = (places == "asymmetric" && rounds == "floor") || (places == "tf_half_pixel_for_nn" && rounds == "floor") ||
-                       ((places == "half_pixel" || places == "pytorch_half_pixel" || places == "half_pixel_symmetric") && rounded);
-  require(mode == "nearest" && repeats, Errc::unsupported,
-          "attributes mode {}, coordinate_transformation_mode {} and nearest_mode {}: only what repeats each element is understood", mode,
-          places, rounds);
-  require(a.integers("axes").empty(), Errc::unsupported, "attribute axes is not understood");
   require(a.text("keep_aspect_ratio_policy", "stretch") == "stretch", Errc::unsupported,
           "attribute keep_aspect_ratio_policy: only stretch is understood");
-  if (g.opset < 11) return give_upsampled(g, scale_factors(g, 1));
-  if (g.has_input(2) && !g.has_input(3)) return give_upsampled(g, scale_factors(g, 2));
-  const Ints sizes = g.few_integers(3, "sizes");
-  const Arrangement& x = g.value();
-  require(sizes.size() == 4 && x.dims.size() == 3 && sizes[1] == x.dims[0], Errc::unsupported,
-          "sizes must be those of an image with its own channels");
-  give_upsampled(g, {1.0, 1.0, static_cast<double>(sizes[2]) / static_cast<double>(x.dims[1]),
-                     static_cast<double>(sizes[3]) / static_cast<double>(x.dims[2])});
+  if (mode == "linear") return read_linear_resize(g, a, places);
+  require(mode == "nearest", Errc::unsupported, "attribute mode {}: only nearest and linear are understood", mode);
+  give_nearest(g, a, {places, rounds});
 }
 /// Upsample, the Resize of opsets 7 to 9.
 inline void read_upsample(Importer& g, Attributes& a) {
-  require(a.text("mode", "nearest") == "nearest", Errc::unsupported, "attribute mode: only nearest is understood");
-  give_upsampled(g, scale_factors(g, 1));
+  const std::string mode = a.text("mode", "nearest");
+  if (mode == "linear") return read_linear_resize(g, a, "asymmetric");
+  require(mode == "nearest", Errc::unsupported, "attribute mode {}: only nearest and linear are understood", mode);
+  give_nearest(g, a, {"asymmetric", "floor"});
 }
 
 inline constexpr OperatorReader upsample_readers[] = {{"Resize", read_resize}, {"Upsample", read_upsample}};
