@@ -174,7 +174,7 @@ class UnitPlanner {
     const bool input = graph::is<graph::op::Input>(n.op);
     const bool training = graph::form(n.op) == graph::IntegerForm::training;
     if (is_kept(id) && !input && !training) {
-      unit.deployed.op = graph::op::Real{std::make_shared<const PlannedFunction>(n.op)};
+      unit.deployed.op = graph::op::Real{std::make_shared<const PlannedFunction>(graph_, id)};
     } else {
       unit.deployed.op = graph::integer_form_of(n.op, graph_.input_shapes(id), n.shape);
     }

@@ -43,4 +43,17 @@ inline const Row* row_of(Builtin code) {
   return nullptr;
 }
 
+/// What float files ask of an operator; x is the shape of its first input.
+inline FloatTraits float_traits(const graph::Operator& any, const Shape& x) {
+  return graph::match(any, [](const auto& o, const Shape& in) { return traits_of(o, in); }, x);
+}
+/// Why no file holds the first node of a float graph that none does; empty if all can be written.
+inline std::string_view float_fault(const Graph& graph) {
+  for (const graph::Node& node : graph.nodes()) {
+    const std::string_view fault = float_traits(node.op, node.inputs.empty() ? node.shape : graph.node(node.inputs[0]).shape).fault;
+    if (!fault.empty()) return fault;
+  }
+  return {};
+}
+
 }  // namespace stet::tflite
