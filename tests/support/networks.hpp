@@ -138,7 +138,7 @@ class NetworkGenerator {
   }
   Value grow(const Value& x) {
     const stet::Pair pool(draw(rng_, 1, 3), draw(rng_, 1, 3)), stride(draw(rng_, 1, 3), draw(rng_, 1, 3));
-    switch (draw(rng_, 0, large_ ? 20 : 13)) {
+    switch (draw(rng_, 0, large_ ? 21 : 13)) {
       case 0:
       case 1:
       case 2:
@@ -181,11 +181,25 @@ class NetworkGenerator {
         const stet::Pair factor(draw(rng_, 1, 2), draw(rng_, 1, 3));
         return x.shape()[0] + x.shape()[1] > 16 ? decorate(convolution(x)) : upsample(x, factor);
       }
+      case 21:
+        return x.shape()[0] * x.shape()[1] > 150 ? decorate(convolution(x)) : tokens(x);
       case 20:
         return chance(rng_, 0.25) ? pad_channels(x, draw(rng_, 0, 2), draw(rng_, 0, 3)) : parts(x);
       default:
         return with_dropout_ ? decorate(convolution(dropout(x, {.rate = 0.2f}))) : decorate(convolution(x));
     }
+  }
+  // Linear layers on the pixels of an image as tokens, or on its channels.
+  Value tokens(const Value& x) {
+    const std::int64_t h = x.shape()[0], w = x.shape()[1], c = x.shape()[2];
+    const auto layer = [&](const Value& y, std::int64_t units) {
+      return activated(linear(y, {.units = static_cast<int>(units), .bias = chance(rng_, 0.7)}));
+    };
+    if (chance(rng_, 0.3)) return layer(x, draw(rng_, 1, 6));
+    const Value rows = reshape(x, {h * w, c});
+    if (chance(rng_, 0.5)) return reshape(transpose(layer(transpose(rows, {1, 0}), h * w), {1, 0}), {h, w, c});
+    const std::int64_t units = draw(rng_, 1, 6);
+    return reshape(layer(rows, units), {h, w, units});
   }
   // A number per channel out of the whole image, as squeeze-and-excitation makes them.
   Value gate(const Value& x) {

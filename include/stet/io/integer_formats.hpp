@@ -61,6 +61,7 @@ class FormatCheck {
       try {
         check_kept_float(node, question);
         if (format_ == IntegerFormat::tflite) check_tflite(node);
+        if (format_ == IntegerFormat::c && graph::is<graph::op::Linear>(node.op)) check_c(node);
         if (question == FormatQuestion::all) check_numbers(node);
       } catch (const Error& e) {
         faults_.push_back({e.code(), index, node.name, e.what()});
@@ -99,6 +100,10 @@ class FormatCheck {
     graph::match_integer(node.op, [&](const auto& o) { check_tflite(o, node); });
   }
 
+  void check_c(const IntegerNode& linear) const {
+    const Shape& in = value(linear.inputs[0]).shape;
+    require(in.rank() == 1, Errc::unsupported, "reads {}; tables of C multiply one row per sample", in);
+  }
   // Every value has a row in the table, whether a node makes it or not.
   void check_c() {
     for (std::size_t v = 0; v < model_.values.size(); ++v) {

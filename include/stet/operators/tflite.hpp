@@ -12,6 +12,7 @@
 #include <stet/operators/gelu/tflite.hpp>
 #include <stet/operators/hard_sigmoid/tflite.hpp>
 #include <stet/operators/input/tflite.hpp>
+#include <stet/operators/layer_norm/tflite.hpp>
 #include <stet/operators/linear/tflite.hpp>
 #include <stet/operators/normalization/tflite.hpp>
 #include <stet/operators/pad_channels/tflite.hpp>
@@ -33,7 +34,7 @@ inline const Row* row_of(Builtin code) {
        {std::span<const Row>(activation_rows), std::span<const Row>(clip_rows), std::span<const Row>(convolution_rows),
         std::span<const Row>(conv_transpose_rows),
         std::span<const Row>(elementwise_rows), std::span<const Row>(custom_rows), std::span<const Row>(elu_rows),
-        std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(linear_rows),
+        std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(layer_norm_rows), std::span<const Row>(linear_rows),
         std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows), std::span<const Row>(shape_rows),
         std::span<const Row>(slice_rows), std::span<const Row>(upsample_rows)}) {
     for (const Row& row : family) {

@@ -66,12 +66,15 @@ class IntegerWriter : public GraphWriter {
 
   /// Adds the node's operator as in a float model, on the real values of its inputs; where others read codes of what it makes,
   /// they are quantized.
+  /// Source:    ONNX Runtime core/optimizer/qdq_transformer/weight_bias_quantization.cc
   void emit_real(const graph::RealFunction& function) {
     std::map<int, LayoutNames> codes_of;  // by input, while their names are those of reals
     for (const int v : site().inputs) {
       if (model_.values[at(v)].real || codes_of.contains(v)) continue;
       const Layout in = layout(v);
-      const std::string made = dequantize(v, in);
+      // Between a DequantizeLinear and a QuantizeLinear ONNX Runtime takes an operator for one of integers, and quantizes its
+      // weights itself. A sum of one value keeps them apart.
+      const std::string made = add("Sum", value_name(v) + "_real", {dequantize(v, in)});
       LayoutNames& names = codes_of[v];
       exchange_names(v, names);
       place(v, made, in);

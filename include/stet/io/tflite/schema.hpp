@@ -60,6 +60,7 @@ enum class Builtin : std::int32_t {
   transpose_conv = 67,
   expand_dims = 70,
   sum = 74,
+  rsqrt = 76,
   shape = 77,
   pack = 83,
   resize_nearest_neighbor = 97,
