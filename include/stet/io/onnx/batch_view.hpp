@@ -50,7 +50,9 @@ struct BatchView {
 };
 
 /// A value whose samples lie apart.
+/// Errors:    Errc::unsupported if it is very large
 inline BatchView batch_view(const Arrangement& x, const Shape& shape, std::int64_t batch) {
+  require(shape.elements() < std::int64_t{1} << 40, Errc::unsupported, "a sample has {} elements", shape.elements());
   BatchView v{x.node, {}, {{BatchView::samples}}, batch};
   std::vector<int> factor(at(shape.rank()), BatchView::samples);
   for (int i = 0; i < shape.rank(); ++i) {

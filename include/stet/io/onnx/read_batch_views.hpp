@@ -48,7 +48,7 @@ class BatchViewReader {
 
  private:
   // Number of samples that the file counts with; where it leaves it open, one that no dimension has.
-  [[nodiscard]] std::int64_t batch() const { return g_.batch > 0 ? g_.batch : 1'000'003; }
+  [[nodiscard]] std::int64_t batch() const { return g_.batch > 0 && g_.batch < 1'000'000 ? g_.batch : 1'000'003; }
 
   [[nodiscard]] BatchView view(std::size_t i = 0) const {
     if (const auto found = g_.views.find(g_.input_name(i)); found != g_.views.end()) return found->second;
