@@ -125,7 +125,7 @@ std::vector<Variant> variants() {
   add("matmul of five", [](const Value& x) {
     return matmul(reshape(x, {2, 4, 2, 12}), transpose(reshape(x, {2, 4, 2, 12}), {0, 1, 3, 2}));
   });
-  add("softmax", [const Value& x) { return softmax(x); });
+  add("softmax", [](const Value& x) { return softmax(x); });
   add("log_softmax", [](const Value& x) { return log_softmax(x); });
   add("dropout", [](const Value& x) { return dropout(x, {}); });
   add("mean", [](const Value& x) { return mean(x, {0, 1}); });

@@ -90,12 +90,17 @@ def integer_model(directory, report):
         meta = file.metadata()
         codes = {name: file.get_tensor(name) for name in file.keys()}
     report.refused = meta["refused"]
-    report.islands = {line.split("=")[0]: line.split("=")[1].split(",") for line in meta.get("islands", "").split(";") if line}
     if "outputs" not in meta:
         return False
-    outputs = {"": meta["outputs"].split(","), ".all": meta["values"].split(",")}
+
+    def turn_to(target):
+        """Names of the outputs of a target's two files; sets what is made of operators in float."""
+        lines = [line.split("=") for line in meta.get("islands/" + target, "").split(";") if line]
+        report.islands = {name: islands.split(",") for name, islands in lines}
+        return {"": meta["outputs"].split(","), ".all": meta.get("values/" + target, "").split(",")}
 
     for target, kernels in (("tflite_reference", "reference"), ("litert_default", "default")):
+        outputs = turn_to(target)
         wanted = {n.split("/", 1)[1]: t for n, t in codes.items() if n.startswith(target + "/")}
         entry = next(iter(set(wanted) - set(outputs[".all"])), None)
         for suffix, names in outputs.items():
@@ -113,6 +118,7 @@ def integer_model(directory, report):
                 continue  # an output alone does not show which island is a step off
             report.guarded(row, run)
 
+    outputs = turn_to("onnxruntime")
     wanted = {n.split("/", 1)[1]: t for n, t in codes.items() if n.startswith("onnxruntime/")}
     for suffix, names in outputs.items():
         path = os.path.join(directory, "onnxruntime" + suffix + ".onnx")
@@ -133,6 +139,7 @@ def integer_model(directory, report):
 
     c_tables(directory, meta, codes, report)
     floats(directory, report)
+    turn_to("tflite_reference")
     if not report.islands:  # the integers alone do not say what runs in float
         report.guarded("safetensors", checks.check_integers, os.path.join(directory, "integers.safetensors"))
     return all(any(n.startswith(t + "/") for n in codes) for t in ("tflite_reference", "litert_default", "onnxruntime"))

@@ -261,11 +261,13 @@ void make(const std::string& directory, std::uint64_t seed, int operators) {
       export_integers(to, integer, draw);
       if (i == 0 && kind != Scales::calibrated) add_ties(x, integer.values[0].codes.scale);
       add_codes(file, integer, x);
+      // Which values are real depends on what the target can run.
+      const std::string target = "/" + std::string(judged[i].name);
+      file.set_metadata("values" + target, joined(output_names(with_all_outputs(integer))));
+      file.set_metadata("islands" + target, islands_of(integer));
       if (i == 0) {
         file.set_metadata("order", joined(value_names(integer)));
         file.set_metadata("outputs", joined(output_names(integer)));
-        file.set_metadata("values", joined(output_names(with_all_outputs(integer))));
-        file.set_metadata("islands", islands_of(integer));
         if (islands_of(integer).empty()) save_integers(directory + "/integers.safetensors", integer);
         if (seed % 4 == 0) export_c(directory, integer, x, file);
       }
