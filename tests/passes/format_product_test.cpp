@@ -150,7 +150,7 @@ std::string refusal(IntegerFormat format, const IntegerModel& model, const Tempo
       save_tflite(dir.path("it.tflite"), model);
       const bool whole = std::ranges::none_of(model.nodes, [](const IntegerNode& n) { return graph::is<graph::op::Real>(n.op); });
       if (whole) (void)load_tflite_integer(dir.path("it.tflite"), model.target);
-      const bool in_tflm = std::ranges::none_of(model.nodes, [](const IntegerNode& n) { return graph::is<graph::op::Gelu>(n.op); });
+      const bool in_tflm = std::ranges::none_of(model.nodes, [](const IntegerNode& n) { return graph::kind(n.op) == "gelu"; });
       if (in_tflm) save_c_array(dir.path("array.c"), "net", bytes);
     } else if (format == IntegerFormat::onnx) {
       CHECK_FALSE(onnx::decode(onnx_bytes(model), "written").nodes.empty());
