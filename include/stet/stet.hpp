@@ -25,6 +25,7 @@
 #include <stet/ops/distillation.hpp>
 #include <stet/ops/dropout.hpp>
 #include <stet/ops/elementwise.hpp>
+#include <stet/ops/layer_norm.hpp>
 #include <stet/ops/linear.hpp>
 #include <stet/ops/loss.hpp>
 #include <stet/ops/normalization.hpp>

@@ -11,6 +11,7 @@
 #include <stet/io/npy.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
+#include <stet/model/float_share.hpp>
 #include <stet/stet.hpp>
 
 #include <algorithm>
@@ -81,6 +82,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> files;
   std::string int8;
   Recipe recipe = recipes::int8();
+  recipe.keep_float_unsupported = true;
   ImportOptions options{.shared = SharedConstants::untie};
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
@@ -137,7 +139,8 @@ int main(int argc, char** argv) {
   std::vector<QatModel> qat;
   stages.stage("prepare", [&] {
     qat.push_back(prepare(model, recipe));
-    return formatted("{} units", qat[0].units().size());
+    const std::string share = detail::float_share(model.graph(), qat[0].units()).str();
+    return formatted("{} units{}{}", qat[0].units().size(), share.empty() ? "" : "; ", share);
   });
   stages.stage("train", [&] {
     calibrate(qat[0], data);

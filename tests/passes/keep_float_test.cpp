@@ -9,6 +9,7 @@
 #include <stet/model/calibrate.hpp>
 #include <stet/model/check.hpp>
 #include <stet/model/convert.hpp>
+#include <stet/model/node_function.hpp>
 #include <stet/model/prepare.hpp>
 #include <stet/operators/custom/float.hpp>
 #include <stet/ops/activation.hpp>
@@ -25,6 +26,7 @@
 #include "support/networks.hpp"
 #include "support/warnings.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <memory>
@@ -179,7 +181,10 @@ TEST_CASE("check says what is kept in float, and which files cannot hold it, bef
   const std::string text = text_of(check(model(), recipe()));
   CHECK_THAT(text, ContainsSubstring("kept in float: what it reads is dequantized, what it makes is quantized"));
   CHECK_THAT(text, ContainsSubstring("kept in float, and so is what reads it"));
-  CHECK_THAT(text, ContainsSubstring("cannot be written as .tflite: gate is kept in float, which no file of integers holds yet; the engine runs it"));
+  CHECK_THAT(text, ContainsSubstring("cannot be written as .tflite: gate is kept in float: an operator of your own has no TFLite operator"));
+  CHECK_THAT(text, ContainsSubstring("cannot be written as .onnx: gate is kept in float: an operator of your own, which ONNX does not know"));
+  CHECK_THAT(text, ContainsSubstring("cannot be written as C: gate is kept in float, which tables of C do not hold"));
+  CHECK_THAT(text, !ContainsSubstring("cannot be written as .tflite: softmax"));
   QatModel qat = prepare(model(), recipe());
   calibrate(qat, images());
   CHECK(check(qat).ok());
@@ -190,6 +195,54 @@ TEST_CASE("check says what is kept in float, and which files cannot hold it, bef
   CHECK_THROWS_WITH(save_c_weights(dir.path("a.c"), integers), ContainsSubstring("kept in float"));
   CHECK_THROWS_WITH(save_integers(dir.path("a.safetensors"), integers), ContainsSubstring("kept in float"));
   CHECK(dir.files() == 0);
+}
+
+// Everything but an own operator: a layer with batch norm, an activation, and a softmax behind a function, real in between.
+IntegerModel for_files() {
+  Graph g;
+  auto x = relu(conv2d(g.input({8, 8, 2}), {.filters = 6, .kernel = 3}).named("first")).named("first_out");
+  x = batch_norm(conv2d(x, {.filters = 6, .kernel = 3, .bias = false}).named("kept")).named("kept_norm");
+  x = max_pool(softmax(gelu(x).named("gelu")).named("soft"), {.size = 2}).named("pool");
+  g.output(linear(flatten(x).named("flat"), {.units = 4}).named("head"));
+  QatModel qat = prepare(Model(std::move(g), Rng(2)), recipe_of({"kept", "gelu", "soft"}));
+  calibrate(qat, images());
+  return convert(qat);
+}
+
+TEST_CASE("files hold float operators between dequantized and quantized values; what only they read stays real") {
+  const IntegerModel integers = for_files();
+  const auto count = [](const auto& list, auto test) { return std::count_if(list.begin(), list.end(), test); };
+  for (const std::int64_t batch : {1, 3}) {
+    const tflite::ModelInfo t = tflite::describe(integers, {.batch = batch});
+    const auto of = [&](tflite::Builtin code) { return count(t.operators, [&](const auto& o) { return o.code == code; }); };
+    CHECK(of(tflite::Builtin::dequantize) == 1);
+    CHECK(of(tflite::Builtin::quantize) == 1);
+    CHECK(of(tflite::Builtin::conv_2d) == 2);
+    for (const tflite::OperatorInfo& o : t.operators) {
+      const bool real = o.code == tflite::Builtin::gelu || o.code == tflite::Builtin::softmax || o.code == tflite::Builtin::mul;
+      if (real) CHECK(t.output(o).type == tflite::TensorType::float32);
+      if (o.code == tflite::Builtin::max_pool_2d) CHECK(t.output(o).type == tflite::TensorType::int8);
+      CHECK(t.output(o).shape[0] == batch);
+    }
+  }
+  for (const OnnxLayout layout : {OnnxLayout::nchw, OnnxLayout::nhwc}) {
+    const onnx::ModelInfo o = onnx::describe(integers, {.layout = layout});
+    const auto of = [&](const char* type) { return count(o.nodes, [&](const auto& n) { return n.op_type == type; }); };
+    CHECK(of("Gelu") == 1);
+    CHECK(of("Softmax") == 1);
+    CHECK(of("BatchNormalization") == 1);
+    CHECK(of("Sum") == 1);  // without it ONNX Runtime would quantize the weights of kept
+    CHECK(of("QuantizeLinear") == 4);  // the input, first, soft, head
+    CHECK(o.opsets[0].version == 21);  // that of Gelu
+  }
+  // Without parameters there is nothing to write yet.
+  IntegerModel planned = integers;
+  for (IntegerNode& n : planned.nodes) {
+    if (n.name != "soft") continue;
+    n.op = graph::op::Real{std::make_shared<const detail::PlannedFunction>(graph::as<graph::op::Real>(n.op)->function->graph(), 1)};
+  }
+  CHECK_THROWS_WITH(tflite_bytes(planned), ContainsSubstring("soft: softmax is kept in float, but has no parameters yet"));
+  CHECK_THROWS_WITH(onnx_bytes(planned), ContainsSubstring("soft: softmax is kept in float, but has no parameters yet"));
 }
 
 TEST_CASE("what cannot be kept in float, or not alone, is said") {

@@ -152,8 +152,10 @@ def main():
     try:
         pool = Pool(options)
         results = pool.run()
-        rows, shares = {}, {}
+        rows, shares, steps = {}, {}, {}
         for result in results:
+            for row, counts in result.get("steps", {}).items():
+                steps[row] = [a + b for a, b in zip(steps.get(row, (0, 0, 0, 0)), (1, *counts))]
             for row, share in result.get("shares", {}).items():
                 shares[row] = max(shares.get(row, 0.0), share)
             for row, (compared, differing) in result["rows"].items():
@@ -171,6 +173,8 @@ def main():
             models, compared, differing = rows[row]
             print(f"{row:<{width}}  {models:>7}  {compared:>12,}  {differing:>9,}" +
                   (f"  at most {100 * shares[row]:.3g} % of the bound" if row in shares else ""))
+        for row, (models, codes, off, unseen) in sorted(steps.items()):
+            print(f"{row}, in float: {models} models, {off} of {codes:,} codes off by one step; {unseen:,} codes made of such are not compared")
         print(f"{exported} models exported from {len(results)} seeds from {options.seed} on; {len(failures)} failed")
         compared = sum(r[1] for r in rows.values())
         differing = sum(r[2] for r in rows.values())

@@ -11,6 +11,7 @@
 #include <stet/io/save_c.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
+#include <stet/model/check.hpp>
 #include <stet/model/convert.hpp>
 #include <stet/model/forward.hpp>
 #include <stet/model/observe_ranges.hpp>
@@ -20,6 +21,7 @@
 #include "scales.hpp"
 #include "support/networks.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -98,13 +100,48 @@ void add_ties(Tensor<float>& x, float scale) {
   }
 }
 
-// The same model with every value that an operator makes as an output, in the order in which they are made.
+// Keeps one to three nodes of every third model in float, those alone that both files can hold.
+void draw_islands(Draw& draw, const Model& model) {
+  Rng rng(draw.seed ^ 0x151a);
+  if (!chance(rng, 0.35)) return;
+  for (int i = stet_test::draw(rng, 1, 3); i > 0; --i) {
+    const int id = stet_test::draw(rng, 1, model.graph().size() - 1);
+    if (graph::form(model.graph().node(id).op) == graph::IntegerForm::training) continue;
+    Recipe with = draw.recipe;
+    with.overrides.push_back({.node = model.graph().node(id).name, .keep_float = true});
+    if (draw.recipe.override_of(with.overrides.back().node) != nullptr) continue;
+    const CheckReport report = check(model, with);
+    if (report.writes(IntegerFormat::tflite) && report.writes(IntegerFormat::onnx)) draw.recipe = with;
+  }
+}
+
+// The same model with every value of codes that an operator makes as an output, in the order in which they are made.
 IntegerModel with_all_outputs(IntegerModel model) {
   model.outputs.clear();
   for (const IntegerNode& node : model.nodes) {
-    if (!graph::is<graph::op::Input>(node.op)) model.outputs.push_back(node.output);
+    const bool real = model.values[static_cast<std::size_t>(node.output)].real;
+    if (!real && !graph::is<graph::op::Input>(node.op)) model.outputs.push_back(node.output);
   }
   return model;
+}
+
+// Per value that depends on an operator in float "value=islands": the values of codes that come out of such operators, of
+// which it is one or which it is made of.
+std::string islands_of(const IntegerModel& model) {
+  std::vector<std::vector<std::string>> behind(model.values.size());
+  std::string text;
+  for (const IntegerNode& node : model.nodes) {
+    const auto out = static_cast<std::size_t>(node.output);
+    for (const int in : node.inputs) {
+      for (const std::string& name : behind[static_cast<std::size_t>(in)]) {
+        if (std::ranges::count(behind[out], name) == 0) behind[out].push_back(name);
+      }
+    }
+    const IntegerValue& value = model.values[out];
+    if (graph::form(node.op) == graph::IntegerForm::real && !value.real) behind[out].push_back(value.name);
+    if (!value.real && !behind[out].empty()) text += (text.empty() ? "" : ";") + value.name + "=" + joined(behind[out]);
+  }
+  return text;
 }
 
 std::vector<std::string> output_names(const IntegerModel& model) {
@@ -152,6 +189,7 @@ void export_floats(const std::string& directory, const Model& model, std::uint64
   const Model folded = fold_batch_norm(model);
   for (const graph::Node& node : folded.graph().nodes()) {
     // No bound is derived for these here.
+    if (graph::is<graph::op::LayerNorm>(node.op) || graph::is<graph::op::Softmax>(node.op) || graph::is<graph::op::Matmul>(node.op)) return;
     if (graph::is<graph::op::BatchNorm>(node.op) || graph::is<graph::op::ConvTranspose>(node.op) || table_of(node.op)) return;
   }
   const Tensor<float> x = random_images(input_shape(model), images, seed + 2000);
@@ -203,8 +241,11 @@ void export_c(const std::string& directory, IntegerModel model, const Tensor<flo
 
 void make(const std::string& directory, std::uint64_t seed, int operators) {
   make_directory(directory);
-  const Draw draw(seed);
-  const Model model = random_model(seed, {.large = seed % 2 == 0, .operators = operators});
+  Draw draw(seed);
+  // Every fourth model has operators that no target knows.
+  draw.recipe.keep_float_unsupported = seed % 4 == 3;
+  const Model model = random_model(seed, {.large = seed % 2 == 0 || seed % 8 == 3, .floats = seed % 4 == 3, .operators = operators});
+  draw_islands(draw, model);
   const Dataset data = random_dataset(input_shape(model), 20, classes_of(model), seed);
   Tensor<float> x = random_images(input_shape(model), images, seed + 1000);
 
@@ -220,11 +261,14 @@ void make(const std::string& directory, std::uint64_t seed, int operators) {
       export_integers(to, integer, draw);
       if (i == 0 && kind != Scales::calibrated) add_ties(x, integer.values[0].codes.scale);
       add_codes(file, integer, x);
+      // Which values are real depends on what the target can run.
+      const std::string target = "/" + std::string(judged[i].name);
+      file.set_metadata("values" + target, joined(output_names(with_all_outputs(integer))));
+      file.set_metadata("islands" + target, islands_of(integer));
       if (i == 0) {
         file.set_metadata("order", joined(value_names(integer)));
         file.set_metadata("outputs", joined(output_names(integer)));
-        file.set_metadata("values", joined(output_names(with_all_outputs(integer))));
-        save_integers(directory + "/integers.safetensors", integer);
+        if (islands_of(integer).empty()) save_integers(directory + "/integers.safetensors", integer);
         if (seed % 4 == 0) export_c(directory, integer, x, file);
       }
     };

@@ -41,14 +41,18 @@ const Names found_later = {"training_warnings", "monitor_of", "least_opset"};
 // Words behind which no name is declared, though they look like a type in front of one.
 const Names no_type = {"return", "else", "case", "throw", "new", "delete", "operator", "co_return"};
 // Words in front of a parenthesis that are no function.
-const Names no_function = {"if",      "for",     "while",    "switch",        "return", "sizeof",   "decltype",      "noexcept",
-                           "alignas", "alignof", "requires", "static_assert", "catch",  "explicit", "__attribute__", "vector_size"};
+const Names no_function = {"if",       "for",      "while",         "switch",     "return",   "sizeof",
+                           "decltype", "noexcept", "alignas",       "alignof",    "requires", "static_assert",
+                           "catch",    "explicit", "__attribute__", "vector_size"};
 
-bool is_name(const std::string& word) { return std::isalpha(static_cast<unsigned char>(word[0])) != 0 || word[0] == '_'; }
+bool is_name(const std::string& word) {
+  return std::isalpha(static_cast<unsigned char>(word[0])) != 0 || word[0] == '_';
+}
 
 // Comments, literals and lines of the preprocessor out of the way.
 std::string code_of(const std::string& text) {
-  static const std::regex noise("//[^\n]*|/\\*(?:[^*]|\\*(?!/))*\\*/|\"(?:[^\"\\\\\n]|\\\\.)*\"|'(?:[^'\\\\\n]|\\\\.)+'");
+  static const std::regex noise(
+      "//[^\n]*|/\\*(?:[^*]|\\*(?!/))*\\*/|\"(?:[^\"\\\\\n]|\\\\.)*\"|'(?:[^'\\\\\n]|\\\\.)+'");
   const std::string quiet = std::regex_replace(text, noise, " 0 ");
   std::string code;
   bool directive = false;
@@ -81,7 +85,9 @@ Names declared_in(const std::vector<Word>& words) {
   std::vector<std::string> head;
   long parentheses = 0;
   const auto has = [&](const char* word) { return std::find(head.begin(), head.end(), word) != head.end(); };
-  const auto in_template = [&] { return std::count(head.begin(), head.end(), "<") > std::count(head.begin(), head.end(), ">"); };
+  const auto in_template = [&] {
+    return std::count(head.begin(), head.end(), "<") > std::count(head.begin(), head.end(), ">");
+  };
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i].text;
     const bool outside = std::find(scopes.begin(), scopes.end(), false) == scopes.end();
@@ -117,7 +123,8 @@ Names declared_in(const std::vector<Word>& words) {
   return names;
 }
 
-// What a word behind another makes look like a declaration: `Type name`, `Type& name`, `Type<T> name`, `[name`.
+// What a word behind another makes look like a declaration: `Type name`, `Type& name`, `Type<T> name`, `[name`; and objects,
+// whose members are asked.
 Names own_names(const std::vector<Word>& words) {
   Names names;
   for (std::size_t i = 1; i < words.size(); ++i) {
@@ -128,7 +135,8 @@ Names own_names(const std::vector<Word>& words) {
     const std::string behind = i + 1 < words.size() ? words[i + 1].text : "";
     const bool bound = before.text == "[" || (before.text == "," && Names{"]", "=", ";"}.count(behind) != 0) ||
                        (before.text == "," && behind == "{" && i > 1 && words[i - 2].text == "}");
-    if (behind_type || behind_sign || bound) names.insert(words[i].text);
+    const bool object = behind == "." && before.text != "." && before.text != "->";
+    if (behind_type || behind_sign || bound || object) names.insert(words[i].text);
   }
   return names;
 }
@@ -142,7 +150,8 @@ class Library {
       const std::string text{std::istreambuf_iterator<char>(in), {}};
       Header& header = headers_[fs::relative(entry.path(), root).string()];
       static const std::regex include("#\\s*include\\s*<(stet/[^>]+)>");
-      for (std::sregex_iterator it(text.begin(), text.end(), include), end; it != end; ++it) header.includes.push_back((*it)[1]);
+      for (std::sregex_iterator it(text.begin(), text.end(), include), end; it != end; ++it)
+        header.includes.push_back((*it)[1]);
       header.words = words_of(code_of(text));
       header.declared = declared_in(header.words);
       header.own = own_names(header.words);
@@ -152,7 +161,8 @@ class Library {
       for (std::sregex_iterator it(text.begin(), text.end(), scope), end; it != end; ++it) {
         const std::string names = (*it)[1];
         static const std::regex part("\\w+");
-        for (std::sregex_iterator p(names.begin(), names.end(), part); p != std::sregex_iterator(); ++p) namespaces_.insert(p->str());
+        for (std::sregex_iterator p(names.begin(), names.end(), part); p != std::sregex_iterator(); ++p)
+          namespaces_.insert(p->str());
       }
     }
     for (const auto& [file, header] : headers_)
@@ -171,9 +181,11 @@ class Library {
         const auto found = declarations_.find(name);
         if (found == declarations_.end() || !used(header, i) || said.count(name) != 0) continue;
         const auto& files = found->second;
-        if (std::any_of(files.begin(), files.end(), [&](const std::string& f) { return reached.count(f) != 0; })) continue;
+        if (std::any_of(files.begin(), files.end(), [&](const std::string& f) { return reached.count(f) != 0; }))
+          continue;
         said.insert(name);
-        std::cout << file << " names " << name << ", but does not include " << *files.begin() << (files.size() > 1 ? " or another that declares it\n" : "\n");
+        std::cout << file << " names " << name << ", but does not include " << *files.begin()
+                  << (files.size() > 1 ? " or another that declares it\n" : "\n");
         ++faults;
       }
     }

@@ -41,6 +41,7 @@ inline stet::Dataset random_dataset(const stet::Shape& shape, std::int64_t count
 struct NetworkOptions {
   bool with_dropout = true;
   bool large = false;  ///< more operators, more channels, larger images and windows
+  bool floats = false;  ///< also what integers do not know: for recipes that keep it in float
   int operators = -1;  ///< cuts the graph behind so many operators or blocks, those before stay the same; -1: all
 };
 
@@ -48,7 +49,7 @@ struct NetworkOptions {
 class NetworkGenerator {
  public:
   explicit NetworkGenerator(std::uint64_t seed, const NetworkOptions& options = {})
-      : rng_(seed), with_dropout_(options.with_dropout), large_(options.large), operators_(options.operators) {}
+      : rng_(seed), with_dropout_(options.with_dropout), large_(options.large), floats_(options.floats), operators_(options.operators) {}
 
   stet::Graph run() {
     using stet::graph::Value;
@@ -57,7 +58,7 @@ class NetworkGenerator {
     Value x = g.input({draw(rng_, 4, side), draw(rng_, 4, side), draw(rng_, 1, 5)});
     depth_ = draw(rng_, 2, large_ ? 9 : 7) - 1;
     if (operators_ >= 0 && operators_ < depth_) depth_ = operators_;
-    for (int i = 0; i < depth_; ++i) x = grow(x);
+    for (int i = 0; i < depth_; ++i) x = floats_ && chance(rng_, 0.25) ? in_float(x) : grow(x);
     switch (draw(rng_, 0, 3)) {
       case 0:
         x = flatten(x);
@@ -138,7 +139,7 @@ class NetworkGenerator {
   }
   Value grow(const Value& x) {
     const stet::Pair pool(draw(rng_, 1, 3), draw(rng_, 1, 3)), stride(draw(rng_, 1, 3), draw(rng_, 1, 3));
-    switch (draw(rng_, 0, large_ ? 20 : 13)) {
+    switch (draw(rng_, 0, large_ ? 21 : 13)) {
       case 0:
       case 1:
       case 2:
@@ -179,6 +180,8 @@ class NetworkGenerator {
         return activated(repeating(x));
       case 19:
         return resized(x);
+      case 21:
+        return x.shape()[0] * x.shape()[1] > 150 ? decorate(convolution(x)) : tokens(x);
       case 20:
         return chance(rng_, 0.25) ? pad_channels(x, draw(rng_, 0, 2), draw(rng_, 0, 3)) : parts(x);
       default:
@@ -195,6 +198,34 @@ class NetworkGenerator {
       return resize_bilinear(x, {draw(rng_, 1, 16), draw(rng_, 1, 16)}, coordinates);
     }
     return h + w > 16 ? decorate(convolution(x)) : upsample(x, factor);
+  }
+  // What no target has a kernel of integers for: a norm of each pixel, a softmax, heads of attention on pixels.
+  Value in_float(const Value& x) {
+    const std::int64_t h = x.shape()[0], w = x.shape()[1], c = x.shape()[2];
+    const int kind = h * w > 60 ? draw(rng_, 0, 1) : draw(rng_, 0, 2);
+    if (kind == 0) return layer_norm(x, {.eps = chance(rng_, 0.5) ? 1e-5f : 1e-3f});
+    if (kind == 1) return activated(softmax(convolution(x)));
+    const std::int64_t heads = draw(rng_, 1, 3), depth = draw(rng_, 1, 4);
+    const Value rows = reshape(x, {h * w, c});
+    const auto head = [&] {
+      return transpose(reshape(linear(rows, {.units = static_cast<int>(heads * depth)}), {h * w, heads, depth}), {1, 0, 2});
+    };
+    const Value q = head(), k = head(), v = head();
+    const Value mixed = matmul(softmax(matmul(q, transpose(k, {0, 2, 1}))), v);
+    const Value y = linear(reshape(transpose(mixed, {1, 0, 2}), {h * w, heads * depth}), {.units = static_cast<int>(c)});
+    return reshape(layer_norm(rows + y), {h, w, c});
+  }
+  // Linear layers on the pixels of an image as tokens, or on its channels.
+  Value tokens(const Value& x) {
+    const std::int64_t h = x.shape()[0], w = x.shape()[1], c = x.shape()[2];
+    const auto layer = [&](const Value& y, std::int64_t units) {
+      return activated(linear(y, {.units = static_cast<int>(units), .bias = chance(rng_, 0.7)}));
+    };
+    if (chance(rng_, 0.3)) return layer(x, draw(rng_, 1, 6));
+    const Value rows = reshape(x, {h * w, c});
+    if (chance(rng_, 0.5)) return reshape(transpose(layer(transpose(rows, {1, 0}), h * w), {1, 0}), {h, w, c});
+    const std::int64_t units = draw(rng_, 1, 6);
+    return reshape(layer(rows, units), {h, w, units});
   }
   // A number per channel out of the whole image, as squeeze-and-excitation makes them.
   Value gate(const Value& x) {
@@ -309,7 +340,7 @@ class NetworkGenerator {
   Value activated(const Value& x) { return chance(rng_, 0.5) ? x : chance(rng_, 0.5) ? relu(x) : relu6(x); }
 
   stet::Rng rng_;
-  bool with_dropout_, large_;
+  bool with_dropout_, large_, floats_;
   int operators_, depth_ = 0;
 };
 

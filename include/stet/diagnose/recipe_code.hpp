@@ -68,6 +68,7 @@ STET_ENTRY std::string recipe_code(const Recipe& r) {
                    s.freeze_ranges_at, s.freeze_batch_norm_at));
   }
   if (r.target.name != plain.target.name) line(formatted("r.target = targets::{};", r.target.name));
+  if (r.keep_float_unsupported) line("r.keep_float_unsupported = true;");
   for (const RecipeOverride& o : r.overrides) {
     std::string fields = formatted(".node = \"{}\"", o.node);
     const auto add = [&](const char* field, const std::optional<AnyScheme>& given) {

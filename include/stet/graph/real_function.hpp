@@ -7,12 +7,23 @@
 #include <string>
 #include <string_view>
 
+namespace stet {
+class Model;
+}
+
 namespace stet::graph {
 
-/// What an operator that is kept in float computes, with its parameters: all that whoever runs integers knows of it.
+class Graph;
+
+/// What an operator that is kept in float computes, with its parameters: all that whoever runs integers knows of it. Who
+/// writes files asks for the graph and the parameters behind it.
 class RealFunction {
  public:
   virtual ~RealFunction() = default;
+  /// The operator as a graph of its own: its inputs in order, then its node, whose value is the output.
+  [[nodiscard]] virtual const Graph& graph() const = 0;
+  /// The same with its parameters; null while it is planned.
+  [[nodiscard]] virtual const Model* model() const = 0;
   /// Kind of the operator, and the text of its attributes.
   [[nodiscard]] virtual std::string_view kind() const = 0;
   [[nodiscard]] virtual std::string attributes() const = 0;

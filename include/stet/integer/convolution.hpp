@@ -181,9 +181,10 @@ inline void linear(const Codes& x, std::int32_t z_x, const ConvolutionWeights& w
   const Shape& s = x.shape();
   require(weights.shape().rank() == 2 && weights.groups() == 1, Errc::shape,
           "linear: weights must be [O,I] without groups, got {} in {} groups", weights.shape(), weights.groups());
-  require(s.rank() >= 2 && s.product(1, s.rank()) == weights.inputs(), Errc::shape,
+  const bool rows = s.rank() >= 2 && s.back() == weights.inputs();
+  require(rows || (s.rank() >= 2 && s.product(1, s.rank()) == weights.inputs()), Errc::shape,
           "linear: weights {} expect rows of {} inputs, got {}", weights.shape(), weights.inputs(), s);
-  const Shape image{s[0], 1, 1, weights.inputs()};
+  const Shape image{rows ? s.product(0, s.rank() - 1) : s[0], 1, 1, weights.inputs()};
   convolve(Codes(image, {x.data(), static_cast<std::size_t>(x.size())}), z_x, weights,
            make_window("linear", 1, 1, 1, 1, 1, Padding::valid()), sink);
 }

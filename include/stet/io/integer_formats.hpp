@@ -9,6 +9,8 @@
 #if STET_DEFINE_ENTRIES
 #include <stet/graph/resolve.hpp>
 #include <stet/io/tflite/window_plan.hpp>
+#include <stet/operators/onnx.hpp>
+#include <stet/operators/tflite.hpp>
 
 #include <string>
 #endif
@@ -57,7 +59,7 @@ class FormatCheck {
       const IntegerNode& node = model_.nodes[i];
       if (structure.has_fault(index)) continue;
       try {
-        check_kept_float(node);
+        check_kept_float(node, question);
         if (format_ == IntegerFormat::tflite) check_tflite(node);
         if (format_ == IntegerFormat::c) check_tables(node);
         if (question == FormatQuestion::all) check_numbers(node);
@@ -72,9 +74,16 @@ class FormatCheck {
  private:
   const IntegerValue& value(int i) const { return model_.values[static_cast<std::size_t>(i)]; }
 
-  void check_kept_float(const IntegerNode& node) const {
-    require(graph::form(node.op) != graph::IntegerForm::real, Errc::unsupported,
-            "{} is kept in float, which no file of integers holds yet; the engine runs it", graph::kind(node.op));
+  // Float operators between codes are written by what writes float models.
+  void check_kept_float(const IntegerNode& node, FormatQuestion question) const {
+    const auto* o = graph::as<graph::op::Real>(node.op);
+    if (o == nullptr) return;
+    const graph::RealFunction& f = function_of(*o);
+    require(format_ != IntegerFormat::c, Errc::unsupported, "{} is kept in float, which tables of C do not hold", f.kind());
+    const std::string_view fault = format_ == IntegerFormat::onnx ? onnx::float_fault(f.graph()) : tflite::float_fault(f.graph());
+    require(fault.empty(), Errc::unsupported, "{} is kept in float: {}", f.kind(), fault);
+    require(question == FormatQuestion::shapes || f.model() != nullptr, Errc::state, "{} is kept in float, but has no parameters yet",
+            f.kind());
   }
   // What .tflite cannot say of an operator that integers know.
   template <class Op>
@@ -97,6 +106,9 @@ class FormatCheck {
     for (const int v : node.inputs) in.push_back(value(v).shape);
     if (const auto obstacle = graph::obstacle(node.op, in, targets::tflite_micro)) {
       fail(obstacle->code, "{}; {}", obstacle->what, obstacle->remedy);
+    }
+    if (graph::is<graph::op::Linear>(node.op)) {
+      require(in[0].rank() == 1, Errc::unsupported, "reads {}; tables of C multiply one row per sample", in[0]);
     }
   }
 

@@ -33,17 +33,21 @@ namespace onnx {
 STET_ENTRY ModelInfo describe(const Model& model, const OnnxOptions& options = {});
 STET_ENTRY ModelInfo describe(const IntegerModel& model, const OnnxIntegerOptions& options = {});
 #if STET_DEFINE_ENTRIES
+namespace detail {
+
+inline void write_float(const graph::Operator& op, FloatWriter& w) {
+  graph::match(op, [](const auto& o, FloatWriter& to) -> decltype(write(o, to)) { write(o, to); }, w);
+}
+
+}  // namespace detail
+
 STET_ENTRY ModelInfo describe(const Model& model, const OnnxOptions& options) {
   FloatWriter w(model, options);
-  w.for_each(
-      [&](const graph::Operator& op) {
-        graph::match(op, [](const auto& o, FloatWriter& to) -> decltype(write(o, to)) { write(o, to); }, w);
-      },
-      [&](int id) { w.finish(id); });
+  w.for_each([&](const graph::Operator& op) { detail::write_float(op, w); }, [&](int id) { w.finish(id); });
   return std::move(w.model);
 }
 STET_ENTRY ModelInfo describe(const IntegerModel& model, const OnnxIntegerOptions& options) {
-  IntegerWriter w(model, options);
+  IntegerWriter w(model, options, detail::write_float);
   w.for_each(
       [&](const graph::Operator& op) { graph::match_integer(op, [&](const auto& o) { write(o, w); }); },
       [&](int v) { w.finish(v); });

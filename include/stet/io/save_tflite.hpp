@@ -5,6 +5,7 @@
 #include <stet/graph/integer_model.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/io/file.hpp>
+#include <stet/io/integer_formats.hpp>
 #include <stet/io/tflite/decode.hpp>
 #include <stet/io/tflite/encode.hpp>
 #include <stet/io/tflite/save_options.hpp>
@@ -32,9 +33,7 @@ STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options =
 #if STET_DEFINE_ENTRIES
 STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options) {
   check_finite("save_tflite", model);
-  FloatWriter w(model, options, [](const graph::Operator& any, const Shape& x) {
-    return graph::match(any, [](const auto& o, const Shape& in) { return traits_of(o, in); }, x);
-  });
+  FloatWriter w(model, options, float_traits);
   for (int id = 0; id < w.graph().size(); ++id) {
     if (!w.begin(id)) continue;
     graph::match(
@@ -52,7 +51,9 @@ STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options) 
 STET_ENTRY ModelInfo describe(const IntegerModel& model, const TfliteIntegerOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY ModelInfo describe(const IntegerModel& model, const TfliteIntegerOptions& options) {
-  IntegerWriter w(model, options);
+  const std::string problems = check_structure(model).text() + fault_lines(format_faults(IntegerFormat::tflite, model));
+  require(problems.empty(), Errc::unsupported, "save_tflite: cannot be written as int8:{}", problems);
+  IntegerWriter w(model, options, [](const Model& real, const TfliteOptions& as) { return describe(real, as); });
   for (const IntegerNode& node : model.nodes) {
     w.begin(node);
     graph::match_integer(

@@ -18,6 +18,7 @@
 #include <stet/model/check_formats.hpp>
 #include <stet/model/check_scales.hpp>
 #include <stet/model/check_stages.hpp>
+#include <stet/model/float_share.hpp>
 #include <stet/model/plan_units.hpp>
 #include <stet/model/state_fields.hpp>
 #include <stet/operators/check.hpp>
@@ -56,6 +57,12 @@ class StructureCheck {
       whole.push_back({.severity = Severity::note,
                        .what = formatted("codes of fewer than 8 bits in {} of {} operators: a file cuts them by {} behind each",
                                            narrow_, planning_.plan.units.size(), writes_tflite() ? "a MINIMUM" : "a Clip")});
+    }
+    if (const FloatShare share = float_share(graph_, planning_.plan.units); planning_.problems.empty() && !share.names.empty()) {
+      whole.push_back({.severity = share.unasked ? Severity::warning : Severity::note,
+                       .what = share.str(),
+                       .remedy = share.unasked ? formatted("target {} has no integer form of some: replace them, or leave it so", recipe_.target.name) : std::string(),
+                       .prepare_warns = share.unasked});
     }
     of_node_.push_back(std::move(whole));
     return std::move(of_node_);
@@ -104,7 +111,7 @@ class StructureCheck {
       add(unit.node, Severity::warning,
           formatted("shares the scale that the runtime fixes for a sigmoid or tanh: it is cut to [{}, 1)", low),
           "do not concatenate it with one; put the function behind the concat", {"scale of the runtime"});
-      of_node_[static_cast<std::size_t>(unit.node)].back().clips = true;
+      of_node_[static_cast<std::size_t>(unit.node)].back().prepare_warns = true;
     }
   }
 

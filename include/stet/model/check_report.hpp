@@ -50,7 +50,7 @@ struct CheckEntry {
   std::string what{};    ///< how the node runs, or what is wrong
   std::string remedy{};  ///< the change that mends it; empty if nothing needs mending
   std::optional<IntegerFormat> refused{};  ///< the file that cannot hold the node, if that is the finding
-  bool clips = false;    ///< values are cut whatever the calibration and training: prepare says it too
+  bool prepare_warns = false;  ///< whatever the calibration and training: values are cut, or an operator stays in float
   FindingGroup group{};
 
   /// The finding as a sentence: node, what, remedy.

@@ -132,6 +132,17 @@ class UnitPlanner {
     const int from = unit_of_[static_cast<std::size_t>(node(id).inputs[0])];
     return from >= 0 && plan_.units[static_cast<std::size_t>(from)].kept_float();
   }
+  // Why the target cannot run a node that could run in float; empty if it can, or what it lacks is more than a kernel.
+  [[nodiscard]] std::string unsupported(int id) const {
+    const graph::Node& n = node(id);
+    const graph::IntegerForm form = graph::form(n.op);
+    if (!recipe_.keep_float_unsupported || form == graph::IntegerForm::input || form == graph::IntegerForm::training || !runs_on_tape(n.op)) return {};
+    const std::vector<Shape> in = graph_.input_shapes(id);
+    const graph::Operator op = graph::integer_form_of(n.op, in, n.shape);
+    auto obstacle = graph::obstacle(op, in, recipe_.target);
+    if (!obstacle) obstacle = graph::match(op, [](const auto& o) { return training_limit(o); });
+    return obstacle ? obstacle->what : std::string();
+  }
   // Values that only reals read stay real.
   void leave_real() {
     std::vector<bool> read_as_codes(plan_.units.size(), false);
@@ -173,8 +184,10 @@ class UnitPlanner {
     unit.deployed.name = n.name;
     const bool input = graph::is<graph::op::Input>(n.op);
     const bool training = graph::form(n.op) == graph::IntegerForm::training;
-    if (is_kept(id) && !input && !training) {
-      unit.deployed.op = graph::op::Real{std::make_shared<const PlannedFunction>(n.op)};
+    const bool kept = is_kept(id);
+    if (!kept) unit.no_integer_form = unsupported(id);
+    if ((kept || !unit.no_integer_form.empty()) && !input && !training) {
+      unit.deployed.op = graph::op::Real{std::make_shared<const PlannedFunction>(graph_, id)};
     } else {
       unit.deployed.op = graph::integer_form_of(n.op, graph_.input_shapes(id), n.shape);
     }

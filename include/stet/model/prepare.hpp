@@ -49,7 +49,7 @@ inline void flip_negative_channels(QatModel& qat) {
 /// Prepares a copy of a model for quantization-aware training or post-training quantization.
 /// Channels whose batch norm scale is negative are negated with their weights, which changes no value.
 /// Warns of values that the target will clip whatever is calibrated or trained, such as those that a concat makes share the
-/// fixed scale of a sigmoid; check lists all that loses accuracy, and FitReport::warnings repeats it.
+/// fixed scale of a sigmoid, and of what Recipe::keep_float_unsupported keeps in float; check lists all that loses accuracy, and FitReport::warnings repeats it.
 /// Errors:    Errc::unsupported listing every node that the recipe's target cannot run as integers, with the remedy
 STET_ENTRY QatModel prepare(const Model& model, const Recipe& recipe);
 #if STET_DEFINE_ENTRIES
@@ -57,7 +57,7 @@ STET_ENTRY QatModel prepare(const Model& model, const Recipe& recipe) {
   QatModel qat(model, recipe);
   detail::flip_negative_channels(qat);
   for (const CheckEntry& e : grouped(check(model, recipe).entries)) {
-    if (e.clips) warn("prepare: {}", e);
+    if (e.prepare_warns) warn("prepare: {}", e);
   }
   return qat;
 }

@@ -21,6 +21,7 @@ struct Unit {
   int quantizer = -1;   ///< index of the output's quantizer; members of a scale group share one
   AnyScheme weights{};
   bool learns_weight_scale = false;
+  std::string no_integer_form{};  ///< of a unit that is kept in float because the target cannot run it: why
   bool real_output = false;  ///< of a unit that is kept in float: so are all that read it
 
   [[nodiscard]] const graph::Operator& op() const { return deployed.op; }

@@ -12,6 +12,7 @@
 #include <stet/operators/extremum/build.hpp>
 #include <stet/operators/gelu/build.hpp>
 #include <stet/operators/hard_sigmoid/build.hpp>
+#include <stet/operators/layer_norm/build.hpp>
 #include <stet/operators/linear/build.hpp>
 #include <stet/operators/normalization/build.hpp>
 #include <stet/operators/pad_channels/build.hpp>

@@ -13,6 +13,7 @@
 #include <stet/operators/gelu/float.hpp>
 #include <stet/operators/hard_sigmoid/float.hpp>
 #include <stet/operators/input/float.hpp>
+#include <stet/operators/layer_norm/float.hpp>
 #include <stet/operators/linear/float.hpp>
 #include <stet/operators/normalization/float.hpp>
 #include <stet/operators/pad_channels/float.hpp>

@@ -14,6 +14,7 @@
 #include <stet/operators/gelu/graph.hpp>
 #include <stet/operators/hard_sigmoid/graph.hpp>
 #include <stet/operators/input/graph.hpp>
+#include <stet/operators/layer_norm/graph.hpp>
 #include <stet/operators/linear/graph.hpp>
 #include <stet/operators/normalization/graph.hpp>
 #include <stet/operators/pad_channels/graph.hpp>
@@ -30,11 +31,12 @@ namespace stet::graph {
 
 /// Any operator. A class of its own rather than an alias, so that functions of namespace graph are found for it.
 struct Operator
-    : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm, op::Add, op::Sub, op::Mul,
-            op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid, op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid, op::Elu,
-            op::Softplus, op::Elementary, op::Extremum, op::MaxPool, op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad,
-            op::Reshape, op::Flatten, op::Transpose, op::Slice, op::Upsample, op::ResizeBilinear, op::PadChannels, op::Softmax,
-            op::LogSoftmax, op::Dropout, op::Mean, op::Sum, op::Custom, op::Real> {
+    : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm,
+            op::LayerNorm, op::Add, op::Sub, op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid,
+            op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid, op::Elu, op::Softplus, op::Elementary, op::Extremum,
+            op::MaxPool, op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten,
+            op::Transpose, op::Slice, op::Upsample, op::ResizeBilinear, op::PadChannels, op::Softmax, op::LogSoftmax,
+            op::Dropout, op::Mean, op::Sum, op::Custom, op::Real> {
   using OneOf::OneOf;
 };
 

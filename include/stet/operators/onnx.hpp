@@ -14,6 +14,7 @@
 #include <stet/operators/gelu/onnx.hpp>
 #include <stet/operators/hard_sigmoid/onnx.hpp>
 #include <stet/operators/input/onnx.hpp>
+#include <stet/operators/layer_norm/onnx.hpp>
 #include <stet/operators/linear/onnx.hpp>
 #include <stet/operators/normalization/onnx.hpp>
 #include <stet/operators/pad_channels/onnx.hpp>
@@ -33,16 +34,16 @@ namespace stet::onnx {
 /// The reader of an operator of ONNX; null if no family has one.
 inline const OperatorReader* reader_of(std::string_view op_type) {
   for (const std::span<const OperatorReader> family :
-       {std::span<const OperatorReader>(activation_readers), std::span<const OperatorReader>(clip_readers),
-        std::span<const OperatorReader>(constant_readers), std::span<const OperatorReader>(convolution_readers),
+       {std::span<const OperatorReader>(activation_readers),     std::span<const OperatorReader>(clip_readers),
+        std::span<const OperatorReader>(constant_readers),       std::span<const OperatorReader>(convolution_readers),
         std::span<const OperatorReader>(conv_transpose_readers), std::span<const OperatorReader>(elementwise_readers),
-        std::span<const OperatorReader>(elementary_readers), std::span<const OperatorReader>(elu_readers),
-        std::span<const OperatorReader>(extremum_readers), std::span<const OperatorReader>(gelu_readers),
-        std::span<const OperatorReader>(hard_sigmoid_readers), std::span<const OperatorReader>(linear_readers),
-        std::span<const OperatorReader>(normalization_readers), std::span<const OperatorReader>(pooling_readers),
-        std::span<const OperatorReader>(reduction_readers), std::span<const OperatorReader>(shape_readers),
-        std::span<const OperatorReader>(slice_readers), std::span<const OperatorReader>(softplus_readers),
-        std::span<const OperatorReader>(upsample_readers)}) {
+        std::span<const OperatorReader>(elementary_readers),     std::span<const OperatorReader>(elu_readers),
+        std::span<const OperatorReader>(extremum_readers),       std::span<const OperatorReader>(gelu_readers),
+        std::span<const OperatorReader>(hard_sigmoid_readers),   std::span<const OperatorReader>(layer_norm_readers),
+        std::span<const OperatorReader>(linear_readers),         std::span<const OperatorReader>(normalization_readers),
+        std::span<const OperatorReader>(pooling_readers),        std::span<const OperatorReader>(reduction_readers),
+        std::span<const OperatorReader>(shape_readers),          std::span<const OperatorReader>(slice_readers),
+        std::span<const OperatorReader>(softplus_readers),       std::span<const OperatorReader>(upsample_readers)}) {
     for (const OperatorReader& r : family) {
       if (r.op_type == op_type) return &r;
     }

@@ -75,6 +75,9 @@ struct Recipe {
   QatSchedule schedule{};
   Target target = targets::litert_default;
   std::vector<RecipeOverride> overrides{};
+  /// Whether what the target has no integer form of is kept in float instead of refused; prepare warns of it, and check
+  /// says how much that is.
+  bool keep_float_unsupported = false;
 
   /// What is simulated in float and why; empty if all is deployed.
   [[nodiscard]] std::string simulation() const {
@@ -107,7 +110,7 @@ STET_ENTRY std::string Recipe::describe() const {
   // All fields by name: a new one does not compile before it is here too.
   const auto& [name_, weights_, linear_weights_, activations_, end_bits_, depthwise_bits_, learned_weights_, learned_activations_, scale_lr_factor_,
                weight_estimator_, activation_estimator_, calibration_observer_,
-               training_observer_, schedule_, target_, overrides_] = *this;
+               training_observer_, schedule_, target_, overrides_, keep_float_unsupported_] = *this;
   const auto& [quantize_at_, freeze_ranges_at_, freeze_batch_norm_at_] = schedule_;
   const auto text_of = [](const auto& optional) { return optional ? optional->describe() : "none"; };
   const auto bits_of = [](const std::optional<int>& bits) { return bits ? formatted("{} bits", *bits) : "as the others"; };
@@ -121,6 +124,7 @@ STET_ENTRY std::string Recipe::describe() const {
                       training_observer_.describe());
   text += formatted("schedule: quantize at {}, freeze ranges at {}, freeze batch norm at {}\n{}", quantize_at_,
                       freeze_ranges_at_, freeze_batch_norm_at_, stet::describe(target_));
+  if (keep_float_unsupported_) text += "what the target has no integer form of: kept in float\n";
   for (const RecipeOverride& o : overrides_) {
     const auto& [node, node_weights, node_activations, kept] = o;
     text += formatted("override of {}: weights {}, activations {}{}\n", node,

@@ -73,6 +73,20 @@ class Arranger {
     return node;
   }
 
+  /// A node's elements under another shape, and with its dimensions in another order.
+  int reshaped(int node, const Shape& shape) {
+    while (graph::is<graph::op::Reshape>(graph_.node(node).op)) node = graph_.node(node).inputs[0];
+    if (graph_.node(node).shape == shape) return node;
+    const auto [found, fresh] = reshaped_.try_emplace({node, Ints(shape.dims().begin(), shape.dims().end())}, -1);
+    if (fresh) found->second = add(graph::op::Reshape{shape}, node, {});
+    return found->second;
+  }
+  int transposed(int node, const std::vector<int>& axes) {
+    const auto [found, fresh] = transposed_.try_emplace({node, axes}, -1);
+    if (fresh) found->second = add(graph::op::Transpose{axes}, node, {});
+    return found->second;
+  }
+
   /// The same value with the elements of a flattened image in the order of ONNX.
   Arrangement ordered(const Arrangement& a) {
     if (!a.reordered()) return a;
@@ -146,6 +160,8 @@ class Arranger {
 
   Graph& graph_;
   std::map<Made, int> made_;
+  std::map<std::pair<int, Ints>, int> reshaped_;
+  std::map<std::pair<int, std::vector<int>>, int> transposed_;
   mutable std::map<std::string, int> numbers_;
 };
 

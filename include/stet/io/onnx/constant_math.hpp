@@ -283,6 +283,34 @@ inline Constant gathered(Importer& g, const Constant& data, std::size_t axis, co
 
 }  // namespace detail
 
+/// Parts of a constant in place of others, as masks of shifted windows are written.
+inline void fold_scatter(Importer& g, Attributes& a) {
+  const std::string reduction = a.text("reduction", "none");
+  require(reduction == "none", Errc::unsupported, "attribute reduction is {}, only none is understood", reduction);
+  Constant c = detail::known(g, 0);
+  const Constant &index = g.integers(1, "indices"), &updates = detail::known(g, 2);
+  require(!index.dims.empty() && c.real == updates.real, Errc::unsupported, "indices and updates do not fit the constant");
+  const std::size_t depth = at(index.dims.back()), count = depth == 0 ? 0 : index.size() / depth;
+  require(depth >= 1 && depth <= c.dims.size() && count > 0, Errc::unsupported, "indices name {} of {} dimensions", depth, c.dims.size());
+  const std::vector<std::size_t> stride = strides(c.dims);
+  const std::size_t part = stride[depth - 1];
+  require(updates.size() == count * part, Errc::unsupported, "{} updates for {} places of {} elements", updates.size(), count, part);
+  g.budget.take(3 * c.size() * sizeof(std::int64_t));
+  for (std::size_t i = 0; i < count; ++i) {
+    std::size_t place = 0;
+    for (std::size_t d = 0; d < depth; ++d) {
+      const std::int64_t n = index.integers[i * depth + d], size = c.dims[d];
+      require(n >= -size && n < size, Errc::unsupported, "index {} of a dimension of {}", n, size);
+      place += at(n < 0 ? n + size : n) * stride[d];
+    }
+    for (std::size_t e = 0; e < part; ++e) {
+      if (c.real) c.reals[place + e] = updates.reals[i * part + e];
+      if (!c.real) c.integers[place + e] = updates.integers[i * part + e];
+    }
+  }
+  g.give(std::move(c));
+}
+
 inline void fold_gather(Importer& g, Attributes& a) {
   const Constant data = detail::known(g, 0), which = g.integers(1, "indices");
   require(!data.dims.empty(), Errc::unsupported, "the data are one number");

@@ -87,12 +87,10 @@ inline Constant repeated(Importer& g, const Constant& c, const Ints& dims) {
 
 }  // namespace detail
 
-/// Makes y = line of x and a constant, which is one number, one per channel or any shape that is repeated over x.
-inline void apply_line(Importer& g, std::size_t value, const Constant& c, LineOf line_of) {
-  const Arrangement x = g.value(value);
+/// Makes y = line of x, a value of this name, and a constant, which is one number, one per channel or any shape that is repeated over x.
+inline void apply_line(Importer& g, const Arrangement& x, const std::string& name, const Constant& c, LineOf line_of) {
   require(c.size() > 0, Errc::unsupported, "the constant operand has no elements");
   const std::vector<std::size_t> along = detail::varied(c, x.dims);
-  const std::string& name = g.input_name(value);
   const std::string& output = g.node->outputs[0];
   g.budget.take(2 * c.size() * sizeof(double));
 
@@ -136,6 +134,10 @@ inline void apply_line(Importer& g, std::size_t value, const Constant& c, LineOf
   const int flat = g.graph.add(graph::op::Flatten{}, {from}, {}).id();
   const auto [layer, node] = detail::depthwise_line(g, flat, detail::channel_line(all, line_of), all);
   g.give(g.graph.add(graph::op::Reshape{g.graph.node(from).shape}, {node}, {}).id(), x.dims, order);
+}
+
+inline void apply_line(Importer& g, std::size_t value, const Constant& c, LineOf line_of) {
+  apply_line(g, Arrangement(g.value(value)), g.input_name(value), c, line_of);
 }
 
 /// The same of a constant operand of the node that is read.

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace stet::onnx {
@@ -26,15 +27,19 @@ class FloatWriter : public GraphWriter {
     for (const Site& s : sites()) scale_.push_back(code_scale(s, options.ranges.of_node[at(s.output)]));
   }
 
+  /// For a file of codes that has come to an operator of reals: the last node of a model. Who moves the file in takes it back.
+  FloatWriter(GraphWriter&& file, const Model& from) : GraphWriter(std::move(file)), model_(from), node_(from.graph().size() - 1) {}
+
   /// Whether activations are 16-bit codes.
   [[nodiscard]] bool coded() const { return !scale_.empty(); }
 
   [[nodiscard]] const Tensor<float>* tensor(graph::Role role) const {
+    const int node = node_ < 0 ? output() : node_;
     for (const NamedParameter& p : model_.parameters()) {
-      if (p.node == output() && p.role == role) return &p.parameter.value;
+      if (p.node == node && p.role == role) return &p.parameter.value;
     }
     for (const NamedBuffer& b : model_.buffers()) {
-      if (b.node == output() && b.role == role) return &b.value;
+      if (b.node == node && b.role == role) return &b.value;
     }
     return nullptr;
   }
@@ -143,6 +148,7 @@ class FloatWriter : public GraphWriter {
   }
 
   const Model& model_;
+  int node_ = -1;               // the only one that is written; -1: all are
   std::vector<float> scale_{};  // of 16-bit codes, per node; empty in float files
 };
 

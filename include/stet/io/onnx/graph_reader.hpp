@@ -7,6 +7,7 @@
 #include <stet/io/onnx/external_data.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/outputs.hpp>
+#include <stet/io/onnx/read_batch_views.hpp>
 #include <stet/io/onnx/shapes_of_file.hpp>
 #include <stet/io/onnx/written_out.hpp>
 #include <stet/io/problems.hpp>
@@ -191,7 +192,7 @@ class GraphReader {
     const OperatorReader *reader = standard ? reader_of_(node.op_type) : nullptr,
                          *folder = standard ? folder_of_(node.op_type) : nullptr;
     if (fixed && folder != nullptr) reader = folder;
-    bool readable = reader != nullptr;
+    bool readable = reader != nullptr || (standard && reads_views_alone(importer_, node));
     if (!readable && folder != nullptr) {
       if (!failed)
         problems_.add(Errc::unsupported, node.op_type, label,
@@ -202,7 +203,7 @@ class GraphReader {
                               node.op_type));
     }
     for (const std::string& in : node.inputs) {
-      if (in.empty() || importer_.values.contains(in) || importer_.constants.contains(in)) continue;
+      if (in.empty() || importer_.values.contains(in) || importer_.views.contains(in) || importer_.constants.contains(in)) continue;
       readable = false;
       if (!unknown_.contains(in))
         problems_.add(Errc::unsupported, node.op_type, label, "no node before it makes its input '" + in + "'");
@@ -211,13 +212,16 @@ class GraphReader {
       readable = attempt(node.op_type, label, [&] {
         require(!node.outputs.empty() && !node.outputs[0].empty(), Errc::unsupported, "it has no output");
         for (const std::string& out : node.outputs) {
-          require(!importer_.values.contains(out) && !importer_.constants.contains(out), Errc::unsupported,
+          require(!importer_.values.contains(out) && !importer_.views.contains(out) && !importer_.constants.contains(out), Errc::unsupported,
                   "its output '{}' exists already", out);
         }
         importer_.node = &node;
-        Attributes attributes(node);
-        reader->read(importer_, attributes);
-        attributes.finish();
+        const auto read = [&] {
+          Attributes attributes(node);
+          reader->read(importer_, attributes);
+          attributes.finish();
+        };
+        if (!read_batch_views(importer_, read, reader == nullptr)) read();
       });
     }
     if (readable) return;
@@ -228,6 +232,7 @@ class GraphReader {
 
   // Images come out as stet has them; anything else in the order of ONNX.
   void write_output(const std::string& name) {
+    require(!importer_.views.contains(name), Errc::unsupported, "the samples do not lie apart in its first dimension");
     const auto found = importer_.values.find(name);
     require(found != importer_.values.end(), Errc::unsupported, "it does not depend on the input");
     const Arrangement& a = found->second;

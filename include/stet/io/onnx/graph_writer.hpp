@@ -161,8 +161,12 @@ class GraphWriter {
     return constant(make_tensor(name, {}, std::span<const T>(&value, 1)));
   }
 
+  /// The names of a value by layout are exchanged: for those of its codes and of its real numbers, in files that have both.
+  using LayoutNames = std::array<std::string, 2>;
+  void exchange_names(int value, LayoutNames& names) { std::swap(values_[at(value)].name_in, names); }
   /// Says under which name the output of the node exists in a layout.
-  void place(const std::string& name, Layout layout) { name_in(output(), layout) = name; }
+  void place(const std::string& name, Layout layout) { place(output(), name, layout); }
+  void place(int value, const std::string& name, Layout layout) { name_in(value, layout) = name; }
   [[nodiscard]] bool has(int value, Layout layout) const {
     return !values_[at(value)].name_in[slot(layout, shape(value))].empty();
   }
@@ -212,7 +216,7 @@ class GraphWriter {
     Shape shape;
     Shape flat{};
     std::vector<std::size_t> readers{};
-    std::array<std::string, 2> name_in{};  // by layout
+    LayoutNames name_in{};
   };
   void add_site(const Site& s) {
     for (const int v : s.inputs) values_[at(v)].readers.push_back(sites_.size());

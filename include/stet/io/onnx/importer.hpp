@@ -6,6 +6,7 @@
 #include <stet/io/channel_line.hpp>
 #include <stet/io/onnx/arrangement.hpp>
 #include <stet/io/onnx/attributes.hpp>
+#include <stet/io/onnx/batch_view.hpp>
 #include <stet/io/onnx/constant.hpp>
 #include <stet/io/onnx/schema.hpp>
 #include <stet/io/shared_constants.hpp>
@@ -60,6 +61,7 @@ class Importer {
   Graph graph{};
   std::map<std::string, Constant> constants{};
   std::map<std::string, Arrangement> values{};
+  std::map<std::string, BatchView> views{};  ///< values whose samples do not lie apart in front
   std::vector<Assignment> assignments{};
   ConstantUses uses{};
   std::map<std::string, OpenLayer> open{};  ///< values that a constant factor or summand may still be put into
@@ -68,6 +70,7 @@ class Importer {
   std::set<DataType> converted{};           ///< floating-point types of the file that became float32
   std::set<const NodeInfo*> done{};         ///< nodes that another one has taken in
   const NodeInfo* node = nullptr;           ///< the one that is read
+  std::vector<std::string> given{};         ///< the values that were made last
   std::int64_t opset = 0;
   std::int64_t batch = -1;  ///< number of samples that the file insists on; -1 if it is open
   Arranger arranger{graph};
@@ -148,6 +151,7 @@ class Importer {
   void give(const std::string& output, Arrangement a) {
     require(a.dims.size() <= most_dimensions, Errc::unsupported, "makes {} dimensions", a.dims.size());
     values[output] = std::move(a);
+    given.push_back(output);
   }
   void give(Arrangement a) { give(node->outputs[0], std::move(a)); }
   /// A value whose dimensions are those of a new stet node, in this order.

@@ -4,9 +4,11 @@
 
 #include <stet/graph/resolve.hpp>
 #include <stet/io/int4.hpp>
+#include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/graph_writer.hpp>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,10 +19,14 @@ namespace stet::onnx {
 /// inside of their 8 bits, a Clip on codes follows.
 class IntegerWriter : public GraphWriter {
  public:
-  IntegerWriter(const IntegerModel& from, const OnnxIntegerOptions& options)
+  /// What writes an operator of a float model.
+  using WriteReal = void (*)(const graph::Operator&, FloatWriter&);
+
+  IntegerWriter(const IntegerModel& from, const OnnxIntegerOptions& options, WriteReal write_real)
       : GraphWriter(from, options.layout, options.batch, options.int4_weights),
         model_(from),
         options_(options),
+        write_real_(write_real),
         scale_(from.values.size()),
         zero_(from.values.size()) {}
 
@@ -38,12 +44,7 @@ class IntegerWriter : public GraphWriter {
     return scalar(name, static_cast<std::int8_t>(q));
   }
   /// An input as real values.
-  std::string real(std::size_t i, Layout layout) {
-    const int v = input(i);
-    const std::string from = get(v, layout);
-    make_params(v);
-    return add("DequantizeLinear", value_name(v) + "_dequantized", {from, scale_[at(v)], zero_[at(v)]});
-  }
+  std::string real(std::size_t i, Layout layout) { return dequantize(input(i), layout); }
   /// The output's codes from whole numbers in float, which are their values in the type of the activations.
   std::string code_cast(const std::string& numbers) {
     const DataType type = uint8() ? DataType::uint8 : DataType::int8;
@@ -66,6 +67,33 @@ class IntegerWriter : public GraphWriter {
   std::string clip(const std::string& node_name, const std::string& from, integer::Bounds b) {
     const std::string& of = value_name(output());
     return add("Clip", node_name, {from, code(of + ".lo", b.lo), code(of + ".hi", b.hi)}, of + "_quantized");
+  }
+
+  /// Adds the node's operator as in a float model, on the real values of its inputs; where others read codes of what it makes,
+  /// they are quantized.
+  /// Source:    ONNX Runtime core/optimizer/qdq_transformer/weight_bias_quantization.cc
+  void emit_real(const graph::RealFunction& function) {
+    std::map<int, LayoutNames> codes_of;  // by input, while their names are those of reals
+    for (const int v : site().inputs) {
+      if (model_.values[at(v)].real || codes_of.contains(v)) continue;
+      const Layout in = layout(v);
+      // Between a DequantizeLinear and a QuantizeLinear ONNX Runtime takes an operator for one of integers, and quantizes its
+      // weights itself. A sum of one value keeps them apart.
+      const std::string made = add("Sum", value_name(v) + "_real", {dequantize(v, in)});
+      LayoutNames& names = codes_of[v];
+      exchange_names(v, names);
+      place(v, made, in);
+    }
+    FloatWriter reals(std::move(static_cast<GraphWriter&>(*this)), *function.model());
+    write_real_(function.graph().nodes().back().op, reals);
+    static_cast<GraphWriter&>(*this) = std::move(static_cast<GraphWriter&>(reals));
+    for (auto& [v, names] : codes_of) exchange_names(v, names);
+    if (model_.values[at(output())].real) return;
+    LayoutNames names;
+    const Layout in = layout(output());
+    const std::string made = get(output(), in);
+    exchange_names(output(), names);
+    place(quantize(made), in);
   }
 
   /// Adds the node's operator on real values and returns what it makes.
@@ -146,6 +174,11 @@ class IntegerWriter : public GraphWriter {
   }
 
  private:
+  std::string dequantize(int v, Layout layout) {
+    const std::string from = get(v, layout);
+    make_params(v);
+    return add("DequantizeLinear", value_name(v) + "_dequantized", {from, scale_[at(v)], zero_[at(v)]});
+  }
   [[nodiscard]] const IntegerNode& node() const { return model_.nodes[index()]; }
   [[nodiscard]] const Affine& codes(int v) const { return model_.values[at(v)].codes; }
   [[nodiscard]] bool uint8() const { return options_.activations == OnnxActivations::uint8; }
@@ -162,6 +195,7 @@ class IntegerWriter : public GraphWriter {
 
   const IntegerModel& model_;
   OnnxIntegerOptions options_;
+  WriteReal write_real_;
   std::vector<std::string> scale_, zero_;  // names of the constants of each value
 };
 

@@ -170,6 +170,7 @@ inline constexpr OperatorReader constant_folders[] = {
     {"Range", fold_range},
     {"Reciprocal", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return 1.0 / v; }); }},
     {"ReduceProd", fold_reduce_product},
+    {"ScatterND", fold_scatter},
     {"Slice", fold_slice},
     {"Sqrt", [](Importer& g, Attributes&) { fold_unary(g, [](double v) { return std::sqrt(v); }); }},
     {"Sub",

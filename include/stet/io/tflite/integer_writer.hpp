@@ -2,8 +2,8 @@
 // IntegerWriter: an IntegerModel as a .tflite description, every code, scale and zero point as it is.
 
 #include <stet/graph/int4_weights.hpp>
+#include <stet/graph/model.hpp>
 #include <stet/graph/resolve.hpp>
-#include <stet/io/integer_formats.hpp>
 #include <stet/io/tflite/grids.hpp>
 #include <stet/io/tflite/save_options.hpp>
 #include <stet/io/tflite/writer.hpp>
@@ -18,15 +18,18 @@ namespace stet::tflite {
 
 class IntegerWriter final : public Writer {
  public:
-  /// Errors:    Errc::unsupported listing every node that cannot be written
-  IntegerWriter(const IntegerModel& model, const TfliteIntegerOptions& options)
+  /// What writes the operators that are kept in float.
+  using DescribeReal = ModelInfo (*)(const Model&, const TfliteOptions&);
+
+  /// Of a model in which format_faults finds nothing.
+  /// Errors:    Errc::unsupported if there are no layers of 4 bits, or none that the target computes
+  IntegerWriter(const IntegerModel& model, const TfliteIntegerOptions& options, DescribeReal describe_real)
       : Writer(options.batch, model.values.size(),
                {.type = TensorType::int8, .real_input = options.float_input, .real_output = options.float_output}),
         model_(model),
-        options_(options) {
-    const std::string problems =
-        check_structure(model).text() + fault_lines(format_faults(IntegerFormat::tflite, model));
-    require(problems.empty(), Errc::unsupported, "save_tflite: cannot be written as int8:{}", problems);
+        options_(options),
+        describe_real_(describe_real),
+        real_of_(model.values.size(), -1) {
     if (!options.int4_weights) return;
     require(std::ranges::any_of(model.nodes, [&](const IntegerNode& n) { return has_four_bits(n); }), Errc::unsupported,
             "save_tflite: int4_weights: no convolution or linear layer has weight codes within -7..7; train with 4-bit "
@@ -45,7 +48,7 @@ class IntegerWriter final : public Writer {
     // Bounds that runtimes do not know as an activation are bounds of the codes.
     const bool known = integer::is_of_runtimes(node.activation);
     bounds_ = integer::clamp_bounds({}, known ? Activation::none : node.activation, v.codes.scale, v.codes.zero_point, v.codes.grid);
-    limits_ = (!input || kind().real_input) && !graph::moves_codes(node.op) &&
+    limits_ = !v.real && (!input || kind().real_input) && !graph::moves_codes(node.op) &&
               !stays_within(known ? node.activation : Activation::none, {v.codes.scale, v.codes.zero_point}, {bounds_.lo, bounds_.hi});
     Writer::begin({.name = node.name,
                    .value_name = v.name,
@@ -57,7 +60,7 @@ class IntegerWriter final : public Writer {
                    .quantization = quantization(v.codes),
                    .twin = kind().real_output && std::ranges::count(model_.outputs, node.output) > 0,
                    .suffix = limits_ ? ":wide" : ""});
-    if (!input) (void)output();
+    if (!input && !v.real) (void)output();
   }
   /// Ends it: MINIMUM and MAXIMUM with the ends of a grid below 8 bits, or of bounds that are no ReLU, unless the fused activation ends there already.
   void end() {
@@ -100,6 +103,18 @@ class IntegerWriter final : public Writer {
     emit(Builtin::gather, {codes, index}, {.type = OptionsType::gather});
   }
 
+  /// An operator that is kept in float: DEQUANTIZE of what it reads as codes, its float operators, QUANTIZE of what is read as
+  /// codes.
+  void emit_real(const graph::RealFunction& function) {
+    std::vector<std::int32_t> reals;
+    for (const int v : node_->inputs) reals.push_back(real(v));
+    const IntegerValue& y = value_of(node_->output);
+    const ModelInfo part = describe_real_(*function.model(), {.batch = options_.batch});
+    const std::int32_t made = append(part, reals, y.real ? y.name : y.name + ":real");
+    if (y.real) return set_output(made);
+    emit(Builtin::quantize, {made}, {.type = OptionsType::quantize});
+  }
+
   // The scales of weights and bias are those with which the engine computes.
   std::vector<std::int32_t> layer(std::int32_t x, int axis, bool) override {
     const LayerConstants& c = node_->constants;
@@ -118,6 +133,16 @@ class IntegerWriter final : public Writer {
   }
   static Quantization quantization(const Affine& c) { return {{c.scale}, {c.zero_point}, 0}; }
   [[nodiscard]] const IntegerValue& value_of(int v) const { return model_.values[static_cast<std::size_t>(v)]; }
+  // A value as real numbers; one DEQUANTIZE serves all that read it so.
+  std::int32_t real(int v) {
+    if (value_of(v).real) return tensor(v);
+    std::int32_t& made = real_of_[static_cast<std::size_t>(v)];
+    if (made < 0) {
+      made = value(value_of(v).name + ":dequantized", value_of(v).shape, TensorType::float32);
+      operation(Builtin::dequantize, {tensor(v)}, made, {.type = OptionsType::dequantize});
+    }
+    return made;
+  }
   std::int32_t code_constant(const char* name, std::int32_t code, const Affine& codes) {
     const std::int8_t values[] = {static_cast<std::int8_t>(code)};
     return constant<std::int8_t>(node_->name + name, TensorType::int8, {1}, values, quantization(codes));
@@ -125,6 +150,8 @@ class IntegerWriter final : public Writer {
 
   const IntegerModel& model_;
   const TfliteIntegerOptions& options_;
+  DescribeReal describe_real_;
+  std::vector<std::int32_t> real_of_;  // by value of codes: the tensor of its real numbers, -1 before there is one
   const IntegerNode* node_ = nullptr;
   bool limits_ = false;
   integer::Bounds bounds_{};

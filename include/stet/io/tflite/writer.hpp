@@ -55,15 +55,15 @@ class Writer {
 
   [[nodiscard]] const Kind& kind() const { return kind_; }
   [[nodiscard]] const Node& node() const { return node_; }
-  [[nodiscard]] std::int32_t input(std::size_t i = 0) const { return tensor_of(node_.inputs[i]); }
+  [[nodiscard]] std::int32_t input(std::size_t i = 0) const { return tensor(node_.inputs[i]); }
   /// The tensor that the node makes.
   std::int32_t output() {
-    if (tensor_of(node_.output) < 0) {
+    if (tensor(node_.output) < 0) {
       const bool codes = node_.twin || (node_.inputs.empty() && kind_.real_input);
       set_output(value(node_.value_name + (codes ? ":codes" : "") + node_.suffix, node_.out, kind_.type,
                        node_.quantization));
     }
-    return tensor_of(node_.output);
+    return tensor(node_.output);
   }
   void set_output(std::int32_t tensor) { tensor_of_[static_cast<std::size_t>(node_.output)] = tensor; }
 
@@ -120,7 +120,7 @@ class Writer {
   std::int32_t value(std::string name, const Shape& shape, TensorType type, Quantization q = {}) {
     std::vector<std::int32_t> dims = dimensions(shape);
     dims.insert(dims.begin(), static_cast<std::int32_t>(batch_));
-    return tensor({.name = std::move(name), .shape = std::move(dims), .type = type, .quantization = std::move(q)});
+    return add({.name = std::move(name), .shape = std::move(dims), .type = type, .quantization = std::move(q)});
   }
   /// A value of the same kind as another one, of another shape.
   std::int32_t like(std::int32_t other, std::string name, const Shape& shape) {
@@ -134,7 +134,7 @@ class Writer {
     TensorInfo t{.name = std::move(name), .shape = std::move(shape), .type = type, .quantization = std::move(q)};
     t.data.resize(values.size_bytes());
     if (!values.empty()) std::memcpy(t.data.data(), values.data(), values.size_bytes());
-    return tensor(std::move(t));
+    return add(std::move(t));
   }
   /// A constant list of int32: axes, shapes.
   std::int32_t indices(std::string name, const std::vector<std::int32_t>& values) {
@@ -170,7 +170,7 @@ class Writer {
   /// The same for a value as output. A tensor that is an input or an output already is copied: a runtime hands out each
   /// once.
   void file_output(int number, const std::string& name, const Shape& shape) {
-    std::int32_t t = tensor_of(number);
+    std::int32_t t = tensor(number);
     if (kind_.real_output) {
       const std::int32_t real = value(name, shape, TensorType::float32);
       operation(Builtin::dequantize, {t}, real, {.type = OptionsType::dequantize});
@@ -212,6 +212,26 @@ class Writer {
   }
 
  protected:
+  /// The tensor of a value, -1 before there is one.
+  [[nodiscard]] std::int32_t tensor(int number) const { return tensor_of_[static_cast<std::size_t>(number)]; }
+  /// Adds the operators of another description, whose inputs are tensors of this one, and returns what its only output is
+  /// here, under a name.
+  std::int32_t append(const ModelInfo& part, const std::vector<std::int32_t>& inputs, const std::string& output_name) {
+    std::vector<std::int32_t> here(part.tensors.size(), -1);
+    for (std::size_t i = 0; i < inputs.size(); ++i) here[static_cast<std::size_t>(part.inputs[i])] = inputs[i];
+    for (std::size_t t = 0; t < here.size(); ++t) {
+      if (here[t] < 0) here[t] = add(part.tensors[t]);
+    }
+    const std::int32_t made = here[static_cast<std::size_t>(part.outputs[0])];
+    info_.tensors[static_cast<std::size_t>(made)].name = output_name;
+    for (OperatorInfo o : part.operators) {
+      for (auto* list : {&o.inputs, &o.outputs}) {
+        for (std::int32_t& t : *list) t = t < 0 ? t : here[static_cast<std::size_t>(t)];  // -1: an operand that is left out
+      }
+      info_.operators.push_back(std::move(o));
+    }
+    return made;
+  }
   /// Errors:    Errc::range unless the batch is positive
   Writer(std::int64_t batch, std::size_t values, const Kind& kind) : batch_(batch), kind_(kind), tensor_of_(values, -1) {
     require(batch >= 1 && batch <= std::numeric_limits<std::int32_t>::max(), Errc::range,
@@ -221,17 +241,16 @@ class Writer {
   void begin(Node node) { node_ = std::move(node); }
   /// A float tensor that operators make from constants: no batch in front.
   std::int32_t derived(std::string name, std::vector<std::int32_t> shape) {
-    return tensor({.name = std::move(name), .shape = std::move(shape)});
+    return add({.name = std::move(name), .shape = std::move(shape)});
   }
 
  private:
-  [[nodiscard]] std::int32_t tensor_of(int number) const { return tensor_of_[static_cast<std::size_t>(number)]; }
   static std::int32_t dimension(std::int64_t d) {
     require(d <= std::numeric_limits<std::int32_t>::max(), Errc::range, "save_tflite: a dimension of {} is too large",
             d);
     return static_cast<std::int32_t>(d);
   }
-  std::int32_t tensor(TensorInfo t) {
+  std::int32_t add(TensorInfo t) {
     info_.tensors.push_back(std::move(t));
     return static_cast<std::int32_t>(info_.tensors.size()) - 1;
   }

@@ -6,16 +6,25 @@
 
 namespace stet::onnx {
 
+/// Why ONNX has no form for a node of a float model; empty if it has one.
+inline std::string_view float_fault(const graph::Node& node) {
+  if (!graph::is<graph::op::Custom>(node.op)) return {};
+  return "an operator of your own, which ONNX does not know; replace it by operators of the graph builder";
+}
+/// The same of the first node that has none.
+inline std::string_view float_fault(const Graph& graph) {
+  for (const graph::Node& node : graph.nodes()) {
+    if (const std::string_view fault = float_fault(node); !fault.empty()) return fault;
+  }
+  return {};
+}
 /// Refuses the nodes of a float model that ONNX has no form for.
 /// Errors:    Errc::unsupported listing all of them
 inline void check_float(const Graph& graph) {
   std::string refused;
   for (const graph::Node& node : graph.nodes()) {
-    if (!graph::is<graph::op::Custom>(node.op)) continue;
-    refused += formatted(
-        "\n  {}: a {} is an operator of your own, which ONNX does not know; replace it by operators "
-        "of the graph builder",
-        node.name, kind(node.op));
+    const std::string_view fault = float_fault(node);
+    if (!fault.empty()) refused += formatted("\n  {}: a {} is {}", node.name, kind(node.op), fault);
   }
   require(refused.empty(), Errc::unsupported, "save_onnx: these nodes cannot be written:{}", refused);
 }

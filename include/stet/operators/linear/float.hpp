@@ -28,6 +28,15 @@ inline Tensor<float> batch_product(Layout a_layout, Layout b_layout, const Tenso
   return y;
 }
 
+/// Gradient:  da = dy b^T, db = a^T dy, per sample
+inline Var<Tensor<float>> matrix_products(const Var<Tensor<float>>& a, const Var<Tensor<float>>& b) {
+  return record(batch_product(Layout::plain, Layout::plain, a.value(), b.value()), std::tie(a, b),
+                [a = a.value(), b = b.value()](const Tensor<float>& dy, auto da, auto db) {
+                  if (da.wanted()) da.add(batch_product(Layout::plain, Layout::transposed, dy, b));
+                  if (db.wanted()) db.add(batch_product(Layout::transposed, Layout::plain, a, dy));
+                });
+}
+
 }  // namespace detail
 
 inline Var<Tensor<float>> forward(const graph::op::Linear& o, NodeContext& c) {
@@ -39,14 +48,18 @@ inline Var<Tensor<float>> forward(const graph::op::Linear& o, NodeContext& c) {
   return flat ? y : reshape(y, in.with(in.rank() - 1, o.units));
 }
 
-/// Gradient:  da = dy b^T, db = a^T dy, per sample
 inline Var<Tensor<float>> forward(const graph::op::Matmul&, NodeContext& c) {
-  const auto &a = c.input(0), &b = c.input(1);
-  return record(detail::batch_product(Layout::plain, Layout::plain, a.value(), b.value()), std::tie(a, b),
-                [a = a.value(), b = b.value()](const Tensor<float>& dy, auto da, auto db) {
-                  if (da.wanted()) da.add(detail::batch_product(Layout::plain, Layout::transposed, dy, b));
-                  if (db.wanted()) db.add(detail::batch_product(Layout::transposed, Layout::plain, a, dy));
-                });
+  const Shape in = c.input(0).shape();
+  const int rank = in.rank();
+  if (rank > 3) {  // the dimensions in front count as samples
+    const auto matrices = [rank](const Var<Tensor<float>>& x) {
+      const Shape& s = x.shape();
+      return reshape(x, {s.product(0, rank - 2), s[rank - 2], s[rank - 1]});
+    };
+    const Var<Tensor<float>> y = detail::matrix_products(matrices(c.input(0)), matrices(c.input(1)));
+    return reshape(y, in.with(rank - 1, c.input(1).shape().back()));
+  }
+  return detail::matrix_products(c.input(0), c.input(1));
 }
 
 }  // namespace stet::train_op

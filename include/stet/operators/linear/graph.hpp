@@ -15,7 +15,7 @@ struct Linear {
   bool bias = true;
 };
 
-/// Product of two values, per sample. Shapes:    [M,K], [K,N] -> [M,N]
+/// Product of two values, per sample and index of the dimensions in front. Shapes:    [..,M,K], [..,K,N] -> [..,M,N]
 struct Matmul {
   static constexpr std::string_view name = "matmul";
   static constexpr auto form = IntegerForm::none;
@@ -28,10 +28,6 @@ inline Shape infer(const Linear& o, Shapes in) {
   require(in[0].rank() >= 1, Errc::shape, "linear: wants [..,features], got {}; reshape it first", in[0]);
   return in[0].with(in[0].rank() - 1, o.units);
 }
-inline std::optional<Obstacle> integer_limit(const Linear&, Shapes in) {
-  if (in[0].rank() == 1) return std::nullopt;
-  return Obstacle{Errc::shape, "input is not flat", "put a flatten before it"};
-}
 inline std::vector<ParameterSpec> parameters(const Linear& o, Shapes in) {
   std::vector<ParameterSpec> list{{"weight", {o.units, in[0].back()}, Role::weight}};
   if (o.bias) list.push_back({"bias", {o.units}, Role::bias});
@@ -41,11 +37,13 @@ inline std::int64_t multiply_adds(const Linear&, Shapes in, const Shape& out) { 
 
 inline Shape infer(const Matmul&, Shapes in) {
   expect_inputs("matmul", 2, in);
-  require(in[0].rank() == 2 && in[1].rank() == 2 && in[0][1] == in[1][0], Errc::shape,
-          "matmul: wants [M,K] and [K,N], got {} and {}", in[0], in[1]);
-  return {in[0][0], in[1][1]};
+  const int rank = in[0].rank();
+  bool fits = rank >= 2 && in[1].rank() == rank && in[0].back() == in[1][rank - 2];
+  for (int d = 0; fits && d < rank - 2; ++d) fits = in[0][d] == in[1][d];
+  require(fits, Errc::shape, "matmul: wants [..,M,K] and [..,K,N] with the same dimensions in front, got {} and {}", in[0], in[1]);
+  return in[0].with(rank - 1, in[1].back());
 }
-inline std::int64_t multiply_adds(const Matmul&, Shapes in, const Shape& out) { return out.elements() * in[0][1]; }
+inline std::int64_t multiply_adds(const Matmul&, Shapes in, const Shape& out) { return out.elements() * in[0].back(); }
 inline Obstacle no_integer_form(const Matmul&) {
   return {.what = "no integer kernel for a product of two activations", .remedy = "use linear"};
 }

@@ -44,7 +44,21 @@ void write_gemm(auto& w) {
                image.rank() == 3 ? columns_first(rows, image) : std::vector(rows.begin(), rows.end()),
                {attribute("transB", 1)});
 }
-inline void write(const graph::op::Linear&, IntegerWriter& w) { write_gemm(w); }
+// Of several rows per sample: as samples of one row each.
+inline void write(const graph::op::Linear&, IntegerWriter& w) {
+  if (w.shape_in().rank() == 1) return write_gemm(w);
+  const std::string rows = w.add("Reshape", w.name() + "_rows", {w.get(w.input(), Layout::last), w.list(w.name() + ".rows", Ints{-1, w.shape_in().back()})});
+  GraphWriter::LayoutNames whole;
+  w.exchange_names(w.input(), whole);
+  w.place(w.input(), rows, Layout::last);
+  write_gemm(w);
+  w.exchange_names(w.input(), whole);
+  const Shape& y = w.shape_out();
+  Ints dims{-1};
+  dims.insert(dims.end(), y.dims().begin(), y.dims().end());
+  const std::string made = w.get(w.output(), Layout::last);
+  w.place(w.add("Reshape", w.name() + "_whole", {made, w.list(w.name() + ".shape", dims)}, w.value_name(w.output()) + "_quantized"), Layout::last);
+}
 inline void write(const graph::op::Linear& o, FloatWriter& w) {
   if (w.shape_in().rank() == 1) return write_gemm(w);
   const std::int64_t depth = w.weights().shape()[1];
@@ -98,14 +112,13 @@ inline Bias spread(const Constant& c, std::int64_t units, float factor) {
 inline void read_gemm(Importer& g, Attributes& a) {
   const Arrangement& x = g.value();
   const Constant& w = g.reals(1, "B");
-  require(x.dims.size() == 1 && w.dims.size() == 2, Errc::unsupported,
-          "only [N,K] times a constant matrix is understood");
+  require(!x.dims.empty() && w.dims.size() == 2, Errc::unsupported, "only [N,K] times a constant matrix is understood");
   a.expect("transA", 0);
   const bool turned = a.integer("transB", 0) != 0;
   const float alpha = a.real("alpha", 1.0f), beta = a.real("beta", 1.0f);
   const std::int64_t units = turned ? w.dims[0] : w.dims[1];
-  require((turned ? w.dims[1] : w.dims[0]) == x.dims[0] && units >= 1 && units <= 1 << 30, Errc::unsupported,
-          "matrix [{},{}] does not fit an input of {}", w.dims[0], w.dims[1], x.dims[0]);
+  require((turned ? w.dims[1] : w.dims[0]) == x.dims.back() && units >= 1 && units <= 1 << 30, Errc::unsupported,
+          "matrix [{},{}] does not fit an input of {}", w.dims[0], w.dims[1], x.dims.back());
   std::string output = g.node->outputs[0];
   Bias bias = g.has_input(2) ? spread(g.reals(2, "C"), units, beta) : g.bias_behind(units, 0, output);
   std::vector<float> matrix = turned ? w.reals : transposed(w, {1, 0}).reals;
@@ -118,12 +131,15 @@ inline void read_gemm(Importer& g, Attributes& a) {
 inline void read_matmul(Importer& g, Attributes&) {
   if (!g.is_constant(1)) {
     const Arrangement &x = g.value(), &y = g.value(1);
-    require(x.dims.size() == 2 && y.dims.size() == 2, Errc::unsupported,
-            "a product of two values needs two dimensions besides the batch, got {} and {}", x.dims.size(),
+    const std::size_t rank = x.dims.size();
+    require(rank >= 2 && y.dims.size() == rank, Errc::unsupported,
+            "a product of two values needs two dimensions or more besides the batch, as many of both, got {} and {}", rank,
             y.dims.size());
-    const int left = g.arranger.arrange(x, {0, 1}), right = g.arranger.arrange(y, {0, 1});
-    const int id = g.add(graph::op::Matmul{}, {left, right});
-    return g.give(id, {x.dims[0], y.dims[1]}, {0, 1});
+    const std::vector<int> order = natural_order(rank);
+    Ints dims = x.dims;
+    dims.back() = y.dims.back();
+    const int left = g.arranger.arrange(x, order), right = g.arranger.arrange(y, order);
+    return g.give(g.add(graph::op::Matmul{}, {left, right}), dims, order);
   }
   const Arrangement& x = g.value();
   const Constant& w = g.reals(1, "B");

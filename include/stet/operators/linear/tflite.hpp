@@ -5,7 +5,9 @@
 #include <stet/io/tflite/integer_importer.hpp>
 #include <stet/io/tflite/writer.hpp>
 
+#include <numeric>
 #include <utility>
+#include <vector>
 
 namespace stet::tflite {
 
@@ -41,12 +43,6 @@ inline void read_linear(const Site& s, Importer& in) {
   int from = in.value(s, 0);
   const Shape w = s.filter(2), x = in.shape(from);
   const bool keep = s.options().keep_num_dims, rows = x.rank() != 1;
-  if (in.on_codes()) {
-    s.require(x.elements() == w[1], Errc::unsupported,
-              "reads {} (without the batch) in rows of {}; one sample must be one row", x, w[1]);
-    s.require(!keep || !rows, Errc::unsupported,
-              "keep_num_dims with an input {} (without the batch); write a Reshape before it", x);
-  }
   if (rows && !keep) {
     s.require(x.elements() == w[1], Errc::unsupported,
               "reads {} (without the batch) in rows of {}, so that one sample gives several; write a Reshape before it, "
@@ -63,15 +59,21 @@ inline void read_linear(const Site& s, Importer& in) {
 inline void read_matmul(const Site& s, FloatImporter& in) {
   s.expect_inputs(2, 2);
   s.expect_options(OptionsType::batch_matmul);
+  const auto turned = [&](int value, const char* kind) {
+    std::vector<int> axes(static_cast<std::size_t>(in.shape(value).rank()));
+    std::iota(axes.begin(), axes.end(), 0);
+    std::swap(axes.back(), axes[axes.size() - 2]);
+    return in.add(s, op::Transpose{axes}, {value}, kind);
+  };
   int a = in.value(s, 0);
-  s.require(in.shape(a).rank() == 2, Errc::unsupported,
+  s.require(in.shape(a).rank() >= 2, Errc::unsupported,
             "multiplies {} (without the batch); only matrices are understood", in.shape(a));
-  if (s.options().adj_x) a = in.add(s, op::Transpose{{1, 0}}, {a}, "left");
+  if (s.options().adj_x) a = turned(a, "left");
   if (!in.is_constant(s.index(1))) {
     int b = in.value(s, 1);
-    s.require(in.shape(b).rank() == 2, Errc::unsupported,
-              "multiplies with {} (without the batch); only matrices are understood", in.shape(b));
-    if (s.options().adj_y) b = in.add(s, op::Transpose{{1, 0}}, {b}, "right");
+    s.require(in.shape(b).rank() == in.shape(a).rank(), Errc::unsupported,
+              "multiplies {} with {} (without the batch); only matrices as many as of the other are understood", in.shape(a), in.shape(b));
+    if (s.options().adj_y) b = turned(b, "right");
     return in.finish(s, op::Matmul{}, {a, b}, Activation::none);
   }
   Tensor<float> w = in.constant(s, 1);
@@ -83,12 +85,12 @@ inline void read_matmul(const Site& s, FloatImporter& in) {
   if (s.options().adj_y) {
     w = w.reshaped({rows, columns});
   } else {
-    Tensor<float> turned(Shape{columns, rows});
-    const auto to = turned.edit();
+    Tensor<float> transposed(Shape{columns, rows});
+    const auto to = transposed.edit();
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t c = 0; c < columns; ++c) to[static_cast<std::size_t>(c * rows + r)] = w[r * columns + c];
     }
-    w = turned;
+    w = transposed;
   }
   s.require(in.shape(a).back() == w.shape()[1], Errc::shape, "the constant {} does not fit {} (without the batch)",
             shape, in.shape(a));

@@ -1,13 +1,13 @@
 #pragma once
-// Operators that are kept in float have no place in .tflite files yet: format_faults says so before anything is written.
+// Operators that are kept in float in .tflite files of codes: DEQUANTIZE, the float operators, QUANTIZE.
 
-#include <stet/io/tflite/writer.hpp>
+#include <stet/io/tflite/integer_writer.hpp>
 
 namespace stet::tflite {
 
+inline void write(const graph::op::Real& o, IntegerWriter& w) { w.emit_real(function_of(o)); }
 inline void write(const graph::op::Real& o, Writer& w) {
-  (void)w;
-  fail(Errc::unsupported, "{} is kept in float, which integer files do not hold", kind(o));
+  fail(Errc::unsupported, "save_tflite: {}: a {} that is kept in float is no operator of a graph", w.node().name, kind(o));
 }
 
 }  // namespace stet::tflite

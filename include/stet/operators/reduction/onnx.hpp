@@ -48,6 +48,12 @@ void read_reduction(Importer& g, Attributes& a) {
     if (keep) y.dims.push_back(1), y.axis.push_back(-1);
     return g.give(std::move(y));
   }
+  if (std::is_same_v<Op, graph::op::Mean> && rank == 2 && reduced[0] && !reduced[1]) {  // of tokens: they are an image's rows
+    const int rows = g.arranger.reshaped(g.arranger.arrange(x, {0, 1}), Shape{x.dims[0], 1, x.dims[1]});
+    Arrangement y{g.add(graph::op::GlobalAveragePool{}, {rows}), {x.dims[1]}, {0}, {}};
+    if (keep) y.dims.insert(y.dims.begin(), 1), y.axis.insert(y.axis.begin(), -1);
+    return g.give(std::move(y));
+  }
   const std::vector<int> order = usual_order(rank);
   std::vector<int> axes;
   Arrangement y;

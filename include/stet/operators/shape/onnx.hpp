@@ -1,6 +1,7 @@
 #pragma once
 // Operators that move values without changing them in .onnx: written and read.
 
+#include <stet/io/onnx/constant_operand.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/operators/linear/onnx.hpp>
 #include <stet/operators/slice/onnx.hpp>
@@ -200,9 +201,68 @@ inline void read_unsqueeze(Importer& g, Attributes& a) {
   reshape_to(g, {wide.begin() + 1, wide.end()});
 }
 
+/// One value with constants before and behind it, such as the token of a class: zeros in their places, to which they are added.
+inline void concat_constants(Importer& g, std::int64_t axis) {
+  const std::size_t count = g.node->inputs.size();
+  std::size_t value = 0;
+  while (value < count && g.is_constant(value)) ++value;
+  require(value < count, Errc::unsupported, "all inputs are constants of types that are not read");
+  const Arrangement x = g.arranger.ordered(g.value(value));
+  const std::size_t rank = x.dims.size();
+  const auto own = at(sample_axis(axis, rank));
+  std::int64_t before = 0, behind = 0;
+  std::vector<Constant> parts;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i == value) continue;
+    Constant c = g.reals(i, "an input");
+    // Of all samples the same: one stands for them.
+    require(c.dims.size() == rank + 1 && c.size() > 0 && c.dims[0] >= 1, Errc::unsupported, "input {} is a constant of {} dimensions, the value has {}", i,
+            c.dims.size(), rank + 1);
+    const std::size_t one = c.size() / at(c.dims[0]);
+    for (std::size_t e = one; e < c.size(); ++e) {
+      require(c.reals[e] == c.reals[e - one], Errc::unsupported, "input {} is a constant that differs between samples", i);
+    }
+    c.reals.resize(one);
+    c.dims.erase(c.dims.begin());
+    for (std::size_t d = 0; d < rank; ++d) {
+      require(d == own || c.dims[d] == x.dims[d], Errc::unsupported, "input {} has {} elements where the value has {}", i, c.dims[d], x.dims[d]);
+    }
+    (i < value ? before : behind) += c.dims[own];
+    parts.push_back(std::move(c));
+  }
+  // An image whose columns are the positions along the axis.
+  Ints dims = x.dims, outer(x.dims.begin(), x.dims.begin() + static_cast<std::ptrdiff_t>(own)), inner(x.dims.begin() + static_cast<std::ptrdiff_t>(own) + 1, x.dims.end());
+  const std::int64_t rows = product(outer), channels = product(inner), size = dims[own];
+  require(before <= 65535 && behind <= 65535, Errc::unsupported, "{} and {} positions are constants", before, behind);
+  dims[own] += before + behind;
+  const int image = g.arranger.reshaped(g.arranger.arrange(x, natural_order(rank)), Shape{rows, size, channels});
+  const int padded = g.graph.add(graph::op::Pad{0, 0, static_cast<int>(before), static_cast<int>(behind)}, {image}, g.name_for()).id();
+  const int whole = g.arranger.reshaped(padded, Shape(dims));
+  Constant all{.name = parts[0].name, .dims = dims, .real = true};
+  g.budget.take(at(product(dims)) * sizeof(float));
+  all.reals.assign(at(product(dims)), 0.0f);
+  std::int64_t place = 0;
+  for (std::size_t i = 0, part = 0; i < count; ++i) {
+    if (i == value) {
+      place += size;
+      continue;
+    }
+    const Constant& c = parts[part++];
+    const std::int64_t width = c.dims[own];
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::copy_n(c.reals.begin() + r * width * channels, width * channels, all.reals.begin() + (r * dims[own] + place) * channels);
+    }
+    place += width;
+  }
+  apply_line(g, Arranger::make(whole, dims, natural_order(rank)), {}, all, [](double c) { return Line{1.0, c}; });
+}
+
 inline void read_concat(Importer& g, Attributes& a) {
   const std::int64_t axis = a.integer("axis", 0);
   const std::size_t count = g.node->inputs.size();
+  std::size_t constants = 0;
+  for (std::size_t i = 0; i < count; ++i) constants += g.is_constant(i) ? 1 : 0;
+  if (constants > 0 && constants + 1 == count) return concat_constants(g, axis);
   const std::size_t rank = g.value().dims.size();
   const int own = sample_axis(axis, rank);
   bool alike = g.value().axis[at(own)] >= 0 && !g.value().reordered();  // they lie alike: nothing is moved
@@ -233,31 +293,27 @@ inline void read_concat(Importer& g, Attributes& a) {
   g.give(id, dims, order);
 }
 
-/// Padding with the value's own elements: parts of it, one behind the other, which integers have exactly.
-inline void pad_with_values(Importer& g, const std::string& mode, const Ints& pads) {
-  Arrangement x = g.arranger.ordered(g.value());
-  const std::size_t rank = x.dims.size();
-  require(pads.size() == 2 * (rank + 1) && pads[0] == 0 && pads[rank + 1] == 0, Errc::unsupported,
-          "pads must be those of the numbers of a sample");
-  for (std::size_t d = 0; d < rank; ++d) {
-    const std::int64_t size = x.dims[d], before = pads[d + 1], after = pads[rank + d + 2];
-    const std::int64_t most = mode == "reflect" ? size - 1 : mode == "wrap" ? size : 128;
-    require(before >= 0 && after >= 0 && before <= most && after <= most, Errc::unsupported, "pads {} elements by {} and {} (mode {})",
-            size, before, after, mode);
-    std::vector<graph::op::Slice> parts;
-    const auto piece = [&](std::int64_t first, std::int64_t last, std::int64_t step) {
-      if (first != last) parts.push_back({0, first, last, step});
-    };
-    if (mode == "reflect") piece(before, 0, -1);
-    if (mode == "wrap") piece(size - before, size, 1);
-    for (std::int64_t i = 0; mode == "edge" && i < before; ++i) piece(0, 1, 1);
-    piece(0, size, 1);
-    for (std::int64_t i = 0; mode == "edge" && i < after; ++i) piece(size - 1, size, 1);
-    if (mode == "reflect") piece(size - 2, size - 2 - after, -1);
-    if (mode == "wrap") piece(0, after, 1);
-    if (parts.size() > 1) x = joined(g, x, static_cast<int>(d), std::move(parts));
+/// Zeros around a value of three dimensions where they lie in its node, without moving any. False if they cannot be added so.
+inline bool pad_in_place(Importer& g, const Ints& pads) {
+  Arrangement x = g.value();
+  bool fits = !x.reordered() && g.graph.node(x.node).shape.rank() == 3 && pads[0] == 0 && pads[4] == 0;
+  for (const int axis : x.axis) fits = fits && axis >= 0;
+  for (const std::int64_t p : pads) fits = fits && p >= 0 && p <= 65535;
+  if (!fits) return false;
+  int before[3] = {}, behind[3] = {};
+  for (std::size_t d = 0; d < 3; ++d) {
+    before[x.axis[d]] = static_cast<int>(pads[d + 1]);
+    behind[x.axis[d]] = static_cast<int>(pads[d + 5]);
+    x.dims[d] += pads[d + 1] + pads[d + 5];
   }
+  const bool channels = before[2] + behind[2] > 0;
+  if (!channels || before[0] + behind[0] + before[1] + behind[1] > 0) {
+    x.node = g.add(graph::op::Pad{before[0], behind[0], before[1], behind[1]}, {x.node});
+  }
+  if (channels) x.node = g.add(graph::op::PadChannels{before[2], behind[2]}, {x.node});
+  x.name.clear();
   g.give(std::move(x));
+  return true;
 }
 
 inline void read_pad(Importer& g, Attributes& a) {
@@ -277,6 +333,7 @@ inline void read_pad(Importer& g, Attributes& a) {
     const graph::op::PadChannels op{static_cast<int>(pads[1]), static_cast<int>(pads[3])};
     return g.give(g.add(op, {g.arranger.arrange(x, {0})}), {x.dims[0] + pads[1] + pads[3]}, {0});
   }
+  if (g.value().dims.size() == 3 && pads.size() == 8 && pad_in_place(g, pads)) return;
   const int from = g.image(g.value());
   if (line && pads.size() == 6) pads = {pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]};
   bool fits = pads.size() == 8;

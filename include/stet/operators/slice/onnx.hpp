@@ -146,6 +146,33 @@ inline void read_gather(Importer& g, Attributes& a) {
   g.give(c.dims.empty() ? selected(g, x, dimension, which[0]) : joined(g, x, dimension, runs_of(which)));
 }
 
+/// Padding with the value's own elements: parts of it, one behind the other, which integers have exactly.
+inline void pad_with_values(Importer& g, const std::string& mode, const Ints& pads) {
+  Arrangement x = g.arranger.ordered(g.value());
+  const std::size_t rank = x.dims.size();
+  require(pads.size() == 2 * (rank + 1) && pads[0] == 0 && pads[rank + 1] == 0, Errc::unsupported,
+          "pads must be those of the numbers of a sample");
+  for (std::size_t d = 0; d < rank; ++d) {
+    const std::int64_t size = x.dims[d], before = pads[d + 1], after = pads[rank + d + 2];
+    const std::int64_t most = mode == "reflect" ? size - 1 : mode == "wrap" ? size : 128;
+    require(before >= 0 && after >= 0 && before <= most && after <= most, Errc::unsupported, "pads {} elements by {} and {} (mode {})",
+            size, before, after, mode);
+    std::vector<graph::op::Slice> parts;
+    const auto piece = [&](std::int64_t first, std::int64_t last, std::int64_t step) {
+      if (first != last) parts.push_back({0, first, last, step});
+    };
+    if (mode == "reflect") piece(before, 0, -1);
+    if (mode == "wrap") piece(size - before, size, 1);
+    for (std::int64_t i = 0; mode == "edge" && i < before; ++i) piece(0, 1, 1);
+    piece(0, size, 1);
+    for (std::int64_t i = 0; mode == "edge" && i < after; ++i) piece(size - 1, size, 1);
+    if (mode == "reflect") piece(size - 2, size - 2 - after, -1);
+    if (mode == "wrap") piece(0, after, 1);
+    if (parts.size() > 1) x = joined(g, x, static_cast<int>(d), std::move(parts));
+  }
+  g.give(std::move(x));
+}
+
 inline constexpr OperatorReader slice_readers[] = {{"Gather", read_gather}, {"Slice", read_slice}, {"Split", read_split}};
 
 }  // namespace stet::onnx
