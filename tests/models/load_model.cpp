@@ -1,7 +1,7 @@
 // Takes a model of somebody else through all stages and says how far it comes, one line `stage<TAB>result` each:
 //   load_model MODEL.onnx|MODEL.tflite [X.npy Y.npy] [--input H,W,C] [--target NAME] [--int8 PREFIX]
 // X are inputs as the file has them (images [N,C,H,W] of .onnx), Y what another program made of them. Stages: load, float
-// (the largest difference to Y relative to max(1, |Y|)), prepare, train (three steps on integers), convert, engine (codes
+// (the largest difference to Y relative to the largest |Y|), prepare, train (three steps on integers), convert, engine (codes
 // that differ between training forward and engine). With --int8 the integers are written to PREFIX.tflite, of the target
 // onnxruntime to PREFIX.onnx, the input to PREFIX.x.npy and the engine's codes to PREFIX.y.npy, for judge_codes.py. Exit
 // status 0 if all stages pass.
@@ -122,13 +122,16 @@ int main(int argc, char** argv) {
       const Tensor<float> y = infer(load(files[0], whole), x);
       const Tensor<float> other = y.shape() == wanted.shape() ? wanted : as_stet_has(wanted, y.shape().unbatched());
       require(y.shape() == other.shape(), Errc::shape, "the output is {}, not {}", y.shape(), wanted.shape());
-      double worst = 0.0;
+      // Float sums in another order differ in proportion to what is summed, not to what is left of it: the largest output
+      // is the measure of all.
+      double worst = 0.0, largest = 0.0;
       for (std::int64_t i = 0; i < y.size(); ++i) {
         const auto a = static_cast<double>(y[i]), b = static_cast<double>(other[i]);
-        worst = std::max(worst, std::abs(a - b) / std::max(1.0, std::abs(b)));
+        worst = std::max(worst, std::abs(a - b));
+        largest = std::max(largest, std::abs(b));
       }
-      require(worst <= 1e-4, Errc::range, "differs by {}", worst);
-      return formatted("{}", worst);
+      require(worst <= 1e-5 * largest, Errc::range, "differs by {} of outputs up to {}", worst, largest);
+      return formatted("{:.3g}", largest > 0.0 ? worst / largest : worst);
     });
   } else {
     x = Tensor<float>(input.batched(4));

@@ -265,14 +265,16 @@ class Only(nn.Module):
 
 
 def spread(model):
-    """Running statistics and gammas that are not those of a fresh network."""
+    """Running statistics, gammas and heads that are not those of a fresh network."""
     generator = torch.Generator().manual_seed(5)
-    for m in model.modules():
-        if isinstance(m, nn.modules.batchnorm._BatchNorm):
-            m.running_mean.copy_(torch.randn(m.running_mean.shape, generator=generator) * 0.1)
-            m.running_var.copy_(torch.rand(m.running_var.shape, generator=generator) + 0.5)
-            with torch.no_grad():
+    with torch.no_grad():
+        for m in model.modules():
+            if isinstance(m, nn.modules.batchnorm._BatchNorm):
+                m.running_mean.copy_(torch.randn(m.running_mean.shape, generator=generator) * 0.1)
+                m.running_var.copy_(torch.rand(m.running_var.shape, generator=generator) + 0.5)
                 m.weight.copy_(torch.rand(m.weight.shape, generator=generator) + 0.5)
+            if isinstance(m, nn.Linear) and not m.weight.any():  # the head of a vision transformer begins with zeros, which prove nothing
+                m.weight.copy_(torch.randn(m.weight.shape, generator=generator) * m.in_features**-0.5)
 
 
 def export(name, make, shape, folder, legacy):

@@ -86,11 +86,13 @@ class GraphReader {
     });
   }
 
-  // Batch norms that stand alone get a layer, without which they have no integer form.
+  // Batch norms that stand alone get a layer, without which they have no integer form. What was made of a value that turned
+  // out to be read otherwise is left out.
   void give_layers() {
     UnitLayers made = add_unit_layers(importer_.graph);
-    if (made.layers.empty()) return;
+    if (made.graph.size() == importer_.graph.size() && made.layers.empty()) return;
     for (Assignment& a : importer_.assignments) a.node = made.node_of[static_cast<std::size_t>(a.node)];
+    std::erase_if(importer_.assignments, [](const Assignment& a) { return a.node < 0; });
     for (const int id : made.layers) {
       const auto channels = static_cast<std::size_t>(made.graph.node(id).shape.back());
       importer_.budget.take(2 * channels * sizeof(float));
