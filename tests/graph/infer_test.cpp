@@ -55,7 +55,7 @@ TEST_CASE("an error of inference names the node, what it wants and what it got")
                     ContainsSubstring("window of 9 does not fit into input of 8"));
   CHECK_THROWS_WITH(depthwise_conv2d(x, {.multiplier = 0}), ContainsSubstring("depthwise_conv2d_1: multiplier"));
   CHECK_THROWS_WITH(linear(x, {}), ContainsSubstring("linear_1: units"));
-  CHECK_THROWS_WITH(matmul(x, flat), ContainsSubstring("matmul_1: wants [M,K] and [K,N], got [8,8,3] and [10]"));
+  CHECK_THROWS_WITH(matmul(x, flat), ContainsSubstring("matmul_1: wants [..,M,K] and [..,K,N] with the same dimensions in front, got [8,8,3] and [10]"));
   CHECK_THROWS_WITH(batch_norm(x, {.eps = 0.0f}), ContainsSubstring("batch_norm_1: eps"));
   CHECK_THROWS_WITH(batch_norm(x, {.momentum = 1.5f}), ContainsSubstring("momentum"));
   CHECK_THROWS_WITH(x + flat, ContainsSubstring("add_1: wants equal shapes"));

@@ -99,7 +99,7 @@ TEST_CASE("problems of one kind are one line, with their number and the first no
   std::string y = "x";
   for (int i = 0; i < 12; ++i) y = s.node("Relu", {s.node("Erf", {y})});
   for (int i = 0; i < 2; ++i)
-    y = s.node("MaxPool", {y}, {attribute("kernel_shape", Ints{2, 2}), attribute("dilations", Ints{2, 2 + i})});
+    y = s.node("MaxPool", {y}, {attribute("kernel_shape", Ints{2, 2}), attribute("pads", Ints{1, 1, 1, 1}), attribute("dilations", Ints{2, 2 + i})});
   const std::string text = s.refusal(y);
   CHECK_THAT(text,
              ContainsSubstring("\n  Erf (12 nodes: Erf0, Erf2, Erf4, ...): the operator Erf is not understood\n"));
@@ -111,7 +111,7 @@ TEST_CASE("behind a node that is not understood the file's own shapes go on", "[
   Source s({2, 6, 6});
   const auto up = s.node("Resize", {"x"});
   const auto pool =
-      s.node("MaxPool", {up}, {attribute("kernel_shape", Ints{2, 2}), attribute("dilations", Ints{2, 2})});
+      s.node("MaxPool", {up}, {attribute("kernel_shape", Ints{2, 2}), attribute("pads", Ints{1, 1, 1, 1}), attribute("dilations", Ints{2, 2})});
   const auto y = s.node("GlobalAveragePool", {s.node("Conv", {pool, s.ramp("w", {2, 3, 1, 1})})});
   CHECK_THAT(s.refusal(y), !ContainsSubstring("Conv"));
   const auto described = [&](const std::string& name, const Ints& dims) {
