@@ -138,15 +138,16 @@ int main(int argc, char** argv) {
     Rng rng(1);
     for (float& v : x.edit()) v = static_cast<float>(rng.normal());
   }
-  const Dataset data{x, Tensor<std::int32_t>::zeros(Shape{x.shape()[0]}), 1, "drawn"};
+  std::optional<Dataset> data;
   std::vector<QatModel> qat;
   stages.stage("prepare", [&] {
+    data.emplace(x);
     qat.push_back(prepare(model, recipe));
     const std::string share = detail::float_share(model.graph(), qat[0].units()).str();
     return formatted("{} units{}{}", qat[0].units().size(), share.empty() ? "" : "; ", share);
   });
   stages.stage("train", [&] {
-    calibrate(qat[0], data);
+    calibrate(qat[0], *data);
     const std::vector<ParameterRef> parameters = parameter_refs(qat[0]);
     OptimizerState optimizer(Adam{.lr = 1e-4}, parameters);
     QatSteps steps(qat[0], 3);
