@@ -9,6 +9,8 @@
 #include <cmath>
 #include <functional>
 
+namespace onnx_batch_views_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -187,3 +189,5 @@ TEST_CASE("a constant token in front of others is part of every sample") {
   CHECK_THAT(other.refusal(other.node("Concat", {other.ramp("wide", {1, 1, 5}), "x"}, {attribute("axis", 1)})),
              ContainsSubstring("has 5 elements where the value has 4"));
 }
+
+}  // namespace onnx_batch_views_test

@@ -7,6 +7,8 @@
 
 #include <cmath>
 
+namespace onnx_parts_test {
+
 using namespace stet;
 using Catch::Matchers::ContainsSubstring;
 using onnx::attribute;
@@ -45,6 +47,20 @@ TEST_CASE("one element of a dimension is selected, a list of them is taken in pa
   CHECK_THAT(t.refusal(t.node("Gather", {"x", t.constant("zero", {}, Ints{0})}, {attribute("axis", 1)})),
              ContainsSubstring("a dimension must stay"));
   CHECK_THAT(t.refusal(t.node("Gather", {"x", ints(t, "sample", {0})}, {attribute("axis", 0)})), ContainsSubstring("batch"));
+}
+
+TEST_CASE("the largest of a large image is found in two pools, as a max pool takes 256 taps", "[io][onnx]") {
+  Source s({1, 17, 16});
+  Model m = s.load(s.node("GlobalMaxPool", {"x"}));
+  CHECK(kinds(m) == Kinds{"input", "max_pool", "max_pool"});
+  CHECK(run(m) == Floats{271});
+  CHECK(run(m, 5, -1) == Floats{5});
+  m = s.load(s.node("ReduceMax", {"x", ints(s, "axes", {2, 3})}));
+  CHECK(run(m) == Floats{271});
+  Source t({1, 16, 16});
+  m = t.load(t.node("GlobalMaxPool", {"x"}));
+  CHECK(kinds(m) == Kinds{"input", "max_pool"});
+  CHECK(run(m) == Floats{255});
 }
 
 TEST_CASE("slices may go in steps and backwards", "[io][onnx]") {
@@ -195,3 +211,5 @@ TEST_CASE("Resize to the nearest element, to any size", "[io][onnx]") {
   CHECK(resize(4, 1, "pytorch_half_pixel", "floor") == Floats{0});
   CHECK(resize(3, 2, "tf_half_pixel_for_nn", "floor") == Floats{0, 2});
 }
+
+}  // namespace onnx_parts_test

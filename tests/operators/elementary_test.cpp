@@ -5,6 +5,8 @@
 
 #include "operators/function_checks.hpp"
 
+namespace elementary_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -90,3 +92,5 @@ TEST_CASE("elementary functions come back from files", "[operators]") {
   check_onnx_floats(model, kept);
   check_tflite_floats(model, kept);
 }
+
+}  // namespace elementary_test

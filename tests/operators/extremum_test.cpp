@@ -7,6 +7,8 @@
 #include "support/on_targets.hpp"
 #include "support/tensors.hpp"
 
+namespace extremum_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -68,3 +70,5 @@ TEST_CASE("maximum and minimum come back from files", "[operators]") {
   check_tflite_codes(integers, random_images({6, 5, 3}, 3, 5));
   CHECK_THAT(c_text(integers), ContainsSubstring("STET_MAXIMUM, \"largest\"") && ContainsSubstring("STET_MINIMUM, \"least\""));
 }
+
+}  // namespace extremum_test

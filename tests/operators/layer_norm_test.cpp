@@ -26,6 +26,8 @@
 #include <map>
 #include <string>
 
+namespace layer_norm_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -156,3 +158,5 @@ TEST_CASE("what stays in float by itself is said, with its share of the work", "
   CHECK_THAT(check(model, named).str(), ContainsSubstring(said));
   CHECK(in_float().describe() != recipes::int8().describe());
 }
+
+}  // namespace layer_norm_test

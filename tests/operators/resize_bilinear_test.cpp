@@ -8,6 +8,8 @@
 #include "support/on_targets.hpp"
 #include "support/tensors.hpp"
 
+namespace resize_bilinear_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -161,3 +163,5 @@ TEST_CASE("bilinear interpolation comes back from files", "[operators]") {
   CHECK(count("MatMul") == 6);
   CHECK(count("Round") == 4);
 }
+
+}  // namespace resize_bilinear_test

@@ -26,6 +26,8 @@
 #include <cmath>
 #include <string>
 
+namespace tokens_test {
+
 using namespace stet;
 using namespace stet_test;
 using Catch::Matchers::ContainsSubstring;
@@ -132,3 +134,5 @@ TEST_CASE("a product of two values wants the same dimensions in front", "[operat
   const std::vector<Tensor<float>> apart{a, b}, joined{a.reshaped({3, 2, 4, 5}), b.reshaped({3, 2, 5, 6})};
   CHECK(same_bits(infer(Model(std::move(one), Rng(1)), apart)[0].reshaped({3, 2, 4, 6}), infer(Model(std::move(all), Rng(1)), joined)[0]));
 }
+
+}  // namespace tokens_test

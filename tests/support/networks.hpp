@@ -254,7 +254,8 @@ class NetworkGenerator {
   Value repeating(const Value& x) {
     const auto h = static_cast<int>(x.shape()[0]), w = static_cast<int>(x.shape()[1]);
     const auto narrow = [&](const Value& y) {
-      const bool rows = chance(rng_, 0.6), columns = chance(rng_, 0.6);
+      const bool rows = chance(rng_, 0.6);
+      const bool columns = chance(rng_, 0.6) && (!rows || h * w <= 256);  // a max pool takes no more taps
       const Value z = max_pool(y, {.size = {rows ? h : 1, columns ? w : 1}});
       return chance(rng_, 0.3) ? conv2d(z, {.filters = 1, .kernel = 1}) : z;
     };

@@ -130,13 +130,20 @@ inline void read_global_average_pool(Importer& g, Attributes&) {
 }
 
 /// A window as large as the image.
+/// The largest of windows that lie side by side: along lines and then across them where one has more taps than a max pool
+/// takes, which is the same.
+inline int add_largest(Importer& g, int from, Pair size) {
+  const auto pool = [&](Pair window, int of) { return g.add(graph::op::MaxPool{window, window, Padding::valid()}, {of}); };
+  if (std::int64_t{size.height} * size.width <= 256) return pool(size, from);
+  return pool({size.height, 1}, pool({1, size.width}, from));
+}
 inline void read_global_max_pool(Importer& g, Attributes&) {
   const bool line = g.value().dims.size() == 2;
   const int from = g.image(g.value());
   const Shape image = g.graph.node(from).shape;
   require(image[0] <= 65535 && image[1] <= 65535, Errc::unsupported, "the image is {}x{}", image[0], image[1]);
   const Pair size(static_cast<int>(image[0]), static_cast<int>(image[1]));
-  g.give_image(g.add(graph::op::MaxPool{size, size, Padding::valid()}, {from}), line);
+  g.give_image(add_largest(g, from, size), line);
 }
 
 inline constexpr OperatorReader pooling_readers[] = {{"AveragePool", read_pool<graph::op::AveragePool>},

@@ -3,6 +3,7 @@
 
 #include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/importer.hpp>
+#include <stet/operators/pooling/onnx.hpp>
 
 #include <type_traits>
 #include <utility>
@@ -145,7 +146,7 @@ inline void read_largest(Importer& g, Attributes& a) {
   const std::int64_t h = height ? image[0] : 1, w = width ? image[1] : 1;
   require(h <= 65535 && w <= 65535, Errc::unsupported, "the image is {}x{}", image[0], image[1]);
   const Pair size(static_cast<int>(h), static_cast<int>(w));
-  Arrangement y{g.add(graph::op::MaxPool{size, size, Padding::valid()}, {from}), {}, {}, {}};
+  Arrangement y{add_largest(g, from, size), {}, {}, {}};
   const int axes[] = {2, rank == 3 ? 0 : 1, 1};
   for (std::size_t d = 0; d < rank; ++d) {
     if (reduced[d] && !keep) continue;
