@@ -261,7 +261,7 @@ inline void read_concat(Importer& g, Attributes& a) {
   const std::int64_t axis = a.integer("axis", 0);
   const std::size_t count = g.node->inputs.size();
   std::size_t constants = 0;
-  for (std::size_t i = 0; i < count; ++i) constants += g.is_constant(i) ? 1 : 0;
+  for (std::size_t i = 0; i < count; ++i) constants += g.is_constant(i) ? std::size_t{1} : 0;
   if (constants > 0 && constants + 1 == count) return concat_constants(g, axis);
   const std::size_t rank = g.value().dims.size();
   const int own = sample_axis(axis, rank);
