@@ -309,7 +309,7 @@ TEST_CASE("what does not go together is refused before training", "[train]") {
   o.validation = &three;
   CHECK_THROWS_WITH(fit(model, two, o), ContainsSubstring("targets [N] + [3]"));
   o.validation = &two;
-  o.metric = {.name = "nothing"};
+  o.metric = {"nothing", {}};
   CHECK_THROWS_WITH(fit(model, two, o), ContainsSubstring("metric 'nothing' has no function"));
   o = quiet(1);
   o.label_smoothing = 0.1;

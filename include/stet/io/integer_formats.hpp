@@ -8,8 +8,8 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/graph/resolve.hpp>
+#include <stet/io/onnx/float_fault.hpp>
 #include <stet/io/tflite/window_plan.hpp>
-#include <stet/operators/onnx.hpp>
 #include <stet/operators/tflite.hpp>
 
 #include <string>

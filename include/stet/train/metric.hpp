@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stet {
@@ -18,6 +19,11 @@ struct Metric {
   /// Of the outputs of all samples, [N, ...]; of the batch, labels and targets are given, x is empty.
   std::function<double(const Tensor<float>& y, const Batch& truth)> value{};
   bool higher_is_better = false;
+
+  Metric() {}
+  // Constructors, because g++ 12 takes the function of an aggregate inside FitOptions for uninitialized.
+  Metric(std::string n, std::function<double(const Tensor<float>& y, const Batch& truth)> f, bool higher = false)
+      : name(std::move(n)), value(std::move(f)), higher_is_better(higher) {}
 
   explicit operator bool() const { return static_cast<bool>(value); }
 };

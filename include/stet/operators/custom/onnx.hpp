@@ -1,23 +1,12 @@
 #pragma once
 // Operators of the user's own in .onnx: functions of one number among codes are tables; floats have no operator for them.
 
+#include <stet/io/onnx/float_fault.hpp>
 #include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
 
 namespace stet::onnx {
 
-/// Why ONNX has no form for a node of a float model; empty if it has one.
-inline std::string_view float_fault(const graph::Node& node) {
-  if (!graph::is<graph::op::Custom>(node.op)) return {};
-  return "an operator of your own, which ONNX does not know; replace it by operators of the graph builder";
-}
-/// The same of the first node that has none.
-inline std::string_view float_fault(const Graph& graph) {
-  for (const graph::Node& node : graph.nodes()) {
-    if (const std::string_view fault = float_fault(node); !fault.empty()) return fault;
-  }
-  return {};
-}
 /// Refuses the nodes of a float model that ONNX has no form for.
 /// Errors:    Errc::unsupported listing all of them
 inline void check_float(const Graph& graph) {
