@@ -18,26 +18,14 @@ namespace {
 
 using namespace stet;
 
-// What a model is worth: accuracy of classes, else the share of the variance that is explained.
-Metric metric_of(const Dataset& data) {
-  if (data.has_targets()) return r_squared();
-  return {"accuracy",
-          [](const Tensor<float>& y, const Batch& truth) {
-            const auto classes = static_cast<std::size_t>(y.shape().back());
-            double right = 0;
-            for (std::int64_t n = 0; n < truth.labels.size(); ++n) {
-              right +=
-                  argmax(y.span().subspan(static_cast<std::size_t>(n) * classes, classes)) == truth.labels[n] ? 1 : 0;
-            }
-            return right / static_cast<double>(truth.labels.size());
-          },
-          true};
-}
-
 int run(const Options& o) {
   set_threads(o.threads);
   const Dataset train = load_arrays(o.train_x, o.train_y), test = load_arrays(o.test_x, o.test_y);
-  const Metric metric = metric_of(train);
+  // What a model is worth: accuracy of classes, else the share of the variance that is explained.
+  const char* const metric = train.has_labels() ? "accuracy" : "R squared";
+  const auto worth = [&](const auto& model) {
+    return test.has_labels() ? evaluate(model, test).accuracy : evaluate(model, test, r_squared());
+  };
   Model model(network(train, o.width), Rng(o.seed));
   say("{}", table(model.graph()));
   const Recipe recipe = recipes::int8();
@@ -60,23 +48,23 @@ int run(const Options& o) {
 
   QatModel qat = prepare(model, recipe);
   calibrate(qat, train);
-  const double quantized = evaluate(Engine(convert(qat)), test, metric);
+  const double quantized = worth(Engine(convert(qat)));
   options.title = "qat";
   say_warnings(fit(qat, train, options).warnings);
   const IntegerModel integers = convert(qat);
   const Engine engine(integers);
 
-  std::string rows = formatted("model,{}\n", metric.name);
-  say("\n{:<26}{:>12}\n", "", metric.name);
+  std::string rows = formatted("model,{}\n", metric);
+  say("\n{:<26}{:>12}\n", "", metric);
   const auto row = [&](const char* name, double value) {
     say("{:<26}{:>12.4f}\n", name, value);
     rows += formatted("{},{:.6f}\n", name, value);
   };
-  row("fp32", evaluate(model, test, metric));
-  row("fp32_continued", evaluate(control, test, metric));
+  row("fp32", worth(model));
+  row("fp32_continued", worth(control));
   row("ptq_int8", quantized);
-  row("qat_forward", evaluate(qat, test, metric));
-  row("qat_int8_engine", evaluate(engine, test, metric));
+  row("qat_forward", worth(qat));
+  row("qat_int8_engine", worth(engine));
   const Tensor<float> x = test.batch(0, test.size()).x;
   const Tensor<float> forward = predict(qat, test), deployed = predict(engine, test);
   std::int64_t different = 0;

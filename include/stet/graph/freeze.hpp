@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <string_view>
-#include <vector>
 
 namespace stet {
 
@@ -32,20 +31,18 @@ constexpr bool fits_pattern(std::string_view pattern, std::string_view name) {
 }
 
 namespace detail {
-inline std::size_t set_frozen(const char* op, Model& model, std::string_view pattern, bool frozen) {
-  std::size_t count = 0;
+inline void set_frozen(const char* op, Model& model, std::string_view pattern, bool frozen) {
+  bool any = false;
   const auto set = [&](auto& entries) {
     for (auto& entry : entries) {
       if (!fits_pattern(pattern, model.graph().node(entry.node).name)) continue;
       entry.frozen = frozen;
-      ++count;
+      any = true;
     }
   };
   set(model.parameters());
   set(model.buffers());
-  require(count > 0, Errc::range, "{}: no node with parameters is named '{}'; * stands for any characters", op,
-          pattern);
-  return count;
+  require(any, Errc::range, "{}: no node with parameters is named '{}'; * stands for any characters", op, pattern);
 }
 }  // namespace detail
 

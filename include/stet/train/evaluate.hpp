@@ -6,6 +6,7 @@
 #include <stet/model/forward.hpp>
 #include <stet/train/confusion.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 
@@ -41,6 +42,14 @@ inline double cross_entropy_of(std::span<const float> logits, int label) {
   return std::log(sum) + top - static_cast<double>(logits[static_cast<std::size_t>(label)]);
 }
 
+namespace detail {
+// The samples of a data set in their order, so many at a time: f(batch, position of its first sample).
+template <class F>
+void for_each_batch(const Dataset& data, std::int64_t size, F&& f) {
+  for (std::int64_t first = 0; first < data.size(); first += size) f(data.batch(first, std::min(data.size(), first + size)), first);
+}
+}  // namespace detail
+
 /// Evaluates a function from a batch of images to logits. Images go in order; the loss is added image by image, so
 /// the result depends on the logits alone.
 /// Shapes:    logits: [N,...] -> [N,classes]
@@ -57,9 +66,7 @@ STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<flo
           data.name());
   Evaluation result;
   double loss = 0;
-  for (std::int64_t first = 0; first < data.size(); first += options.batch) {
-    const std::int64_t last = first + options.batch < data.size() ? first + options.batch : data.size();
-    const Batch batch = data.batch(first, last);
+  detail::for_each_batch(data, options.batch, [&](const Batch& batch, std::int64_t first) {
     const Tensor<float> y = logits(batch.x);
     require(y.shape().rank() == 2 && y.shape()[0] == batch.size() && y.shape()[1] >= 1, Errc::shape,
             "evaluate: wants logits [{},classes], the model made {}", batch.size(), y.shape());
@@ -76,7 +83,7 @@ STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<flo
       loss += cross_entropy_of(row, batch.labels[i]);
       result.confusion.add(batch.labels[i], argmax(row));
     }
-  }
+  });
   result.images = data.size();
   result.correct = result.confusion.correct();
   result.accuracy = static_cast<double>(result.correct) / static_cast<double>(result.images);

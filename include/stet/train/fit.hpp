@@ -151,11 +151,10 @@ inline void validate(const FitStage& stage, const FitOptions& o, EpochReport& re
     report.validation_accuracy = e.accuracy;
   } else {
     double loss = 0;
-    for (std::int64_t first = 0; first < data.size(); first += EvaluateOptions{}.batch) {
-      const Batch batch = data.batch(first, std::min(data.size(), first + EvaluateOptions{}.batch));
+    for_each_batch(data, EvaluateOptions{}.batch, [&](const Batch& batch, std::int64_t) {
       Tape tape;
       loss += static_cast<double>(loss_of(tape.constant(answers(batch.x)), batch, o).value()[0]) * static_cast<double>(batch.size());
-    }
+    });
     report.validation_loss = loss / static_cast<double>(data.size());
     require(std::isfinite(report.validation_loss), Errc::range, "fit: the loss of validation data {} is {}; the model has diverged",
             data.name(), report.validation_loss);

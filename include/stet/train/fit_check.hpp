@@ -41,13 +41,10 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
           data.shape());
   require(data.has_labels() || data.has_targets() || o.loss, Errc::state,
           "fit: data set {} has neither labels nor targets, and there is no loss; give it one of them, or set options.loss", data.name());
+  const auto answers = [](const Dataset& d) { return d.has_labels() ? "labels" : d.has_targets() ? "targets" : "neither labels nor targets"; };
   require(o.validation == nullptr || (o.validation->has_labels() == data.has_labels() && o.validation->has_targets() == data.has_targets()),
-          Errc::state, "fit: training data have {}, validation data {}; give both the same",
-          data.has_labels() ? "labels" : data.has_targets() ? "targets" : "neither labels nor targets",
-          o.validation == nullptr         ? ""
-          : o.validation->has_labels()    ? "labels"
-          : o.validation->has_targets()   ? "targets"
-                                          : "neither");
+          Errc::state, "fit: training data have {}, validation data {}; give both the same", answers(data),
+          o.validation == nullptr ? "" : answers(*o.validation));
   require(data.has_labels() || o.label_smoothing == 0, Errc::state,
           "fit: label_smoothing {} belongs to labels, and data set {} has none; leave it at 0", o.label_smoothing, data.name());
   require(!o.loss || o.label_smoothing == 0, Errc::state,

@@ -39,9 +39,9 @@ STET_ENTRY Tensor<float> predict_outputs(FunctionRef<Tensor<float>(const Tensor<
   require(options.batch >= 1, Errc::range, "predict: batch is {}, must be at least 1", options.batch);
   std::vector<float> all;
   Shape shape;
-  for (std::int64_t first = 0; first < data.size(); first += options.batch) {
-    const std::int64_t last = first + options.batch < data.size() ? first + options.batch : data.size();
-    const Tensor<float> y = outputs(data.batch(first, last).x);
+  detail::for_each_batch(data, options.batch, [&](const Batch& batch, std::int64_t first) {
+    const std::int64_t last = first + batch.size();
+    const Tensor<float> y = outputs(batch.x);
     require(y.shape().rank() >= 1 && y.shape()[0] == last - first, Errc::shape,
             "predict: the model made {} of {} samples", y.shape(), last - first);
     for (const float v : y.span()) {
@@ -50,7 +50,7 @@ STET_ENTRY Tensor<float> predict_outputs(FunctionRef<Tensor<float>(const Tensor<
     }
     shape = y.shape().unbatched();
     all.insert(all.end(), y.span().begin(), y.span().end());
-  }
+  });
   return Tensor<float>(shape.batched(data.size()), all);
 }
 #endif
