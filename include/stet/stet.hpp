@@ -30,6 +30,7 @@
 #include <stet/ops/loss.hpp>
 #include <stet/ops/normalization.hpp>
 #include <stet/ops/pooling.hpp>
+#include <stet/ops/recurrent.hpp>
 #include <stet/ops/reduction.hpp>
 #include <stet/ops/shape.hpp>
 #include <stet/ops/softmax.hpp>

@@ -1,9 +1,11 @@
 // Takes a model of somebody else through all stages and says how far it comes, one line `stage<TAB>result` each:
 //   load_model MODEL.onnx|MODEL.tflite [X.npy Y.npy] [--input H,W,C] [--target NAME] [--int8 PREFIX]
+//   load_model MODEL.tflite X.npy Y.npy --integers [--target NAME]
 // X are inputs as the file has them (images [N,C,H,W] of .onnx), Y what another program made of them. Stages: load, float
 // (the largest difference to Y relative to the largest |Y|), prepare, train (three steps on integers), convert, engine (codes
 // that differ between training forward and engine). With --int8 the integers are written to PREFIX.tflite, of the target
-// onnxruntime to PREFIX.onnx, the input to PREFIX.x.npy and the engine's codes to PREFIX.y.npy, for judge_codes.py. Exit
+// onnxruntime to PREFIX.onnx, the input to PREFIX.x.npy and the engine's codes to PREFIX.y.npy, for judge_codes.py. With
+// --integers the file is an int8 one: stages load and engine (codes that differ from Y, the codes of another program). Exit
 // status 0 if all stages pass.
 #include <stet/engine/engine.hpp>
 #include <stet/io/load_onnx.hpp>
@@ -76,11 +78,30 @@ Model load(const std::string& path, const ImportOptions& options) {
   return path.ends_with(".onnx") ? load_onnx(path, options) : load_tflite(path, options);
 }
 
+// An int8 file in the engine: its codes against those that another program made of the same real inputs.
+void run_integers(Stages& stages, const std::vector<std::string>& files, const Target& target, const ImportOptions& options) {
+  std::optional<Engine> engine;
+  stages.stage("load", [&] {
+    const IntegerModel model = load_tflite_integer(files[0], target, options);
+    engine.emplace(model);
+    return formatted("{} values", model.values.size());
+  });
+  stages.stage("engine", [&] {
+    const Tensor<std::int8_t> codes = engine->run(load_npy<float>(files[1])).codes, wanted = load_npy<std::int8_t>(files[2]);
+    require(codes.size() == wanted.size(), Errc::shape, "the output is {}, not {}", codes.shape(), wanted.shape());
+    std::int64_t differ = 0;
+    for (std::int64_t i = 0; i < codes.size(); ++i) differ += codes[i] != wanted[i] ? 1 : 0;
+    require(differ == 0, Errc::state, "{} of {} differ", differ, codes.size());
+    return formatted("0 of {} differ", codes.size());
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   std::vector<std::string> files;
   std::string int8;
+  bool integers_wanted = false;
   Recipe recipe = recipes::int8();
   recipe.keep_float_unsupported = true;
   ImportOptions options{.shared = SharedConstants::untie};
@@ -88,6 +109,8 @@ int main(int argc, char** argv) {
     const std::string word = argv[i];
     if (word == "--input" && i + 1 < argc) {
       options.input = shape_of(argv[++i]);
+    } else if (word == "--integers") {
+      integers_wanted = true;
     } else if (word == "--int8" && i + 1 < argc) {
       int8 = argv[++i];
     } else if (word == "--target" && i + 1 < argc) {
@@ -96,12 +119,16 @@ int main(int argc, char** argv) {
       files.push_back(word);
     }
   }
-  if (files.size() != 1 && files.size() != 3) {
-    std::fprintf(stderr, "usage: load_model MODEL [X.npy Y.npy] [--input H,W,C] [--target NAME] [--int8 PREFIX]\n");
+  if (files.size() != 3 && (files.size() != 1 || integers_wanted)) {
+    std::fprintf(stderr, "usage: load_model MODEL [X.npy Y.npy] [--input H,W,C] [--target NAME] [--int8 PREFIX | --integers]\n");
     return 2;
   }
   set_warning_handler([](const std::string&) {});
   Stages stages;
+  if (integers_wanted) {
+    run_integers(stages, files, recipe.target, options);
+    return stages.good() ? 0 : 1;
+  }
   std::optional<Model> loaded;
   stages.stage("load", [&] {
     loaded = load(files[0], options);

@@ -9,7 +9,6 @@ The table has a row per network: the stage that it reaches, and the first lines 
 
 import argparse
 import os
-import subprocess
 import sys
 import warnings
 
@@ -18,9 +17,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from stages import Table, run
+
 warnings.filterwarnings("ignore")
 IMAGE = (3, 64, 64)
-STAGES = ["load", "float", "prepare", "train", "convert", "engine"]
 
 
 class MLP(nn.Sequential):
@@ -299,15 +299,6 @@ def export(name, make, shape, folder, legacy):
     return path
 
 
-def run(program, path):
-    base = path[: -len(".onnx")]
-    done = subprocess.run([program, path, base + ".x.npy", base + ".y.npy"], capture_output=True, text=True, timeout=600)
-    result = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
-    if done.returncode not in (0, 1):
-        result["crash"] = f"exit status {done.returncode} {done.stderr[-200:]}"
-    return result
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
@@ -321,36 +312,24 @@ def main():
     torch.set_num_threads(1)
     networks = {**of_torchvision(), **own()}
     wanted = [n for n in options.only.split(",") if n] or list(networks)
-    rows, passed = [], dict.fromkeys(STAGES, 0)
+    table = Table()
     for name in wanted:
         path = f"{options.directory}/{name}.onnx"
         try:
             if not (options.keep and os.path.exists(path)):
                 path = export(name, *networks[name], options.directory, options.legacy)
-            result = run(options.program, path)
+            base = path[: -len(".onnx")]
+            result = run(options.program, path, base + ".x.npy", base + ".y.npy")
         except Exception as e:  # an exporter's own failure is a row too
             result = {"export": f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"}
-        good = [s for s in STAGES if s in result and not result[s].startswith("refused")]
-        for s in good:
-            passed[s] += 1
-        trouble = next((v for v in result.values() if v.startswith("refused")), result.get("crash", result.get("export", "")))
-        lines = [t.strip() for t in trouble.split("|")]
-        kinds = lines[1:] or lines
-        text = "; ".join(k if len(k) < 200 else k[:200] + "…" for k in kinds[:3])
-        rows.append((name, good[-1] if good else "-", text + (f"; and {len(kinds) - 3} more" if len(kinds) > 3 else "")))
-        print(f"{name:30} {rows[-1][1]:8} {rows[-1][2][:300]}", flush=True)
+        table.add(name, result)
         if not options.keep:
             for end in ("", ".data"):
                 if os.path.exists(path + end):
                     os.remove(path + end)
-    summary = ", ".join(f"{s} {n}" for s, n in passed.items())
-    print(f"{len(wanted)} networks: {summary}")
+    print(table.summary())
     if options.table:
-        with open(options.table, "w") as f:
-            f.write("| network | reaches | what stands in its way |\n|---|---|---|\n")
-            for name, stage, text in rows:
-                f.write(f"| {name} | {stage} | {text.replace('|', '/')} |\n")
-            f.write(f"\n{len(wanted)} networks: {summary}\n")
+        table.write(options.table)
 
 
 if __name__ == "__main__":

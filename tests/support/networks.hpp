@@ -199,14 +199,21 @@ class NetworkGenerator {
     }
     return h + w > 16 ? decorate(convolution(x)) : upsample(x, factor);
   }
-  // What no target has a kernel of integers for: a norm of each pixel, a softmax, heads of attention on pixels.
+  // What no target has a kernel of integers for: a norm of each pixel, a softmax, a memory of pixels, heads of
+  // attention on them.
   Value in_float(const Value& x) {
     const std::int64_t h = x.shape()[0], w = x.shape()[1], c = x.shape()[2];
-    const int kind = h * w > 60 ? draw(rng_, 0, 1) : draw(rng_, 0, 2);
+    const int kind = h * w > 60 ? draw(rng_, 0, 1) : draw(rng_, 0, 3);
     if (kind == 0) return layer_norm(x, {.eps = chance(rng_, 0.5) ? 1e-5f : 1e-3f});
     if (kind == 1) return activated(softmax(convolution(x)));
-    const std::int64_t heads = draw(rng_, 1, 3), depth = draw(rng_, 1, 4);
     const Value rows = reshape(x, {h * w, c});
+    if (kind == 2) {
+      const int units = draw(rng_, 1, 5);
+      const bool reverse = chance(rng_, 0.4);
+      const Value y = chance(rng_, 0.5) ? lstm(rows, {.units = units, .reverse = reverse}) : gru(rows, {.units = units, .reverse = reverse});
+      return reshape(y, {h, w, units});
+    }
+    const std::int64_t heads = draw(rng_, 1, 3), depth = draw(rng_, 1, 4);
     const auto head = [&] {
       return transpose(reshape(linear(rows, {.units = static_cast<int>(heads * depth)}), {h * w, heads, depth}), {1, 0, 2});
     };

@@ -17,6 +17,7 @@
 #include <stet/operators/normalization/build.hpp>
 #include <stet/operators/pad_channels/build.hpp>
 #include <stet/operators/pooling/build.hpp>
+#include <stet/operators/recurrent/build.hpp>
 #include <stet/operators/reduction/build.hpp>
 #include <stet/operators/resize_bilinear/build.hpp>
 #include <stet/operators/shape/build.hpp>

@@ -19,6 +19,7 @@
 #include <stet/operators/pad_channels/float.hpp>
 #include <stet/operators/pooling/float.hpp>
 #include <stet/operators/real/float.hpp>
+#include <stet/operators/recurrent/float.hpp>
 #include <stet/operators/reduction/float.hpp>
 #include <stet/operators/resize_bilinear/float.hpp>
 #include <stet/operators/shape/float.hpp>

@@ -20,6 +20,7 @@
 #include <stet/operators/pad_channels/graph.hpp>
 #include <stet/operators/pooling/graph.hpp>
 #include <stet/operators/real/graph.hpp>
+#include <stet/operators/recurrent/graph.hpp>
 #include <stet/operators/reduction/graph.hpp>
 #include <stet/operators/resize_bilinear/graph.hpp>
 #include <stet/operators/shape/graph.hpp>
@@ -32,7 +33,7 @@ namespace stet::graph {
 /// Any operator. A class of its own rather than an alias, so that functions of namespace graph are found for it.
 struct Operator
     : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm,
-            op::LayerNorm, op::Add, op::Sub, op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid,
+            op::LayerNorm, op::Lstm, op::Gru, op::Add, op::Sub, op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid,
             op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid, op::Elu, op::Softplus, op::Elementary, op::Extremum,
             op::MaxPool, op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten,
             op::Transpose, op::Slice, op::Upsample, op::ResizeBilinear, op::PadChannels, op::Softmax, op::LogSoftmax,

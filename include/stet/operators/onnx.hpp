@@ -20,6 +20,7 @@
 #include <stet/operators/pad_channels/onnx.hpp>
 #include <stet/operators/pooling/onnx.hpp>
 #include <stet/operators/real/onnx.hpp>
+#include <stet/operators/recurrent/onnx.hpp>
 #include <stet/operators/reduction/onnx.hpp>
 #include <stet/operators/resize_bilinear/onnx.hpp>
 #include <stet/operators/shape/onnx.hpp>
@@ -41,6 +42,7 @@ inline const OperatorReader* reader_of(std::string_view op_type) {
         std::span<const OperatorReader>(extremum_readers),       std::span<const OperatorReader>(gelu_readers),
         std::span<const OperatorReader>(hard_sigmoid_readers),   std::span<const OperatorReader>(layer_norm_readers),
         std::span<const OperatorReader>(linear_readers),         std::span<const OperatorReader>(normalization_readers),
+        std::span<const OperatorReader>(recurrent_readers),
         std::span<const OperatorReader>(pooling_readers),        std::span<const OperatorReader>(reduction_readers),
         std::span<const OperatorReader>(shape_readers),          std::span<const OperatorReader>(slice_readers),
         std::span<const OperatorReader>(softplus_readers),       std::span<const OperatorReader>(upsample_readers)}) {

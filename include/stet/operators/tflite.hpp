@@ -20,6 +20,7 @@
 #include <stet/operators/pad_channels/tflite.hpp>
 #include <stet/operators/pooling/tflite.hpp>
 #include <stet/operators/real/tflite.hpp>
+#include <stet/operators/recurrent/tflite.hpp>
 #include <stet/operators/reduction/tflite.hpp>
 #include <stet/operators/resize_bilinear/tflite.hpp>
 #include <stet/operators/shape/tflite.hpp>

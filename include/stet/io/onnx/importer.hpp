@@ -178,6 +178,23 @@ class Importer {
   }
   /// Counts a constant as large as this one, before it is made.
   void take(const Constant& c) { budget.take(c.size() * (c.real ? sizeof(float) : sizeof(std::int64_t))); }
+  /// Number of samples that the file counts with; where it leaves it open, one that no dimension has.
+  [[nodiscard]] std::int64_t samples() const { return batch > 0 && batch < 1'000'000 ? batch : 1'000'003; }
+  /// An input that depends on the model's input, wherever its samples lie.
+  [[nodiscard]] BatchView view(std::size_t i = 0) {
+    if (const auto found = views.find(input_name(i)); found != views.end()) return found->second;
+    const Arrangement x = arranger.ordered(value(i));
+    return batch_view(x, graph.node(x.node).shape, samples());
+  }
+  /// The same as an output; a value of the usual kind where its samples lie apart in front.
+  void give_view(const std::string& output, BatchView v) {
+    if (!v.regular()) {
+      views[output] = std::move(v);
+      return;
+    }
+    const Ints dims = v.sample_dims();
+    give(output, Arranger::make(sample_of(arranger, v, dims), dims, natural_order(dims.size())));
+  }
   /// Gives a parameter or buffer of a node the values of an initializer, or what was made of them.
   void assign(int id, graph::Role role, std::vector<float> v, const std::string& source) {
     uses.add(source, id, role, v);

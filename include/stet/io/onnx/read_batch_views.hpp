@@ -35,7 +35,7 @@ class BatchViewReader {
       gather();
       return true;
     }
-    if (!any) return false;
+    if (!any || node_.op_type == "LSTM" || node_.op_type == "GRU") return false;  // their readers take such values
     if (node_.op_type == "Unsqueeze" || node_.op_type == "Squeeze") {
       ones(node_.op_type == "Unsqueeze");
     } else if (node_.op_type == "Gather") {
@@ -47,24 +47,9 @@ class BatchViewReader {
   }
 
  private:
-  // Number of samples that the file counts with; where it leaves it open, one that no dimension has.
-  [[nodiscard]] std::int64_t batch() const { return g_.batch > 0 && g_.batch < 1'000'000 ? g_.batch : 1'000'003; }
-
-  [[nodiscard]] BatchView view(std::size_t i = 0) const {
-    if (const auto found = g_.views.find(g_.input_name(i)); found != g_.views.end()) return found->second;
-    const Arrangement x = g_.arranger.ordered(g_.value(i));
-    return batch_view(x, g_.graph.node(x.node).shape, batch());
-  }
-  // As the output; a value of the usual kind where its samples lie apart again.
-  void give(BatchView v) { give(g_.node->outputs[0], std::move(v)); }
-  void give(const std::string& output, BatchView v) {
-    if (!v.regular()) {
-      g_.views[output] = std::move(v);
-      return;
-    }
-    const Ints dims = v.sample_dims();
-    g_.give(output, Arranger::make(sample_of(g_.arranger, v, dims), dims, natural_order(dims.size())));
-  }
+  [[nodiscard]] std::int64_t batch() const { return g_.samples(); }
+  [[nodiscard]] BatchView view(std::size_t i = 0) const { return g_.view(i); }
+  void give(BatchView v) { g_.give_view(g_.node->outputs[0], std::move(v)); }
 
   bool transpose() {
     Attributes a(node_);
@@ -278,7 +263,7 @@ class BatchViewReader {
       if (place.alone()) continue;
       require(y.dims[next++] == place.before * place.behind, Errc::unsupported, "changes the dimension of the samples");
     }
-    give(output, std::move(v));
+    g_.give_view(output, std::move(v));
   }
 
   Importer& g_;

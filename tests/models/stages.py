@@ -1,0 +1,45 @@
+"""The stages that load_model takes a network through, as the scripts of this folder run them, and the table of their rows."""
+
+import subprocess
+
+STAGES = ["load", "float", "prepare", "train", "convert", "engine"]
+
+
+def run(program, path, *more, timeout=600):
+    """What load_model says of each stage; "crash" is there if it ended otherwise than by saying so."""
+    try:
+        done = subprocess.run([program, path, *more], capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return {"crash": f"not done in {timeout} s"}
+    result = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
+    if done.returncode not in (0, 1):
+        result["crash"] = f"exit status {done.returncode} {done.stderr[-200:]}"
+    return result
+
+
+class Table:
+    """A row per network: the last stage that it passes, and the first three kinds of what stands in the way of the next."""
+
+    def __init__(self, what="networks"):
+        self.what, self.rows, self.passed = what, [], {}
+
+    def add(self, name, result):
+        good = [s for s in result if s in [*STAGES, "write"] and not result[s].startswith("refused")]
+        for s in good:
+            self.passed[s] = self.passed.get(s, 0) + 1
+        trouble = next((v for v in result.values() if v.startswith("refused")), result.get("crash", result.get("export", "")))
+        lines = [t.strip() for t in trouble.split("|")]
+        kinds = lines[1:] or lines
+        text = "; ".join(k if len(k) < 200 else k[:200] + "…" for k in kinds[:3])
+        self.rows.append((name, good[-1] if good else "-", text + (f"; and {len(kinds) - 3} more" if len(kinds) > 3 else "")))
+        print(f"{name:40} {self.rows[-1][1]:8} {self.rows[-1][2][:300]}", flush=True)
+
+    def summary(self):
+        return f"{len(self.rows)} {self.what}: " + ", ".join(f"{s} {n}" for s, n in self.passed.items() if s in STAGES)
+
+    def write(self, path):
+        with open(path, "w") as f:
+            f.write("| network | reaches | what stands in its way |\n|---|---|---|\n")
+            for name, stage, text in self.rows:
+                f.write(f"| {name} | {stage} | {text.replace('|', '/')} |\n")
+            f.write(f"\n{self.summary()}\n")
