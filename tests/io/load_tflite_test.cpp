@@ -4,6 +4,7 @@
 #include <stet/engine/engine.hpp>
 #include <stet/io/load_tflite.hpp>
 #include <stet/io/tflite/encode.hpp>
+#include <stet/model/forward.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "io/tflite_description.hpp"
@@ -18,6 +19,7 @@ namespace load_tflite_test {
 
 using namespace stet;
 using namespace stet_test;
+using Catch::Matchers::ContainsSubstring;
 using stet::tflite::Builtin;
 using stet::tflite::FusedActivation;
 using stet::tflite::ModelInfo;
@@ -208,6 +210,44 @@ TEST_CASE("constant factors and summands go into the layer before them") {
   }
 }
 
+TEST_CASE("a slope per channel is a rectifier beside a line, NEG is a factor") {
+  Description d;
+  const auto x = d.real("x", {1, 1, 2, 2}), slope = d.floats("slope", {1, 1, 2}, {0.5f, -2}), y = d.real("y", {1, 1, 2, 2}), z = d.real("z", {1, 1, 2, 2});
+  d.operation(Builtin::prelu, {x, slope}, y);
+  d.operation(Builtin::neg, {y}, z, {.type = OptionsType::neg});
+  d.info.inputs = {x};
+  d.info.outputs = {z};
+  const Tensor<float> made = infer(load(d.info), Tensor<float>({1, 1, 2, 2}, {-4, -4, 3, 3}));
+  CHECK(values(made) == std::vector<float>{2, -8, -3, -3});
+  d.info.tensors[static_cast<std::size_t>(slope)].shape = {1, 2, 1};
+  CHECK_THROWS_WITH(load(d.info), ContainsSubstring("the slope has shape [1,2,1]; one number, or one per channel (2), is understood"));
+  d.info.tensors[static_cast<std::size_t>(slope)].shape = {1, 1, 1};
+  d.info.tensors[static_cast<std::size_t>(slope)].data.resize(4);
+  CHECK(values(infer(load(d.info), Tensor<float>({1, 1, 2, 2}, {-4, -4, 3, 3}))) == std::vector<float>{2, 2, -3, -3});
+}
+
+TEST_CASE("MIRROR_PAD and PACK are parts and shapes of values, of floats and of codes") {
+  for (const bool beside : {false, true}) {
+    Description d;
+    const auto x = d.real("x", {1, 3, 1}), y = d.real("y", {1, 6, 1}), z = d.real("z", {1, 6, 2, 1});
+    const std::vector<std::int32_t> pads{0, 0, 2, 1, 0, 0};
+    d.operation(Builtin::mirror_pad, {x, d.constant("pads", {3, 2}, TensorType::int32, pads)}, y, {.type = OptionsType::mirror_pad, .mirror = static_cast<std::int8_t>(beside)});
+    d.operation(Builtin::pack, {y, y}, z, {.type = OptionsType::pack, .axis = 2, .values_count = 2});
+    d.info.inputs = {x};
+    d.info.outputs = {z};
+    const std::vector<float> once = beside ? std::vector<float>{2, 1, 1, 2, 3, 3} : std::vector<float>{3, 2, 1, 2, 3, 2};
+    std::vector<float> twice;
+    for (const float v : once) twice.insert(twice.end(), 2, v);
+    CHECK(values(infer(load(d.info), Tensor<float>({1, 3, 1}, {1, 2, 3}))) == twice);
+    for (tfl::TensorInfo& t : d.info.tensors) {
+      if (t.type == TensorType::float32) t = {.name = t.name, .shape = t.shape, .type = TensorType::int8, .quantization = {{1.0f}, {3}, 0}};
+    }
+    CHECK(values(infer(Engine(load_integer(d.info)), Tensor<float>({1, 3, 1}, {1, 2, 3}))) == twice);
+    d.info.tensors[3].data[8] = 4;  // paddings {0, 0, 4, 1, ...}
+    CHECK_THROWS_WITH(load_integer(d.info), ContainsSubstring("pads 3 elements by 4 and 1"));
+  }
+}
+
 TEST_CASE("means over an image become global average pools, other reductions stay") {
   Description d;
   const auto x = d.real("x", {2, 3, 4, 5});
@@ -287,7 +327,7 @@ TEST_CASE("one error names every operator and attribute that is not understood")
   const auto a = d.real("a", {1, 4, 4, 2}), b = d.real("b", {1, 4, 4, 2}), c = d.real("c", {1, 4, 4, 2}),
              e = d.real("e", {1, 2});
   const auto f = d.real("f", {1, 4, 4, 2}), g = d.real("g", {1, 4, 4, 2});
-  d.operation(static_cast<Builtin>(54), {x}, a);
+  d.operation(static_cast<Builtin>(66), {x}, a);
   d.operation(Builtin::conv_2d, {a, d.floats("w", {2, 1, 1, 2}, {1, 2, 3, 4})}, b, [] {
     Options o = conv_1x1;
     o.fused_activation = FusedActivation::relu_n1_to_1;
@@ -301,7 +341,7 @@ TEST_CASE("one error names every operator and attribute that is not understood")
   d.info.inputs = {x};
   d.info.outputs = {e, f, g};
   refused(load, d.info, Errc::unsupported,
-          {"a (PRELU)", "b (CONV_2D): fused_activation_function is 2", "c (SOFTMAX): beta is 0.5",
+          {"a (SIN)", "b (CONV_2D): fused_activation_function is 2", "c (SOFTMAX): beta is 0.5",
            "e (MEAN): axis 0 is the batch", "f (CUSTOM MyRelu)", "g (MUL): the constant map has shape [1,4,4,1]"});
 }
 
@@ -311,11 +351,11 @@ TEST_CASE("problems of one kind are one line, with their number and the first te
   d.info.inputs = {x};
   for (int i = 0; i < 5; ++i) {
     const auto y = d.real("y" + std::to_string(i), {1, 4});
-    d.operation(static_cast<Builtin>(54), {x}, y);
+    d.operation(static_cast<Builtin>(66), {x}, y);
     x = y;
   }
   d.info.outputs = {x};
-  refused(load, d.info, Errc::unsupported, {"file:\n  PRELU (5 nodes: y0, y1, y2, ...): this operator is not understood"});
+  refused(load, d.info, Errc::unsupported, {"file:\n  SIN (5 nodes: y0, y1, y2, ...): this operator is not understood"});
 }
 
 TEST_CASE("a softmax at the end is left out, of float and of int8 files, and said once") {
@@ -343,7 +383,7 @@ TEST_CASE("a softmax at the end is left out, of float and of int8 files, and sai
   // Named outputs, a softmax among them, are taken as they are; what only the others need is not read.
   ModelInfo info = classifier(false);
   CHECK(graph::is<op::Softmax>(tflite::import_model(info, "file", {.outputs = {"p"}}).graph().nodes().back().op));
-  info.operators[1].code = static_cast<Builtin>(54);
+  info.operators[1].code = static_cast<Builtin>(66);
   CHECK(tflite::import_model(info, "file", {.outputs = {"logits"}}).graph().size() == 2);
   const auto named = [](const ModelInfo& i) { return tflite::import_model(i, "file", {.outputs = {"logit"}}); };
   refused(named, info, Errc::unsupported, {"no operator makes a tensor 'logit' to end at; the last one makes 'p'"});

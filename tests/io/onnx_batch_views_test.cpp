@@ -4,6 +4,7 @@
 
 #include "io/onnx_source.hpp"
 #include "support/networks.hpp"
+#include "support/warnings.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -124,6 +125,17 @@ TEST_CASE("one position is taken where the batch is moved; and all in their orde
   CHECK_THAT(mixed.refusal(y), ContainsSubstring("only one position is taken, of a dimension without samples"));
 }
 
+TEST_CASE("an output whose samples stand behind other numbers has them in front, and that is said") {
+  const CaughtWarnings caught;
+  OnnxSource s({3, 4}, 5);
+  const Model model = s.load(s.node("Relu", {transposed(s, "x", {1, 0, 2})}));
+  const Tensor<float> x = tokens(2), made = infer(model, x);
+  REQUIRE(made.shape() == Shape{2, 3, 4});
+  for (std::int64_t i = 0; i < x.size(); ++i) CHECK(made[i] == std::max(x[i], 0.0f));
+  REQUIRE(caught.all().size() == 1);
+  CHECK_THAT(caught.all()[0], ContainsSubstring("has its samples in dimension 1; here they are in front"));
+}
+
 TEST_CASE("what would mix samples is refused") {
   const auto refused = [](const std::function<std::string(OnnxSource&)>& build) {
     OnnxSource s({3, 4}, 5);
@@ -131,9 +143,9 @@ TEST_CASE("what would mix samples is refused") {
     return s.refusal(y);
   };
   CHECK_THAT(refused([](OnnxSource& s) {
-               return transposed(s, "x", {1, 0, 2});
+               return reshape_to(s, transposed(s, "x", {1, 0, 2}), {15, 4});
              }),
-             ContainsSubstring("the samples do not lie apart in its first dimension"));
+             ContainsSubstring("its samples are joined with other numbers in one dimension"));
   CHECK_THAT(refused([](OnnxSource& s) {
                return s.node("Relu", {s.node("Softmax", {transposed(s, "x", {1, 2, 0})}, {attribute("axis", -1)})});
              }),
@@ -188,6 +200,58 @@ TEST_CASE("a constant token in front of others is part of every sample") {
   OnnxSource other({3, 4}, 2);
   CHECK_THAT(other.refusal(other.node("Concat", {other.ramp("wide", {1, 1, 5}), "x"}, {attribute("axis", 1)})),
              ContainsSubstring("has 5 elements where the value has 4"));
+}
+
+TEST_CASE("a shape is asked where the batch is moved, and what is computed of it is what is left over") {
+  for (const std::int64_t batch : {-1, 5, 1}) {
+    CAPTURE(batch);
+    OnnxSource s({3, 4}, batch);
+    const std::string front = transposed(s, "x", {1, 0, 2});  // [3,N,4]
+    const std::string shape = s.node("Shape", {front});
+    const auto number = [&](std::int64_t at) {
+      return s.node("Gather", {shape, s.constant<std::int64_t>("at" + std::to_string(at), {1}, {at})});
+    };
+    const std::string three = number(0), n = number(1), four = number(2);
+    const std::string rows = s.node("Mul", {three, n});
+    std::string y = s.node("Reshape", {front, s.node("Concat", {rows, four}, {attribute("axis", 0)})});  // [3*N,4]
+    y = s.node("MatMul", {y, s.constant<float>("w", {4, 1}, {1, 2, 3, 4})});
+    y = s.node("Reshape", {y, s.node("Concat", {three, n, s.constant<std::int64_t>("rest", {1}, {-1})}, {attribute("axis", 0)})});
+    const Tensor<float> x = tokens(2), made = infer(s.load(transposed(s, y, {1, 0, 2})), x);
+    REQUIRE(made.shape() == Shape{2, 3, 1});
+    for (std::int64_t i = 0; i < 6; ++i) {
+      CHECK(made[i] == Approx(x[4 * i] + 2 * x[4 * i + 1] + 3 * x[4 * i + 2] + 4 * x[4 * i + 3]).margin(1e-5));
+    }
+  }
+}
+
+TEST_CASE("parts are taken where the batch is moved: by Slice and by Split") {
+  // Queries, keys and values of attention, as [3,batch,...].
+  for (const bool split : {false, true}) {
+    CAPTURE(split);
+    OnnxSource s({3, 4}, 5);
+    std::string y = transposed(s, "x", {1, 0, 2});  // [3,5,4]
+    if (split) {
+      y = s.node("Split", {y, s.constant<std::int64_t>("sizes", {2}, {1, 2})}, {attribute("axis", 0)});
+      s.model.nodes.back().outputs = {"first", "others"};
+    } else {
+      s.constant<std::int64_t>("two", {1}, {2});
+      s.constant<std::int64_t>("axis", {1}, {0});
+      s.model.nodes.push_back({"a", "Slice", {}, {y, s.constant<std::int64_t>("zero", {1}, {-3}), s.constant<std::int64_t>("one", {1}, {1}), "axis"}, {"first"}, {}});
+      s.model.nodes.push_back({"b", "Slice", {}, {y, "one", s.constant<std::int64_t>("end", {1}, {1 << 30}), "axis"}, {"others"}, {}});
+    }
+    const std::string a = s.node("Squeeze", {"first", s.constant<std::int64_t>("front", {1}, {0})});  // [5,4]
+    const std::string b = transposed(s, "others", {1, 0, 2});                                         // [5,2,4]
+    const std::string wide = s.node("Unsqueeze", {a, s.constant<std::int64_t>("middle", {1}, {1})});
+    const Tensor<float> x = tokens(2), made = infer(s.load(s.node("Concat", {b, wide}, {attribute("axis", 1)})), x);
+    REQUIRE(made.shape() == Shape{2, 3, 4});
+    for (std::int64_t n = 0; n < 2; ++n) {
+      for (std::int64_t i = 0; i < 12; ++i) CHECK(made[n * 12 + i] == x[n * 12 + (i + 4) % 12]);
+    }
+  }
+  OnnxSource s({3, 4}, 5);
+  const std::string y = transposed(s, "x", {1, 0, 2});
+  CHECK_THAT(s.refusal(s.node("Slice", {y, s.constant<std::int64_t>("from", {1}, {1}), s.constant<std::int64_t>("to", {1}, {3}), s.constant<std::int64_t>("axis", {1}, {1})})),
+             ContainsSubstring("a part is taken of a dimension that has samples in it"));
 }
 
 }  // namespace onnx_batch_views_test

@@ -99,6 +99,10 @@ inline BatchView regrouped(BatchView v, const Ints& wanted) {
       ++next;
     }
     require(need == 1, Errc::unsupported, "shape wants more elements than there are");
+    // Where there are fewer dimensions than before, what was in front of the one sample is joined with it, as steps are.
+    const bool joins = v.batch == 1 && wanted.size() < v.dims.size() && !dims.back().empty();
+    const std::int64_t then = dims.size() < wanted.size() ? wanted[dims.size()] : 0;
+    if (joins && next < left.size() && left[next] == BatchView::samples && then != 1) dims.back().push_back(left[next++]);
   }
   require(next == left.size(), Errc::unsupported, "shape does not keep all elements together");
   v.dims = std::move(dims);

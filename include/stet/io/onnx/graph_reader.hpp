@@ -234,7 +234,7 @@ class GraphReader {
 
   // Images come out as stet has them; anything else in the order of ONNX.
   void write_output(const std::string& name) {
-    require(!importer_.views.contains(name), Errc::unsupported, "the samples do not lie apart in its first dimension");
+    if (const auto moved = importer_.views.find(name); moved != importer_.views.end()) return write_moved(name, moved->second);
     const auto found = importer_.values.find(name);
     require(found != importer_.values.end(), Errc::unsupported, "it does not depend on the input");
     const Arrangement& a = found->second;
@@ -243,6 +243,15 @@ class GraphReader {
     const bool own = rank == 3 && shape.rank() == 3 && a.axis == natural_order(3);
     const int id = importer_.arranger.arrange(a, own ? natural_order(3) : usual_order(rank));
     importer_.graph.output(id);
+  }
+
+  // Samples in another dimension than the first: here they stand in front of all others.
+  void write_moved(const std::string& name, const BatchView& v) {
+    const Ints dims = v.sample_dims();
+    const auto own = std::find(v.dims.begin(), v.dims.end(), std::vector<int>{BatchView::samples});
+    require(own != v.dims.end() && !dims.empty(), Errc::unsupported, "its samples are joined with other numbers in one dimension");
+    warn("{}: output '{}' has its samples in dimension {}; here they are in front", name_, name, own - v.dims.begin());
+    importer_.graph.output(sample_of(importer_.arranger, v, dims));
   }
 
   static void assign(Model& model, const Assignment& a) {

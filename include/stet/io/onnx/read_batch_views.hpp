@@ -1,7 +1,9 @@
 #pragma once
 // Reads nodes that move the samples of a value out of its first dimension, and nodes that compute with such a value.
 
+#include <stet/io/onnx/constant_math.hpp>
 #include <stet/io/onnx/importer.hpp>
+#include <stet/io/onnx/parts.hpp>
 
 #include <algorithm>
 #include <array>
@@ -35,11 +37,16 @@ class BatchViewReader {
       gather();
       return true;
     }
-    if (!any || node_.op_type == "LSTM" || node_.op_type == "GRU") return false;  // their readers take such values
+    // Their readers take such values.
+    if (!any || node_.op_type == "LSTM" || node_.op_type == "GRU" || node_.op_type == "Shape") return false;
     if (node_.op_type == "Unsqueeze" || node_.op_type == "Squeeze") {
       ones(node_.op_type == "Unsqueeze");
     } else if (node_.op_type == "Gather") {
       gather();
+    } else if (node_.op_type == "Slice") {
+      slice();
+    } else if (node_.op_type == "Split") {
+      split();
     } else {
       parked(read);
     }
@@ -79,6 +86,10 @@ class BatchViewReader {
     const bool keeps_zero = a.integer("allowzero", 0) != 0, views = g_.views.contains(node_.inputs[0]);
     a.finish();
     const BatchView from = view();
+    // What depends on the number of samples otherwise than being it is what is left over.
+    if (std::count(dims.begin(), dims.end(), -1) == 0 && std::count(dims.begin(), dims.end(), unknown_symbol) == 1) {
+      std::replace(dims.begin(), dims.end(), unknown_symbol, std::int64_t{-1});
+    }
     std::int64_t known = 1, total = batch();
     for (const std::int64_t f : from.factors) total *= f;
     bool fits = !dims.empty();
@@ -135,23 +146,61 @@ class BatchViewReader {
     bool all = v.dims.size() == 1 && static_cast<std::int64_t>(index.size()) == size;
     for (std::size_t i = 0; all && i < index.size(); ++i) all = index.integers[i] == static_cast<std::int64_t>(i);
     if (all) return give(regrouped(v, index.dims));
-    require(index.size() == 1 && v.dims[axis].size() == 1 && v.dims[axis][0] != BatchView::samples, Errc::unsupported,
-            "only one position is taken, of a dimension without samples");
+    require(index.size() == 1, Errc::unsupported, "only one position is taken, of a dimension without samples");
     const std::int64_t place = index.integers[0] < 0 ? index.integers[0] + size : index.integers[0];
     require(place >= 0 && place < size, Errc::unsupported, "index {} of a dimension of {}", index.integers[0], size);
+    v = part(std::move(v), axis, place, place + 1);
+    if (index.dims.empty()) v.dims.erase(v.dims.begin() + static_cast<std::ptrdiff_t>(axis));
+    give(std::move(v));
+  }
+
+  // A part of one dimension.
+  BatchView part(BatchView v, std::size_t axis, std::int64_t first, std::int64_t last) {
+    const std::int64_t size = v.size_of(axis);
+    if (first == 0 && last == size) return v;
+    require(first >= 0 && first < last && last <= size, Errc::unsupported, "takes {}..{} of a dimension of {}", first, last, size);
+    require(v.dims[axis].size() == 1 && v.dims[axis][0] != BatchView::samples, Errc::unsupported,
+            "a part is taken of a dimension that has samples in it, or that was joined of several");
     const int factor = v.dims[axis][0];
     Ints around{1, size, 1};
     for (int f = 0; f < static_cast<int>(v.factors.size()); ++f) {
       if (f != factor) around[f < factor ? 0 : 2] *= v.factors[at(f)];
     }
-    v.node = g_.add(graph::op::Slice{1, place, place + 1}, {g_.arranger.reshaped(v.node, Shape(around))});
+    v.node = g_.add(graph::op::Slice{1, first, last}, {g_.arranger.reshaped(v.node, Shape(around))});
+    v.factors[at(factor)] = last - first;
+    if (last - first > 1) return v;
     v.factors.erase(v.factors.begin() + factor);
     v.dims[axis].clear();
-    if (index.dims.empty()) v.dims.erase(v.dims.begin() + static_cast<std::ptrdiff_t>(axis));
     for (std::vector<int>& dim : v.dims) {
       for (int& f : dim) f -= f > factor ? 1 : 0;
     }
+    return v;
+  }
+  void slice() {
+    Attributes a(node_);
+    const SliceNumbers n = slice_numbers(g_, a);
+    a.finish();
+    BatchView v = view();
+    for (std::size_t i = 0; i < n.starts.size(); ++i) {
+      require(n.steps[i] == 1, Errc::unsupported, "a step of {} where samples do not stand in front", n.steps[i]);
+      const std::size_t axis = axis_of(n.axes[i], v.dims.size());
+      const std::int64_t size = v.size_of(axis);
+      const auto place = [=](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 && at >= -size ? at + size : at, 0, size); };
+      v = part(std::move(v), axis, place(n.starts[i]), place(n.ends[i]));
+    }
     give(std::move(v));
+  }
+  void split() {
+    Attributes a(node_);
+    const BatchView v = view();
+    const std::size_t axis = axis_of(a.integer("axis", 0), v.dims.size());
+    const Ints sizes = split_sizes(g_, a, v.size_of(axis));
+    a.finish();
+    std::int64_t first = 0;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      if (!node_.outputs[i].empty()) g_.give_view(node_.outputs[i], part(v, axis, first, first + sizes[i]));
+      first += sizes[i];
+    }
   }
 
   // Where the samples stand: in which dimension, and how many elements of a sample that has before and behind them.

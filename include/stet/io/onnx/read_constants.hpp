@@ -52,6 +52,12 @@ inline void read_shape(Importer& g, Attributes& a) {
   Ints dims;
   if (g.is_constant()) {
     dims = g.constant(0, "input").dims;
+  } else if (const auto found = g.views.find(g.input_name(0)); found != g.views.end()) {
+    const BatchView& v = found->second;
+    for (std::size_t d = 0; d < v.dims.size(); ++d) {
+      const auto samples = std::count(v.dims[d].begin(), v.dims[d].end(), BatchView::samples);
+      dims.push_back(samples == 0 ? v.size_of(d) : v.dims[d].size() == 1 ? batch_symbol : unknown_symbol);
+    }
   } else {
     dims = g.value().dims;
     dims.insert(dims.begin(), batch_symbol);
@@ -86,6 +92,8 @@ inline void read_constant_of_shape(Importer& g, Attributes& a) {
   Constant c{.dims = g.few_integers(0, "input")};
   Constant value{.real = true, .reals = {0.0f}};
   if (const TensorInfo* t = a.tensor("value")) value = make_constant(*t);
+  // Real numbers that are all alike are repeated over the samples as those of one sample are.
+  if (value.real) std::replace(c.dims.begin(), c.dims.end(), batch_symbol, std::int64_t{1});
   const std::int64_t size = c.dims.empty() ? 1 : product(c.dims);
   require(value.known && value.size() == 1 && size <= 65536, Errc::unsupported,
           "{} elements; only small shapes are made", size);

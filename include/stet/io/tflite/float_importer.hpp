@@ -115,7 +115,6 @@ class FloatImporter final : public Importer {
               Activation activation) {
     const int from = value_of(x);
     const Shape in = shape(from);
-    const std::int64_t channels = in.back();
     const bool plain = activation == Activation::none;
     const auto found = open_.find(x);
     if (found != open_.end() && read_once(x)) {
@@ -124,16 +123,22 @@ class FloatImporter final : public Importer {
       if (plain) open_[site.output_index()] = node;
       return end(site, from, activation);
     }
-    budget_.take(2 * sizeof(float) * static_cast<std::size_t>(channels));
+    budget_.take(2 * sizeof(float) * static_cast<std::size_t>(in.back()));
     const bool image = in.rank() == 3;
     int node = from;
     if (!image) node = add(site, op::Reshape{as_image(in)}, {node}, "image");
-    node = add(op::DepthwiseConv2D{.kernel = 1, .padding = stet::Padding::valid()}, {node},
-               name(site, "scale", image && plain));
-    layers_[node] = {repeated(factor, Shape{1, 1, 1, channels}), repeated(summand, Shape{channels})};
+    node = depthwise(node, factor, summand, name(site, "scale", image && plain));
     if (plain) open_[site.output_index()] = node;
     if (!image) node = add(op::Reshape{in}, {node}, name(site, "reshape", plain));
     end(site, node, activation);
+  }
+  /// The same of any value, as one that is no tensor of the file.
+  int affine(const Site& site, int from, const std::vector<float>& factor, const std::vector<float>& summand, std::string_view kind) {
+    const Shape in = shape(from);
+    budget_.take(2 * sizeof(float) * static_cast<std::size_t>(in.back()));
+    if (in.rank() == 3) return depthwise(from, factor, summand, inner_name(site, kind));
+    const int image = add(site, op::Reshape{as_image(in)}, {from}, "image");
+    return add(site, op::Reshape{in}, {depthwise(image, factor, summand, inner_name(site, kind))}, "reshape");
   }
 
   /// Means over the image alone need no MUL behind them that corrects means over zeros around it.
@@ -207,6 +212,13 @@ class FloatImporter final : public Importer {
     to->value = std::move(value);
   }
 
+  // y = factor*x + summand per channel of an image.
+  int depthwise(int image, const std::vector<float>& factor, const std::vector<float>& summand, const std::string& node_name) {
+    const std::int64_t channels = shape(image).back();
+    const int node = add(op::DepthwiseConv2D{.kernel = 1, .padding = stet::Padding::valid()}, {image}, node_name);
+    layers_[node] = {repeated(factor, Shape{1, 1, 1, channels}), repeated(summand, Shape{channels})};
+    return node;
+  }
   int add(graph::Operator op, std::vector<int> inputs, const std::string& name) {
     return graph_.add(std::move(op), std::move(inputs), name).id();
   }

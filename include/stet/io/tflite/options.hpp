@@ -71,6 +71,9 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::gather:
       f(0, &O::axis), f(1, &O::batch_dims);
       break;
+    case OptionsType::mirror_pad:
+      f(0, &O::mirror);
+      break;
     case OptionsType::split:
     case OptionsType::split_v:
       f(0, &O::num_splits);
@@ -85,6 +88,7 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::slice:
     case OptionsType::abs:
     case OptionsType::exp:
+    case OptionsType::neg:
     case OptionsType::pow:
     case OptionsType::square:
     case OptionsType::cast:  // the types of the tensors

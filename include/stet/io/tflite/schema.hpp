@@ -54,9 +54,11 @@ enum class Builtin : std::int32_t {
   split = 49,
   log_softmax = 50,
   cast = 53,
+  prelu = 54,
   maximum = 55,
   arg_max = 56,
   minimum = 57,
+  neg = 59,
   padv2 = 60,
   slice = 65,
   transpose_conv = 67,
@@ -71,6 +73,7 @@ enum class Builtin : std::int32_t {
   square = 92,
   resize_nearest_neighbor = 97,
   leaky_relu = 98,
+  mirror_pad = 100,
   abs = 101,
   split_v = 102,
   elu = 111,
@@ -107,6 +110,7 @@ enum class OptionsType : std::uint8_t {
   log_softmax = 36,
   cast = 37,
   maximum_minimum = 39,
+  neg = 42,
   pad_v2 = 43,
   slice = 48,
   transpose_conv = 49,
@@ -117,6 +121,7 @@ enum class OptionsType : std::uint8_t {
   square = 66,
   resize_nearest_neighbor = 74,
   leaky_relu = 75,
+  mirror_pad = 77,
   abs = 78,
   split_v = 79,
   quantize = 89,
@@ -176,6 +181,7 @@ struct Options {
   std::int32_t shrink_axis_mask = 0;                                                ///< strided slice
   std::int32_t values_count = 0;                                                    ///< pack
   std::int32_t batch_dims = 0;                                                      ///< gather
+  std::int8_t mirror = 0;                                                           ///< mirror pad: 0 reflects at the element, 1 beside it
   std::int32_t num_splits = 0;                                                      ///< split
   bool align_corners = false, half_pixel_centers = false;                           ///< resizes
   friend bool operator==(const Options&, const Options&) = default;

@@ -5,6 +5,8 @@
 #include <stet/io/tflite/float_plan.hpp>
 #include <stet/io/tflite/integer_writer.hpp>
 
+#include <vector>
+
 namespace stet::tflite {
 
 inline void write(const op::Elementary& o, IntegerWriter& w) { w.lookup(w.resolve(o)); }
@@ -57,6 +59,27 @@ inline void read_pow(const Site& s, FloatImporter& in) {
   in.finish(s, p[0] == -1.0f ? inverse : power, {in.value(s, 0)}, Activation::none);
 }
 
+// The rectifier with a slope for negative values: one number is a leaky ReLU, one per channel a x + (1 - a) relu(x).
+inline void read_prelu(const Site& s, FloatImporter& in) {
+  s.expect_inputs(2, 2);
+  const int x = in.value(s, 0);
+  const Tensor<float> slope = in.constant(s, 1);
+  const std::int64_t channels = in.shape(x).back();
+  if (slope.size() == 1) return in.finish(s, op::LeakyRelu{slope[0]}, {x}, Activation::none);
+  s.require(slope.size() == channels && slope.shape().back() == channels, Errc::unsupported,
+            "the slope has shape {}; one number, or one per channel ({}), is understood", slope.shape(), channels);
+  const std::vector<float> own(slope.span().begin(), slope.span().end());
+  std::vector<float> rest = own;
+  for (float& a : rest) a = 1.0f - a;
+  const int positive = in.add(s, op::Relu{}, {x}, "positive");
+  in.finish(s, op::Add{}, {in.affine(s, x, own, {0.0f}, "slope"), in.affine(s, positive, rest, {0.0f}, "rest")}, Activation::none);
+}
+inline void read_neg(const Site& s, FloatImporter& in) {
+  s.expect_inputs(1, 1);
+  (void)in.value(s, 0);
+  in.affine(s, s.index(0), {-1.0f}, {0.0f}, Activation::none);
+}
+
 }  // namespace detail
 
 inline constexpr Row elementary_rows[] = {
@@ -66,6 +89,8 @@ inline constexpr Row elementary_rows[] = {
     {Builtin::rsqrt, {detail::read_elementary<op::ElementaryFunction::rsqrt>, nullptr}, 1, 1, "1.10.0", "AddRsqrt"},
     {Builtin::exp, {detail::read_elementary<op::ElementaryFunction::exp>, nullptr}, 1, 1, "1.7.0", "AddExp"},
     {Builtin::log, {detail::read_elementary<op::ElementaryFunction::log>, nullptr}, 1, 1, "1.14.0", "AddLog"},
+    {Builtin::prelu, {detail::read_prelu, nullptr}},
+    {Builtin::neg, {detail::read_neg, nullptr}},
     {Builtin::pow, {detail::read_pow, nullptr}, 1, 1, "1.10.0"}};
 
 }  // namespace stet::tflite

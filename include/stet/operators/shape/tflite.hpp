@@ -188,7 +188,23 @@ inline void read_strided_slice(const Site& s, Importer& in) {
   s.require(first < last && last <= size, Errc::format, "takes {} to {} of {} numbers", first, last, size);
   in.set_known(s.output_index(), {from.begin() + first, from.begin() + last});
 }
+// Values side by side along a new dimension.
+inline void read_pack_of_values(const Site& s, Importer& in) {
+  const int axis = s.dimension(s.options().axis, s.output().shape.size(), "axis {} does not exist in {} dimensions");
+  s.require(axis != 0, Errc::unsupported, "axis {} is the batch; only values of one sample can be joined", s.options().axis);
+  std::vector<int> parts;
+  for (std::size_t i = 0; i < s.info().inputs.size(); ++i) {
+    const int value = in.value(s, i);
+    std::vector<std::int64_t> dims(in.shape(value).dims().begin(), in.shape(value).dims().end());
+    s.require(axis - 1 <= static_cast<int>(dims.size()), Errc::shape, "axis {} does not exist in the output", axis);
+    dims.insert(dims.begin() + (axis - 1), 1);
+    parts.push_back(in.add(s, op::Reshape{Shape(std::span<const std::int64_t>(dims))}, {value}, "one"));
+  }
+  in.finish(s, op::Concat{axis - 1}, std::move(parts));
+}
 inline void read_pack(const Site& s, Importer& in) {
+  s.expect_options(OptionsType::pack);
+  if (!s.info().inputs.empty() && in.value_of(s.index(0)) >= 0) return read_pack_of_values(s, in);
   s.expect_inputs(1, 6);
   s.require(s.options().axis == 0, Errc::unsupported, "only numbers of a shape are packed, along axis 0");
   std::vector<std::int64_t> made;

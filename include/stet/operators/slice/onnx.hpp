@@ -4,6 +4,7 @@
 #include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
+#include <stet/io/onnx/parts.hpp>
 #include <stet/io/onnx/read_constants.hpp>
 
 #include <algorithm>
@@ -47,21 +48,11 @@ inline Arrangement selected(Importer& g, const Arrangement& from, int dimension,
 
 /// Slice of a value; of constants it was folded before.
 inline void read_slice(Importer& g, Attributes& a) {
-  Ints starts = a.integers("starts"), ends = a.integers("ends"), axes = a.integers("axes"), steps;
-  if (g.has_input(1)) starts = g.few_integers(1, "starts");
-  if (g.has_input(2)) ends = g.few_integers(2, "ends");
-  if (g.has_input(3)) axes = g.few_integers(3, "axes");
-  if (g.has_input(4)) steps = g.few_integers(4, "steps");
-  if (axes.empty()) {
-    for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
-  }
-  require(starts.size() == ends.size() && axes.size() == starts.size() && (steps.empty() || steps.size() == starts.size()),
-          Errc::unsupported, "starts, ends, axes and steps have different lengths");
+  const auto [starts, ends, axes, steps] = slice_numbers(g, a);
   Arrangement x = g.value();
   const auto rank = static_cast<std::int64_t>(x.dims.size()) + 1;
   for (std::size_t i = 0; i < starts.size(); ++i) {
-    const std::int64_t step = steps.empty() ? 1 : steps[i];
-    require(step != 0, Errc::unsupported, "a step of 0");
+    const std::int64_t step = steps[i];
     const std::int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
     require(axis >= 0 && axis < rank, Errc::unsupported, "axis {} does not exist in {} dimensions", axes[i], rank);
     const std::int64_t all = g.batch > 0 ? g.batch : (std::int64_t{1} << 31) - 1;
@@ -80,24 +71,12 @@ inline void read_slice(Importer& g, Attributes& a) {
 inline void read_split(Importer& g, Attributes& a) {
   const Arrangement x = g.value();
   const int dimension = sample_axis(a.integer("axis", 0), x.dims.size());
-  const std::int64_t whole = x.dims[at(dimension)];
-  const auto count = static_cast<std::int64_t>(g.node->outputs.size());
-  Ints sizes = a.integers("split");
-  if (g.has_input(1)) sizes = g.few_integers(1, "split");
-  const std::int64_t parts = a.integer("num_outputs", count);
-  require(parts == count && count >= 1, Errc::unsupported, "attribute num_outputs is {}, there are {} outputs", parts, count);
-  if (sizes.empty()) {
-    const std::int64_t each = (whole + count - 1) / count;
-    for (std::int64_t i = 0; i < count; ++i) sizes.push_back(std::min(each, whole - i * each));
-  }
-  require(static_cast<std::int64_t>(sizes.size()) == count, Errc::unsupported, "split has {} sizes for {} outputs", sizes.size(), count);
+  const Ints sizes = split_sizes(g, a, x.dims[at(dimension)]);
   std::int64_t first = 0;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
-    require(sizes[i] >= 1 && sizes[i] <= whole - first, Errc::unsupported, "part {} has {} elements", i, sizes[i]);
     if (!g.node->outputs[i].empty()) g.give(g.node->outputs[i], sliced(g, x, dimension, first, first + sizes[i]));
     first += sizes[i];
   }
-  require(first == whole, Errc::unsupported, "the parts are {} of {} elements", first, whole);
 }
 
 /// Numbers of elements as parts, as few as go on in equal steps.

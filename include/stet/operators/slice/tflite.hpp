@@ -88,6 +88,32 @@ inline void read_slice(const Site& s, Importer& in) {
   finish_parts(s, in, from, parts);
 }
 
+// Padding with the value's own elements, mirrored at those of the border or beside them: parts of it, which move codes.
+inline void read_mirror_pad(const Site& s, Importer& in) {
+  s.expect_inputs(2, 2);
+  s.expect_options(OptionsType::mirror_pad);
+  const std::vector<std::int64_t> p = s.integers(1, "paddings");
+  const auto& dims = s.input(0).shape;
+  s.require(p.size() == 2 * dims.size() && p[0] == 0 && p[1] == 0, Errc::unsupported, "paddings must be two numbers per dimension, none of the batch");
+  const std::int64_t beside = s.options().mirror == 0 ? 1 : 0;
+  int from = in.value(s, 0);
+  for (std::size_t d = 1; d < dims.size(); ++d) {
+    const std::int64_t size = dims[d], before = p[2 * d], after = p[2 * d + 1];
+    const int axis = static_cast<int>(d) - 1;
+    s.require(before >= 0 && after >= 0 && before <= size - beside && after <= size - beside, Errc::range, "pads {} elements by {} and {}", size, before, after);
+    if (before + after == 0) continue;
+    std::vector<int> parts;
+    const auto piece = [&](std::int64_t count, std::int64_t first) {
+      if (count > 0) parts.push_back(in.add(s, op::Slice{axis, first, first - count, -1}, {from}, "mirrored"));
+    };
+    piece(before, before - 1 + beside);
+    parts.push_back(from);
+    piece(after, size - 1 - beside);
+    from = in.add(s, op::Concat{axis}, std::move(parts), "padded");
+  }
+  in.finish(s, op::Reshape{in.shape(from)}, {from});
+}
+
 // All parts along an axis; each output is a slice.
 inline void give_parts(const Site& s, Importer& in, int from, std::int64_t given, const std::vector<std::int64_t>& sizes) {
   const int axis = s.dimension(given, static_cast<std::size_t>(in.shape(from).rank()) + 1, "axis {} does not exist in {} dimensions");
@@ -138,6 +164,7 @@ inline void read_split_v(const Site& s, Importer& in) {
 
 inline constexpr Row slice_rows[] = {{.code = Builtin::slice, .reads = reads<detail::read_slice>, .resolver = "AddSlice"},
                                      {.code = Builtin::split, .reads = reads<detail::read_split>, .resolver = "AddSplit"},
-                                     {.code = Builtin::split_v, .reads = reads<detail::read_split_v>, .resolver = "AddSplitV"}};
+                                     {.code = Builtin::split_v, .reads = reads<detail::read_split_v>, .resolver = "AddSplitV"},
+    {Builtin::mirror_pad, reads<detail::read_mirror_pad>}};
 
 }  // namespace stet::tflite
