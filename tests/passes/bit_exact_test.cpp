@@ -42,7 +42,7 @@ Codes trained(QatModel& qat, const Tensor<float>& x) {
     if (!graph::is<graph::op::Dropout>(qat.graph().node(node).op)) all[qat.node_name(node)] = bytes(q.codes.span());
   };
   const detail::UnitRunner::Observe observe = see;
-  (void)detail::UnitRunner(tape, qat, &qat, &rng).run(x, &observe);
+  (void)detail::UnitRunner(tape, qat, &qat, &rng).run(std::span(&x, 1), &observe);
   return all;
 }
 
