@@ -16,6 +16,7 @@
 #include <stet/train/fit.hpp>
 #include <stet/train/fit_qat.hpp>
 #include <stet/train/metric.hpp>
+#include <stet/train/qat_steps.hpp>
 
 #include <array>
 #include <cmath>
@@ -85,6 +86,83 @@ TEST_CASE("two inputs and two outputs train, are quantized and deployed through 
   }
   CHECK(evaluate(engine, test, {.output = 0}).accuracy == quantized.epochs.back().validation_accuracy);
   CHECK(evaluate(engine, test, r_squared().of(1)) == quantized.epochs.back().validation_metric);
+}
+
+TEST_CASE("the example of docs/training.md", "[train]") {
+  const Batch all = scenes(64, 10).batch(0, 64);
+  const Tensor<float> images = all.x, telemetry = all.more_inputs[0], boxes = all.more_truth[0].targets;
+  const Tensor<std::int32_t> labels = all.labels;
+
+  const Dataset train = Dataset(images, labels, 3, "scenes").with_input(telemetry).with_targets(boxes);
+  Graph g;
+  const auto image = g.input({6, 6, 1}).named("image");
+  const auto readings = g.input({4}).named("telemetry");
+  const auto both = relu(linear(concat({flatten(image), relu(linear(readings, {.units = 8}))}), {.units = 16}));
+  g.output(linear(both, {.units = 3}).named("class"));
+  g.output(linear(both, {.units = 2}).named("box"));
+  Model model(std::move(g), Rng(1));
+  FitOptions options{.epochs = 3, .validation = &train, .metric = r_squared().of(1)};
+  options.progress = ProgressMode::quiet;
+  options.losses = {{CrossEntropyLoss{}}, {HuberLoss{}, 0.5}};  // their sum, weighed
+  fit(model, train, options);
+  QatModel qat = prepare(model, recipes::int8());
+  calibrate(qat, train);
+  fit(qat, train, options);
+  const Engine engine(convert(qat));
+  const double accuracy = evaluate(engine, train, {.output = 0}).accuracy;
+  const double explained = evaluate(engine, train, r_squared().of(1));
+  const std::vector<QTensor> codes = engine.run(std::vector{images, telemetry});  // of class and box
+  CHECK(accuracy == evaluate(qat, train, {.output = 0}).accuracy);
+  CHECK(explained == evaluate(qat, train, r_squared().of(1)));
+  CHECK(codes.size() == 2);
+}
+
+TEST_CASE("a siamese network stays one where both inputs go through its tower as one batch", "[train]") {
+  Graph g;
+  const auto x = relu(conv2d(g.input({6, 6, 1}), {.filters = 6, .kernel = 3}));
+  g.output(linear(flatten(x), {.units = 4}));
+  QatModel tower = prepare(Model(std::move(g), Rng(2)), recipes::int8());
+  const Batch a = scenes(256, 11).batch(0, 256), b = scenes(256, 12).batch(0, 256);
+  Tensor<std::int32_t> same(Shape{256});
+  for (std::int64_t i = 0; i < 256; ++i) same.edit()[static_cast<std::size_t>(i)] = a.labels[i] == b.labels[i] ? 1 : 0;
+  const Dataset pairs = Dataset(a.x, same, 2, "pairs").with_input(b.x);
+  calibrate(tower, Dataset(a.x));
+
+  const auto stacked = [](const Tensor<float>& first, const Tensor<float>& second) {
+    std::vector<float> all(first.span().begin(), first.span().end());
+    all.insert(all.end(), second.span().begin(), second.span().end());
+    return Tensor<float>(first.shape().with(0, 2 * first.shape()[0]), all);
+  };
+  const auto contrastive = [](const Var<Tensor<float>>& apart, const Tensor<std::int32_t>& labels) {
+    // Distances of pairs that are alike become small, others 1.
+    const auto distance = sum(apart * apart, {1});
+    Tensor<float> wanted(distance.shape());
+    for (std::int64_t i = 0; i < labels.size(); ++i) wanted.edit()[static_cast<std::size_t>(i)] = labels[i] == 1 ? 0.0f : 1.0f;
+    return mse(distance, distance.tape().constant(wanted));
+  };
+  const std::vector<ParameterRef> parameters = parameter_refs(tower);
+  OptimizerState optimizer(Adam{.lr = 3e-3}, parameters);
+  const std::int64_t size = 32, epochs = 12;
+  QatSteps steps(tower, epochs * pairs.size() / size);
+  std::vector<double> losses;
+  while (steps.next()) {
+    const std::int64_t first = steps.step() * size % pairs.size();
+    const Batch batch = pairs.batch(first, first + size);
+    clear_gradients(parameters);
+    {
+      Tape tape;
+      const auto y = forward(tape, tower, stacked(batch.x, batch.more_inputs[0]));  // [2B, 4]
+      const auto apart = slice(y, 0, 0, size) - slice(y, 0, size, 2 * size);
+      const auto loss = contrastive(apart, batch.labels);
+      losses.push_back(static_cast<double>(loss.value()[0]));
+      tape.backward(loss);
+    }
+    optimizer.step(parameters, 1.0);
+  }
+  CHECK(losses.back() < 0.5 * losses.front());
+  // Deployed once, and run twice.
+  const Engine engine(convert(tower));
+  CHECK(same_bits(infer(engine, b.x), infer(tower, b.x)));
 }
 
 TEST_CASE("the sum of losses has the gradient of its parts", "[train]") {

@@ -3,6 +3,7 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/core/parallel.hpp>
+#include <stet/model/model_inputs.hpp>
 #include <stet/model/qat_model.hpp>
 
 #include <functional>
@@ -42,6 +43,11 @@ class PartlyQuantized {
 };
 
 inline std::vector<Tensor<float>> infer(const PartlyQuantized& network, std::span<const Tensor<float>> inputs) { return network.outputs(inputs); }
+/// The same for a model with one input and one output.
+inline Tensor<float> infer(const PartlyQuantized& network, const Tensor<float>& x) {
+  detail::require_single("infer", network.model().graph());
+  return network.outputs({&x, 1})[0];
+}
 
 #if STET_DEFINE_ENTRIES
 STET_ENTRY void PartlyQuantized::round_weights(const Chosen& chosen) {
