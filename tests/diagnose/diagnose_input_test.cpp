@@ -105,7 +105,7 @@ std::string named(const IntegerModel& m, const Dataset& data, std::int64_t sampl
 
 TEST_CASE("each fault in how images are prepared is named first") {
   const Dataset few = images().test.first(80);  // all 27 corrections are tried on each of 21 faults
-  const InputFingerprint f = *model().input_fingerprint;
+  const InputFingerprint f = model().input_fingerprints[0];
   const auto byte = [](float v) { return std::round(v * 255.0f); };
   const std::vector<std::pair<std::string, Change>> faults = {
       {"times_255", [](float v, std::size_t) { return v * 255; }},
@@ -237,10 +237,10 @@ TEST_CASE("a model of standardised images names what was left out") {
 
 TEST_CASE("diagnose_input refuses what it cannot compare") {
   IntegerModel without = model();
-  without.input_fingerprint.reset();
+  without.input_fingerprints.clear();
   CHECK_THROWS_AS(diagnose_input(without, images().test), Error);
   IntegerModel broken = model();
-  broken.input_fingerprint->quantiles.pop_back();
+  broken.input_fingerprints[0].quantiles.pop_back();
   CHECK_THROWS_AS(diagnose_input(broken, images().test), Error);
   CHECK_THROWS_AS(diagnose_input(model(), images().test, {.least_loss = -1}), Error);
   CHECK_THROWS_AS(diagnose_input(model(), images().test, {.images = -1}), Error);

@@ -154,7 +154,7 @@ TEST_CASE("an input that does not fit is refused") {
   for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
     Tensor<float> x = Tensor<float>::zeros({1, 8, 6, 4});
     x.edit()[7] = bad;
-    CHECK_THROWS_WITH(engine.run(x), ContainsSubstring("engine: the input: 1 values are NaN or infinite, the first at index 7"));
+    CHECK_THROWS_WITH(engine.run(x), ContainsSubstring("1 values are NaN or infinite, the first at index 7"));
   }
 }
 

@@ -1,5 +1,5 @@
 /* Runs a network from the tables of save_c_weights with plain loops:  c_network INPUT OUTPUT
-   Compiled with -DNETWORK_FILE="..." -DNETWORK=symbol. INPUT holds the input's codes of one image; OUTPUT gets the codes
+   Compiled with -DNETWORK_FILE="..." -DNETWORK=symbol. INPUT holds the codes of all inputs of one image in turn; OUTPUT gets the codes
    of all values in turn. */
 #include NETWORK_FILE
 
@@ -316,8 +316,10 @@ int main(int argc, char** argv) {
   for (int32_t v = 0; v < net->value_count; ++v) codes[v] = calloc((size_t)size(net->values[v].dims), 1);
   FILE* in = fopen(argv[1], "rb");
   if (!in) return 2;
-  const size_t wanted = (size_t)size(net->values[net->input].dims);
-  if (fread(codes[net->input], 1, wanted, in) != wanted) return 2;
+  for (int32_t i = 0; i < net->input_count; ++i) {
+    const size_t wanted = (size_t)size(net->values[net->inputs[i]].dims);
+    if (fread(codes[net->inputs[i]], 1, wanted, in) != wanted) return 2;
+  }
   fclose(in);
   for (int32_t i = 0; i < net->node_count; ++i) {
     if (net->nodes[i].op != STET_INPUT) run(net, &net->nodes[i], codes);

@@ -57,7 +57,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 TEST_CASE("the fingerprint comes back from every file of integers, to the bit") {
   const TemporaryDirectory dir;
   const IntegerModel& m = integers();
-  REQUIRE(m.input_fingerprint.has_value());
+  REQUIRE(!m.input_fingerprints.empty());
   save_tflite(dir.path("m.tflite"), m);
   save_tflite(dir.path("real.tflite"), m, {.float_input = true, .float_output = true});
   save_onnx(dir.path("m.onnx"), m);
@@ -67,10 +67,10 @@ TEST_CASE("the fingerprint comes back from every file of integers, to the bit") 
   save_c_array(dir.path("array.h"), "net", tflite_bytes(m));
   for (const char* file : {"m.tflite", "real.tflite", "m.onnx", "m.safetensors", "npy_input_fingerprint.json", "weights.c", "array.h"}) {
     INFO(file);
-    CHECK(load_input_fingerprint(dir.path(file)) == m.input_fingerprint);
+    CHECK(load_input_fingerprint(dir.path(file)) == m.input_fingerprints[0]);
   }
   for (const char* file : {"m.tflite", "real.tflite"}) {
-    CHECK(load_tflite_integer(dir.path(file), targets::litert_default).input_fingerprint == m.input_fingerprint);
+    CHECK(load_tflite_integer(dir.path(file), targets::litert_default).input_fingerprints == m.input_fingerprints);
   }
 }
 
@@ -78,7 +78,7 @@ TEST_CASE("files of a model without a fingerprint have none") {
   const TemporaryDirectory dir;
   save_integers_npy(dir.path("npy_"), integers());
   IntegerModel m = integers();
-  m.input_fingerprint.reset();
+  m.input_fingerprints.clear();
   save_tflite(dir.path("m.tflite"), m);
   save_onnx(dir.path("m.onnx"), m);
   save_integers(dir.path("m.safetensors"), m);
@@ -90,22 +90,22 @@ TEST_CASE("files of a model without a fingerprint have none") {
     CHECK_FALSE(load_input_fingerprint(dir.path(file)).has_value());
     CHECK(text_of(dir.path(file)).find(std::string(input_fingerprint_key)) == std::string::npos);
   }
-  CHECK_FALSE(load_tflite_integer(dir.path("m.tflite"), targets::litert_default).input_fingerprint.has_value());
+  CHECK(load_tflite_integer(dir.path("m.tflite"), targets::litert_default).input_fingerprints.empty());
 }
 
 TEST_CASE("files of a float model carry the fingerprint of the data that gave its ranges") {
   const TemporaryDirectory dir;
   const Model model = network();
   const ActivationRanges ranges = observe_ranges(model, images());
-  REQUIRE(ranges.input.has_value());
-  CHECK(ranges.input->channels() == 3);
+  REQUIRE(ranges.inputs.size() == 1);
+  CHECK(ranges.inputs[0].channels() == 3);
   save_tflite(dir.path("a.tflite"), model, {.ranges = ranges});
   save_tflite(dir.path("b.tflite"), model, {.format = TfliteFormat::int16x8, .ranges = ranges});
   save_onnx(dir.path("a.onnx"), model, {.ranges = ranges});
   save_onnx(dir.path("b.onnx"), model, {.format = OnnxFormat::int16x8, .fold_batch_norm = false, .ranges = ranges});
   for (const char* file : {"a.tflite", "b.tflite", "a.onnx", "b.onnx"}) {
     INFO(file);
-    CHECK(load_input_fingerprint(dir.path(file)) == ranges.input);
+    CHECK(load_input_fingerprint(dir.path(file)) == ranges.inputs[0]);
   }
   CHECK(tflite_bytes(load_tflite(dir.path("a.tflite"))).size() > 0);
   save_onnx(dir.path("without.onnx"), model);
@@ -115,15 +115,15 @@ TEST_CASE("files of a float model carry the fingerprint of the data that gave it
 TEST_CASE("a fingerprint that cannot be is written into no file") {
   const TemporaryDirectory dir;
   std::vector<IntegerModel> bad(4, integers());
-  bad[0].input_fingerprint->mean = std::numeric_limits<float>::quiet_NaN();
-  bad[1].input_fingerprint->levels = std::int64_t{1} << 40;
-  for (auto* list : {&bad[2].input_fingerprint->channel_mean, &bad[2].input_fingerprint->channel_sd, &bad[2].input_fingerprint->channel_least,
-                     &bad[2].input_fingerprint->channel_most}) {
+  bad[0].input_fingerprints[0].mean = std::numeric_limits<float>::quiet_NaN();
+  bad[1].input_fingerprints[0].levels = std::int64_t{1} << 40;
+  for (auto* list : {&bad[2].input_fingerprints[0].channel_mean, &bad[2].input_fingerprints[0].channel_sd, &bad[2].input_fingerprints[0].channel_least,
+                     &bad[2].input_fingerprints[0].channel_most}) {
     list->pop_back();  // sound by itself, but of images of two channels
   }
-  bad[3].input_fingerprint->quantiles[3] = 1e30f;
+  bad[3].input_fingerprints[0].quantiles[3] = 1e30f;
   for (const IntegerModel& m : bad) {
-    INFO(m.input_fingerprint->fault());
+    INFO(m.input_fingerprints[0].fault());
     CHECK_THROWS_WITH(save_tflite(dir.path("m.tflite"), m), ContainsSubstring("calibrate and convert again"));
     CHECK_THROWS_AS(save_onnx(dir.path("m.onnx"), m), Error);
     CHECK_THROWS_AS(save_integers(dir.path("m.safetensors"), m), Error);
@@ -131,32 +131,35 @@ TEST_CASE("a fingerprint that cannot be is written into no file") {
     CHECK_THROWS_AS(save_c_weights(dir.path("weights.c"), m), Error);
   }
   ActivationRanges ranges = observe_ranges(network(), images());
-  ranges.input = bad[0].input_fingerprint;
+  ranges.inputs = bad[0].input_fingerprints;
   CHECK_THROWS_AS(save_tflite(dir.path("m.tflite"), network(), {.ranges = ranges}), Error);
   CHECK_THROWS_AS(save_onnx(dir.path("m.onnx"), network(), {.ranges = ranges}), Error);
   CHECK(dir.files() == 0);
 }
 
 TEST_CASE("a fingerprint's text keeps every number") {
-  InputFingerprint f = *integers().input_fingerprint;
+  InputFingerprint f = integers().input_fingerprints[0];
   f.channel_mean = {0.1f, -1e-38f, std::numeric_limits<float>::denorm_min()};
   f.images = std::numeric_limits<std::int64_t>::max();
-  CHECK(parse_fingerprint(fingerprint_text(f), "here") == f);
+  CHECK(parse_fingerprints(fingerprint_text(std::span(&f, 1)), "here") == std::vector{f});
+  const std::vector<InputFingerprint> two{f, integers().input_fingerprints[0]};
+  CHECK(parse_fingerprints(fingerprint_text(two), "here") == two);
+  CHECK(fingerprint_text({}).empty());
   f.sd = -1;
-  CHECK_THROWS_AS(fingerprint_text(f), Error);
+  CHECK_THROWS_AS(fingerprint_text(std::span(&f, 1)), Error);
 }
 
 TEST_CASE("hostile texts of fingerprints are refused in every format") {
   const TemporaryDirectory dir;
   const IntegerModel& m = integers();
-  const std::string good = fingerprint_text(*m.input_fingerprint);
+  const std::string good = fingerprint_text(m.input_fingerprints);
   const auto member = [&](const std::string& name, const std::string& value) {
     const std::size_t at = good.find("\"" + name + "\":") + name.size() + 3;
     const std::size_t end = good[at] == '[' ? good.find(']', at) + 1 : good.find_first_of(",}", at);
     return good.substr(0, at) + value + good.substr(end);
   };
   const std::vector<std::string> hostile = {
-      " ", "null", "{}", "[]", good.substr(0, good.size() / 2), good + "x", good + good, std::string(100000, '['), std::string("\0\0\0\0", 4), "\xff\xfe",
+      " ", "null", "{}", "[]", "[" + good + "]", good.substr(0, good.size() / 2), good + "x", good + good, std::string(100000, '['), std::string("\0\0\0\0", 4), "\xff\xfe",
       member("mean", "NaN"), member("mean", "nan"), member("mean", "Infinity"), member("mean", "1e39"), member("mean", "1e999"),
       member("mean", "\"0\""), member("sd", "-1"), member("gradient_x", "-0.5"), member("images", "0"), member("images", "-5"),
       member("images", "99999999999999999999"), member("images", "9223372036854775808"), member("images", "1.5"), member("levels", "1000000000"),
@@ -172,7 +175,7 @@ TEST_CASE("hostile texts of fingerprints are refused in every format") {
   const std::string source = text_of(dir.path("weights.c"));
   for (const std::string& text : hostile) {
     INFO(text.substr(0, 200));
-    CHECK_THROWS_AS(parse_fingerprint(text, "here"), Error);
+    CHECK_THROWS_AS(parse_fingerprints(text, "here"), Error);
     tflite::ModelInfo t = info;
     t.input_fingerprint = text;
     write_file_atomically(dir.path("h.tflite"), tflite::encode(t));
@@ -203,7 +206,7 @@ TEST_CASE("a fingerprint of other images than the model's is refused") {
   g.output(linear(global_average_pool(conv2d(g.input({6, 6, 2}), {.filters = 3, .kernel = 3})), {.units = 2}));
   const IntegerModel two = quantize(Model(std::move(g), Rng(1)), recipes::int8(), random_dataset({6, 6, 2}, 16, 2, 2));
   tflite::ModelInfo info = tflite::describe(integers());
-  info.input_fingerprint = fingerprint_text(*two.input_fingerprint);
+  info.input_fingerprint = fingerprint_text(two.input_fingerprints);
   write_file_atomically(dir.path("m.tflite"), tflite::encode(info));
   CHECK_THROWS_WITH(load_tflite_integer(dir.path("m.tflite"), targets::litert_default), ContainsSubstring("tells 2 channels apart"));
 }
@@ -220,7 +223,7 @@ TEST_CASE("load_input_fingerprint says what it cannot read") {
   twice.metadata.push_back(twice.metadata.back());
   write_file_atomically(dir.path("twice.onnx"), onnx::encode(twice));
   CHECK_THROWS_WITH(load_input_fingerprint(dir.path("twice.onnx")), ContainsSubstring("two metadata entries"));
-  const std::string line = "\n/* stet.input_fingerprint " + fingerprint_text(*integers().input_fingerprint) + " */\n";
+  const std::string line = "\n/* stet.input_fingerprint " + fingerprint_text(integers().input_fingerprints) + " */\n";
   write_file_atomically(dir.path("twice.c"), std::string_view(line + line));
   CHECK_THROWS_WITH(load_input_fingerprint(dir.path("twice.c")), ContainsSubstring("two comments"));
   write_file_atomically(dir.path("open.c"), std::string_view(line.substr(0, 100)));

@@ -1,20 +1,50 @@
 """The stages that load_model takes a network through, as the scripts of this folder run them, and the table of their rows."""
 
+import os
 import subprocess
+
+import numpy as np
 
 STAGES = ["load", "float", "prepare", "train", "convert", "engine"]
 
 
+def files_of(base, what):
+    """BASE.x.0.npy, BASE.x.1.npy, ... that are there."""
+    files = []
+    while os.path.exists(f"{base}.{what}.{len(files)}.npy"):
+        files.append(f"{base}.{what}.{len(files)}.npy")
+    return files
+
+
+def save_arrays(base, x, y):
+    """Inputs and outputs of a network beside its file, in place of those that are there."""
+    for what, arrays in (("x", x), ("y", y)):
+        for old in files_of(base, what):
+            os.remove(old)
+        for i, a in enumerate(arrays):
+            np.save(f"{base}.{what}.{i}.npy", a)
+
+
 def run(program, path, *more, timeout=600):
     """What load_model says of each stage; "crash" is there if it ended otherwise than by saying so."""
+    base = os.path.splitext(path)[0]
+    x, y = (",".join(files_of(base, what)) for what in "xy")
     try:
-        done = subprocess.run([program, path, *more], capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run([program, path, *([x, y] if x and y else []), *more], capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
         return {"crash": f"not done in {timeout} s"}
     result = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
     if done.returncode not in (0, 1):
         result["crash"] = f"exit status {done.returncode} {done.stderr[-200:]}"
     return result
+
+
+def remove_files(path):
+    """A network's file, its weights beside it, and its arrays."""
+    base = os.path.splitext(path)[0]
+    for name in [path, path + ".data", *files_of(base, "x"), *files_of(base, "y")]:
+        if os.path.exists(name):
+            os.remove(name)
 
 
 class Table:

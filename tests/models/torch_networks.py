@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from stages import Table, run
+from stages import Table, remove_files, run, save_arrays
 
 warnings.filterwarnings("ignore")
 IMAGE = (3, 64, 64)
@@ -192,6 +192,43 @@ class Siamese(nn.Module):
         return (a - b).abs().sum(1, keepdim=True)
 
 
+class SiamesePair(Siamese):
+    """The same body for two inputs."""
+
+    def forward(self, x, other):
+        a, b = self.body(x), self.body(other)
+        return a, b
+
+
+class Fusion(nn.Module):
+    """A picture and measurements, with a class and a position out of both."""
+
+    def __init__(self):
+        super().__init__()
+        self.image = nn.Sequential(DoubleConv(3, 12), nn.MaxPool2d(4), nn.Conv2d(12, 24, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.sensors = nn.Sequential(nn.Linear(10, 16), nn.BatchNorm1d(16), nn.ReLU())
+        self.body = nn.Sequential(nn.Linear(40, 32), nn.ReLU())
+        self.label, self.position = nn.Linear(32, 5), nn.Linear(32, 2)
+
+    def forward(self, image, sensors):
+        y = self.body(torch.cat([self.image(image), self.sensors(sensors)], 1))
+        return self.label(y), torch.sigmoid(self.position(y))
+
+
+class MultiTask(nn.Module):
+    """A map and a class that share their first layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = DoubleConv(3, 12)
+        self.map = nn.Sequential(nn.Conv2d(12, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 1, 1))
+        self.label = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4))
+
+    def forward(self, x):
+        y = self.body(x)
+        return self.map(y), self.label(y)
+
+
 def own():
     return {
         "mlp": (MLP, (16,)),
@@ -211,6 +248,9 @@ def own():
         "transformer": (Encoder, IMAGE),
         "mixer": (Mixer, IMAGE),
         "siamese": (Siamese, IMAGE),
+        "siamese_pair": (SiamesePair, [IMAGE, IMAGE]),
+        "fusion": (Fusion, [IMAGE, (10,)]),
+        "multi_task": (MultiTask, IMAGE),
     }
 
 
@@ -281,25 +321,29 @@ def export(name, make, shape, folder, legacy):
     torch.manual_seed(3)
     model = make().eval()
     spread(model)
-    x = torch.randn((4 if shape[-1] < 200 else 2, *shape), generator=torch.Generator().manual_seed(11))
+    shapes = shape if isinstance(shape, list) else [shape]
+    samples, drawn = 4 if shapes[0][-1] < 200 else 2, torch.Generator().manual_seed(11)
+    x = tuple(torch.randn((samples, *s), generator=drawn) for s in shapes)
     with torch.no_grad():
-        y = model(x)
+        y = model(*x)
     path = f"{folder}/{name}.onnx"
     with open(os.devnull, "w") as quiet, torch.no_grad():
         out, sys.stdout = sys.stdout, quiet
         try:
             if legacy:
-                torch.onnx.export(model, (x,), path, dynamo=False, opset_version=17, dynamic_axes={"x": {0: "N"}}, input_names=["x"])
+                names = ["x"] + [f"x{i}" for i in range(1, len(x))]
+                torch.onnx.export(model, x, path, dynamo=False, opset_version=17, dynamic_axes={n: {0: "N"} for n in names}, input_names=names)
             else:
-                torch.onnx.export(model, (x,), path)
+                torch.onnx.export(model, x, path)
         finally:
             sys.stdout = out
-    np.save(f"{folder}/{name}.x.npy", x.numpy())
-    np.save(f"{folder}/{name}.y.npy", (y if isinstance(y, torch.Tensor) else y[0]).numpy())
+    if not isinstance(y, (torch.Tensor, tuple)):  # torchvision names its outputs; the first is the answer
+        y = y[0] if not isinstance(y, dict) else next(iter(y.values()))
+    save_arrays(f"{folder}/{name}", [t.numpy() for t in x], [t.numpy() for t in ((y,) if isinstance(y, torch.Tensor) else y)])
     return path
 
 
-def main():
+f main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("directory")
@@ -318,15 +362,12 @@ def main():
         try:
             if not (options.keep and os.path.exists(path)):
                 path = export(name, *networks[name], options.directory, options.legacy)
-            base = path[: -len(".onnx")]
-            result = run(options.program, path, base + ".x.npy", base + ".y.npy")
+            result = run(options.program, path)
         except Exception as e:  # an exporter's own failure is a row too
             result = {"export": f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"}
         table.add(name, result)
         if not options.keep:
-            for end in ("", ".data"):
-                if os.path.exists(path + end):
-                    os.remove(path + end)
+            remove_files(path)
     print(table.summary())
     if options.table:
         table.write(options.table)

@@ -95,7 +95,7 @@ std::map<std::string, double> output_errors(const QatModel& input, const QatMode
       const detail::LayerColumns columns(unit.op(), x.codes.shape(), w.steps.shape());
       const detail::LayerMatrix& m = columns.matrix();
       const LayerOutput out = detail::layer_output(before, unit, w, static_cast<double>(x.params.scale[0]));
-      const Tensor<float> wanted = detail::float_values(original, unit, batch.x);
+      const Tensor<float> wanted = detail::float_values(original, unit, std::span(&batch.x, 1));
       std::vector<float> row(static_cast<std::size_t>(m.depth));
       for (std::int64_t g = 0; g < m.groups; ++g) {
         for (std::int64_t r = 0; r < columns.rows(); ++r) {

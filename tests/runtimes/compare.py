@@ -85,13 +85,14 @@ class Report:
 
 
 def integer_model(directory, report):
-    x = np.load(os.path.join(directory, "input.npy"))
     with safe_open(os.path.join(directory, "codes.safetensors"), "np") as file:
         meta = file.metadata()
         codes = {name: file.get_tensor(name) for name in file.keys()}
     report.refused = meta["refused"]
     if "outputs" not in meta:
         return False
+    entries = meta["inputs"].split(",")
+    x = [np.load(os.path.join(directory, f"input.{i}.npy")) for i in range(len(entries))]
 
     def turn_to(target):
         """Names of the outputs of a target's two files; sets what is made of operators in float."""
@@ -102,7 +103,6 @@ def integer_model(directory, report):
     for target, kernels in (("tflite_reference", "reference"), ("litert_default", "default")):
         outputs = turn_to(target)
         wanted = {n.split("/", 1)[1]: t for n, t in codes.items() if n.startswith(target + "/")}
-        entry = next(iter(set(wanted) - set(outputs[".all"])), None)
         for suffix, names in outputs.items():
             path = os.path.join(directory, target + suffix + ".tflite")
             row = f"LiteRT {kernels}, {'every value' if suffix else 'outputs'}"
@@ -112,8 +112,8 @@ def integer_model(directory, report):
             def run():
                 checks.check_tflite(path)
                 runtime = LiteRt(path, kernels)
-                fed = x if runtime.input["dtype"] == np.float32 else wanted[entry]
-                report.codes(row, names, runtime.all(fed), wanted)
+                fed = x if runtime.input["dtype"] == np.float32 else [wanted[e] for e in entries]
+                report.codes(row, names, runtime.all(*fed), wanted)
             if not suffix and report.islands:
                 continue  # an output alone does not show which island is a step off
             report.guarded(row, run)
@@ -134,7 +134,7 @@ def integer_model(directory, report):
             report.codes(row, names, run_layout(runtime, x, meta["onnx_layout"]), wanted)
             if not left or report.islands:  # one image alone: values of one element go through kernels of their own
                 alone = {name: wanted[name][:1] for name in names}
-                report.codes(row, names, run_layout(runtime, x[:1], meta["onnx_layout"]), alone)
+                report.codes(row, names, run_layout(runtime, [i[:1] for i in x], meta["onnx_layout"]), alone)
         report.guarded(row, run)
 
     c_tables(directory, meta, codes, report)
@@ -145,11 +145,11 @@ def integer_model(directory, report):
     return all(any(n.startswith(t + "/") for n in codes) for t in ("tflite_reference", "litert_default", "onnxruntime"))
 
 
-def run_layout(runtime, x, layout):
+def run_layout(runtime, inputs, layout):
     """Outputs [N,H,W,C] of a file whose images are [N,C,H,W] or [N,H,W,C]."""
     if layout == "nhwc":
-        return runtime(x)
-    made = runtime(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
+        return runtime(*inputs)
+    made = runtime(*[np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x for x in inputs])
     return [y.transpose(0, 2, 3, 1) if y.ndim == 4 else y for y in made]
 
 
@@ -159,7 +159,7 @@ def c_tables(directory, meta, codes, report):
     wanted = {n.split("/", 1)[1]: t for n, t in codes.items() if n.startswith("tflite_micro/")}
     if not wanted or not os.path.exists(source):
         return
-    names, row = meta["order"].split(","), "C tables, every value"
+    names, entries, row = meta["order"].split(","), meta["inputs"].split(","), "C tables, every value"
 
     def run():
         program = os.path.join(directory, "drawn")
@@ -168,14 +168,15 @@ def c_tables(directory, meta, codes, report):
         made = {name: [] for name in names}
         for image in range(len(wanted[names[0]])):
             given, out = os.path.join(directory, "c_input"), os.path.join(directory, "c_output")
-            wanted[names[0]][image].tofile(given)
+            np.concatenate([wanted[e][image].ravel() for e in entries]).tofile(given)
             subprocess.run([program, given, out], check=True)
             flat, first = np.fromfile(out, np.int8), 0
             for name in names:
                 size = wanted[name][image].size
                 made[name].append(flat[first:first + size].reshape(wanted[name][image].shape))
                 first += size
-        report.codes(row, names[1:], [np.stack(made[n]) for n in names[1:]], wanted)
+        others = [n for n in names if n not in entries]
+        report.codes(row, others, [np.stack(made[n]) for n in others], wanted)
     report.guarded(row, run)
 
 
@@ -185,9 +186,9 @@ def floats(directory, report):
     if not os.path.exists(path):
         return
     tensors = load_file(path)
-    x, wanted = tensors["input"], tensors["output"]
-    for key in sorted(t for t in tensors if t.startswith("bound/")):
-        name = key.split("/", 1)[1]
+    x, wanted = numbered(tensors, "input/"), numbered(tensors, "output/")
+    for name in sorted({key.split("/")[1] for key in tensors if key.startswith("bound/")}):
+        bounds = numbered(tensors, f"bound/{name}/")
         file = os.path.join(directory, name)
         runs = [("ONNX Runtime", None)] if name.endswith(".onnx") else \
             [("LiteRT reference", "reference"), ("LiteRT default", "default")]
@@ -197,12 +198,23 @@ def floats(directory, report):
             def run():
                 if kernels is None:
                     checks.check_onnx(file)
-                    got = OnnxRuntime(file)(x)[0]
+                    made = OnnxRuntime(file)(*x)
                 else:
                     checks.check_tflite(file)
-                    got = LiteRt(file, kernels).all(x)[0]
-                report.within(row, got, wanted, tensors[key])
+                    made = LiteRt(file, kernels).all(*x)
+                if len(made) != len(wanted):
+                    raise ValueError(f"{len(made)} outputs, wanted {len(wanted)}")
+                for got, w, bound in zip(made, wanted, bounds):
+                    report.within(row, got, w, bound)
             report.guarded(row, run)
+
+
+def numbered(tensors, prefix):
+    """Tensors PREFIX0, PREFIX1, ..."""
+    found = []
+    while f"{prefix}{len(found)}" in tensors:
+        found.append(tensors[f"{prefix}{len(found)}"])
+    return found
 
 
 def judge_model(directory, seed):

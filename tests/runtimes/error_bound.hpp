@@ -18,7 +18,7 @@ namespace stet_test {
 /// What a format does to weights and values.
 enum class Format { float32, float16, dynamic, int16x8 };
 
-/// Computes |y_runtime - y_stet| <= bound for every element of the output of a model without batch norms.
+/// Computes |y_runtime - y_stet| <= bound for every element of the outputs of a model without batch norms.
 ///   float32  two sums of n products in any order: 2 (n+4) 2^-24 sum |w||x|
 ///   float16  and weights off by 2^-11 |w| + 2^-25
 ///   dynamic  and weights off by half a step of max|w|/127, inputs of layers by a step of max|x|/127
@@ -28,14 +28,16 @@ class ErrorBound {
  public:
   using T = stet::Tensor<float>;
 
-  ErrorBound(const stet::Model& model, const T& x, Format format, std::function<float(const std::string&)> scale_of)
+  ErrorBound(const stet::Model& model, const std::vector<T>& inputs, Format format, std::function<float(const std::string&)> scale_of)
       : model_(model), format_(format), scale_of_(std::move(scale_of)) {
-    (void)stet::infer(model, std::span<const T>(&x, 1), {.observe = [this](int, const T& v) { values_.push_back(v); }});
+    (void)stet::infer(model, inputs, {.observe = [this](int, const T& v) { values_.push_back(v); }});
   }
 
-  T run() {
+  std::vector<T> run() {
     for (int id = 0; id < model_.graph().size(); ++id) errors_.push_back(node(id));
-    return errors_[static_cast<std::size_t>(model_.graph().outputs()[0])];
+    std::vector<T> bounds;
+    for (const int id : model_.graph().outputs()) bounds.push_back(errors_[at(id)]);
+    return bounds;
   }
 
  private:

@@ -144,9 +144,9 @@ std::string islands_of(const IntegerModel& model) {
   return text;
 }
 
-std::vector<std::string> output_names(const IntegerModel& model) {
+std::vector<std::string> names_of(const IntegerModel& model, const std::vector<int>& values) {
   std::vector<std::string> names;
-  for (const int v : model.outputs) names.push_back(model.values[static_cast<std::size_t>(v)].name);
+  for (const int v : values) names.push_back(model.values[static_cast<std::size_t>(v)].name);
   return names;
 }
 
@@ -175,12 +175,12 @@ void export_integers(const std::string& to, const IntegerModel& model, const Dra
 }
 
 // Codes of all values as the engine makes them.
-void add_codes(SafetensorsFile& file, const IntegerModel& model, const Tensor<float>& x) {
+void add_codes(SafetensorsFile& file, const IntegerModel& model, const std::vector<Tensor<float>>& x) {
   const Engine engine(model);
   (void)engine.run(x, [&](int v, std::span<const std::int8_t> codes) {
     const IntegerValue& value = model.values[static_cast<std::size_t>(v)];
     file.add(std::string(model.target.name) + "/" + value.name,
-             Tensor<std::int8_t>(value.shape.batched(x.shape()[0]), codes));
+             Tensor<std::int8_t>(value.shape.batched(x[0].shape()[0]), codes));
   });
 }
 
@@ -192,12 +192,13 @@ void export_floats(const std::string& directory, const Model& model, std::uint64
     if (graph::is<graph::op::LayerNorm>(node.op) || graph::is<graph::op::Softmax>(node.op) || graph::is<graph::op::Matmul>(node.op)) return;
     if (graph::is<graph::op::BatchNorm>(node.op) || graph::is<graph::op::ConvTranspose>(node.op) || table_of(node.op)) return;
   }
-  const Tensor<float> x = random_images(input_shape(model), images, seed + 2000);
+  const std::vector<Tensor<float>> x = random_inputs(model, images, seed + 2000), y = infer(folded, x);
   SafetensorsFile file;
-  file.add("input", x);
-  file.add("output", infer(folded, x));
-  const Tensor<std::int32_t> labels = Tensor<std::int32_t>::zeros(Shape{images});
-  const ActivationRanges ranges = observe_ranges(model, Dataset(x, labels, 1, "shown"));
+  for (std::size_t k = 0; k < x.size(); ++k) file.add(fmt::format("input/{}", k), x[k]);
+  for (std::size_t k = 0; k < y.size(); ++k) file.add(fmt::format("output/{}", k), y[k]);
+  Dataset shown(x[0], "shown");
+  for (std::size_t k = 1; k < x.size(); ++k) shown = shown.with_input(x[k]);
+  const ActivationRanges ranges = observe_ranges(model, shown);
   const auto add = [&](const std::string& name, Format format, const std::string& tflite_file) {
     tflite::ModelInfo info;
     if (!tflite_file.empty()) info = tflite::decode(read_file(tflite_file), tflite_file);
@@ -207,7 +208,8 @@ void export_floats(const std::string& directory, const Model& model, std::uint64
       }
       return 0.0f;
     };
-    file.add("bound/" + name, ErrorBound(folded, x, format, scale).run());
+    const std::vector<Tensor<float>> bounds = ErrorBound(folded, x, format, scale).run();
+    for (std::size_t k = 0; k < bounds.size(); ++k) file.add(fmt::format("bound/{}/{}", name, k), bounds[k]);
   };
   const auto tflite_file = [&](const std::string& name, Format format, TfliteOptions options) {
     const std::string path = directory + "/" + name + ".tflite";
@@ -228,7 +230,7 @@ void export_floats(const std::string& directory, const Model& model, std::uint64
 }
 
 // Tables for microcontrollers and the codes that plain loops must make of them. Not every function has a rule there.
-void export_c(const std::string& directory, IntegerModel model, const Tensor<float>& x, SafetensorsFile& file) {
+void export_c(const std::string& directory, IntegerModel model, const std::vector<Tensor<float>>& x, SafetensorsFile& file) {
   model.target = targets::tflite_micro;
   try {
     (void)Engine(model);
@@ -244,10 +246,12 @@ void make(const std::string& directory, std::uint64_t seed, int operators) {
   Draw draw(seed);
   // Every fourth model has operators that no target knows.
   draw.recipe.keep_float_unsupported = seed % 4 == 3;
-  const Model model = random_model(seed, {.large = seed % 2 == 0 || seed % 8 == 3, .floats = seed % 4 == 3, .operators = operators});
+  // Every third model mostly has several inputs and outputs.
+  const Model model = random_model(
+      seed, {.large = seed % 2 == 0 || seed % 8 == 3, .floats = seed % 4 == 3, .several = seed % 3 == 1, .operators = operators});
   draw_islands(draw, model);
-  const Dataset data = random_dataset(input_shape(model), 20, classes_of(model), seed);
-  Tensor<float> x = random_images(input_shape(model), images, seed + 1000);
+  const Dataset data = random_samples(model, 20, seed);
+  std::vector<Tensor<float>> x = random_inputs(model, images, seed + 1000);
 
   SafetensorsFile file;
   Scales scales = draw.scales;
@@ -259,15 +263,18 @@ void make(const std::string& directory, std::uint64_t seed, int operators) {
       const IntegerModel integer = integers(model, draw, judged[i], data, kind);
       (void)Engine(integer);
       export_integers(to, integer, draw);
-      if (i == 0 && kind != Scales::calibrated) add_ties(x, integer.values[0].codes.scale);
+      for (std::size_t k = 0; k < x.size() && i == 0 && kind != Scales::calibrated; ++k) {
+        add_ties(x[k], integer.values[static_cast<std::size_t>(integer.inputs()[k])].codes.scale);
+      }
       add_codes(file, integer, x);
       // Which values are real depends on what the target can run.
       const std::string target = "/" + std::string(judged[i].name);
-      file.set_metadata("values" + target, joined(output_names(with_all_outputs(integer))));
+      file.set_metadata("values" + target, joined(names_of(integer, with_all_outputs(integer).outputs)));
       file.set_metadata("islands" + target, islands_of(integer));
       if (i == 0) {
         file.set_metadata("order", joined(value_names(integer)));
-        file.set_metadata("outputs", joined(output_names(integer)));
+        file.set_metadata("inputs", joined(names_of(integer, integer.inputs())));
+        file.set_metadata("outputs", joined(names_of(integer, integer.outputs)));
         if (islands_of(integer).empty()) save_integers(directory + "/integers.safetensors", integer);
         if (seed % 4 == 0) export_c(directory, integer, x, file);
       }
@@ -285,7 +292,7 @@ void make(const std::string& directory, std::uint64_t seed, int operators) {
     }
   }
   if (seed % 2 == 1) export_floats(directory, model, seed);
-  save_npy(directory + "/input.npy", x);
+  for (std::size_t k = 0; k < x.size(); ++k) save_npy(fmt::format("{}/input.{}.npy", directory, k), x[k]);
   file.set_metadata("onnx_layout", draw.layout == OnnxLayout::nchw ? "nchw" : "nhwc");
   file.set_metadata("seed", std::to_string(seed));
   file.set_metadata("scales", std::string(name(scales)));

@@ -24,10 +24,13 @@ class OnnxRuntime:
         if optimized is not None:
             options.optimized_model_filepath = optimized
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.input = self.session.get_inputs()[0]
+        self.inputs = self.session.get_inputs()
+        self.input = self.inputs[0]
 
-    def __call__(self, x):
-        return self.session.run(None, {self.input.name: x})
+    def __call__(self, *inputs):
+        if len(inputs) != len(self.inputs):
+            raise ValueError(f"the file has {len(self.inputs)} inputs, got {len(inputs)}")
+        return self.session.run(None, {i.name: x for i, x in zip(self.inputs, inputs)})
 
 
 def loaded(path):

@@ -42,6 +42,7 @@ struct NetworkOptions {
   bool with_dropout = true;
   bool large = false;  ///< more operators, more channels, larger images and windows
   bool floats = false;  ///< also what integers do not know: for recipes that keep it in float
+  bool several = false;  ///< mostly several inputs, images and vectors, and several outputs
   int operators = -1;  ///< cuts the graph behind so many operators or blocks, those before stay the same; -1: all
 };
 
@@ -49,7 +50,7 @@ struct NetworkOptions {
 class NetworkGenerator {
  public:
   explicit NetworkGenerator(std::uint64_t seed, const NetworkOptions& options = {})
-      : rng_(seed), with_dropout_(options.with_dropout), large_(options.large), floats_(options.floats), operators_(options.operators) {}
+      : rng_(seed), with_dropout_(options.with_dropout), large_(options.large), floats_(options.floats), several_(options.several), operators_(options.operators) {}
 
   stet::Graph run() {
     using stet::graph::Value;
@@ -58,7 +59,12 @@ class NetworkGenerator {
     Value x = g.input({draw(rng_, 4, side), draw(rng_, 4, side), draw(rng_, 1, 5)});
     depth_ = draw(rng_, 2, large_ ? 9 : 7) - 1;
     if (operators_ >= 0 && operators_ < depth_) depth_ = operators_;
-    for (int i = 0; i < depth_; ++i) x = floats_ && chance(rng_, 0.25) ? in_float(x) : grow(x);
+    std::vector<Value> ends;
+    for (int i = 0; i < depth_; ++i) {
+      x = floats_ && chance(rng_, 0.25) ? in_float(x) : grow(x);
+      if (several_ && chance(rng_, 0.25)) ends.push_back(x);
+      if (several_ && chance(rng_, 0.3)) x = joined(g, x);
+    }
     switch (draw(rng_, 0, 3)) {
       case 0:
         x = flatten(x);
@@ -69,10 +75,16 @@ class NetworkGenerator {
       default:
         x = global_average_pool(x);
     }
+    if (several_ && chance(rng_, 0.5)) x = stet::concat({x, decorate(linear(g.input({draw(rng_, 1, 9)}), {.units = draw(rng_, 1, 6)}))});
     if (chance(rng_, 0.3)) x = decorate(linear(x, {.units = draw(rng_, 2, 9), .bias = chance(rng_, 0.5)}));
+    if (several_ && chance(rng_, 0.6)) {
+      const Value other = linear(x, {.units = draw(rng_, 1, 6)});
+      ends.push_back(chance(rng_, 0.4) ? sigmoid(other) : other);
+    }
     if (with_dropout_ && chance(rng_, 0.3)) x = dropout(x, {.rate = 0.25f});
     if (chance(rng_, 0.9)) x = linear(x, {.units = draw(rng_, 2, 5), .bias = chance(rng_, 0.7)});
-    g.output(x);
+    ends.insert(ends.begin() + (several_ ? draw(rng_, 0, static_cast<int>(ends.size())) : 0), x);
+    for (const Value& end : ends) g.output(end);
     return g;
   }
   /// Operators or blocks that run() drew, without those that make the logits.
@@ -132,6 +144,18 @@ class NetworkGenerator {
                                          : chance(rng_, 0.5) ? stet::Padding::same()
                                                               : stet::Padding::valid(),
                               .bias = chance(rng_, 0.5)});
+  }
+  // An image with another input.
+  Value joined(stet::Graph& g, const Value& x) {
+    const std::int64_t h = x.shape()[0], w = x.shape()[1], c = x.shape()[2];
+    switch (draw(rng_, 0, 2)) {
+      case 0:
+        return activated(x + g.input({h, w, c}));
+      case 1:
+        return stet::concat({g.input({h, w, draw(rng_, 1, 3)}), x}, 2);
+      default:
+        return x * reshape(sigmoid(linear(g.input({draw(rng_, 1, 5)}), {.units = static_cast<int>(c)})), {1, 1, c});
+    }
   }
   // The same shape by another way.
   Value branch(const Value& x) {
@@ -348,7 +372,7 @@ class NetworkGenerator {
   Value activated(const Value& x) { return chance(rng_, 0.5) ? x : chance(rng_, 0.5) ? relu(x) : relu6(x); }
 
   stet::Rng rng_;
-  bool with_dropout_, large_, floats_;
+  bool with_dropout_, large_, floats_, several_;
   int operators_, depth_ = 0;
 };
 
@@ -393,6 +417,21 @@ inline int classes_of(const stet::Model& model) {
   return static_cast<int>(model.graph().node(model.graph().outputs()[0]).shape[0]);
 }
 inline const stet::Shape& input_shape(const stet::Model& model) { return model.graph().node(0).shape; }
+
+/// Normal numbers for all inputs of a model.
+inline std::vector<stet::Tensor<float>> random_inputs(const stet::Model& model, std::int64_t count, std::uint64_t seed) {
+  std::vector<stet::Tensor<float>> all;
+  for (const int id : model.graph().inputs()) all.push_back(random_images(model.graph().node(id).shape, count, seed + 7919 * all.size()));
+  return all;
+}
+/// The same as data, with random targets for all outputs.
+inline stet::Dataset random_samples(const stet::Model& model, std::int64_t count, std::uint64_t seed) {
+  const std::vector<stet::Tensor<float>> inputs = random_inputs(model, count, seed);
+  stet::Dataset data(inputs[0], "random");
+  for (std::size_t i = 1; i < inputs.size(); ++i) data = data.with_input(inputs[i]);
+  for (const int id : model.graph().outputs()) data = data.with_targets(random_images(model.graph().node(id).shape, count, ++seed));
+  return data;
+}
 
 /// The whole state of a model by name, byte for byte; of a QatModel with its quantizers and phases.
 using State = std::vector<std::pair<std::string, std::vector<char>>>;

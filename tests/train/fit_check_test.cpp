@@ -141,14 +141,14 @@ TEST_CASE("classes are compared with the outputs before the first batch, of vali
           "softmax cross-entropy compares classes with logits [N,classes], output 'map' is [N] + [5,5,3]");
 }
 
-TEST_CASE("images that do not fit, and models of several outputs, are refused before the first batch") {
+TEST_CASE("images that do not fit, and outputs without answers, are refused before the first batch") {
   refused(perceptron(), random_dataset({6}, 8, 3, 1), quiet(), Errc::shape,
           "input 'input_1' wants [N] + [5], images of data set random are [6]");
   Graph g;
   const auto x = linear(g.input({5}), {.units = 3});
   g.output(x);
   g.output(relu(x));
-  refused(Model(std::move(g), Rng(1)), rows(8), quiet(), Errc::shape, "the model has 1 inputs and 2 outputs");
+  refused(Model(std::move(g), Rng(1)), rows(8), quiet(), Errc::shape, "the model has 2 outputs ('linear_1', 'relu_1'), data set random has labels or targets for 1");
   FitOptions o = quiet();
   const Dataset data = rows(64);
   o.validation = &data;

@@ -15,8 +15,8 @@
 
 namespace stet {
 
-/// Something that is done to a batch: one of the types below, or any function of a batch and random numbers. The shape of x
-/// stays; labels and targets may change with it.
+/// Something that is done to a batch: one of the types below, which change its first input, or any function of a batch and random
+/// numbers. All shapes stay; labels and targets may change with the inputs.
 ///
 ///   fit(model, data, {.augment = {RandomFlip{}, RandomShift{.pixels = 2}}});
 class Augmentation {
@@ -108,12 +108,20 @@ struct AddNoise {
 };
 
 /// Does all of a list to a batch, in its order, with the random numbers of the step.
-/// Errors:    Errc::shape if one changes the shape of x or the number of labels or targets
+/// Errors:    Errc::shape if one changes the shape of an input or the number of labels or targets
 inline void augment_batch(Batch& batch, const std::vector<Augmentation>& list, Rng rng) {
-  const Shape shape = batch.x.shape(), labels = batch.labels.shape(), targets = batch.targets.shape();
+  if (list.empty()) return;
+  const auto shapes = [&] {
+    std::vector<Shape> all{batch.x.shape(), batch.labels.shape(), batch.targets.shape()};
+    for (const Tensor<float>& x : batch.more_inputs) all.push_back(x.shape());
+    for (const Truth& t : batch.more_truth) all.insert(all.end(), {t.labels.shape(), t.targets.shape()});
+    return all;
+  };
+  const std::vector<Shape> before = shapes();
+  const Shape shape = before[0];
   for (const Augmentation& change : list) {
     change(batch, rng);
-    if (batch.x.shape() == shape && batch.labels.shape() == labels && batch.targets.shape() == targets) continue;
+    if (shapes() == before) continue;
     fail(Errc::shape, "augment: '{}' made a batch of {} from {}; the shapes of x, labels and targets stay",
          change.describe(), batch.x.shape(), shape);
   }

@@ -53,6 +53,7 @@ class Diagnostician {
     for (const Dataset* data : {&q.train, &q.validation}) {
       require(data->has_labels(), Errc::state, "diagnose: data set {} has no labels; a diagnosis compares answers with classes", data->name());
     }
+    require_one_output("diagnose", q.fp32.graph());
     require(q.share > 0 && q.share <= 1, Errc::range, "diagnose: share is {}, must be above 0 and at most 1", q.share);
     for (const Repetition& r : q.repetitions) {
       require(q.qat != nullptr && r.qat != nullptr, Errc::state, "diagnose: a repetition is of quantized training: give Question::qat and a QAT model for each");

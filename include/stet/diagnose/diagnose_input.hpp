@@ -113,7 +113,7 @@ inline bool loses_less(const Answers& first, const Answers& second, const InputD
 class InputSearch {
  public:
   InputSearch(const IntegerModel& model, const Dataset& sample, const InputDiagnosisOptions& options)
-      : engine_(model), sample_(sample), options_(options), calibrated_(*model.input_fingerprint),
+      : engine_(model), sample_(sample), options_(options), calibrated_(model.input_fingerprints[0]),
         images_(sample.batch(0, sample.size()).x) {}
 
   InputDiagnosis run() {
@@ -260,18 +260,23 @@ STET_ENTRY InputDiagnosis diagnose_input(const IntegerModel& model, const Datase
   require(images.size() > 0, Errc::state, "diagnose_input: the data set is empty");
   require(images.has_labels(), Errc::state, "diagnose_input: data set {} has no labels; what was done to images shows in how many are recognized", images.name());
   require(options.images >= 0, Errc::range, "diagnose_input: images must not be negative, got {}; 0 is all", options.images);
-  require(model.input_fingerprint.has_value(), Errc::state,
+  const std::vector<int> inputs = model.inputs();
+  require(inputs.size() < 2 && model.outputs.size() < 2, Errc::unsupported,
+          "diagnose_input: the model has {} inputs and {} outputs; of those with one of each it tries corrections, of others "
+          "compare_inputs(model.input_fingerprints[i], ...) says what differs",
+          inputs.size(), model.outputs.size());
+  require(!model.input_fingerprints.empty(), Errc::state,
           "diagnose_input: the model has no fingerprint of its calibration images; calibrate() and convert() it again, or load "
           "a file that stet wrote after that");
   require(options.p > 0 && options.points >= 0 && options.loss >= 0 && options.least_loss >= 0, Errc::range,
           "diagnose_input: p {}, points {}, loss {} and least_loss {}: p must be positive, the others not negative", options.p, options.points,
           options.loss, options.least_loss);
-  require(!model.nodes.empty() && model.nodes[0].output >= 0 && static_cast<std::size_t>(model.nodes[0].output) < model.values.size(),
-          Errc::shape, "diagnose_input: the model has no input");
-  const Shape& wanted = model.values[static_cast<std::size_t>(model.nodes[0].output)].shape;
+  require(!inputs.empty() && inputs[0] >= 0 && static_cast<std::size_t>(inputs[0]) < model.values.size(), Errc::shape,
+          "diagnose_input: the model has no input");
+  const Shape& wanted = model.values[static_cast<std::size_t>(inputs[0])].shape;
   require(images.shape() == wanted, Errc::shape, "diagnose_input: images have shape {}, the model's input has {}; resize them, or transpose [C,H,W] to [H,W,C]",
           images.shape(), wanted);
-  if (const std::string fault = model.input_fingerprint->fault(wanted); !fault.empty()) {
+  if (const std::string fault = model.input_fingerprints[0].fault(wanted); !fault.empty()) {
     fail(Errc::range, "diagnose_input: the model's fingerprint cannot be: {}", fault);
   }
   const Dataset sample = random_subset(images, options.images, options.seed);

@@ -28,7 +28,8 @@ struct InputStatistics {
   std::int64_t images = 0;
 };
 
-/// Mean, standard deviation and extremes of a sample of the images; sd of all numbers together.
+/// Mean, standard deviation and extremes of a sample of the images; sd of all numbers together, also those of
+/// several inputs.
 /// Errors:    Errc::state if the data are empty; Errc::range if an option is impossible
 STET_ENTRY InputStatistics input_statistics(const Dataset& data, const CalibrateOptions& sample = {});
 
@@ -43,14 +44,16 @@ STET_ENTRY InputStatistics input_statistics(const Dataset& data, const Calibrate
   double sum = 0, squares = 0, count = 0;
   for (std::int64_t i = 0; i < batches.size(); ++i) {
     const Batch batch = data.batch(batches[i]);
-    for (const float v : batch.x.span()) {
-      const auto x = static_cast<double>(v);
-      sum += x;
-      squares += x * x;
-      s.least = std::min(s.least, x);
-      s.most = std::max(s.most, x);
+    for (const Tensor<float>& input : batch.inputs()) {
+      for (const float v : input.span()) {
+        const auto x = static_cast<double>(v);
+        sum += x;
+        squares += x * x;
+        s.least = std::min(s.least, x);
+        s.most = std::max(s.most, x);
+      }
+      count += static_cast<double>(input.size());
     }
-    count += static_cast<double>(batch.x.size());
     s.images += batch.size();
   }
   s.mean = sum / count;

@@ -27,21 +27,17 @@ struct Answers {
   }
 };
 
-/// The answers of anything that turns images into logits.
-/// Shapes:    logits: [N,...] -> [N,classes]
-/// Errors:    as evaluate_logits
-STET_ENTRY Answers answers_of_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
-                                     const EvaluateOptions& options = {});
+namespace detail {
+STET_ENTRY Answers answers_of_batches(FunctionRef<Tensor<float>(const Batch&)> logits, const Dataset& data, const EvaluateOptions& options);
 #if STET_DEFINE_ENTRIES
-STET_ENTRY Answers answers_of_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
-                                     const EvaluateOptions& options) {
+STET_ENTRY Answers answers_of_batches(FunctionRef<Tensor<float>(const Batch&)> logits, const Dataset& data, const EvaluateOptions& options) {
   Answers a;
   std::size_t next = 0;
-  // evaluate_logits checks what comes back; it asks for one batch after the other, in order.
-  (void)evaluate_logits(
-      [&](const Tensor<float>& x) -> Tensor<float> {
-        const Tensor<float> y = logits(x);
-        if (y.shape().rank() != 2 || y.shape()[0] != x.shape()[0] || data.classes() > y.shape()[1]) return y;
+  // It checks what comes back, and asks for one batch after the other, in order.
+  (void)evaluate_batches(
+      [&](const Batch& batch) -> Tensor<float> {
+        const Tensor<float> y = logits(batch);
+        if (y.shape().rank() != 2 || y.shape()[0] != batch.size() || data.classes() > y.shape()[1]) return y;
         const auto classes = static_cast<std::size_t>(y.shape()[1]);
         for (std::int64_t i = 0; i < y.shape()[0]; ++i) {
           const auto row = y.span().subspan(static_cast<std::size_t>(i) * classes, classes);
@@ -55,12 +51,22 @@ STET_ENTRY Answers answers_of_logits(FunctionRef<Tensor<float>(const Tensor<floa
   return a;
 }
 #endif
+}  // namespace detail
 
-/// The answers of a model, found by infer(model, images).
+/// The answers of anything that turns images into logits.
+/// Shapes:    logits: [N,...] -> [N,classes]
+/// Errors:    as evaluate_logits
+inline Answers answers_of_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
+                                 const EvaluateOptions& options = {}) {
+  return detail::answers_of_batches([&](const Batch& batch) -> Tensor<float> { return logits(batch.x); }, data, options);
+}
+
+/// The answers of a model of one output, as evaluate gets them.
 /// Errors:    as evaluate
 template <Classifier M>
 Answers answers_of(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
-  return answers_of_logits([&](const Tensor<float>& x) -> Tensor<float> { return infer(model, x); }, data, options);
+  return detail::answers_of_batches(
+      [&](const Batch& batch) -> Tensor<float> { return detail::chosen_output("answers_of", detail::outputs_of(model, batch), -1); }, data, options);
 }
 
 /// When a difference is called one: chance is unlikely *and* it is large enough to matter. A threshold of chance alone raises

@@ -18,7 +18,7 @@ struct MemoryPlan {
 };
 
 /// Plans an arena: largest values first, each at the lowest place that is free from the node that makes it to the node
-/// that reads it last (graph outputs to the end). Sizes are rounded up to 64 bytes.
+/// that reads it last (inputs from the beginning, outputs to the end). Sizes are rounded up to 64 bytes.
 STET_ENTRY MemoryPlan plan_memory(const IntegerModel& model);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY MemoryPlan plan_memory(const IntegerModel& model) {
@@ -27,7 +27,7 @@ STET_ENTRY MemoryPlan plan_memory(const IntegerModel& model) {
   std::vector<int> first(count, end), last(count, -1);
   for (int i = 0; i < end; ++i) {
     const IntegerNode& node = model.nodes[static_cast<std::size_t>(i)];
-    first[static_cast<std::size_t>(node.output)] = i;
+    first[static_cast<std::size_t>(node.output)] = graph::is<graph::op::Input>(node.op) ? 0 : i;  // all inputs come before any node
     last[static_cast<std::size_t>(node.output)] = i;
     for (const int in : node.inputs) last[static_cast<std::size_t>(in)] = i;
   }

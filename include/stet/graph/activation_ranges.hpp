@@ -5,7 +5,6 @@
 #include <stet/graph/input_fingerprint.hpp>
 #include <stet/quant/range.hpp>
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +13,7 @@ namespace stet {
 /// Smallest and largest real value that each node of a graph made on some data.
 struct ActivationRanges {
   std::vector<Range> of_node{};  ///< one per node id
-  std::optional<InputFingerprint> input{};  ///< of the data, where it is known; float files carry it
+  std::vector<InputFingerprint> inputs{};  ///< of the data, one per input, or none where it is not known; float files carry them
 };
 
 /// Checks that there is one usable range per node.

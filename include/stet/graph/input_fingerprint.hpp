@@ -9,8 +9,10 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stet {
@@ -204,6 +206,24 @@ class FingerprintCollector {
   std::vector<float> sample_{};
   std::int64_t images_ = 0, keep_one_in_ = 1;
   bool picture_ = false;
+};
+
+/// The same of every input of a model.
+class FingerprintCollectors {
+ public:
+  /// Shapes:    one tensor per input
+  void observe(std::span<const Tensor<float>> inputs) {
+    of_input_.resize(std::max(of_input_.size(), inputs.size()));
+    for (std::size_t i = 0; i < inputs.size(); ++i) of_input_[i].observe(inputs[i]);
+  }
+  [[nodiscard]] std::vector<InputFingerprint> finish() && {
+    std::vector<InputFingerprint> all;
+    for (FingerprintCollector& c : of_input_) all.push_back(std::move(c).finish());
+    return all;
+  }
+
+ private:
+  std::vector<FingerprintCollector> of_input_{};
 };
 
 }  // namespace stet

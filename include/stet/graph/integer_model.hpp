@@ -10,7 +10,6 @@
 #include <stet/quant/affine.hpp>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,9 +43,17 @@ struct IntegerModel {
   std::vector<IntegerValue> values{};
   std::vector<IntegerNode> nodes{};
   std::vector<int> outputs{};
-  /// Of the images that gave the ranges, where it is known: diagnose_input() compares others with it.
-  std::optional<InputFingerprint> input_fingerprint{};
+  /// Of the data that gave the ranges, one for each input, or none where it is not known: diagnose_input() compares others with it.
+  std::vector<InputFingerprint> input_fingerprints{};
 
+  /// Values of the inputs, in the order in which they are given.
+  [[nodiscard]] std::vector<int> inputs() const {
+    std::vector<int> list;
+    for (const IntegerNode& node : nodes) {
+      if (graph::is<graph::op::Input>(node.op)) list.push_back(node.output);
+    }
+    return list;
+  }
   /// Shapes of a node's inputs, without the batch.
   [[nodiscard]] std::vector<Shape> input_shapes(const IntegerNode& node) const {
     std::vector<Shape> shapes;

@@ -42,7 +42,7 @@ struct IntegerStructure {
 
 /// Looks for: values whose scale is none, codes beyond int8, no elements or no room for a batch; operators without an
 /// integer form; nodes that read what is not made before them, write what exists, or make another shape than their
-/// operator infers; more or fewer than one Input; outputs that nothing makes; layers whose weights, scales and biases are
+/// operator infers; no Input; outputs that nothing makes; layers whose weights, scales and biases are
 /// not those of their operator, or whose scales are not positive and finite; operators that move codes between different
 /// scales. What a target refuses is not looked at.
 STET_ENTRY IntegerStructure check_structure(const IntegerModel& model);
@@ -59,7 +59,7 @@ class IntegerStructureCheck {
     for (const IntegerValue& v : model_.values) check(v);
     for (std::size_t i = 0; i < model_.nodes.size(); ++i) check(static_cast<int>(i));
     node_ = -1;
-    if (inputs_ == 0) add(Errc::state, "the model", "has no input");
+    if (!any_input_) add(Errc::state, "the model", "has no input");
     if (model_.outputs.empty()) add(Errc::state, "the model", "has no output");
     for (const int out : model_.outputs) {
       if (made(out) && model_.values[at(out)].real) {
@@ -101,8 +101,7 @@ class IntegerStructureCheck {
     node_ = index;
     const IntegerNode& n = model_.nodes[at(index)];
     const graph::IntegerForm form = graph::form(n.op);
-    const bool input = form == graph::IntegerForm::input;
-    if (input && inputs_++ > 0) unreadable(Errc::unsupported, n.name, "is a second input; a model has one");
+    any_input_ = any_input_ || form == graph::IntegerForm::input;
     bool complete = true;
     if (form == graph::IntegerForm::none || form == graph::IntegerForm::training) {
       complete = false;
@@ -188,7 +187,8 @@ class IntegerStructureCheck {
   const IntegerModel& model_;
   std::vector<bool> made_;
   IntegerStructure result_{};
-  int node_ = -1, inputs_ = 0;
+  int node_ = -1;
+  bool any_input_ = false;
 };
 
 }  // namespace detail

@@ -1,8 +1,10 @@
 #pragma once
 // Options of load_onnx and load_tflite.
 
+#include <stet/core/error.hpp>
 #include <stet/core/shape.hpp>
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,16 @@ struct ImportOptions {
   Ending ending = Ending::logits;  ///< of the outputs of the file; those that are named stay
   /// Shape of one sample, [H,W,C] of an image: fixes what the file leaves open. Nothing (rank 0): all is fixed in the file.
   Shape input{};
+  /// The same of a file with several inputs: one for each, in the order of the file; of rank 0 where it is fixed there.
+  std::vector<Shape> inputs{};
+
+  /// What is asked of one of so many inputs.
+  /// Errors:    Errc::range if there are more or fewer shapes than inputs
+  [[nodiscard]] Shape asked(std::size_t which, std::size_t count) const {
+    require(inputs.empty() || inputs.size() == count, Errc::range, "{{.inputs = ...}} has {} shapes, the file has {} inputs; give one for each",
+            inputs.size(), count);
+    return inputs.empty() ? input : inputs[which];
+  }
 };
 
 }  // namespace stet

@@ -124,9 +124,6 @@ class FormatCheck {
       faults_.push_back({Errc::unsupported, maker, model_.values[v].name,
                          formatted("shape {} is not one to three dimensions of fewer than 2^31 elements", shape)});
     }
-    if (model_.outputs.size() == 1) return;
-    faults_.push_back({Errc::unsupported, -1, "the model",
-                       formatted("has {} outputs; a table names one", model_.outputs.size())});
   }
 
   // The same functions with which the engine prepares the operator: what they refuse, a runtime aborts on.

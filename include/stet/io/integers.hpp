@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 namespace stet {
 
@@ -35,6 +36,13 @@ void visit_values(const IntegerModel& model, F&& f) {
   }
 }
 
+// Names of values, separated by commas, which none of them has.
+inline std::string names_of(const IntegerModel& model, const std::vector<int>& values) {
+  std::string names;
+  for (const int v : values) names += (names.empty() ? "" : ",") + model.values[static_cast<std::size_t>(v)].name;
+  return names;
+}
+
 inline void require_whole(const char* op, const IntegerModel& model) {
   const IntegerStructure structure = check_structure(model);
   if (!structure.faults.empty()) fail(structure.faults[0].code, "{}: this model cannot be written:{}", op, structure.text());
@@ -47,7 +55,8 @@ inline void require_whole(const char* op, const IntegerModel& model) {
 }  // namespace detail
 
 /// Writes weight codes (int8), weight scales (float32; weight zero points are 0), bias codes (int32) and, per value,
-/// scale and zero point as "<value>.scale" and "<value>.zero_point". The metadata name the target and hold the model's input_fingerprint. Weight codes that
+/// scale and zero point as "<value>.scale" and "<value>.zero_point". The metadata name the target, the values of the inputs
+/// and outputs in their order ("inputs" and "outputs", separated by commas) and hold the model's input_fingerprints. Weight codes that
 /// fit 4, 2 or 1 bits are packed (see PackedCodes): "<node>.weight" holds the bytes, "<node>.weight_shape",
 /// "<node>.weight_bits" and "<node>.weight_shift" say how; scale and bias belong to the codes after unpacking.
 /// Errors:    Errc::io if the file cannot be written; the old file stays. Those of check_structure; Errc::range if the
@@ -76,13 +85,15 @@ inline void save_integers(const std::string& path, const IntegerModel& model) {
   detail::visit_values(model, [&](const std::string& name, const auto& tensor) { file.add(name, tensor); });
   file.set_metadata("format", "stet integers 1");
   file.set_metadata("target", std::string(model.target.name));
+  file.set_metadata("inputs", detail::names_of(model, model.inputs()));
+  file.set_metadata("outputs", detail::names_of(model, model.outputs));
   if (!fingerprint.empty()) file.set_metadata(std::string(input_fingerprint_key), fingerprint);
   file.save(path);
 }
 
 /// Writes the same as one .npy file each: "<prefix><node>.weight.npy", "<prefix><value>.scale.npy" and so on. Weight codes
-/// are int8 whatever their width; the target is not written. "<prefix>input_fingerprint.json" holds the fingerprint of the
-/// calibration images, or null.
+/// are int8 whatever their width; the target is not written, nor which values are inputs and outputs. "<prefix>input_fingerprint.json"
+/// holds the fingerprints of the calibration images, or null.
 /// Errors:    Errc::io if a file cannot be written; those of check_structure, and Errc::range if the fingerprint cannot be,
 ///            before any is
 inline void save_integers_npy(const std::string& prefix, const IntegerModel& model) {

@@ -6,6 +6,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/io/file.hpp>
@@ -16,17 +18,24 @@
 
 #include <cstdint>
 #include <string_view>
-#include <vector>
 #endif
 
 namespace stet {
 
-/// Reads the fingerprint that stet wrote into a file; nothing where there is none. The end of the name says the format: .tflite,
+/// Reads the fingerprints that stet wrote into a file, one for each input of its model; nothing where there are none. The end of the name says the format: .tflite,
 /// .onnx, .safetensors (save_integers), .json (beside the .npy files of save_integers_npy), .c or .h. A checkpoint's is in the
 /// QatModel that it is loaded into.
 /// Errors:    Errc::unsupported for another name; Errc::io if the file cannot be read; Errc::format if it is damaged or its
 ///            fingerprint cannot be
-STET_ENTRY std::optional<InputFingerprint> load_input_fingerprint(const std::string& path);
+STET_ENTRY std::vector<InputFingerprint> load_input_fingerprints(const std::string& path);
+/// The same of a model with one input.
+/// Errors:    as above; Errc::unsupported if there are several
+inline std::optional<InputFingerprint> load_input_fingerprint(const std::string& path) {
+  std::vector<InputFingerprint> all = load_input_fingerprints(path);
+  require(all.size() < 2, Errc::unsupported, "load_input_fingerprint: {} has fingerprints of {} inputs; load_input_fingerprints gives them", path, all.size());
+  if (all.empty()) return std::nullopt;
+  return std::move(all[0]);
+}
 
 #if STET_DEFINE_ENTRIES
 namespace detail {
@@ -56,7 +65,7 @@ inline std::string fingerprint_in_onnx(const onnx::ModelInfo& info, const std::s
 
 }  // namespace detail
 
-STET_ENTRY std::optional<InputFingerprint> load_input_fingerprint(const std::string& path) {
+STET_ENTRY std::vector<InputFingerprint> load_input_fingerprints(const std::string& path) {
   const std::string from = "load_input_fingerprint: " + path;
   const auto ends = [&](std::string_view end) {
     return path.size() > end.size() && std::string_view(path).substr(path.size() - end.size()) == end;
@@ -80,8 +89,8 @@ STET_ENTRY std::optional<InputFingerprint> load_input_fingerprint(const std::str
   } else {
     found = detail::fingerprint_in_source(text, from);
   }
-  if (found.empty()) return std::nullopt;
-  return parse_fingerprint(found, from);
+  if (found.empty()) return {};
+  return parse_fingerprints(found, from);
 }
 #endif
 

@@ -33,8 +33,9 @@ STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Targe
 #if STET_DEFINE_ENTRIES
 STET_ENTRY IntegerModel import_integer_model(const ModelInfo& model, const Target& target, const std::string& where,
                                              const ImportOptions& options) {
-  IntegerModel made = IntegerImporter(model, target, options, where).run(row_of);
-  made.input_fingerprint = stet::detail::fingerprint_for(made, model.input_fingerprint, where);
+  IntegerImporter importer(model, target, options, where);
+  IntegerModel made = importer.run(row_of);
+  made.input_fingerprints = stet::detail::fingerprints_for(made, importer.entries(), model.inputs.size(), model.input_fingerprint, where);
   return made;
 }
 #endif

@@ -34,7 +34,7 @@ STET_ENTRY void save_c_array(const std::string& path, const std::string& name, s
 /// multipliers, shifts, offsets, dims, paddings and activation bounds in CMSIS-NN's conventions, and a table of nodes
 /// and values, `const stet_network <file's name>`. Define STET_WITH_CMSIS_NN to take the parameter types from
 /// CMSIS-NN's own arm_nn_types.h. The arithmetic is that of targets::tflite_micro, whatever the model's target is. A comment
-/// holds the model's input_fingerprint.
+/// holds the model's input_fingerprints.
 /// Units:     input_offset = -z_in, output_offset = +z_out; a positive shift is to the left; padding is top and left
 /// Errors:    Errc::unsupported listing all nodes that cannot be written; Errc::range if the fingerprint cannot be; Errc::io;
 ///            the old file stays

@@ -81,7 +81,7 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOptions& options) {
   onnx::check_float(model.graph());
   check_finite("save_onnx", model);
-  std::string fingerprint = options.ranges.input ? fingerprint_text(*options.ranges.input) : std::string();
+  std::string fingerprint = fingerprint_text(options.ranges.inputs);
   if (!options.fold_batch_norm) return onnx::detail::finish(onnx::describe(model, options), std::move(fingerprint));
   const FoldedBatchNorm folded = fold_batch_norm_with_map(model);
   OnnxOptions of_folded = options;
@@ -112,8 +112,8 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const
 
 /// Writes a float model: opset 17, IR 8 (opset 21, IR 10 where an operator came later), float32; or, as int16x8, opset 21, IR 10, QuantizeLinear and DequantizeLinear
 /// around every operator. Values and nodes have the names of the graph's nodes, constants those of the model's
-/// parameters; an output that is an input is called "<input>_output". Dropout is left out. The fingerprint of
-/// OnnxOptions::ranges goes along as metadata. The bytes are read back and compared before the file takes its name.
+/// parameters; an output that is an input is called "<input>_output". Dropout is left out. The fingerprints of
+/// OnnxOptions::ranges go along as metadata. The bytes are read back and compared before the file takes its name.
 /// Shapes:    images [N,C,H,W] or, with OnnxLayout::nhwc, [N,H,W,C]; other values as in the graph
 /// Errors:    Errc::unsupported listing all nodes that cannot be written; Errc::range listing tensors that are not finite;
 ///            Errc::state and Errc::range if ranges are missing or not finite; Errc::io; the old file stays
@@ -125,7 +125,7 @@ inline void save_onnx(const std::string& path, const Model& model, const OnnxOpt
 /// integer ones that end in the codes of `targets::onnxruntime`. Opset 17, IR 8; with int4 weights, or an operator that came later, opset 21, IR 10.
 /// The real input has the name of the first value, a real output that of its value; codes are "<value>_quantized".
 /// With int8 activations ONNX Runtime on x86-64 fuses a convolution only where its input codes have one reader; with
-/// int4 weights it multiplies in float. Neither is then exact. The model's input_fingerprint goes along as metadata.
+/// int4 weights it multiplies in float. Neither is then exact. The model's input_fingerprints go along as metadata.
 /// Shapes:    images [N,C,H,W] or, with OnnxLayout::nhwc, [N,H,W,C]; other values as in the model
 /// Units:     uint8 activations are the model's codes + 128, zero points too; biases are int32 at input scale * weight
 ///            scale

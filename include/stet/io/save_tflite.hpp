@@ -41,7 +41,7 @@ STET_ENTRY ModelInfo describe(const Model& model, const TfliteOptions& options) 
   }
   ModelInfo info = std::move(w).finish();
   set_versions(info, row_of);
-  if (options.ranges.input) info.input_fingerprint = fingerprint_text(*options.ranges.input);
+  info.input_fingerprint = fingerprint_text(options.ranges.inputs);
   return info;
 }
 #endif
@@ -93,7 +93,7 @@ inline std::vector<std::uint8_t> tflite_bytes(const IntegerModel& model, const T
 }
 
 /// Writes a float model: its inference, with running statistics, folded batch norms and without dropout. Values keep the
-/// names of their nodes; the fingerprint of TfliteOptions::ranges goes along as metadata. The file is read back and compared before it takes its name; the old one stays if anything fails.
+/// names of their nodes; the fingerprints of TfliteOptions::ranges go along as metadata. The file is read back and compared before it takes its name; the old one stays if anything fails.
 /// Errors:    Errc::unsupported listing every node that the format cannot express; Errc::range if a parameter does not fit
 ///            the format; Errc::state if int16x8 has no ranges; Errc::io if the file cannot be written
 inline void save_tflite(const std::string& path, const Model& model, const TfliteOptions& options = {}) {
@@ -103,7 +103,7 @@ inline void save_tflite(const std::string& path, const Model& model, const Tflit
 /// Writes an IntegerModel as int8: LiteRT computes the codes that the engine computes for tflite_reference (reference
 /// kernels) or litert_default (default kernels), whichever is the model's target. The file does not name the target, and
 /// integers for another one may be written: then codes differ where roundings do. The file is read back and compared
-/// before it takes its name; the old one stays if anything fails. The model's input_fingerprint goes along as metadata.
+/// before it takes its name; the old one stays if anything fails. The model's input_fingerprints go along as metadata.
 /// Errors:    Errc::unsupported listing every node that the format cannot express; Errc::shape if shapes do not fit;
 ///            Errc::range if the fingerprint cannot be;
 ///            Errc::io if the file cannot be written

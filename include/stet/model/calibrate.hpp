@@ -39,13 +39,14 @@ inline double part_beyond(std::span<const float> values, const Range& range, flo
 /// training step has moved them. A second call takes the place of the first: to use more data, give them to one call.
 /// Warns if the images are of one class only, if batches disagree, if a range that was fixed cuts much of the values or has
 /// few steps for them, if what is concatenated differs so, and if it replaces what an earlier call found.
+/// A model of several inputs takes data of as many (Dataset::with_input).
 /// Values that were zero on all data, or too small for a code, get the range [0, 1] for the time being, with a warning.
-/// Errors:    Errc::state if the data are empty or all ranges are frozen already; Errc::range if an option is impossible
+/// Errors:    Errc::shape if the data do not fit the inputs; Errc::state if the data are empty or all ranges are frozen already; Errc::range if an option is impossible
 ///            or an activation is not finite; nothing is changed then
 STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOptions& options) {
-  const Batches batches = detail::sample_of("calibrate", data, options);
+  const Batches batches = detail::sample_of("calibrate", qat.graph(), data, options);
   const std::vector<const Unit*> unit_of = detail::units_by_output(qat);
   std::vector<CalibratedRange> found;
   bool any = false, again = false;
@@ -58,13 +59,13 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
   const std::size_t units = qat.units().size();
   CalibrationData seen{batches.images(), std::vector<std::int64_t>(static_cast<std::size_t>(data.classes())),
                        std::vector<float>(units), std::vector<float>(units), {}};
-  FingerprintCollector input;
+  FingerprintCollectors inputs;
   std::vector<Range> reach(units);
   for (std::int64_t i = 0; i < batches.size(); ++i) {
     const Batch batch = data.batch(batches[i]);
     for (const std::int32_t label : batch.labels.span()) ++seen.of_class[static_cast<std::size_t>(label)];
-    input.observe(batch.x);
-    (void)infer(qat.model(), batch.x, {.observe = [&](int node, const Tensor<float>& value) {
+    const std::vector<Tensor<float>> x = batch.inputs();
+    (void)infer(qat.model(), x, {.observe = [&](int node, const Tensor<float>& value) {
                   const Unit* unit = unit_of[static_cast<std::size_t>(node)];
                   if (unit == nullptr) return;
                   const Range range = detail::range_of("calibrate", qat.node_name(node), value.span());
@@ -76,11 +77,12 @@ STET_ENTRY void calibrate(QatModel& qat, const Dataset& data, const CalibrateOpt
                   const double part = detail::part_beyond(value.span(), q.range(), q.params().scale[0]);
                   seen.cut[u] += static_cast<float>(part * static_cast<double>(batch.size()) / static_cast<double>(seen.images));
                 }});
+    inputs.observe(x);
     for (CalibratedRange& f : found) f.end_batch();
   }
   for (std::size_t i = 0; i < found.size(); ++i) qat.quantizers()[i].calibrate(std::move(found[i]));
   for (std::size_t i = 0; i < units; ++i) seen.reach[i] = static_cast<float>(reach[i].width());
-  seen.input = std::move(input).finish();
+  seen.inputs = std::move(inputs).finish();
   qat.set_calibration_data(std::move(seen));
   if (again) {
     warn(

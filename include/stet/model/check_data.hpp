@@ -22,9 +22,9 @@ class DataCheck {
       : qat_(qat), nodes_(measure_values(qat, data, sample)), shifts_(nodes_.size(), 0.0), p999_(needed_of_scales(qat, nodes_)),
         alike_(float_stands_for_codes(nodes_)) {
     constexpr std::int64_t images_of_statistics = 256;
-    const Batches batches = sample_of("check", data, {.batch = images_of_statistics, .images = sample.images, .seed = sample.seed});
+    const Batches batches = sample_of("check", qat.graph(), data, {.batch = images_of_statistics, .images = sample.images, .seed = sample.seed});
     const std::vector<std::int64_t> images(batches[0].begin(), batches[0].end());
-    if (images.size() >= 8) shifts_ = batch_norm_shifts(qat, data.batch(images).x);
+    if (images.size() >= 8) shifts_ = batch_norm_shifts(qat, data.batch(images).inputs());
   }
 
   void add_to(std::vector<std::vector<CheckEntry>>& of_node) {

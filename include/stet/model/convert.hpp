@@ -5,6 +5,9 @@
 #include <stet/graph/integer_model.hpp>
 #include <stet/model/qat_model.hpp>
 
+#include <string>
+#include <vector>
+
 #if STET_DEFINE_ENTRIES
 #include <stet/core/warning.hpp>
 #include <stet/graph/finite.hpp>
@@ -37,8 +40,8 @@ STET_ENTRY IntegerModel convert(const QatModel& qat) {
           "convert: {}; training has diverged: go back to a checkpoint, or lower the learning rate", fault);
   for (const detail::StageFinding& f : detail::stage_findings(qat)) warn("convert: {}; {}", f.what, f.remedy);
   IntegerModel made = lower(qat);
-  const InputFingerprint& input = qat.calibration_data().input;
-  if (input.images > 0) made.input_fingerprint = input;
+  const std::vector<InputFingerprint>& seen = qat.calibration_data().inputs;
+  if (seen[0].images > 0) made.input_fingerprints = seen;
   return made;
 }
 #endif

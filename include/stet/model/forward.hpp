@@ -1,6 +1,7 @@
 #pragma once
 // forward: runs a Model in float on the tape.
 
+#include <stet/model/model_inputs.hpp>
 #include <stet/model/node_context.hpp>
 
 #include <functional>
@@ -65,15 +66,7 @@ STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& mo
                                                      const ForwardOptions& options) {
   const Graph& graph = model.graph();
   const auto count = static_cast<std::size_t>(graph.size());
-  const std::vector<int> entries = graph.inputs();
-  require(inputs.size() == entries.size(), Errc::shape, "forward: the model has {} inputs, got {}", entries.size(),
-          inputs.size());
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const graph::Node& node = graph.node(entries[i]);
-    const Shape& x = inputs[i].shape();
-    require(x.rank() >= 1 && x.unbatched() == node.shape && x[0] >= 1 && x[0] == inputs[0].shape()[0], Errc::shape,
-            "forward: input '{}' wants [N] + {}, the same N everywhere, got {}", node.name, node.shape, x);
-  }
+  require_inputs("forward", graph, inputs);
 
   std::vector<int> readers(count, 0);  // uses that are still to come; a value is released after the last
   for (const graph::Node& node : graph.nodes()) {
@@ -114,12 +107,6 @@ STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& mo
   return outputs;
 }
 #endif
-
-inline void require_single(const char* op, const Graph& graph) {
-  require(graph.inputs().size() == 1 && graph.outputs().size() == 1, Errc::shape,
-          "{}: the model has {} inputs and {} outputs; pass the inputs as a list to get a list of outputs", op,
-          graph.inputs().size(), graph.outputs().size());
-}
 
 }  // namespace detail
 

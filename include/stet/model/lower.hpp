@@ -101,9 +101,9 @@ inline IntegerModel assemble(const Graph& graph, const std::vector<Unit>& units,
     model.values.push_back({value.name, value.shape, codes(unit), unit.real_output});
     model.nodes.push_back(std::move(node));
   }
-  for (const Unit& unit : units) {
-    if (graph.is_output(unit.output)) model.outputs.push_back(at(unit.deployed.output));
-  }
+  std::vector<int> unit_of(graph.nodes().size(), -1);
+  for (const Unit& unit : units) unit_of[static_cast<std::size_t>(unit.output)] = unit.deployed.output;
+  for (const int id : graph.outputs()) model.outputs.push_back(at(unit_of[static_cast<std::size_t>(id)]));
   return model;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #if STET_DEFINE_ENTRIES
+#include <stet/model/model_inputs.hpp>
 #include <stet/model/network_meter.hpp>
 #include <stet/model/unit_runner.hpp>
 #endif
@@ -28,39 +29,48 @@ STET_ENTRY std::vector<MeasuredNode> measure_values(const QatModel& qat, const D
 /// change. 0 without a batch norm, and for recipes that are simulated in float.
 /// Formula:   sqrt(max(0, mean over channels of ((m - running mean)^2 - e^2) / (running variance + eps))), m the mean over
 ///            four parts of the images, e its standard error: few images give no drift of their own
-/// Shapes:    x [N, ...], N at least 8
+/// Shapes:    inputs [N, ...], N at least 8
 /// Errors:    Errc::shape if there are fewer images; Errc::state if a range is missing
-STET_ENTRY std::vector<double> batch_norm_shifts(const QatModel& qat, const Tensor<float>& x);
+STET_ENTRY std::vector<double> batch_norm_shifts(const QatModel& qat, std::span<const Tensor<float>> inputs);
+inline std::vector<double> batch_norm_shifts(const QatModel& qat, const Tensor<float>& x) {
+  return batch_norm_shifts(qat, std::span<const Tensor<float>>(&x, 1));
+}
 
 #if STET_DEFINE_ENTRIES
 namespace detail {
 
-// Images first, first+1, ... of a batch, copied.
-inline Tensor<float> some_images(const Tensor<float>& x, std::int64_t first, std::int64_t count) {
-  const std::int64_t each = x.size() / x.shape()[0];
-  return {x.shape().with(0, count), x.span().subspan(static_cast<std::size_t>(first * each), static_cast<std::size_t>(count * each))};
+// Images first, first+1, ... of a batch, copied, of every input.
+inline std::vector<Tensor<float>> some_images(std::span<const Tensor<float>> inputs, std::int64_t first, std::int64_t count) {
+  std::vector<Tensor<float>> some;
+  for (const Tensor<float>& x : inputs) {
+    const std::int64_t each = x.size() / x.shape()[0];
+    some.emplace_back(x.shape().with(0, count),
+                      x.span().subspan(static_cast<std::size_t>(first * each), static_cast<std::size_t>(count * each)));
+  }
+  return some;
 }
 
 }  // namespace detail
 
 STET_ENTRY std::vector<MeasuredNode> measure_values(const QatModel& qat, const Dataset& data, const CalibrateOptions& sample) {
   qat.require_calibrated("measure_values");
-  const Batches batches = detail::sample_of("measure_values", data, sample);
+  const Batches batches = detail::sample_of("measure_values", qat.graph(), data, sample);
   detail::NetworkMeter meter(qat);
   using Pass = detail::NetworkMeter::Pass;
   for (const Pass pass : {Pass::extremes, Pass::values}) {
     for (std::int64_t i = 0; i < batches.size(); ++i) {
       const std::vector<std::int64_t> images(batches[i].begin(), batches[i].end());
-      meter.show(data.batch(images).x, images, pass);
+      meter.show(data.batch(images).inputs(), images, pass);
     }
   }
   return std::move(meter).finish();
 }
 
-STET_ENTRY std::vector<double> batch_norm_shifts(const QatModel& qat, const Tensor<float>& x) {
+STET_ENTRY std::vector<double> batch_norm_shifts(const QatModel& qat, std::span<const Tensor<float>> inputs) {
   constexpr std::int64_t parts = 4;
-  const std::int64_t images = x.shape()[0] / parts;
-  require(images >= 2, Errc::shape, "batch_norm_shifts: needs at least {} images, got {}", 2 * parts, x.shape()[0]);
+  detail::require_inputs("batch_norm_shifts", qat.graph(), inputs);
+  const std::int64_t all = inputs[0].shape()[0], images = all / parts;
+  require(images >= 2, Errc::shape, "batch_norm_shifts: needs at least {} images, got {}", 2 * parts, all);
   qat.require_calibrated("batch_norm_shifts");
   std::vector<double> shifts(qat.units().size(), 0.0);
   if (qat.recipe().simulated()) return shifts;
@@ -70,7 +80,7 @@ STET_ENTRY std::vector<double> batch_norm_shifts(const QatModel& qat, const Tens
     Tape tape;
     detail::UnitRunner runner(tape, copy, &copy, nullptr);
     runner.reestimate(1.0f);
-    (void)runner.run(detail::some_images(x, p * images, images), nullptr);
+    (void)runner.run(detail::some_images(inputs, p * images, images), nullptr);
     for (std::size_t u = 0; u < shifts.size(); ++u) {
       const Unit& unit = qat.units()[u];
       if (unit.batch_norm < 0) continue;

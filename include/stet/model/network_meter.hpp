@@ -73,8 +73,8 @@ class NetworkMeter {
     for (std::size_t u = 0; u < nodes_.size(); ++u) describe(u);
   }
 
-  void show(const Tensor<float>& x, std::span<const std::int64_t> images, Pass pass) {
-    (void)infer(qat_->model(), x, {.observe = [&](int id, const Tensor<float>& value) {
+  void show(std::span<const Tensor<float>> inputs, std::span<const std::int64_t> images, Pass pass) {
+    (void)infer(qat_->model(), inputs, {.observe = [&](int id, const Tensor<float>& value) {
       if (const int u = normed_[static_cast<std::size_t>(id)]; u >= 0 && pass != Pass::values) add_means(static_cast<std::size_t>(u), value);
       const Unit* unit = unit_of_[static_cast<std::size_t>(id)];
       if (unit == nullptr) return;

@@ -58,11 +58,6 @@ class UnitPlanner {
       problems_.push_back({.what = "the recipe's training_observer needs values, a training step gives ranges of batches",
                            .remedy = "name it calibration_observer; schedule.freeze_ranges_at = 0 keeps what it finds"});
     }
-    if (graph_.outputs().size() != 1) {
-      problems_.push_back(
-          {.what = formatted("the graph has {} outputs; quantized models have one", graph_.outputs().size()),
-           .remedy = "make one model of each output, or concatenate them"});
-    }
     assign_quantizers();
     return std::move(plan_);
   }
@@ -204,10 +199,8 @@ class UnitPlanner {
     report(graph::match(unit.op(), [](const auto& o) { return training_limit(o); }), id);
     switch (graph::form(unit.op())) {
       case graph::IntegerForm::none:
-      case graph::IntegerForm::real: break;
-      case graph::IntegerForm::input:
-        if (++inputs_ > 1) problem(id, "a second input", "integer models have one: join the data before the model");
-        break;
+      case graph::IntegerForm::real:
+      case graph::IntegerForm::input: break;
       case graph::IntegerForm::layer:
         weights(unit, graph::is<graph::op::Linear>(n.op) ? recipe_.linear_weights : recipe_.weights);
         break;
@@ -331,7 +324,6 @@ class UnitPlanner {
   std::vector<bool> dropped_;  // per node: comes from dropout without a new scale in between
   std::vector<UnitProblem> problems_;
   UnitPlan plan_;
-  int inputs_ = 0;
 };
 
 }  // namespace detail

@@ -5,6 +5,7 @@
 #include <stet/model/forward.hpp>
 #include <stet/model/qat_model.hpp>
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,13 +21,9 @@ namespace stet {
 #if STET_DEFINE_ENTRIES
 namespace detail {
 
-inline void require_one_output(const QatModel& qat) {
-  require(qat.graph().outputs().size() == 1, Errc::unsupported,
-          "forward: a quantized model is trained on one output, this one has {}", qat.graph().outputs().size());
-}
-
 // Training before fake quantization starts: the float model, watched.
-inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tensor<float>& x, ForwardOptions options) {
+inline std::vector<Var<Tensor<float>>> observed_forward(Tape& tape, QatModel& qat, std::span<const Tensor<float>> inputs,
+                                                        ForwardOptions options) {
   const std::vector<const Unit*> unit_of = units_by_output(qat);
   options.observe = [&, inner = std::move(options.observe)](int node, const Tensor<float>& value) {
     const Unit* unit = unit_of[static_cast<std::size_t>(node)];
@@ -35,9 +32,9 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
     }
     if (inner) inner(node, value);
   };
-  Var<Tensor<float>> y = forward(tape, qat.model(), x, Mode::training, options);
+  std::vector<Var<Tensor<float>>> outputs = forward(tape, qat.model(), inputs, Mode::training, options);
   for (Quantizer& q : qat.quantizers()) q.end_step();
-  return y;
+  return outputs;
 }
 
 }  // namespace detail
@@ -45,62 +42,86 @@ inline Var<Tensor<float>> observed_forward(Tape& tape, QatModel& qat, const Tens
 
 /// Runs a quantized model on the tape. Evaluation computes what the integer engine computes, whatever the stage of
 /// training; training normalizes in float while batch norm is live and runs the deployed arithmetic once it is frozen.
-/// Shapes:    x [N] + the input's shape -> logits [N] + the output's shape, in real units
+/// Shapes:    inputs [N] + their shapes -> outputs (logits) [N] + their shapes, in real units, in the order of the graph's
 /// A training step quantizes from the first on, unless the recipe's schedule starts later: then, and for its other
 /// phases, the model must hear how far training is (fit tells it; an own loop has QatSteps).
 /// Gradient:  straight-through, see live_layer and frozen_layer
-/// Errors:    Errc::shape if x does not fit; Errc::range if a value of it is NaN or infinite, which codes would hide;
+/// Errors:    Errc::shape if an input does not fit; Errc::range if a value of it is NaN or infinite, which codes would hide;
 ///            Errc::state if a range is missing
-STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
-                                      const ForwardOptions& options = {});
+STET_ENTRY std::vector<Var<Tensor<float>>> forward(Tape& tape, QatModel& qat, std::span<const Tensor<float>> inputs,
+                                                   Mode mode = Mode::training, const ForwardOptions& options = {});
 #if STET_DEFINE_ENTRIES
-STET_ENTRY Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode,
-                                      const ForwardOptions& options) {
-  detail::require_one_output(qat);
+STET_ENTRY std::vector<Var<Tensor<float>>> forward(Tape& tape, QatModel& qat, std::span<const Tensor<float>> inputs,
+                                                   Mode mode, const ForwardOptions& options) {
   const bool trained = mode == Mode::training;
   if (trained) qat.begin_step();
-  const auto run = [&]() -> Var<Tensor<float>> {
-    if (trained && !qat.quantizing()) return detail::observed_forward(tape, qat, x, options);
+  const auto run = [&]() -> std::vector<Var<Tensor<float>>> {
+    if (trained && !qat.quantizing()) return detail::observed_forward(tape, qat, inputs, options);
     qat.require_calibrated("forward");
     if (qat.recipe().simulated()) {
-      return detail::simulated_forward(tape, qat, trained ? &qat : nullptr, x, options.rng);
+      return detail::simulated_forward(tape, qat, trained ? &qat : nullptr, inputs, options.rng);
     }
-    detail::UnitRunner runner(tape, qat, trained ? &qat : nullptr, options.rng);
-    return dequantize(runner.run(x, nullptr));
+    std::vector<Var<Tensor<float>>> outputs;
+    for (const Var<QTensor>& y : detail::UnitRunner(tape, qat, trained ? &qat : nullptr, options.rng).run(inputs, nullptr)) {
+      outputs.push_back(dequantize(y));
+    }
+    return outputs;
   };
-  Var<Tensor<float>> y = run();
+  std::vector<Var<Tensor<float>>> outputs = run();
   if (trained) qat.count_step();
-  return y;
+  return outputs;
 }
 #endif
+/// The same for a model with one input and one output.
+inline Var<Tensor<float>> forward(Tape& tape, QatModel& qat, const Tensor<float>& x, Mode mode = Mode::training,
+                                  const ForwardOptions& options = {}) {
+  detail::require_single("forward", qat.graph());
+  return forward(tape, qat, std::span<const Tensor<float>>(&x, 1), mode, options)[0];
+}
 
 /// Output codes of a quantized model in evaluation; `observe` (if given) sees the codes of every unit, by graph node.
-STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
-                               FunctionRef<void(int node, const QTensor& codes)> observe);
+/// Errors:    as forward; Errc::unsupported if the recipe simulates its schemes
+STET_ENTRY std::vector<QTensor> infer_codes(const QatModel& qat, std::span<const Tensor<float>> inputs,
+                                            FunctionRef<void(int node, const QTensor& codes)> observe);
 #if STET_DEFINE_ENTRIES
-STET_ENTRY QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
-                               FunctionRef<void(int node, const QTensor& codes)> observe) {
-  detail::require_one_output(qat);
+STET_ENTRY std::vector<QTensor> infer_codes(const QatModel& qat, std::span<const Tensor<float>> inputs,
+                                            FunctionRef<void(int node, const QTensor& codes)> observe) {
   qat.require_calibrated("infer");
   require(!qat.recipe().simulated(), Errc::unsupported,
           "infer_codes: recipe {} simulates its schemes in float, there are no codes; infer gives logits",
           qat.recipe().name);
   Tape tape;
-  return detail::UnitRunner(tape, qat, nullptr, nullptr).run(x, &observe).value();
+  std::vector<QTensor> outputs;
+  for (const Var<QTensor>& y : detail::UnitRunner(tape, qat, nullptr, nullptr).run(inputs, &observe)) outputs.push_back(y.value());
+  return outputs;
 }
 #endif
+/// The same for a model with one input and one output.
+inline QTensor infer_codes(const QatModel& qat, const Tensor<float>& x,
+                           FunctionRef<void(int node, const QTensor& codes)> observe) {
+  detail::require_single("infer_codes", qat.graph());
+  return infer_codes(qat, std::span<const Tensor<float>>(&x, 1), observe)[0];
+}
 
-/// Logits of a quantized model in evaluation.
-STET_ENTRY Tensor<float> infer(const QatModel& qat, const Tensor<float>& x);
+/// Outputs (logits) of a quantized model in evaluation, in the order of its graph.
+STET_ENTRY std::vector<Tensor<float>> infer(const QatModel& qat, std::span<const Tensor<float>> inputs);
 #if STET_DEFINE_ENTRIES
-STET_ENTRY Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
+STET_ENTRY std::vector<Tensor<float>> infer(const QatModel& qat, std::span<const Tensor<float>> inputs) {
+  std::vector<Tensor<float>> outputs;
   if (qat.recipe().simulated()) {
     qat.require_calibrated("infer");
     Tape tape;
-    return detail::simulated_forward(tape, qat, nullptr, x, nullptr).value();
+    for (const Var<Tensor<float>>& y : detail::simulated_forward(tape, qat, nullptr, inputs, nullptr)) outputs.push_back(y.value());
+    return outputs;
   }
-  return dequantize(infer_codes(qat, x, [](int, const QTensor&) {}));
+  for (const QTensor& codes : infer_codes(qat, inputs, [](int, const QTensor&) {})) outputs.push_back(dequantize(codes));
+  return outputs;
 }
 #endif
+/// The same for a model with one input and one output.
+inline Tensor<float> infer(const QatModel& qat, const Tensor<float>& x) {
+  detail::require_single("infer", qat.graph());
+  return infer(qat, std::span<const Tensor<float>>(&x, 1))[0];
+}
 
 }  // namespace stet

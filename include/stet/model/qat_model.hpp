@@ -37,7 +37,7 @@ struct CalibrationData {
   std::vector<std::int64_t> of_class{};  ///< how many of them are of each class
   std::vector<float> reach{};  ///< per unit: width of the range of all its values, with 0
   std::vector<float> cut{};    ///< per unit: part of its values beyond a range that was there before, as of Quantizer::fix
-  InputFingerprint input{};    ///< what they look like; of 0 images before calibrate()
+  std::vector<InputFingerprint> inputs{};  ///< per input, what they look like; of 0 images before calibrate()
 };
 
 /// Model + quantizers + which value has which. Made by prepare(); a copy is independent.
@@ -240,7 +240,10 @@ class QatModel {
     f("calibration_labels", calibration_data_.of_class);
     f("calibration_reach", calibration_data_.reach);
     f("calibration_cut", calibration_data_.cut);
-    calibration_data_.input.fields([&](std::string_view field, auto& value) { f("calibration_input." + std::string(field), value); });
+    for (std::size_t i = 0; i < calibration_data_.inputs.size(); ++i) {
+      const std::string of = i == 0 ? "calibration_input." : formatted("calibration_input_{}.", i + 1);
+      calibration_data_.inputs[i].fields([&](std::string_view field, auto& value) { f(of + std::string(field), value); });
+    }
     for (const Unit& unit : plan_.units) {
       if (!unit.has_weights()) continue;
       kept_scale(unit).fields([&](std::string_view field, auto& value) {
@@ -290,6 +293,7 @@ class QatModel {
 
 #if STET_DEFINE_ENTRIES
 STET_ENTRY void QatModel::make_quantizers() {
+  calibration_data_.inputs.resize(graph().inputs().size());
   std::vector<std::string> names(plan_.quantizer_schemes.size());
   for (const Unit& unit : plan_.units) {
     std::string& name = names[static_cast<std::size_t>(unit.quantizer)];

@@ -6,6 +6,7 @@
 #include <stet/model/qat_model.hpp>
 #include <stet/qat/any_scheme.hpp>
 
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -16,8 +17,8 @@ namespace detail {
 
 // The float network with weights and activations rounded by the recipe's schemes. `trained` is the same model in
 // training, null in evaluation.
-STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained,
-                                                const Tensor<float>& x, Rng* rng);
+STET_ENTRY std::vector<Var<Tensor<float>>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained,
+                                                             std::span<const Tensor<float>> inputs, Rng* rng);
 #if STET_DEFINE_ENTRIES
 inline const Unit* layer_at(const QatModel& qat, int node) {
   for (const Unit& unit : qat.units()) {
@@ -26,8 +27,8 @@ inline const Unit* layer_at(const QatModel& qat, int node) {
   return nullptr;
 }
 
-STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained,
-                                                const Tensor<float>& x, Rng* rng) {
+STET_ENTRY std::vector<Var<Tensor<float>>> simulated_forward(Tape& tape, const QatModel& qat, QatModel* trained,
+                                                             std::span<const Tensor<float>> inputs, Rng* rng) {
   const Recipe& recipe = qat.recipe();
   const std::vector<const Unit*> unit_of = units_by_output(qat);
   const AnyEstimator estimator = recipe.weight_estimator.value_or(AnyEstimator());
@@ -55,12 +56,12 @@ STET_ENTRY Var<Tensor<float>> simulated_forward(Tape& tape, const QatModel& qat,
     const std::optional<QParams> own = scheme.qparams(qat.quantizer(unit->quantizer).range());
     return scheme.fake_quantize(y, own ? *own : scheme.qparams(y.value().span(), y.shape()), of_activations);
   };
-  Var<Tensor<float>> y = run_model(tape, qat.model(), trained == nullptr ? nullptr : &trained->model(),
-                                   std::span<const Tensor<float>>(&x, 1), options)[0];
+  std::vector<Var<Tensor<float>>> outputs =
+      run_model(tape, qat.model(), trained == nullptr ? nullptr : &trained->model(), inputs, options);
   if (trained != nullptr) {
     for (Quantizer& q : trained->quantizers()) q.end_step();
   }
-  return y;
+  return outputs;
 }
 #endif
 

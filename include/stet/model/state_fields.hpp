@@ -215,9 +215,10 @@ std::string find_fault(const M& model) {
   if constexpr (requires { copy.quantizers()[0].fault(); }) {
     for (const auto& q : copy.quantizers()) take(q.fault());
   }
-  if constexpr (requires { copy.calibration_data().input.fault(); }) {
-    const auto& input = copy.calibration_data().input;
-    if (const std::string f = input.images != 0 ? input.fault() : ""; !f.empty()) take("fingerprint of the calibration input: " + f);
+  if constexpr (requires { copy.calibration_data().inputs[0].fault(); }) {
+    for (const auto& input : copy.calibration_data().inputs) {
+      if (const std::string f = input.images != 0 ? input.fault() : ""; !f.empty()) take("fingerprint of the calibration input: " + f);
+    }
   }
   return fault;
 }

@@ -2,6 +2,7 @@
 // Runs the units of a QatModel on the tape: between the quantized input and the logits' codes every value is codes.
 
 #include <stet/model/lower.hpp>
+#include <stet/model/model_inputs.hpp>
 #include <stet/model/scale_limits.hpp>
 #include <stet/model/unit_site.hpp>
 #include <stet/operators/quantized.hpp>
@@ -10,6 +11,7 @@
 #include <stet/qat/real.hpp>
 
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -83,13 +85,15 @@ class UnitRunner {
   /// Lets batch norm's statistics follow with this momentum, frozen or not, and nothing else.
   void reestimate(float momentum) { pass_.momentum = momentum; }
 
-  Var<QTensor> run(const Tensor<float>& x, const Observe* observe) {
+  /// Codes of the outputs.
+  std::vector<Var<QTensor>> run(std::span<const Tensor<float>> inputs, const Observe* observe) {
+    require_inputs("forward", pass_.qat.graph(), inputs);
     if (pass_.trains()) {
       pass_.trained->clamp_ranges();
       widen_outputs(*pass_.trained, false);
     }
     const std::vector<Unit>& units = pass_.qat.units();
-    pass_.x = &x;
+    std::size_t next = 0;
     std::vector<int> readers(units.size(), 0);
     for (const Unit& unit : units) {
       for (const int in : unit.deployed.inputs) ++readers[static_cast<std::size_t>(in)];
@@ -97,8 +101,9 @@ class UnitRunner {
     pass_.values.resize(units.size());
     pass_.reals.resize(units.size());
     pass_.orders.resize(units.size());
-    std::optional<Var<QTensor>> result;
+    std::vector<std::optional<Var<QTensor>>> results(pass_.qat.graph().nodes().size());  // by node, of outputs
     for (const Unit& unit : units) {
+      if (graph::is<graph::op::Input>(unit.op())) pass_.x = &inputs[next++];
       auto& slot = pass_.values[static_cast<std::size_t>(unit.deployed.output)];
       const UnitSite site(pass_, unit);
       if (unit.real_output) {
@@ -107,7 +112,7 @@ class UnitRunner {
         slot.emplace(graph::match(unit.op(), [&](const auto& o) { return run_unit(o, site); }));
         if (observe != nullptr) (*observe)(unit.output, slot->value());
       }
-      if (pass_.qat.graph().is_output(unit.output)) result = *slot;
+      if (pass_.qat.graph().is_output(unit.output)) results[static_cast<std::size_t>(unit.output)] = *slot;
       for (const int in : unit.deployed.inputs) {
         if (--readers[static_cast<std::size_t>(in)] > 0) continue;
         pass_.values[static_cast<std::size_t>(in)].reset();
@@ -117,7 +122,9 @@ class UnitRunner {
     if (pass_.trains()) {
       for (Quantizer& q : pass_.trained->quantizers()) q.end_step();
     }
-    return *result;
+    std::vector<Var<QTensor>> outputs;
+    for (const int id : pass_.qat.graph().outputs()) outputs.push_back(*results[static_cast<std::size_t>(id)]);
+    return outputs;
   }
 
  private:

@@ -21,7 +21,7 @@ struct UnitPass {
   QatModel* trained;
   Rng* rng;
   std::optional<float> momentum{};  // of batch norm's statistics, if nothing else is to move
-  const Tensor<float>* x = nullptr;
+  const Tensor<float>* x = nullptr;                 // of the input whose unit runs
   std::vector<std::optional<Var<QTensor>>> values{};  // per unit
   std::vector<std::optional<Var<Tensor<float>>>> reals{};  // per unit whose output is real
   std::vector<Tensor<std::int8_t>> orders{};          // per unit, empty where no pool asks
@@ -42,6 +42,7 @@ class UnitSite {
   [[nodiscard]] const QatModel& qat() const { return pass_.qat; }
   [[nodiscard]] Tape& tape() const { return pass_.tape; }
   [[nodiscard]] bool trains() const { return pass_.trains(); }
+  /// What comes in, for the unit of an input.
   [[nodiscard]] const Tensor<float>& model_input() const { return *pass_.x; }
 
   [[nodiscard]] std::size_t inputs() const { return unit_.deployed.inputs.size(); }

@@ -168,7 +168,7 @@ inline std::vector<std::vector<double>> float_means(const char* op, const QatMod
   std::vector<double> rows(units.size(), 0.0);
   const Batches batches(data.size(), {.size = o.batch, .seed = o.seed, .images = o.images, .even = true}, 0);
   for (std::int64_t b = 0; b < batches.size(); ++b) {
-    (void)infer(reference, data.batch(batches[b]).x, {.observe = [&](int node, const Tensor<float>& value) {
+    (void)infer(reference, data.batch(batches[b]).inputs(), {.observe = [&](int node, const Tensor<float>& value) {
                   if (layer_at[static_cast<std::size_t>(node)] < 0) return;
                   const auto i = static_cast<std::size_t>(layer_at[static_cast<std::size_t>(node)]);
                   const std::int64_t channels = value.shape().back();

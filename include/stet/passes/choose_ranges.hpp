@@ -56,7 +56,8 @@ STET_ENTRY std::vector<AnyObserver> range_observers();
 /// weights (as overrides), each kept if the network that quantize makes diverges less from the float one on the data. The least
 /// error of the weights or values themselves does not say that (docs/observers.md). What it returns is never worse than the
 /// recipe given, on these data. Each trial calibrates, and runs the passes and the data, once.
-/// Formula:   divergence = mean over images of sum p (log p - log q), p and q the softmax of the float and the quantized logits
+/// Formula:   divergence = mean over images of sum p (log p - log q), p and q the softmax of the float and the quantized logits,
+///            those of several outputs added
 /// Errors:    Errc::state if the data are empty; Errc::range if an option is impossible or a layer does not exist; as calibrated
 STET_ENTRY Recipe choose_ranges(const Model& model, const Recipe& recipe, const Dataset& data, const ChooseRangesOptions& options = {},
                                 ChooseRangesReport* report = nullptr);
@@ -74,13 +75,15 @@ STET_ENTRY std::vector<AnyObserver> range_observers() {
 
 namespace detail {
 
-// Probabilities of rows of logits, in double.
-inline std::vector<double> log_softmax_rows(const Tensor<float>& logits) {
-  const std::int64_t classes = logits.shape().back();
-  std::vector<double> rows(static_cast<std::size_t>(logits.size()));
-  for (std::int64_t i = 0; i < logits.size(); ++i) {
-    const std::int64_t first = i - i % classes;
-    rows[static_cast<std::size_t>(i)] = -cross_entropy_of(logits.span().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(classes)), static_cast<int>(i % classes));
+// Probabilities of rows of logits, in double, of all outputs one after the other.
+inline std::vector<double> log_softmax_rows(const std::vector<Tensor<float>>& outputs) {
+  std::vector<double> rows;
+  for (const Tensor<float>& logits : outputs) {
+    const std::int64_t classes = logits.shape().back();
+    for (std::int64_t i = 0; i < logits.size(); ++i) {
+      const std::int64_t first = i - i % classes;
+      rows.push_back(-cross_entropy_of(logits.span().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(classes)), static_cast<int>(i % classes)));
+    }
   }
   return rows;
 }
@@ -90,7 +93,7 @@ class Divergence {
  public:
   Divergence(const Model& model, const Dataset& data, const ChooseRangesOptions& o)
       : model_(model), data_(data), options_(o), batches_(data.size(), {.size = o.data.batch, .seed = o.data.seed, .images = o.data.images, .even = true}, 0) {
-    for (std::int64_t i = 0; i < batches_.size(); ++i) wanted_.push_back(log_softmax_rows(infer(model, data.batch(batches_[i]).x)));
+    for (std::int64_t i = 0; i < batches_.size(); ++i) wanted_.push_back(log_softmax_rows(infer(model, data.batch(batches_[i]).inputs())));
   }
 
   [[nodiscard]] double operator()(const Recipe& recipe) const {
@@ -99,7 +102,7 @@ class Divergence {
     std::int64_t images = 0;
     for (std::int64_t i = 0; i < batches_.size(); ++i) {
       const Batch batch = data_.batch(batches_[i]);
-      const std::vector<double> is = log_softmax_rows(infer(qat, batch.x));
+      const std::vector<double> is = log_softmax_rows(infer(qat, batch.inputs()));
       const std::vector<double>& p = wanted_[static_cast<std::size_t>(i)];
       for (std::size_t k = 0; k < p.size(); ++k) sum += std::exp(p[k]) * (p[k] - is[k]);
       images += batch.size();

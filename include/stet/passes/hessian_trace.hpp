@@ -70,7 +70,7 @@ class WeightGradients {
         }
         return value;
       };
-      const std::vector<Var<Tensor<float>>> logits = run_model(tape, *model_, nullptr, {&images.x, 1}, o);
+      const std::vector<Var<Tensor<float>>> logits = run_model(tape, *model_, nullptr, images.inputs(), o);
       tape.backward(softmax_cross_entropy(logits[0], images.labels, {}));
       const double part = static_cast<double>(images.size()) / static_cast<double>(data_->size());
       for (std::size_t l = 0; l < nodes_.size(); ++l) {
@@ -98,7 +98,8 @@ STET_ENTRY std::vector<LayerTrace> hessian_trace(const Model& model, const Datas
   require(data.has_labels(), Errc::state, "hessian_trace: data set {} has no labels; the trace is that of their cross-entropy", data.name());
   require(o.probes >= 2 && o.batch > 0 && o.step > 0.0 && std::isfinite(o.step), Errc::range,
           "hessian_trace: needs at least 2 probes, a positive batch and a positive step, got {}, {} and {}", o.probes, o.batch, o.step);
-  detail::require_single("hessian_trace", model.graph());
+  detail::require_data("hessian_trace", model.graph(), data);
+  detail::require_one_output("hessian_trace", model.graph());
   std::vector<int> nodes;
   std::vector<Tensor<float>> weights;
   std::vector<double> size;  // root mean square of each layer's weights

@@ -123,7 +123,7 @@ inline void for_inputs(const QatModel& qat, const Unit& unit, const Dataset& dat
   const Batches batches(data.size(), {.size = o.batch, .seed = o.seed, .images = o.images, .even = true}, 0);
   for (std::int64_t i = 0; i < batches.size(); ++i) {
     const Batch batch = data.batch(batches[i]);
-    (void)infer_codes(qat, batch.x, [&](int node, const QTensor& codes) {
+    (void)infer_codes(qat, batch.inputs(), [&](int node, const QTensor& codes) {
       if (node == source.output) f(batch, codes);
     });
   }

@@ -88,6 +88,7 @@ STET_ENTRY std::vector<LayerSensitivity> layer_sensitivity(const Model& model, c
             "layer_sensitivity: widths must lie in 2..8 and fall, number {} is {}", b + 1, o.bits[b]);
   }
   const Dataset images = random_subset(data, o.images, o.seed);
+  detail::require_one_output("layer_sensitivity", model.graph());
   const QatModel prepared = prepare(model, recipe);
   if (recipe.simulated()) fail(Errc::unsupported, "layer_sensitivity: recipe {} simulates {} in float", recipe.name, recipe.simulation());
   std::vector<LayerSensitivity> layers;

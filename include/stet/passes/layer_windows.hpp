@@ -52,14 +52,14 @@ Tensor<float> group_rows(const LayerMatrix& m, const Tensor<T>& weights, std::in
 }
 
 // The values that the float network has where a unit ends. Its images are those that the quantized model saw.
-inline Tensor<float> float_values(Model& model, const Unit& unit, const Tensor<float>& x) {
+inline Tensor<float> float_values(Model& model, const Unit& unit, std::span<const Tensor<float>> inputs) {
   Tensor<float> found;
   Tape tape;
   ForwardOptions options;
   options.observe = [&](int node, const Tensor<float>& value) {
     if (node == unit.output) found = value;
   };
-  (void)forward(tape, model, x, Mode::evaluation, options);
+  (void)forward(tape, model, inputs, Mode::evaluation, options);
   if (!all_finite(found.span())) fail(Errc::range, "weights cannot be rounded: a value of {} is not finite in the float model", model.graph().node(unit.output).name);
   return found;
 }
@@ -108,7 +108,7 @@ inline LayerGoals draw_goals(const QatModel& qat, const Unit& unit, const LayerS
     std::vector<std::int64_t> row = shuffled_order(rows, o.seed + static_cast<std::uint64_t>(images), stream);
     row.resize(static_cast<std::size_t>(count));
     Tensor<float> wanted;
-    if (target.own_input) wanted = float_values(*target.model, unit, batch.x);
+    if (target.own_input) wanted = float_values(*target.model, unit, batch.inputs());
     std::vector<std::pair<float*, float*>> to;
     for (RoundingGoal& goal : goals) to.emplace_back(goal.columns.edit().data(), goal.wanted.edit().data());
     parallel(m.groups, [&](std::int64_t g) {
@@ -141,7 +141,7 @@ inline std::vector<std::vector<double>> channel_errors(const QatModel& qat, cons
     const LayerMatrix m = columns.matrix();
     const LayerOutput out = layer_output(qat, unit, l, static_cast<double>(x.params.scale[0]));
     Tensor<float> wanted;
-    if (target.own_input) wanted = float_values(*target.model, unit, batch.x);
+    if (target.own_input) wanted = float_values(*target.model, unit, batch.inputs());
     std::vector<GemmRight<float>> right;  // per group: the codes of every set, then the weights in float
     const std::int64_t width = m.outputs * (sets + 1);
     for (std::int64_t g = 0; g < m.groups; ++g) {

@@ -210,6 +210,7 @@ STET_ENTRY Recipe with_precision(Recipe recipe, const PrecisionFrontier& frontie
 STET_ENTRY void measure_choices(PrecisionFrontier& frontier, const Model& model, const Recipe& recipe, const Dataset& calibration,
                                 const Dataset& validation, std::size_t count, const QuantizeOptions& options) {
   require(count > 0, Errc::range, "measure_choices: count must be positive");
+  detail::require_one_output("measure_choices", model.graph());
   for (const std::size_t i : detail::evenly_by_cost(frontier.choices, count)) {
     PrecisionChoice& c = frontier.choices[i];
     // The engine computes the same.

@@ -3,9 +3,12 @@
 
 #include <stet/core/entry.hpp>
 #include <stet/core/parallel.hpp>
+#include <stet/model/model_inputs.hpp>
 #include <stet/model/qat_model.hpp>
 
 #include <functional>
+#include <span>
+#include <vector>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/model/forward.hpp>
@@ -26,8 +29,8 @@ class PartlyQuantized {
     qat.require_calibrated("PartlyQuantized");
     round_weights(weights);
   }
-  /// Logits of images.
-  [[nodiscard]] Tensor<float> logits(const Tensor<float>& x) const;
+  /// Outputs (logits) of images.
+  [[nodiscard]] std::vector<Tensor<float>> outputs(std::span<const Tensor<float>> inputs) const;
   /// The float network whose chosen weights are rounded.
   [[nodiscard]] const Model& model() const { return model_; }
 
@@ -39,7 +42,12 @@ class PartlyQuantized {
   Chosen activations_;
 };
 
-inline Tensor<float> infer(const PartlyQuantized& network, const Tensor<float>& x) { return network.logits(x); }
+inline std::vector<Tensor<float>> infer(const PartlyQuantized& network, std::span<const Tensor<float>> inputs) { return network.outputs(inputs); }
+/// The same for a model with one input and one output.
+inline Tensor<float> infer(const PartlyQuantized& network, const Tensor<float>& x) {
+  detail::require_single("infer", network.model().graph());
+  return network.outputs({&x, 1})[0];
+}
 
 #if STET_DEFINE_ENTRIES
 STET_ENTRY void PartlyQuantized::round_weights(const Chosen& chosen) {
@@ -65,7 +73,7 @@ STET_ENTRY void PartlyQuantized::round_weights(const Chosen& chosen) {
   }
 }
 
-STET_ENTRY Tensor<float> PartlyQuantized::logits(const Tensor<float>& x) const {
+STET_ENTRY std::vector<Tensor<float>> PartlyQuantized::outputs(std::span<const Tensor<float>> inputs) const {
   const std::vector<const Unit*> unit_of = detail::units_by_output(*qat_);
   ForwardOptions options;
   options.value = [&](int node, const Var<Tensor<float>>& y) {
@@ -73,7 +81,7 @@ STET_ENTRY Tensor<float> PartlyQuantized::logits(const Tensor<float>& x) const {
     if (unit == nullptr || unit->shares_scale() || unit->real_output || !activations_(*unit)) return y;
     return fake_quantize(y, qat_->params(*unit), AnyEstimator());
   };
-  return infer(model_, x, options);
+  return infer(model_, inputs, options);
 }
 #endif
 

@@ -49,7 +49,7 @@ STET_ENTRY void reestimate_batch_norm(QatModel& qat, const Dataset& data, const 
     Tape tape;
     detail::UnitRunner runner(tape, qat, &qat, nullptr);
     runner.reestimate(static_cast<float>(static_cast<double>(batch.size()) / static_cast<double>(seen)));
-    (void)runner.run(batch.x, nullptr);
+    (void)runner.run(batch.inputs(), nullptr);
   }
 }
 #endif

@@ -71,7 +71,7 @@ namespace detail {
 
 // Largest magnitude of every channel of the values that layers read; empty for other nodes.
 inline std::vector<std::vector<float>> channel_magnitudes(const char* op, const Model& model, const Dataset& data, const CalibrateOptions& options) {
-  const Batches batches = sample_of(op, data, options);
+  const Batches batches = sample_of(op, model.graph(), data, options);
   const Graph& graph = model.graph();
   std::vector<std::vector<float>> most(static_cast<std::size_t>(graph.size()));
   for (int id = 0; id < graph.size(); ++id) {
@@ -80,7 +80,7 @@ inline std::vector<std::vector<float>> channel_magnitudes(const char* op, const 
     most[static_cast<std::size_t>(value)].assign(static_cast<std::size_t>(graph.node(value).shape.back()), 0.0f);
   }
   for (std::int64_t i = 0; i < batches.size(); ++i) {
-    (void)infer(model, data.batch(batches[i]).x, {.observe = [&](int node, const Tensor<float>& value) {
+    (void)infer(model, data.batch(batches[i]).inputs(), {.observe = [&](int node, const Tensor<float>& value) {
                   std::vector<float>& m = most[static_cast<std::size_t>(node)];
                   if (m.empty()) return;
                   (void)range_of(op, model.graph().node(node).name, value.span());

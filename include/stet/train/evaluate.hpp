@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <span>
+#include <vector>
 
 namespace stet {
 
@@ -22,6 +24,7 @@ struct Evaluation {
 
 struct EvaluateOptions {
   std::int64_t batch = 128;  ///< images at a time; the result does not depend on it
+  int output = -1;           ///< of a model with several, the one that is asked, counted from 0; -1: the only one
 };
 
 /// Position of the largest number; the lowest of equals.
@@ -50,29 +53,28 @@ void for_each_batch(const Dataset& data, std::int64_t size, F&& f) {
 }
 }  // namespace detail
 
-/// Evaluates a function from a batch of images to logits. Images go in order; the loss is added image by image, so
-/// the result depends on the logits alone.
-/// Shapes:    logits: [N,...] -> [N,classes]
-/// Errors:    Errc::shape if the logits are not [N,classes]; Errc::range if a label does not exist or a logit is not
-///            finite
-STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
-                                  const EvaluateOptions& options = {});
+namespace detail {
+// The same of a function of a whole batch, whose logits belong to the labels for the output that the options name.
+STET_ENTRY Evaluation evaluate_batches(FunctionRef<Tensor<float>(const Batch&)> logits, const Dataset& data,
+                                       const EvaluateOptions& options);
 #if STET_DEFINE_ENTRIES
-STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
-                                  const EvaluateOptions& options) {
+STET_ENTRY Evaluation evaluate_batches(FunctionRef<Tensor<float>(const Batch&)> logits, const Dataset& data,
+                                       const EvaluateOptions& options) {
   require(options.batch >= 1, Errc::range, "evaluate: batch is {}, must be at least 1", options.batch);
-  require(data.has_labels(), Errc::state,
+  const auto output = static_cast<std::size_t>(std::max(0, options.output));
+  require(data.has_labels(output), Errc::state,
           "evaluate: data set {} has no labels to compare classes with; ask for a metric: evaluate(model, data, mean_absolute_error())",
           data.name());
   Evaluation result;
   double loss = 0;
-  detail::for_each_batch(data, options.batch, [&](const Batch& batch, std::int64_t first) {
-    const Tensor<float> y = logits(batch.x);
+  for_each_batch(data, options.batch, [&](const Batch& batch, std::int64_t first) {
+    const Tensor<float> y = logits(batch);
+    const Tensor<std::int32_t> labels = batch.for_output(output).labels;
     require(y.shape().rank() == 2 && y.shape()[0] == batch.size() && y.shape()[1] >= 1, Errc::shape,
             "evaluate: wants logits [{},classes], the model made {}", batch.size(), y.shape());
     const std::int64_t classes = y.shape()[1];
-    require(data.classes() <= classes, Errc::range, "evaluate: data set {} has {} classes, the model {}", data.name(),
-            data.classes(), classes);
+    require(data.classes(output) <= classes, Errc::range, "evaluate: data set {} has {} classes, the model {}", data.name(),
+            data.classes(output), classes);
     if (first == 0) result.confusion = Confusion(static_cast<int>(classes));
     for (std::int64_t i = 0; i < batch.size(); ++i) {
       const auto row = y.span().subspan(static_cast<std::size_t>(i * classes), static_cast<std::size_t>(classes));
@@ -80,8 +82,8 @@ STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<flo
         require(std::isfinite(x), Errc::range, "evaluate: a logit of image {} is {}; the model has diverged", first + i,
                 x);
       }
-      loss += cross_entropy_of(row, batch.labels[i]);
-      result.confusion.add(batch.labels[i], argmax(row));
+      loss += cross_entropy_of(row, labels[i]);
+      result.confusion.add(labels[i], argmax(row));
     }
   });
   result.images = data.size();
@@ -91,18 +93,65 @@ STET_ENTRY Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<flo
   return result;
 }
 #endif
+}  // namespace detail
 
-/// Anything with infer(model, images) -> logits, found by argument-dependent lookup.
+/// Evaluates a function from a batch of images to logits. Images go in order; the loss is added image by image, so
+/// the result depends on the logits alone.
+/// Shapes:    logits: [N,...] -> [N,classes]
+/// Errors:    Errc::shape if the logits are not [N,classes]; Errc::range if a label does not exist or a logit is not
+///            finite
+inline Evaluation evaluate_logits(FunctionRef<Tensor<float>(const Tensor<float>&)> logits, const Dataset& data,
+                                  const EvaluateOptions& options = {}) {
+  return detail::evaluate_batches([&](const Batch& batch) -> Tensor<float> { return logits(batch.x); }, data, options);
+}
+
+/// Anything with infer(model, images) -> logits, or infer(model, list of inputs) -> list of outputs, found by
+/// argument-dependent lookup.
 template <class M>
-concept Classifier = requires(const M& model, const Tensor<float>& x) {
+concept Classifier = requires(const M& model, std::span<const Tensor<float>> inputs) {
+  { infer(model, inputs) } -> std::convertible_to<std::vector<Tensor<float>>>;
+} || requires(const M& model, const Tensor<float>& x) {
   { infer(model, x) } -> std::convertible_to<Tensor<float>>;
 };
 
-/// Evaluates a model as it would be deployed: nothing in it changes.
-/// Errors:    as evaluate_logits and infer
+namespace detail {
+
+// All that a model makes of a batch.
+template <Classifier M>
+std::vector<Tensor<float>> outputs_of(const M& model, const Batch& batch) {
+  if constexpr (requires(std::span<const Tensor<float>> inputs) {
+                  { infer(model, inputs) } -> std::convertible_to<std::vector<Tensor<float>>>;
+                }) {
+    return infer(model, std::span<const Tensor<float>>(batch.inputs()));
+  } else {
+    require(batch.more_inputs.empty(), Errc::shape, "infer: the data have {} inputs, and this model is asked by infer(model, x) with one",
+            batch.more_inputs.size() + 1);
+    return {infer(model, batch.x)};
+  }
+}
+
+// The output that options name.
+// Errors:    Errc::range if there is none such, or several and none is named
+STET_ENTRY Tensor<float> chosen_output(const char* op, const std::vector<Tensor<float>>& outputs, int output);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Tensor<float> chosen_output(const char* op, const std::vector<Tensor<float>>& outputs, int output) {
+  const auto count = static_cast<int>(outputs.size());
+  require(output >= 0 || count == 1, Errc::range, "{}: the model has {} outputs; name one: EvaluateOptions{{.output = 0}}, or metric.of(0)", op, count);
+  require(output < count, Errc::range, "{}: output {} does not exist, the model has {}", op, output, count);
+  return outputs[static_cast<std::size_t>(std::max(0, output))];
+}
+#endif
+
+}  // namespace detail
+
+/// Evaluates a model as it would be deployed: nothing in it changes. Of several outputs the options name one, which is compared
+/// with the data's labels for it.
+/// Errors:    as evaluate_logits and infer; Errc::range if the model has several outputs and none is named
 template <Classifier M>
 Evaluation evaluate(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
-  return evaluate_logits([&](const Tensor<float>& x) -> Tensor<float> { return infer(model, x); }, data, options);
+  return detail::evaluate_batches(
+      [&](const Batch& batch) -> Tensor<float> { return detail::chosen_output("evaluate", detail::outputs_of(model, batch), options.output); }, data,
+      options);
 }
 
 }  // namespace stet

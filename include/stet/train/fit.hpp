@@ -11,12 +11,15 @@
 #include <stet/train/fit_options.hpp>
 #include <stet/train/fit_run.hpp>
 #include <stet/train/run_monitor.hpp>
+#include <stet/train/step_loss.hpp>
+#include <stet/train/validate.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,15 +42,23 @@ inline std::vector<ParameterRef> parameter_refs(Model& model) {
   return refs;
 }
 
-/// What fit can train: forward(tape, model, x, Mode, options) -> logits, parameter_refs(model), both found by
+/// What fit can train: forward(tape, model, list of inputs, Mode, options) -> list of outputs, or forward(tape, model, x, Mode,
+/// options) -> the only one; parameter_refs(model); both found by
 /// argument-dependent lookup, infer for validation, and fields(f) for checkpoints. A member advance(progress), if there
 /// is one, is called before every step with the part of the run that is done, and begin_run() before the first; what a
 /// function training_warnings(model) gives, if there is one, stands in the report, and what monitor_of(model, options), if
 /// there is one, sees of the steps. A member graph() lets fit compare the
 /// data with the model before it begins.
 template <class M>
-concept Trainable = Classifier<M> && requires(M& model, Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
+concept TrainsOnLists = requires(M& model, Tape& tape, std::span<const Tensor<float>> inputs, const ForwardOptions& o) {
+  { forward(tape, model, inputs, Mode::training, o) } -> std::same_as<std::vector<Var<Tensor<float>>>>;
+};
+template <class M>
+concept TrainsOnTensors = requires(M& model, Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
   { forward(tape, model, x, Mode::training, o) } -> std::same_as<Var<Tensor<float>>>;
+};
+template <class M>
+concept Trainable = Classifier<M> && (TrainsOnLists<M> || TrainsOnTensors<M>) && requires(M& model) {
   { parameter_refs(model) } -> std::same_as<std::vector<ParameterRef>>;
 };
 
@@ -55,13 +66,13 @@ namespace detail {
 
 // One stage's side of the loop.
 struct FitStage {
-  FunctionRef<Var<Tensor<float>>(Tape&, const Tensor<float>&, const ForwardOptions&)> forward;
+  FunctionRef<std::vector<Var<Tensor<float>>>(Tape&, const Batch&, const ForwardOptions&)> forward;
   FunctionRef<void(double)> advance;
-  FunctionRef<Tensor<float>(const Tensor<float>&)> infer;  // for validation
+  FunctionRef<std::vector<Tensor<float>>(const Batch&)> infer;  // for validation
   FunctionRef<void()> save;
   FunctionRef<std::string()> statistics_fault;  // of running means and variances, after every step
   FunctionRef<std::string()> fault;             // of everything, after every epoch
-  FunctionRef<void(const StepReport&, const Tensor<float>& x)> watch;  // after every step, to look
+  FunctionRef<void(const StepReport&, const Batch&)> watch;  // after every step, to look
   FunctionRef<double()> oscillating;
   FunctionRef<void()> keep_best, restore_best;
 };
@@ -82,36 +93,13 @@ inline void require_finite(const std::string& fault, std::string_view where) {
           fault, where);
 }
 
-// Whether an output answers with one logit per class. Labels of a single class are none: row numbers, say.
-inline bool are_logits(const Shape& output, int data_classes) {
-  return data_classes > 1 && output.rank() == 2 && output[1] >= data_classes;
-}
-
-inline double count_correct(const Tensor<float>& logits, const Tensor<std::int32_t>& labels, int data_classes) {
-  if (!are_logits(logits.shape(), data_classes)) return std::numeric_limits<double>::quiet_NaN();
-  const auto classes = static_cast<std::size_t>(logits.shape().back());
-  double correct = 0;
-  for (std::int64_t i = 0; i < labels.size(); ++i) {
-    correct += argmax(logits.span().subspan(static_cast<std::size_t>(i) * classes, classes)) == labels[i] ? 1.0 : 0.0;
-  }
-  return correct;
-}
-
-// The loss of a batch: that of the options, or what suits the data.
-inline Var<Tensor<float>> loss_of(const Var<Tensor<float>>& y, const Batch& batch, const FitOptions& o) {
-  const Var<Tensor<float>> loss = o.loss                   ? o.loss(y, batch)
-                                  : batch.targets.empty() ? CrossEntropyLoss{.label_smoothing = o.label_smoothing}(y, batch)
-                                                          : MseLoss{}(y, batch);
-  require(loss.value().size() == 1, Errc::shape, "fit: the loss must be one number, got {}", loss.shape());
-  return loss;
-}
-
 // Forward, loss and backward of one batch. What the tape holds is free again when this returns, so that the optimizer
 // writes parameters in place.
 struct BatchResult {
-  double loss = 0, correct = 0;
+  double loss = 0, correct = std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> of_output{};
 };
-inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int classes, const FitOptions& o, Rng& rng,
+inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, const Dataset& data, const FitOptions& o, Rng& rng,
                                std::string_view where) {
   Tape tape;
   // A value that diverged is found in the layer, which does not know the step.
@@ -123,43 +111,20 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int cl
       throw Error(Errc::range, formatted("fit: at {}: {}", where, e.what()));
     }
   };
-  const Var<Tensor<float>> logits = located([&] { return stage.forward(tape, batch.x, {.rng = &rng}); });
-  const Var<Tensor<float>> loss = loss_of(logits, batch, o);
-  const auto value = static_cast<double>(loss.value()[0]);
+  const std::vector<Var<Tensor<float>>> outputs = located([&] { return stage.forward(tape, batch, {.rng = &rng}); });
+  StepLoss loss = loss_of(outputs, batch, o);
+  const auto value = static_cast<double>(loss.total.value()[0]);
   require(std::isfinite(value), Errc::range,
           "fit: the loss is {} at {}; lower the learning rate, warm it up or set clip_norm", value, where);
-  located([&] { tape.backward(loss); });
-  return {value, count_correct(logits.value(), batch.labels, classes)};
-}
-
-// What validation says of an epoch. In the words of classes where the data have labels and the output is a logit per class,
-// else by the training loss.
-inline void validate(const FitStage& stage, const FitOptions& o, EpochReport& report) {
-  const Dataset& data = *o.validation;
-  std::vector<float> outputs;  // of all samples, for the metric
-  Shape shape;
-  const auto answers = [&](const Tensor<float>& x) {
-    const Tensor<float> y = stage.infer(x);
-    shape = y.shape().unbatched();
-    if (o.metric) outputs.insert(outputs.end(), y.span().begin(), y.span().end());
-    return y;
-  };
-  const Shape one = stage.infer(data.batch(0, 1).x).shape();
-  if (are_logits(one, data.classes())) {
-    const Evaluation e = evaluate_logits(answers, data);
-    report.validation_loss = e.loss;
-    report.validation_accuracy = e.accuracy;
-  } else {
-    double loss = 0;
-    for_each_batch(data, EvaluateOptions{}.batch, [&](const Batch& batch, std::int64_t) {
-      Tape tape;
-      loss += static_cast<double>(loss_of(tape.constant(answers(batch.x)), batch, o).value()[0]) * static_cast<double>(batch.size());
-    });
-    report.validation_loss = loss / static_cast<double>(data.size());
-    require(std::isfinite(report.validation_loss), Errc::range, "fit: the loss of validation data {} is {}; the model has diverged",
-            data.name(), report.validation_loss);
-  }
-  if (o.metric) report.validation_metric = o.metric.value(Tensor<float>(shape.batched(data.size()), outputs), truth_of(data));
+  located([&] { tape.backward(loss.total); });
+  BatchResult result{.loss = value, .of_output = std::move(loss.of_output)};
+  std::vector<Shape> shapes;
+  for (const Var<Tensor<float>>& y : outputs) shapes.push_back(y.shape());
+  const int classifies = classifying_output(shapes, data);
+  if (classifies < 0) return result;
+  const auto k = static_cast<std::size_t>(classifies);
+  result.correct = count_correct(outputs[k].value(), batch.for_output(k).labels);
+  return result;
 }
 
 inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const FitOptions& o,
@@ -174,6 +139,7 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     return batch;
   });
   double loss = 0, correct = 0, lr = 0;
+  MeanLosses of_output;
   std::int64_t seen = 0;
   for (std::int64_t i = 0; i < steps; ++i) {
     const std::optional<Batch> batch = loader.next();
@@ -182,7 +148,7 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     Rng rng = Rng(o.seed).split(0x5354u).split(static_cast<std::uint64_t>(step));
     clear_gradients(parameters);
     const std::string where = formatted("step {} of epoch {}", i + 1, epoch + 1);
-    const BatchResult result = learn_batch(stage, *batch, data.classes(), o, rng, where);
+    const BatchResult result = learn_batch(stage, *batch, data, o, rng, where);
     require_finite(stage.statistics_fault(), where);
     const double factor = o.schedule.at(step, total);
     StepReport report{epoch, step, total, result.loss, factor * o.optimizer.lr(), 0.0};
@@ -192,9 +158,10 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     require_finite(optimizer.fault(), where);
     loss += result.loss * static_cast<double>(batch->size());
     correct += result.correct;
+    of_output.add(result.of_output, batch->size());
     seen += batch->size();
     if (o.on_step) o.on_step(report);
-    stage.watch(report, batch->x);
+    stage.watch(report, *batch);
     lr = report.lr;
     progress.update(epoch, i + 1, loss / static_cast<double>(seen), correct / static_cast<double>(seen));
   }
@@ -205,6 +172,7 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
   report.epoch = epoch;
   report.loss = loss / static_cast<double>(seen);
   report.accuracy = correct / static_cast<double>(seen);
+  report.losses = of_output.means();
   report.seconds = fit_clock() - start;
   report.lr = lr;
   report.oscillating = stage.oscillating();
@@ -237,7 +205,7 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
         run_epoch(stage, data, o, parameters, run.optimizer(), static_cast<int>(state.epoch), progress);
     std::string note;
     if (o.validation != nullptr) {
-      validate(stage, o, report);
+      validate(stage.infer, o, report);
       note = formatted("validation loss {:.4f}", report.validation_loss);
       if (!std::isnan(report.validation_accuracy)) note += formatted("  accuracy {:.2f} %", 100 * report.validation_accuracy);
       if (o.metric) note += formatted("  {} {:.4g}", o.metric.name, report.validation_metric);
@@ -288,7 +256,8 @@ STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const Para
 }  // namespace detail
 
 /// Trains a model: with softmax cross-entropy where the data have labels, with mean squared error where they have targets, with
-/// options.loss where that is set. Every run of the same options on the same data is the same, bit for
+/// options.loss where that is set. Of several outputs each is compared with the data's answers for it (Dataset::with_labels,
+/// with_targets), and the sum of their losses, weighed as options.losses says, is made small. Every run of the same options on the same data is the same, bit for
 /// bit, whatever the thread count, and so is a run that was interrupted and resumed from its checkpoint, or done in parts.
 ///
 /// Every call is a run of its own, unless options.run or a resumed checkpoint goes on with one: a quantized model goes
@@ -344,15 +313,19 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     if (!run.begun()) model.begin_run();
   }
   run = std::move(entered);
-  const auto step = [&](Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
-    return forward(tape, model, x, Mode::training, o);
+  const auto step = [&](Tape& tape, const Batch& batch, const ForwardOptions& o) -> std::vector<Var<Tensor<float>>> {
+    if constexpr (TrainsOnLists<M>) {
+      return forward(tape, model, std::span<const Tensor<float>>(batch.inputs()), Mode::training, o);
+    } else {
+      return {forward(tape, model, batch.x, Mode::training, o)};
+    }
   };
   const auto advance = [&]([[maybe_unused]] double progress) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
-  const auto answer = [&](const Tensor<float>& x) -> Tensor<float> { return infer(model, x); };
+  const auto answer = [&](const Batch& batch) { return detail::outputs_of(model, batch); };
   monitor.restore(run.state());
-  const auto watch = [&](const StepReport& report, const Tensor<float>& x) { monitor.after_step(report, x); };
+  const auto watch = [&](const StepReport& report, const Batch& batch) { monitor.after_step(report, batch.inputs()); };
   const auto oscillating = [&] { return monitor.oscillating(); };
   const auto save = [&] {
     monitor.keep(run.state());

@@ -6,9 +6,12 @@
 #include <stet/data/dataset.hpp>
 #include <stet/graph/freeze.hpp>
 #include <stet/graph/graph.hpp>
+#include <stet/model/data_sample.hpp>
 #include <stet/train/fit_options.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 
 namespace stet::detail {
 
@@ -20,6 +23,45 @@ STET_ENTRY void set_rates(std::vector<ParameterRef>& parameters, const FitOption
 STET_ENTRY void check_fit_data(const Graph& graph, const Dataset& data, const FitOptions& o,
                                FunctionRef<bool(double progress)> batch_norm_live);
 #if STET_DEFINE_ENTRIES
+// The number of an output, where there are several.
+inline std::string of_output(std::size_t output, std::size_t outputs) { return outputs > 1 ? formatted(" for output {}", output) : std::string(); }
+
+inline void check_losses(const Dataset& data, const FitOptions& o) {
+  require(!o.loss || o.losses.empty(), Errc::state, "fit: options.loss and options.losses are set; options.losses alone says it of each output");
+  double weights = o.losses.empty() ? 1 : 0;
+  for (const OutputLoss& one : o.losses) {
+    require(one.weight >= 0 && std::isfinite(one.weight), Errc::range, "fit: the weight of a loss is {}, must be finite and not negative", one.weight);
+    require(!one.loss.of_all(), Errc::state,
+            "fit: a loss of a list of outputs stands in options.losses, which are of one output each; set it as options.loss");
+    weights += one.weight;
+  }
+  require(weights > 0, Errc::range, "fit: all losses have weight 0; give one a positive weight");
+  const std::size_t outputs = o.losses.empty() ? std::max<std::size_t>(1, data.answers()) : o.losses.size();
+  for (std::size_t k = 0; k < outputs; ++k) {
+    if (o.loss || (!o.losses.empty() && (o.losses[k].loss || o.losses[k].weight == 0))) continue;
+    if (data.has_labels(k) || data.has_targets(k)) continue;
+    const std::string which = of_output(k, outputs);
+    fail(Errc::state, "fit: data set {} has neither labels nor targets{}, and there is no loss; give it one of them, or set options.{}", data.name(),
+         which, o.losses.empty() ? "loss" : "losses");
+  }
+}
+
+inline void check_validation(const Dataset& data, const Dataset& validation) {
+  require(validation.inputs() == data.inputs(), Errc::shape, "fit: validation data have {} inputs, training data {}", validation.inputs(), data.inputs());
+  for (std::size_t i = 0; i < data.inputs(); ++i) {
+    require(validation.shape(i) == data.shape(i), Errc::shape, "fit: validation images are {}, training images {}", validation.shape(i), data.shape(i));
+  }
+  const std::size_t outputs = std::max(data.answers(), validation.answers());
+  const auto answers = [](const Dataset& d, std::size_t k) {
+    return d.has_labels(k) ? "labels" : d.has_targets(k) ? "targets" : "neither labels nor targets";
+  };
+  for (std::size_t k = 0; k < outputs; ++k) {
+    if (validation.has_labels(k) == data.has_labels(k) && validation.has_targets(k) == data.has_targets(k)) continue;
+    const std::string which = of_output(k, outputs);
+    fail(Errc::state, "fit: training data have {}{}, validation data {}; give both the same", answers(data, k), which, answers(validation, k));
+  }
+}
+
 STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
   require(o.epochs >= 1, Errc::range, "fit: epochs is {}, must be at least 1", o.epochs);
   require(o.batch >= 1, Errc::range, "fit: batch is {}, must be at least 1", o.batch);
@@ -36,16 +78,11 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
   require(!o.metric || o.validation != nullptr, Errc::state, "fit: metric '{}' is of validation data; set validation to a data set",
           o.metric.name);
   require(o.metric.name.empty() || o.metric, Errc::state, "fit: metric '{}' has no function", o.metric.name);
-  require(o.validation == nullptr || o.validation->shape() == data.shape(), Errc::shape,
-          "fit: validation images are {}, training images {}", o.validation == nullptr ? Shape{} : o.validation->shape(),
-          data.shape());
-  require(data.has_labels() || data.has_targets() || o.loss, Errc::state,
-          "fit: data set {} has neither labels nor targets, and there is no loss; give it one of them, or set options.loss", data.name());
-  const auto answers = [](const Dataset& d) { return d.has_labels() ? "labels" : d.has_targets() ? "targets" : "neither labels nor targets"; };
-  require(o.validation == nullptr || (o.validation->has_labels() == data.has_labels() && o.validation->has_targets() == data.has_targets()),
-          Errc::state, "fit: training data have {}, validation data {}; give both the same", answers(data),
-          o.validation == nullptr ? "" : answers(*o.validation));
-  require(data.has_labels() || o.label_smoothing == 0, Errc::state,
+  check_losses(data, o);
+  if (o.validation != nullptr) check_validation(data, *o.validation);
+  bool labels = false;
+  for (std::size_t k = 0; k < data.answers(); ++k) labels = labels || data.has_labels(k);
+  require(labels || o.label_smoothing == 0, Errc::state,
           "fit: label_smoothing {} belongs to labels, and data set {} has none; leave it at 0", o.label_smoothing, data.name());
   require(!o.loss || o.label_smoothing == 0, Errc::state,
           "fit: label_smoothing {} belongs to softmax cross-entropy, which options.loss replaces", o.label_smoothing);
@@ -85,41 +122,62 @@ STET_ENTRY void set_rates(std::vector<ParameterRef>& parameters, const FitOption
 }
 
 // Labels are class indices where they are compared with logits.
-inline void check_classes(const Dataset& data, const graph::Node& output) {
+inline void check_classes(const Dataset& data, std::size_t k, const graph::Node& output) {
   require(output.shape.rank() == 1, Errc::shape,
           "fit: softmax cross-entropy compares classes with logits [N,classes], output '{}' is [N] + {}; flatten it, or train it "
           "with options.loss",
           output.name, output.shape);
-  require(data.classes() <= output.shape[0], Errc::range,
+  require(data.classes(k) <= output.shape[0], Errc::range,
           "fit: data set {} has {} classes, output '{}' makes {} logits; give the last layer as many units as there are "
           "classes (replace_head of a trained model)",
-          data.name(), data.classes(), output.name, output.shape[0]);
+          data.name(), data.classes(k), output.name, output.shape[0]);
 }
 
 // As targets_like at every step, before the first.
-inline void check_targets(const Dataset& data, const graph::Node& output) {
-  const Shape& wanted = data.target_shape();
+inline void check_targets(const Dataset& data, std::size_t k, const graph::Node& output) {
+  const Shape& wanted = data.target_shape(k);
   require(output.shape == wanted || (output.shape.rank() == wanted.rank() + 1 && output.shape.back() == 1 &&
                                      output.shape.elements() == wanted.elements()),
           Errc::shape, "fit: mean squared error compares targets [N] + {} of data set {} with output '{}', [N] + {}; give them one shape, or set options.loss",
           wanted, data.name(), output.name, output.shape);
 }
 
+// Losses, answers and the metric belong to outputs.
+inline void check_outputs(const Graph& graph, const Dataset& data, const FitOptions& o) {
+  const std::size_t outputs = graph.outputs().size();
+  std::string names;
+  for (const int id : graph.outputs()) names += (names.empty() ? "'" : ", '") + graph.node(id).name + "'";
+  require(o.losses.empty() || o.losses.size() == outputs, Errc::shape,
+          "fit: options.losses has {} losses, the model has {} outputs ({}); give one for each, in this order", o.losses.size(), outputs, names);
+  require(!o.loss || o.loss.of_all() || outputs == 1, Errc::shape,
+          "fit: options.loss is of one output, the model has {} ({}); set options.losses, one for each, or a loss of std::span<const "
+          "Var<Tensor<float>>>",
+          outputs, names);
+  if (!o.loss) {
+    require(data.answers() <= outputs, Errc::shape, "fit: data set {} has labels or targets for {} outputs, the model has {} ({})", data.name(),
+            data.answers(), outputs, names);
+    require(!o.losses.empty() || data.answers() == outputs, Errc::shape,
+            "fit: the model has {} outputs ({}), data set {} has labels or targets for {}; add them with Dataset::with_labels and with_targets, "
+            "in this order, or set options.losses",
+            outputs, names, data.name(), data.answers());
+  }
+  require(!o.metric || o.metric.output >= 0 || outputs == 1, Errc::shape,
+          "fit: metric '{}' is of one output, the model has {} ({}); name it: metric.of(0)", o.metric.name, outputs, names);
+  require(o.metric.output < static_cast<int>(outputs), Errc::range, "fit: metric '{}' is of output {}, the model has {}", o.metric.name,
+          o.metric.output, outputs);
+}
+
 STET_ENTRY void check_fit_data(const Graph& graph, const Dataset& data, const FitOptions& o,
                                FunctionRef<bool(double progress)> batch_norm_live) {
-  require(graph.inputs().size() == 1 && graph.outputs().size() == 1, Errc::shape,
-          "fit: the model has {} inputs and {} outputs, a batch is one tensor of images and one of labels; train it in a "
-          "loop of your own around forward",
-          graph.inputs().size(), graph.outputs().size());
-  const graph::Node& input = graph.node(graph.inputs()[0]);
-  require(data.shape() == input.shape, Errc::shape, "fit: input '{}' wants [N] + {}, images of data set {} are {}",
-          input.name, input.shape, data.name(), data.shape());
-  const graph::Node& output = graph.node(graph.outputs()[0]);
-  if (!o.loss) {
+  require_data("fit", graph, data);
+  check_outputs(graph, data, o);
+  for (std::size_t k = 0; k < graph.outputs().size(); ++k) {
+    if (o.loss || (!o.losses.empty() && (o.losses[k].loss || o.losses[k].weight == 0))) continue;
+    const graph::Node& output = graph.node(graph.outputs()[k]);
     for (const Dataset* d : {&data, o.validation}) {
       if (d == nullptr) continue;
-      if (d->has_labels()) check_classes(*d, output);
-      if (d->has_targets()) check_targets(*d, output);
+      if (d->has_labels(k)) check_classes(*d, k, output);
+      if (d->has_targets(k)) check_targets(*d, k, output);
     }
   }
 

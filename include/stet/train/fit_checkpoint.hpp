@@ -8,6 +8,7 @@
 #include <stet/train/run_identity.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -24,12 +25,17 @@ struct FitState {
   std::int64_t epochs_without_better = 0, best_epoch = -1;
   bool stopped = false;
   std::vector<double> history{};  // nine numbers of every epoch
+  std::vector<double> losses{};   // of every epoch the losses of each output, then those of validation; as many in each epoch
   MonitorState monitor{};
 
   void record(const EpochReport& e) {
     for (const double x : {e.loss, e.accuracy, e.validation_loss, e.validation_accuracy, e.seconds, static_cast<double>(e.epoch), e.lr,
                            e.oscillating, e.validation_metric}) {
       history.push_back(x);
+    }
+    losses.insert(losses.end(), e.losses.begin(), e.losses.end());
+    for (std::size_t k = 0; k < e.losses.size(); ++k) {
+      losses.push_back(e.validation_losses.empty() ? std::numeric_limits<double>::quiet_NaN() : e.validation_losses[k]);
     }
   }
   [[nodiscard]] FitReport report() const {
@@ -38,8 +44,12 @@ struct FitState {
     r.best_epoch = static_cast<int>(best_epoch);
     for (std::size_t i = 0; i + 8 < history.size(); i += 9) {
       r.epochs.push_back({static_cast<int>(history[i + 5]), history[i], history[i + 1], history[i + 2], history[i + 3],
-                          history[i + 4], history[i + 6], history[i + 7], history[i + 8]});
+                          history[i + 4], history[i + 6], history[i + 7], history[i + 8], {}, {}});
       r.seconds += r.epochs.back().seconds;
+      const std::size_t each = losses.size() / (history.size() / 9);
+      const auto first = losses.begin() + static_cast<std::ptrdiff_t>(i / 9 * each), middle = first + static_cast<std::ptrdiff_t>(each / 2);
+      r.epochs.back().losses.assign(first, middle);
+      if (!std::isnan(history[i + 2])) r.epochs.back().validation_losses.assign(middle, middle + static_cast<std::ptrdiff_t>(each / 2));
     }
     return r;
   }
@@ -51,6 +61,7 @@ struct FitState {
     f("best_epoch", best_epoch);
     f("stopped", stopped);
     f("epoch_reports", history);
+    f("output_losses", losses);
     monitor.fields([&](const char* name, auto& field) { f("monitor/" + std::string(name), field); });
   }
 };

@@ -48,8 +48,8 @@ struct StepReport {
 /// One epoch of a run.
 struct EpochReport {
   int epoch = 0;
-  double loss = 0, accuracy = 0;  ///< over the epoch's batches as they were trained on; accuracy is not a number where
-                                  ///< the data have no labels or the output is not one number per class
+  double loss = 0, accuracy = 0;  ///< over the epoch's batches as they were trained on; accuracy is of the first output that
+                                  ///< is one number per class and has labels, and not a number where there is none
   double validation_loss = std::numeric_limits<double>::quiet_NaN();      ///< not a number without validation
   double validation_accuracy = std::numeric_limits<double>::quiet_NaN();
   double seconds = 0;  ///< training alone
@@ -58,6 +58,7 @@ struct EpochReport {
   /// without the monitor.
   double oscillating = std::numeric_limits<double>::quiet_NaN();
   double validation_metric = std::numeric_limits<double>::quiet_NaN();  ///< FitOptions::metric of the validation data
+  std::vector<double> losses{}, validation_losses{};  ///< of each output, before its weight; empty of a model with one, or under a loss of all
 };
 
 /// A run so far, epochs before a resume and of earlier calls included.
@@ -79,9 +80,14 @@ struct FitReport {
       const auto accuracy = [&](double of) {
         if (!std::isnan(of)) text += formatted(", accuracy {:.2f} %", 100 * of);
       };
+      const auto losses = [&](const std::vector<double>& of_output) {
+        for (std::size_t k = 0; k < of_output.size(); ++k) text += formatted("{}{:.4f}{}", k == 0 ? " (" : ", ", of_output[k], k + 1 == of_output.size() ? ")" : "");
+      };
       text += formatted("epoch {}: loss {:.4f}", e.epoch + 1, e.loss);
+      losses(e.losses);
       accuracy(e.accuracy);
       if (!std::isnan(e.validation_loss)) text += formatted("; validation loss {:.4f}", e.validation_loss);
+      losses(e.validation_losses);
       accuracy(e.validation_accuracy);
       if (!std::isnan(e.validation_metric)) text += formatted(", {} {:.4g}", metric, e.validation_metric);
       if (!std::isnan(e.lr)) text += formatted("; learning rate {:.2g}", e.lr);
@@ -136,12 +142,16 @@ struct FitOptions {
   double clip_norm = 0;        ///< largest norm of all gradients together; 0: any
   EarlyStop early_stop{};
   /// Evaluated after every epoch: by cross-entropy and accuracy where the data have labels and the output is a logit per
-  /// class, else by the training loss; and by metric.
+  /// class, else (and of several outputs) by the training loss; and by metric.
   const Dataset* validation = nullptr;
   Metric metric{};  ///< of the validation data, after every epoch; early_stop goes by it
   /// What is made small. Empty: softmax cross-entropy of labels (with label_smoothing), mean squared error of targets. With
-  /// another one label_smoothing must be 0. Distillation is one.
+  /// another one label_smoothing must be 0. Distillation is one. A function of a list of outputs is of all that the model has.
   AnyLoss loss{};
+  /// Of a model with several outputs, the loss of each, in their order, and its weight. Empty: what suits the answers, all alike.
+  ///
+  ///   fit(model, data, {.losses = {{CrossEntropyLoss{}}, {HuberLoss{}, 0.5}}});
+  std::vector<OutputLoss> losses{};
   std::vector<LayerRate> rates{};      ///< the last one that fits a parameter counts
   std::vector<Augmentation> augment{}; ///< what is done to every batch of training data, on the loader's thread, by the seed
   MonitorOptions monitor{};  ///< of a quantized model: what goes wrong is said while it trains (Monitor)

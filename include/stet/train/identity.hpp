@@ -45,14 +45,15 @@ STET_ENTRY std::uint64_t content_hash(const Model& model) {
 }
 #endif
 
-/// Hash of the inputs, shape, labels and number of classes or targets of a data set; its name does not count.
+/// Hash of the inputs, shapes, labels and numbers of classes or targets of a data set; its name does not count.
 STET_ENTRY std::uint64_t content_hash(const Dataset& data);
 #if STET_DEFINE_ENTRIES
 STET_ENTRY std::uint64_t content_hash(const Dataset& data) {
   Hash64 hash;
-  hash.text(data.shape().str()).number(data.classes());
-  if (data.has_labels()) hash.numbers(data.labels());
-  if (data.has_targets()) hash.text(data.target_shape().str()).numbers(data.targets());
+  for (std::size_t i = 0; i < data.inputs(); ++i) hash.text(data.shape(i).str());
+  hash.number(data.classes());
+  for (std::size_t k = 1; k < data.answers(); ++k) hash.number(data.classes(k));
+  data.add_answers(hash);
   data.add_inputs(hash);
   return hash.value();
 }

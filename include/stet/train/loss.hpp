@@ -6,6 +6,7 @@
 #include <stet/ops/loss.hpp>
 
 #include <functional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -83,29 +84,54 @@ struct BinaryCrossEntropyLoss {
   [[nodiscard]] std::string describe() const { return "binary cross-entropy"; }
 };
 
+/// What a function must be to be a loss of one output.
+template <class F>
+concept LossOfOutput = std::is_invocable_r_v<Var<Tensor<float>>, const F&, const Var<Tensor<float>>&, const Batch&>;
+/// The same of all outputs together.
+template <class F>
+concept LossOfOutputs = std::is_invocable_r_v<Var<Tensor<float>>, const F&, std::span<const Var<Tensor<float>>>, const Batch&>;
+
 /// A loss of fit: one of the above, or any function of the model's output and the batch that gives a tensor of one number.
 /// Empty: what suits the data.
 ///
 ///   fit(model, data, {.loss = [](const auto& y, const Batch& b) { return mse(y, y.tape().constant(b.targets)); }});
+///
+/// A function of a list of outputs (which it must say, auto is taken for one) is a loss of all that a model has:
+///
+///   fit(model, data, {.loss = [](std::span<const Var<Tensor<float>>> y, const Batch& b) { return contrastive(y[0], y[1], b.labels); }});
 class AnyLoss {
  public:
   AnyLoss() = default;
   template <class F>
-    requires(!std::is_same_v<std::decay_t<F>, AnyLoss> &&
-             std::is_invocable_r_v<Var<Tensor<float>>, const F&, const Var<Tensor<float>>&, const Batch&>)
+    requires(!std::is_same_v<std::decay_t<F>, AnyLoss>) && (LossOfOutput<F> || LossOfOutputs<F>)
   AnyLoss(F loss) {  // NOLINT: converts, as std::function does
     if constexpr (requires { loss.describe(); }) text_ = loss.describe();
-    call_ = std::move(loss);
+    if constexpr (LossOfOutput<F>) {
+      call_ = [f = std::move(loss)](std::span<const Var<Tensor<float>>> y, const Batch& batch) { return f(y[0], batch); };
+    } else {
+      call_ = std::move(loss);
+      of_all_ = true;
+    }
   }
 
   explicit operator bool() const { return static_cast<bool>(call_); }
-  Var<Tensor<float>> operator()(const Var<Tensor<float>>& y, const Batch& batch) const { return call_(y, batch); }
+  Var<Tensor<float>> operator()(const Var<Tensor<float>>& y, const Batch& batch) const { return call_(std::span(&y, 1), batch); }
+  Var<Tensor<float>> operator()(std::span<const Var<Tensor<float>>> outputs, const Batch& batch) const { return call_(outputs, batch); }
+  /// Whether it is of a list of outputs, and not of one.
+  [[nodiscard]] bool of_all() const { return of_all_; }
   /// What it is, for the identity of a run; a function of one's own has no text (FitOptions::identity).
   [[nodiscard]] const std::string& describe() const { return text_; }
 
  private:
-  std::function<Var<Tensor<float>>(const Var<Tensor<float>>&, const Batch&)> call_{};
+  std::function<Var<Tensor<float>>(std::span<const Var<Tensor<float>>>, const Batch&)> call_{};
   std::string text_ = "of its own";
+  bool of_all_ = false;
+};
+
+/// The loss of one of several outputs, and how much it weighs.
+struct OutputLoss {
+  AnyLoss loss{};     ///< empty: what suits the data's answers for this output
+  double weight = 1;  ///< factor in the sum of all; 0: the output is not trained, and needs no answers
 };
 
 }  // namespace stet

@@ -4,6 +4,7 @@
 #include <stet/data/dataset.hpp>
 #include <stet/train/evaluate.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <string>
@@ -19,6 +20,7 @@ struct Metric {
   /// Of the outputs of all samples, [N, ...]; of the batch, labels and targets are given, x is empty.
   std::function<double(const Tensor<float>& y, const Batch& truth)> value{};
   bool higher_is_better = false;
+  int output = -1;  ///< of a model with several, the one that it is of, counted from 0; -1: the only one
 
   Metric() {}
   // Constructors, because g++ 12 takes the function of an aggregate inside FitOptions for uninitialized.
@@ -26,53 +28,79 @@ struct Metric {
       : name(std::move(n)), value(std::move(f)), higher_is_better(higher) {}
 
   explicit operator bool() const { return static_cast<bool>(value); }
+  /// The same of one of several outputs.
+  ///
+  ///   evaluate(qat, test, mean_absolute_error().of(1));
+  [[nodiscard]] Metric of(int which) const {
+    Metric m = *this;
+    m.output = which;
+    return m;
+  }
 };
+
+namespace detail {
+// Outputs for all samples, in their order.
+STET_ENTRY std::vector<Tensor<float>> predict_batches(FunctionRef<std::vector<Tensor<float>>(const Batch&)> outputs, const Dataset& data,
+                                                      const EvaluateOptions& options);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::vector<Tensor<float>> predict_batches(FunctionRef<std::vector<Tensor<float>>(const Batch&)> outputs, const Dataset& data,
+                                                      const EvaluateOptions& options) {
+  require(options.batch >= 1, Errc::range, "predict: batch is {}, must be at least 1", options.batch);
+  std::vector<std::vector<float>> all;
+  std::vector<Shape> shapes;
+  for_each_batch(data, options.batch, [&](const Batch& batch, std::int64_t first) {
+    const std::int64_t last = first + batch.size();
+    const std::vector<Tensor<float>> made = outputs(batch);
+    all.resize(made.size());
+    shapes.resize(made.size());
+    for (std::size_t k = 0; k < made.size(); ++k) {
+      const Tensor<float>& y = made[k];
+      require(y.shape().rank() >= 1 && y.shape()[0] == last - first, Errc::shape,
+              "predict: the model made {} of {} samples", y.shape(), last - first);
+      for (const float v : y.span()) {
+        require(std::isfinite(v), Errc::range, "predict: an output of sample {} to {} is {}; the model has diverged",
+                first, last - 1, v);
+      }
+      shapes[k] = y.shape().unbatched();
+      all[k].insert(all[k].end(), y.span().begin(), y.span().end());
+    }
+  });
+  std::vector<Tensor<float>> joined;
+  for (std::size_t k = 0; k < all.size(); ++k) joined.emplace_back(shapes[k].batched(data.size()), all[k]);
+  return joined;
+}
+#endif
+}  // namespace detail
 
 /// Outputs of a model for all samples, in their order; nothing in the model changes.
 /// Shapes:    [N] + shape of the output
 /// Errors:    those of infer; Errc::range if the batch is below 1 or an output is not finite
-STET_ENTRY Tensor<float> predict_outputs(FunctionRef<Tensor<float>(const Tensor<float>&)> outputs, const Dataset& data,
-                                         const EvaluateOptions& options = {});
-#if STET_DEFINE_ENTRIES
-STET_ENTRY Tensor<float> predict_outputs(FunctionRef<Tensor<float>(const Tensor<float>&)> outputs, const Dataset& data,
-                                         const EvaluateOptions& options) {
-  require(options.batch >= 1, Errc::range, "predict: batch is {}, must be at least 1", options.batch);
-  std::vector<float> all;
-  Shape shape;
-  detail::for_each_batch(data, options.batch, [&](const Batch& batch, std::int64_t first) {
-    const std::int64_t last = first + batch.size();
-    const Tensor<float> y = outputs(batch.x);
-    require(y.shape().rank() >= 1 && y.shape()[0] == last - first, Errc::shape,
-            "predict: the model made {} of {} samples", y.shape(), last - first);
-    for (const float v : y.span()) {
-      require(std::isfinite(v), Errc::range, "predict: an output of sample {} to {} is {}; the model has diverged",
-              first, last - 1, v);
-    }
-    shape = y.shape().unbatched();
-    all.insert(all.end(), y.span().begin(), y.span().end());
-  });
-  return Tensor<float>(shape.batched(data.size()), all);
+inline Tensor<float> predict_outputs(FunctionRef<Tensor<float>(const Tensor<float>&)> outputs, const Dataset& data,
+                                     const EvaluateOptions& options = {}) {
+  return detail::predict_batches([&](const Batch& batch) { return std::vector<Tensor<float>>{outputs(batch.x)}; }, data, options)[0];
 }
-#endif
 
-/// Outputs of a model for all samples.
+/// Outputs of a model for all samples: of several, the one that the options name.
 ///
 ///   const Tensor<float> y = predict(qat, data);  // as predict(engine, data) of its integers gives them, to the bit
 ///
-/// Errors:    as predict_outputs
+/// Errors:    as predict_outputs; Errc::range if the model has several outputs and none is named
 template <Classifier M>
 Tensor<float> predict(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
-  return predict_outputs([&](const Tensor<float>& x) -> Tensor<float> { return infer(model, x); }, data, options);
+  return detail::predict_batches(
+      [&](const Batch& batch) {
+        return std::vector<Tensor<float>>{detail::chosen_output("predict", detail::outputs_of(model, batch), options.output)};
+      },
+      data, options)[0];
+}
+/// All outputs of a model for all samples, in the order of the outputs.
+/// Errors:    as predict_outputs
+template <Classifier M>
+std::vector<Tensor<float>> predict_all(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
+  return detail::predict_batches([&](const Batch& batch) { return detail::outputs_of(model, batch); }, data, options);
 }
 
 namespace detail {
-// Labels and targets of a data set, without its inputs.
-inline Batch truth_of(const Dataset& data) {
-  Batch truth;
-  if (data.has_labels()) truth.labels = Tensor<std::int32_t>(Shape{data.size()}, data.labels());
-  if (data.has_targets()) truth.targets = Tensor<float>(data.target_shape().batched(data.size()), data.targets());
-  return truth;
-}
 // Error of each output; the shapes may differ by dimensions of 1.
 template <class F>
 void for_each_error(std::string_view metric, const Tensor<float>& y, const Batch& truth, F&& f) {
@@ -91,7 +119,9 @@ void for_each_error(std::string_view metric, const Tensor<float>& y, const Batch
 template <Classifier M>
 double evaluate(const M& model, const Dataset& data, const Metric& metric, const EvaluateOptions& options = {}) {
   require(static_cast<bool>(metric), Errc::state, "evaluate: the metric '{}' has no function", metric.name);
-  return metric.value(predict(model, data, options), detail::truth_of(data));
+  EvaluateOptions o = options;
+  if (metric.output >= 0) o.output = metric.output;
+  return metric.value(predict(model, data, o), data.truth().for_output(static_cast<std::size_t>(std::max(0, o.output))));
 }
 
 /// Formula:   mean of |y - target|

@@ -11,6 +11,7 @@
 #include <stet/train/weight_watch.hpp>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,8 +49,9 @@ class Monitor {
  public:
   explicit Monitor(const QatModel& qat, const MonitorOptions& options = {});
 
-  /// After the update of a step; x are the images that it was made on.
-  void after_step(const StepReport& report, const Tensor<float>& x);
+  /// After the update of a step; the inputs are those that it was made on.
+  void after_step(const StepReport& report, std::span<const Tensor<float>> inputs);
+  void after_step(const StepReport& report, const Tensor<float>& x) { after_step(report, std::span(&x, 1)); }
   /// After the last step.
   void finish();
 
@@ -70,10 +72,10 @@ class Monitor {
   using Cause = detail::TrainingCause;
 
   [[nodiscard]] std::size_t slot(Cause cause, std::size_t unit) const { return static_cast<std::size_t>(cause) * qat_->units().size() + unit; }
-  void look(const Tensor<float>& x);
-  void look_closely(const Tensor<float>& x);
-  void look_at_ranges(const Tensor<float>& x);
-  void look_at_batch_norm(const Tensor<float>& x);
+  void look(std::span<const Tensor<float>> inputs);
+  void look_closely(std::span<const Tensor<float>> inputs);
+  void look_at_ranges(std::span<const Tensor<float>> inputs);
+  void look_at_batch_norm(std::span<const Tensor<float>> inputs);
   void look_at_scales();
   void note(Cause cause, std::size_t unit, double value, bool suspicious);
   void say(bool at_end);
@@ -107,7 +109,7 @@ STET_ENTRY void Monitor::restore(detail::MonitorState state) {
   state_.most_oscillating.assign(qat_->units().size(), 0.0);
 }
 
-STET_ENTRY void Monitor::after_step(const StepReport& report, const Tensor<float>& x) {
+STET_ENTRY void Monitor::after_step(const StepReport& report, std::span<const Tensor<float>> inputs) {
   state_.step = report.step;
   state_.steps = report.steps;
   state_.lr = report.lr;
@@ -115,19 +117,19 @@ STET_ENTRY void Monitor::after_step(const StepReport& report, const Tensor<float
   every_ = options_.every > 0 ? options_.every : std::max<std::int64_t>(25, report.steps / 40);
   watch_.after_step(state_);
   const bool froze_now = qat_->batch_norm_frozen() && state_.batch_norm_from < 0;
-  if (state_.step % every_ == 0 || state_.step + 1 == report.steps || froze_now) look(x);
+  if (state_.step % every_ == 0 || state_.step + 1 == report.steps || froze_now) look(inputs);
 }
 
 // What cannot be measured (values that are no numbers) ends no run: training says it itself.
-STET_ENTRY void Monitor::look(const Tensor<float>& x) {
+STET_ENTRY void Monitor::look(std::span<const Tensor<float>> inputs) {
   try {
-    look_closely(x);
+    look_closely(inputs);
   } catch (const Error&) {
   }
   say(false);
 }
 
-STET_ENTRY void Monitor::look_closely(const Tensor<float>& x) {
+STET_ENTRY void Monitor::look_closely(std::span<const Tensor<float>> inputs) {
   const QatSchedule& schedule_of = qat_->recipe().schedule;
   const bool ever = schedule_of.quantize_at * static_cast<double>(state_.steps) <= static_cast<double>(state_.steps - 1);
   note(Cause::never_quantized, 0, schedule_of.quantize_at, !qat_->quantizing() && !ever);
@@ -139,20 +141,20 @@ STET_ENTRY void Monitor::look_closely(const Tensor<float>& x) {
       note(Cause::oscillation, u, part, part > options_.healthy.oscillating);
     }
     if (!qat_->recipe().simulated()) {
-      look_at_ranges(x);
+      look_at_ranges(inputs);
     }
-    if (qat_->batch_norm_frozen()) look_at_batch_norm(x);
+    if (qat_->batch_norm_frozen()) look_at_batch_norm(inputs);
   }
 }
 
 // Values of the float network on some of the images, beside the ranges.
-STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
+STET_ENTRY void Monitor::look_at_ranges(std::span<const Tensor<float>> inputs) {
   const HealthyRanges& h = options_.healthy;
-  const std::int64_t images = std::min(options_.images, x.shape()[0]);
+  const std::int64_t images = std::min(options_.images, inputs[0].shape()[0]);
   std::vector<std::int64_t> positions(static_cast<std::size_t>(images));
   std::iota(positions.begin(), positions.end(), std::int64_t{0});
   detail::NetworkMeter meter(*qat_);
-  meter.show(detail::some_images(x, 0, images), positions, detail::NetworkMeter::Pass::both);
+  meter.show(detail::some_images(inputs, 0, images), positions, detail::NetworkMeter::Pass::both);
   const std::vector<MeasuredNode> nodes = std::move(meter).finish();
   const std::vector<double> p999 = detail::needed_of_scales(*qat_, nodes);
   const double most_stopped = detail::limit_of_stopped(nodes, h.stopped);
@@ -177,12 +179,13 @@ STET_ENTRY void Monitor::look_at_ranges(const Tensor<float>& x) {
 }
 
 // What the quantized network's batches are now, against the statistics that it is deployed with.
-STET_ENTRY void Monitor::look_at_batch_norm(const Tensor<float>& x) {
+STET_ENTRY void Monitor::look_at_batch_norm(std::span<const Tensor<float>> inputs) {
   constexpr std::int64_t most_images = 128;
   const bool just_frozen = state_.batch_norm_from < 0;
   if (just_frozen) state_.batch_norm_from = state_.step;
-  if (x.shape()[0] < 8) return;
-  const std::vector<double> shifts = batch_norm_shifts(*qat_, detail::some_images(x, 0, std::min(most_images, x.shape()[0])));
+  const std::int64_t images = inputs[0].shape()[0];
+  if (images < 8) return;
+  const std::vector<double> shifts = batch_norm_shifts(*qat_, detail::some_images(inputs, 0, std::min(most_images, images)));
   // Off as it was frozen, or only later because the weights went on: one cause for the whole network.
   bool at_once = just_frozen;
   for (std::size_t u = 0; u < shifts.size(); ++u) at_once = at_once || state_.since[slot(Cause::batch_norm_statistics, u)] >= 0;

@@ -41,10 +41,29 @@ inline std::string factors(const AnySchedule& schedule, std::int64_t total) {
 }
 
 inline std::string describe_data(const Dataset& data) {
-  const std::string truth = data.has_labels()    ? formatted("{} classes", data.classes())
-                            : data.has_targets() ? formatted("targets {}", data.target_shape())
-                                                 : std::string("no labels");
-  return formatted("{} images {}, {} (hash {:016x})", data.size(), data.shape(), truth, content_hash(data));
+  std::string shapes = data.shape().str(), truth;
+  for (std::size_t i = 1; i < data.inputs(); ++i) shapes += " and " + data.shape(i).str();
+  for (std::size_t k = 0; k < data.answers(); ++k) {
+    truth += truth.empty() ? "" : " and ";
+    truth += data.has_labels(k) ? formatted("{} classes", data.classes(k)) : formatted("targets {}", data.target_shape(k));
+  }
+  return formatted("{} images {}, {} (hash {:016x})", data.size(), shapes, truth.empty() ? "no labels" : truth, content_hash(data));
+}
+
+// What is made small, in words.
+inline std::string describe_loss(const Dataset& data, const FitOptions& o) {
+  if (o.loss) return o.loss.describe();
+  const auto of = [&](std::size_t k, const AnyLoss& own) {
+    return own ? own.describe() : data.has_targets(k) ? MseLoss{}.describe() : std::string("softmax cross-entropy");
+  };
+  std::string text;
+  const std::size_t outputs = o.losses.empty() ? std::max<std::size_t>(1, data.answers()) : o.losses.size();
+  for (std::size_t k = 0; k < outputs; ++k) {
+    text += text.empty() ? "" : " + ";
+    if (!o.losses.empty()) text += formatted("{} times ", o.losses[k].weight);
+    text += of(k, o.losses.empty() ? AnyLoss() : o.losses[k].loss);
+  }
+  return text;
 }
 
 // What must be the same in the run that continues, one line each, always the same ones.
@@ -66,8 +85,8 @@ STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o) {
   line("clip_norm", o.clip_norm);
   line("early_stop", formatted("after {} epochs, min_delta {}{}", o.early_stop.patience, o.early_stop.min_delta,
                               o.early_stop.restore_best ? ", the best epoch at the end" : ""));
-  line("loss", o.loss ? o.loss.describe() : data.has_targets() ? MseLoss{}.describe() : std::string("softmax cross-entropy"));
-  line("metric", o.metric ? o.metric.name : std::string("none"));
+  line("loss", describe_loss(data, o));
+  line("metric", !o.metric ? std::string("none") : o.metric.output < 0 ? o.metric.name : formatted("{} of output {}", o.metric.name, o.metric.output));
   std::string rates, augment;
   for (const LayerRate& r : o.rates) rates += formatted("{}{} of {}", rates.empty() ? "" : ", ", r.factor, r.names);
   for (const Augmentation& a : o.augment) augment += (augment.empty() ? "" : ", ") + a.describe();

@@ -7,6 +7,7 @@
 
 #include <limits>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace stet::detail {
@@ -18,7 +19,7 @@ class RunMonitor {
   RunMonitor(const M&, const MonitorOptions&) {}
   void restore(const FitState&) {}
   void keep(FitState&) const {}
-  void after_step(const StepReport&, const Tensor<float>&) {}
+  void after_step(const StepReport&, std::span<const Tensor<float>>) {}
   [[nodiscard]] double oscillating() const { return std::numeric_limits<double>::quiet_NaN(); }
   void report(FitReport&, bool) {}
 };
@@ -37,8 +38,8 @@ class RunMonitor<M> {
   void keep(FitState& state) const {
     if (monitor_) state.monitor = monitor_->state();
   }
-  void after_step(const StepReport& step, const Tensor<float>& x) {
-    if (monitor_) monitor_->after_step(step, x);
+  void after_step(const StepReport& step, std::span<const Tensor<float>> inputs) {
+    if (monitor_) monitor_->after_step(step, inputs);
   }
   [[nodiscard]] double oscillating() const { return monitor_ ? monitor_->oscillating() : std::numeric_limits<double>::quiet_NaN(); }
   // What was found in the run so far; at its end also what only shows there.

@@ -22,7 +22,7 @@ inline std::string array_source(const std::string& name, std::span<const std::ui
   require(is_identifier(name), Errc::range, "save_c_array: '{}' is no C identifier; use letters, digits and _", name);
   tflite::ModelInfo info = tflite::decode(bytes, name);
   // The bytes may be of others: what goes into a comment is only what a fingerprint is.
-  if (!info.input_fingerprint.empty()) info.input_fingerprint = fingerprint_text(parse_fingerprint(info.input_fingerprint, name));
+  if (!info.input_fingerprint.empty()) info.input_fingerprint = fingerprint_text(parse_fingerprints(info.input_fingerprint, name));
   std::set<std::string_view> functions;
   std::string unknown;
   for (std::size_t i = 0; i < info.operators.size(); ++i) {

@@ -120,7 +120,8 @@ typedef struct {
 typedef struct {
   const stet_value *values;
   const stet_node *nodes; /* in execution order */
-  int32_t value_count, node_count, input, output;
+  const int32_t *inputs, *outputs; /* values, in the order of the model's */
+  int32_t value_count, node_count, input_count, output_count;
 } stet_network;
 
 #endif

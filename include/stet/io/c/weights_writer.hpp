@@ -90,9 +90,6 @@ class WeightsWriter {
     row.shift = "(int32_t *)" + array("int32_t", "shift", channels(r.shift));
     return r.bounds;
   }
-  /// Makes the present node the one whose output is the model's input.
-  void is_input() { input_ = node_->output; }
-
  private:
   static std::string dims_of(const Shape& s) {
     const int r = s.rank();
@@ -114,9 +111,16 @@ class WeightsWriter {
                           static_cast<double>(v.codes.scale), v.codes.zero_point);
     }
     text += formatted("}};\n\nstatic const stet_node {}_nodes[] = {{\n{}}};\n\n", symbol_, rows_);
+    const auto ends = [&](const char* name, const std::vector<int>& values) {
+      text += formatted("static const int32_t {}_{}[] = {{\n", symbol_, name);
+      append_numbers(text, values);
+      text += "};\n";
+    };
+    ends("inputs", model_.inputs());
+    ends("outputs", model_.outputs);
     text += formatted("extern const stet_network {};\n", symbol_);
-    text += formatted("const stet_network {0} = {{{0}_values, {0}_nodes, {1}, {2}, {3}, {4}}};\n", symbol_,
-                        model_.values.size(), model_.nodes.size(), input_, model_.outputs[0]);
+    text += formatted("const stet_network {0} = {{{0}_values, {0}_nodes, {0}_inputs, {0}_outputs, {1}, {2}, {3}, {4}}};\n", symbol_,
+                        model_.values.size(), model_.nodes.size(), model_.inputs().size(), model_.outputs.size());
     return text;
   }
 
@@ -124,7 +128,6 @@ class WeightsWriter {
   std::string symbol_, arrays_{}, rows_{}, id_{};
   const IntegerNode* node_ = nullptr;
   std::optional<NodeSite> site_{};  // of node_
-  int input_ = -1;
 };
 
 // A function of one number is a table of codes, whichever it is.

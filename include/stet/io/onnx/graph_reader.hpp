@@ -42,8 +42,18 @@ class GraphReader {
   Model run() {
     require_tensors();
     const std::vector<bool> needed = needed_nodes();
+    std::vector<const ValueInfo*> inputs;  // a file may list its constants among them
     for (const ValueInfo& v : model_.inputs) {
-      if (!importer_.constants.contains(v.name)) attempt({}, "input '" + v.name + "'", [&] { read_input(v); });
+      if (!importer_.constants.contains(v.name)) inputs.push_back(&v);
+    }
+    std::set<std::string> read(outputs_.begin(), outputs_.end());  // values that lead to outputs
+    for (std::size_t i = 0; i < needed.size(); ++i) {
+      if (needed[i]) read.insert(model_.nodes[i].inputs.begin(), model_.nodes[i].inputs.end());
+    }
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const std::string& name = inputs[i]->name;
+      if (!options_.outputs.empty() && !read.contains(name)) continue;
+      attempt({}, "input '" + name + "'", [&] { read_input(*inputs[i], i, inputs.size()); });
     }
     // Constants first: a layer looks for the bias that an Add behind it adds.
     for (const bool constants : {true, false}) {
@@ -156,15 +166,16 @@ class GraphReader {
     return needed;
   }
 
-  void read_input(const ValueInfo& v) {
+  void read_input(const ValueInfo& v, std::size_t which, std::size_t count) {
     require(!importer_.values.contains(v.name), Errc::unsupported, "there is another input of this name");
     unknown_.insert(v.name);
     require(is_real(v.type), Errc::unsupported,
             "data type {}; only float32 is understood, float16, bfloat16 and double as float32",
             static_cast<int>(v.type));
     importer_.note_type(v.type);
-    const bool given = options_.input.rank() > 0;
-    const std::size_t rank = v.has_shape && !v.dims.empty() ? v.dims.size() - 1 : given ? at(options_.input.rank()) : 0;
+    const Shape asked = options_.asked(which, count);
+    const bool given = asked.rank() > 0;
+    const std::size_t rank = v.has_shape && !v.dims.empty() ? v.dims.size() - 1 : given ? at(asked.rank()) : 0;
     require((v.has_shape ? !v.dims.empty() : given) && rank < at(Shape::max_rank), Errc::unsupported,
             "{} dimensions; wants a batch and up to {} more", v.dims.size(), Shape::max_rank - 1);
     // An image whose only use is to be turned into [N,C,H,W] comes as stet has it already.
@@ -174,8 +185,11 @@ class GraphReader {
              reader->attributes[0].integers == Ints{0, 3, 1, 2};
     }
     const std::vector<int> order = last ? natural_order(3) : usual_order(rank);
-    importer_.batch = v.has_shape ? v.dims[0].value : -1;
-    const Ints dims = input_dims(model_, v, options_.input, order);
+    const std::int64_t batch = v.has_shape ? v.dims[0].value : -1;
+    require(batch <= 0 || importer_.batch <= 0 || batch == importer_.batch, Errc::unsupported,
+            "its first dimension is {}, that of the inputs before it {}; the first dimension of every input is the batch", batch, importer_.batch);
+    if (importer_.batch <= 0) importer_.batch = batch;
+    const Ints dims = input_dims(v, asked, count == 1 || !options_.inputs.empty(), order);
     const graph::op::Input input{Shape(permuted(dims, order))};
     const int id = importer_.graph.add(input, {}, importer_.arranger.free_name(v.name)).id();
     importer_.give(v.name, Arranger::make(id, dims, order));

@@ -15,16 +15,14 @@
 namespace stet::onnx {
 
 /// Dimensions of a sample of an input as the file has them, the open ones as `asked_shape` says, whose dimension i is order[i]
-/// of the file.
+/// of the file. `always` is whether what is asked for is of this input alone, and not only for those that are open.
 /// Errors:    Errc::unsupported if one stays open, or the two differ
-inline Ints input_dims(const ModelInfo& model, const ValueInfo& v, const Shape& asked_shape,
-                       const std::vector<int>& order) {
+inline Ints input_dims(const ValueInfo& v, const Shape& asked_shape, bool always, const std::vector<int>& order) {
   const std::size_t rank = order.size();
   Ints dims(rank);
   for (std::size_t i = 0; i < rank; ++i) dims[i] = v.has_shape ? v.dims[i + 1].value : -1;
   const bool open = std::any_of(dims.begin(), dims.end(), [](std::int64_t d) { return d <= 0; });
-  const Shape given =
-      open || model.inputs.size() == 1 ? asked_shape : Shape();  // of several inputs, those that are open
+  const Shape given = open || always ? asked_shape : Shape();
   if (given.rank() > 0 && at(given.rank()) != rank) {
     fail(Errc::unsupported, "{{.input = ...}} has {} dimensions, the input has {} besides the batch", given.rank(),
          rank);

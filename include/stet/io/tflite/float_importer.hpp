@@ -157,14 +157,16 @@ class FloatImporter final : public Importer {
   };
 
   void begin() override {
-    for (const std::int32_t t : model_.inputs) {
+    for (std::size_t i = 0; i < model_.inputs.size(); ++i) {
+      const std::int32_t t = model_.inputs[i];
+      if (!takes(t)) continue;
       attempt(nullptr, [&] {
         const TensorInfo& info = tensor(t);
         const Shape shape = shape_of(info);
         if (batch_ < 0) batch_ = shape.rank() > 0 ? shape[0] : 0;
         require(batch_ > 0 && shape.rank() > 0 && shape[0] == batch_, Errc::shape,
                 "input {} has shape {}; all inputs must have the same batch in front", info.name, shape);
-        const Shape& given = options_.input;
+        const Shape given = options_.asked(i, model_.inputs.size());
         require(given.rank() == 0 || given == shape.unbatched(), Errc::unsupported,
                 "input {} has shape {} (without the batch), {{.input = ...}} says {}; the shapes of a .tflite file are fixed", info.name,
                 shape.unbatched(), given);

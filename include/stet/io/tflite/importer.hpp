@@ -90,6 +90,7 @@ class Importer {
         where_(where),
         chosen_(select(model, options, where)),
         readers_(check_structure(model, chosen_, where)),
+        ends_as_file_(options.outputs.empty()),
         value_of_(model.tensors.size(), -1) {}
   ~Importer() = default;
 
@@ -129,6 +130,8 @@ class Importer {
     }
     problems_.require_none(where_);
   }
+  /// Whether the model has this input of the file: all, but where it ends at values that are named, those that lead to them.
+  [[nodiscard]] bool takes(std::int32_t input) const { return ends_as_file_ || readers_.of_tensor[static_cast<std::size_t>(input)] > 0; }
   /// Calls f; its error becomes a problem, of the site if there is one. Returns whether there was none.
   template <class F>
   bool attempt(const Site* site, F&& f) {
@@ -164,6 +167,7 @@ class Importer {
  private:
   Selection chosen_;
   Readers readers_;
+  bool ends_as_file_;
   std::vector<int> value_of_;
   KnownIntegers known_{};
   std::map<std::int32_t, WindowSource> margins_{};  // PADs without a node of their own, by the tensor that they make

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +30,7 @@ class IntegerImporter final : public Importer {
   /// Errors:    as load_tflite_integer
   IntegerModel run(const Row* (*row_of)(Builtin)) {
     walk(row_of);
+    order_entries();
     settle_grids(made_, problems_);
     problems_.require_none(where_);
     return std::move(made_);
@@ -43,7 +46,7 @@ class IntegerImporter final : public Importer {
     site.require(site.input(i).data.empty(), Errc::unsupported, "{} is a constant; only a value is understood here",
                  tensor_name(model_, t));
     if (value_of(t) >= 0) return value_of(t);
-    site.require(t != model_.inputs[0], Errc::unsupported,
+    site.require(!is_entry(t), Errc::unsupported,
                  "computes with the {} input {} instead of int8 codes; load_tflite reads float models",
                  type_name(site.input(i).type), tensor_name(model_, t));
     throw Skipped{};
@@ -73,11 +76,22 @@ class IntegerImporter final : public Importer {
   }
 
   /// Adds the tensor of the model's codes as its input.
-  void add_entry(const Site& site, std::int32_t t, const std::string& input_name) {
+  void add_entry(const Site& site, std::int32_t t, std::int32_t input) {
+    const std::string& input_name = tensor(input).name;
     const int v = add_value(site, t, "input");
     const std::string clean = Names::clean(input_name);
     made_.nodes.push_back({clean.empty() ? name(v) : clean, op::Input{shape(v)}, {}, v});
+    entry_of_[v] = std::ranges::find(model_.inputs, input) - model_.inputs.begin();
   }
+  /// Places of the model's inputs among those of the file, behind run().
+  [[nodiscard]] std::vector<std::size_t> entries() const {
+    std::vector<std::size_t> places;
+    for (const auto& [value, place] : entry_of_) places.push_back(static_cast<std::size_t>(place));
+    std::ranges::sort(places);
+    return places;
+  }
+  /// Whether a tensor is an input of the file.
+  [[nodiscard]] bool is_entry(std::int32_t t) const { return std::ranges::count(model_.inputs, t) > 0; }
   int add(const Site& site, graph::Operator op, std::vector<int> inputs, std::string_view kind) override {
     const std::vector<Shape> shapes = shapes_of(inputs);
     const Shape shape = graph::infer(op, shapes);
@@ -116,17 +130,27 @@ class IntegerImporter final : public Importer {
 
  private:
   void begin() override {
-    const std::int32_t t = model_.inputs[0];
-    const TensorInfo& info = tensor(t);
-    require(model_.inputs.size() == 1, Errc::unsupported, "there are {} inputs; an integer model has one",
-            model_.inputs.size());
-    const Shape shape = shape_of(info);
-    require(shape.rank() > 0 && shape[0] > 0 && shape.elements() > 0, Errc::shape,
-            "input {} has shape {}; wants a batch in front and elements", info.name, shape);
-    batch_ = shape[0];
-    if (info.type != TensorType::int8) return;  // its codes are made by a QUANTIZE
-    const OperatorInfo entry{.inputs = {}, .outputs = {t}};
-    add_entry(site_of(entry), t, info.name);
+    for (std::size_t i = 0; i < model_.inputs.size(); ++i) {
+      const TensorInfo& info = tensor(model_.inputs[i]);
+      const Shape shape = shape_of(info);
+      require(shape.rank() > 0 && shape[0] > 0 && shape.elements() > 0, Errc::shape,
+              "input {} has shape {}; wants a batch in front and elements", info.name, shape);
+      require(i == 0 || shape[0] == batch_, Errc::shape, "input {} has shape {}; all inputs must have the same batch in front", info.name, shape);
+      batch_ = shape[0];
+    }
+    for (const std::int32_t t : model_.inputs) {
+      if (!takes(t) || tensor(t).type != TensorType::int8) continue;  // codes of the others are made by a QUANTIZE
+      const OperatorInfo entry{.inputs = {}, .outputs = {t}};
+      attempt(nullptr, [&] { add_entry(site_of(entry), t, t); });
+    }
+  }
+  // Inputs first, in the order of the file, whatever the order of their QUANTIZEs.
+  void order_entries() {
+    const auto place = [&](const IntegerNode& node) {
+      const auto found = entry_of_.find(node.output);
+      return found == entry_of_.end() || !node.inputs.empty() ? std::ptrdiff_t{1} << 40 : found->second;
+    };
+    std::ranges::stable_sort(made_.nodes, {}, place);
   }
   void read(const Site& site, const Row* row) override {
     site.require(site.info().custom_code.empty(), Errc::unsupported, "custom operators are not understood");
@@ -245,6 +269,7 @@ class IntegerImporter final : public Importer {
 
   Budget budget_, packed_;  // packed_: of the weights as the engine will pack them
   IntegerModel made_;
+  std::map<int, std::ptrdiff_t> entry_of_{};  // by value of an input: its place among those of the file
 };
 
 }  // namespace stet::tflite

@@ -5,9 +5,6 @@
 
 namespace stet::c {
 
-inline void write(const graph::op::Input&, WeightsWriter& w) {
-  w.row.op = "STET_INPUT";
-  w.is_input();
-}
+inline void write(const graph::op::Input&, WeightsWriter& w) { w.row.op = "STET_INPUT"; }
 
 }  // namespace stet::c

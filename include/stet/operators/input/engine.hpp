@@ -5,7 +5,7 @@
 
 namespace stet::detail {
 
-// The engine makes the codes of the input by itself.
+// The engine makes the codes of inputs by itself.
 inline EngineRun step(const graph::op::Input&, const StepSite&) { return {}; }
 
 }  // namespace stet::detail

@@ -80,7 +80,7 @@ inline void end_of_model(const Site& s, IntegerImporter& in) {
 inline void read_quantize(const Site& s, IntegerImporter& in) {
   s.expect_inputs(1, 1);
   const TensorInfo& from = s.input(0);
-  const bool entry = s.index(0) == in.file().inputs[0], from_uint8 = from.type == TensorType::uint8;
+  const bool entry = in.is_entry(s.index(0)), from_uint8 = from.type == TensorType::uint8;
   if (from_uint8 || s.output().type == TensorType::uint8) {
     const TensorInfo& wide = from_uint8 ? from : s.output();
     const Affine p = IntegerImporter::codes(s, from_uint8 ? s.output() : from);
@@ -90,18 +90,18 @@ inline void read_quantize(const Site& s, IntegerImporter& in) {
               "is more than a change of int8 to uint8: scales and zero points differ by more than 128 steps");
     require_same_shape(s);
     if (!from_uint8) return end_of_model(s, in);
-    s.require(entry && in.read_once(s.index(0)), Errc::unsupported, "reads uint8 codes that are not the model's input");
-    return in.add_entry(s, s.output_index(), from.name);
+    s.require(entry && in.read_once(s.index(0)), Errc::unsupported, "reads uint8 codes that are no input of the model");
+    return in.add_entry(s, s.output_index(), s.index(0));
   }
   s.require(from.type != TensorType::int8, Errc::unsupported,
             "requantizes int8 codes from scale {} to {}; convert the model so that these values share a scale",
             from.quantization.scale.empty() ? 0.0f : from.quantization.scale[0],
             s.output().quantization.scale.empty() ? 0.0f : s.output().quantization.scale[0]);
   s.require(from.type == TensorType::float32 && entry, Errc::unsupported,
-            "makes codes of {} in the middle of the model; only the input is quantized", type_name(from.type));
-  s.require(in.read_once(s.index(0)), Errc::unsupported, "the real input has other readers too");
+            "makes codes of {} in the middle of the model; only inputs are quantized", type_name(from.type));
+  s.require(in.read_once(s.index(0)), Errc::unsupported, "the real input {} has other readers too", from.name);
   require_same_shape(s);
-  in.add_entry(s, s.output_index(), from.name);
+  in.add_entry(s, s.output_index(), s.index(0));
 }
 inline void read_dequantize(const Site& s, IntegerImporter& in) {
   s.expect_inputs(1, 1);
