@@ -343,7 +343,7 @@ def export(name, make, shape, folder, legacy):
     return path
 
 
-f main():
+def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("directory")

@@ -121,6 +121,9 @@ class IntegerStructureCheck {
     if (!complete || !check_shapes(n)) return;
     if (form != graph::IntegerForm::real) check_codes(n);
     if (form == graph::IntegerForm::layer) check_layer(n);
+    if (graph::is<graph::op::Constant>(n.op) && n.constants.weights.shape() != model_.values[at(n.output)].shape) {
+      unreadable(Errc::shape, n.name, formatted("holds codes {} for a value {}", n.constants.weights.shape(), model_.values[at(n.output)].shape));
+    }
     if (form == graph::IntegerForm::moves) check_scales(n);
   }
 

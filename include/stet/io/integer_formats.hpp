@@ -107,6 +107,7 @@ class FormatCheck {
     if (const auto obstacle = graph::obstacle(node.op, in, targets::tflite_micro)) {
       fail(obstacle->code, "{}; {}", obstacle->what, obstacle->remedy);
     }
+    require(!graph::is<graph::op::Constant>(node.op), Errc::unsupported, "is a constant operand, which tables of C do not hold");
     if (graph::is<graph::op::Linear>(node.op)) {
       require(in[0].rank() == 1, Errc::unsupported, "reads {}; tables of C multiply one row per sample", in[0]);
     }

@@ -20,8 +20,9 @@ namespace detail {
 // Calls f(name, tensor) for every constant of a node that has weights.
 template <class F>
 void visit_constants(const IntegerNode& node, F&& f) {
-  if (!graph::has_weights(node.op)) return;
   const LayerConstants& c = node.constants;
+  if (graph::is<graph::op::Constant>(node.op)) return f(node.name + ".codes", c.weights);
+  if (!graph::has_weights(node.op)) return;
   f(node.name + ".weight", c.weights);
   f(node.name + ".weight_scale", Tensor<float>(Shape{static_cast<std::int64_t>(c.weight_scale.size())}, c.weight_scale));
   f(node.name + ".bias", c.bias);

@@ -3,6 +3,7 @@
 
 #include <stet/operators/activation/c.hpp>
 #include <stet/operators/clip/c.hpp>
+#include <stet/operators/constant/c.hpp>
 #include <stet/operators/conv_transpose/c.hpp>
 #include <stet/operators/convolution/c.hpp>
 #include <stet/operators/elementwise/c.hpp>

@@ -3,6 +3,7 @@
 
 #include <stet/operators/activation/engine.hpp>
 #include <stet/operators/clip/engine.hpp>
+#include <stet/operators/constant/engine.hpp>
 #include <stet/operators/conv_transpose/engine.hpp>
 #include <stet/operators/convolution/engine.hpp>
 #include <stet/operators/elementwise/engine.hpp>

@@ -3,6 +3,7 @@
 
 #include <stet/operators/activation/float.hpp>
 #include <stet/operators/clip/float.hpp>
+#include <stet/operators/constant/float.hpp>
 #include <stet/operators/conv_transpose/float.hpp>
 #include <stet/operators/convolution/float.hpp>
 #include <stet/operators/custom/float.hpp>

@@ -4,6 +4,7 @@
 #include <stet/core/one_of.hpp>
 #include <stet/operators/activation/graph.hpp>
 #include <stet/operators/clip/graph.hpp>
+#include <stet/operators/constant/graph.hpp>
 #include <stet/operators/conv_transpose/graph.hpp>
 #include <stet/operators/convolution/graph.hpp>
 #include <stet/operators/custom/graph.hpp>
@@ -32,7 +33,7 @@ namespace stet::graph {
 
 /// Any operator. A class of its own rather than an alias, so that functions of namespace graph are found for it.
 struct Operator
-    : OneOf<op::Input, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm,
+    : OneOf<op::Input, op::Constant, op::Conv2D, op::DepthwiseConv2D, op::ConvTranspose, op::Linear, op::Matmul, op::BatchNorm,
             op::LayerNorm, op::Lstm, op::Gru, op::Add, op::Sub, op::Mul, op::Relu, op::Relu6, op::Clip, op::LeakyRelu, op::Sigmoid,
             op::Tanh, op::HardSwish, op::Gelu, op::HardSigmoid, op::Elu, op::Softplus, op::Elementary, op::Extremum,
             op::MaxPool, op::AveragePool, op::GlobalAveragePool, op::Concat, op::Pad, op::Reshape, op::Flatten,

@@ -4,6 +4,7 @@
 #include <stet/io/onnx/read_constants.hpp>
 #include <stet/operators/activation/onnx.hpp>
 #include <stet/operators/clip/onnx.hpp>
+#include <stet/operators/constant/onnx.hpp>
 #include <stet/operators/conv_transpose/onnx.hpp>
 #include <stet/operators/convolution/onnx.hpp>
 #include <stet/operators/custom/onnx.hpp>

@@ -3,6 +3,7 @@
 
 #include <stet/operators/activation/quantized.hpp>
 #include <stet/operators/clip/quantized.hpp>
+#include <stet/operators/constant/quantized.hpp>
 #include <stet/operators/conv_transpose/quantized.hpp>
 #include <stet/operators/convolution/quantized.hpp>
 #include <stet/operators/elementwise/quantized.hpp>

@@ -4,6 +4,7 @@
 
 #include <stet/operators/activation/resolve.hpp>
 #include <stet/operators/clip/resolve.hpp>
+#include <stet/operators/constant/resolve.hpp>
 #include <stet/operators/conv_transpose/resolve.hpp>
 #include <stet/operators/convolution/resolve.hpp>
 #include <stet/operators/elementwise/resolve.hpp>

@@ -4,6 +4,7 @@
 #include <stet/graph/match.hpp>
 #include <stet/operators/activation/tflite.hpp>
 #include <stet/operators/clip/tflite.hpp>
+#include <stet/operators/constant/tflite.hpp>
 #include <stet/operators/conv_transpose/tflite.hpp>
 #include <stet/operators/convolution/tflite.hpp>
 #include <stet/operators/custom/tflite.hpp>

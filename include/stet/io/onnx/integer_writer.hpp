@@ -117,6 +117,14 @@ class IntegerWriter : public GraphWriter {
       place(quantize(made), in);
     }
   }
+  /// Codes that the node holds: one sample, which runtimes repeat over the batch.
+  void place_constant(const Tensor<std::int8_t>& codes) {
+    Ints dims(codes.shape().dims().begin(), codes.shape().dims().end());
+    dims.insert(dims.begin(), 1);
+    const std::string of = value_name(output()) + "_quantized";
+    const std::vector<std::int8_t> own(codes.span().begin(), codes.span().end());
+    place(uint8() ? constant(of, std::move(dims), uint8_codes(codes.span())) : constant(of, std::move(dims), own), Layout::last);
+  }
   /// The same of a function of one number that the runtime would round otherwise, or has no operator of: codes are gathered
   /// from its table.
   void emit_lookup(const integer::Table& table) {

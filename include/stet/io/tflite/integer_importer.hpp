@@ -52,6 +52,27 @@ class IntegerImporter final : public Importer {
     throw Skipped{};
   }
 
+  /// The same, or a constant as a value of its own with as many dimensions as the other operand has.
+  [[nodiscard]] int operand(const Site& site, std::size_t i, int rank) {
+    if (!site.is_constant(i)) return value(site, i);
+    const auto [found, fresh] = constant_of_.try_emplace({site.index(i), rank}, -1);
+    if (!fresh) return found->second;
+    const TensorInfo& t = site.input(i);
+    const Affine affine = codes(site, t);
+    budget_.take(2 * t.data.size());
+    const Tensor<std::int8_t> all = site.constant<std::int8_t>(t, TensorType::int8);
+    std::vector<std::int64_t> dims(all.shape().dims().begin(), all.shape().dims().end());
+    const auto wanted = static_cast<std::size_t>(rank);
+    while (dims.size() > wanted && dims[0] == 1) dims.erase(dims.begin());
+    site.require(dims.size() <= wanted && all.size() > 0, Errc::unsupported, "the constant {} has shape {}; it must be the same for every sample",
+                 t.name, all.shape());
+    dims.insert(dims.begin(), wanted - dims.size(), 1);
+    const Shape shape{std::span<const std::int64_t>(dims)};
+    const int v = add_value(names_.take(t.name, "constant"), shape, affine);
+    made_.nodes.push_back({name(v), op::Constant{shape}, {}, v, Activation::none, {.weights = all.reshaped(shape)}});
+    return found->second = v;
+  }
+
   /// Scale and zero point of a tensor of codes.
   /// Errors:    Errc::unsupported if it is not int8; Errc::format if it has not one scale and a zero point of int8
   static Affine codes(const Site& site, const TensorInfo& t) {
@@ -269,6 +290,7 @@ class IntegerImporter final : public Importer {
 
   Budget budget_, packed_;  // packed_: of the weights as the engine will pack them
   IntegerModel made_;
+  std::map<std::pair<std::int32_t, int>, int> constant_of_{};  // by tensor and number of dimensions
   std::map<int, std::ptrdiff_t> entry_of_{};  // by value of an input: its place among those of the file
 };
 

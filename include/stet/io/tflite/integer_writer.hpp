@@ -48,7 +48,7 @@ class IntegerWriter final : public Writer {
     // Bounds that runtimes do not know as an activation are bounds of the codes.
     const bool known = integer::is_of_runtimes(node.activation);
     bounds_ = integer::clamp_bounds({}, known ? Activation::none : node.activation, v.codes.scale, v.codes.zero_point, v.codes.grid);
-    limits_ = !v.real && (!input || kind().real_input) && !graph::moves_codes(node.op) &&
+    limits_ = !v.real && (!input || (kind().real_input && graph::form(node.op) == graph::IntegerForm::input)) && !graph::moves_codes(node.op) &&
               !stays_within(known ? node.activation : Activation::none, {v.codes.scale, v.codes.zero_point}, {bounds_.lo, bounds_.hi});
     Writer::begin({.name = node.name,
                    .value_name = v.name,
@@ -103,6 +103,12 @@ class IntegerWriter final : public Writer {
     emit(Builtin::gather, {codes, index}, {.type = OptionsType::gather});
   }
 
+  /// Codes that the node holds, as a tensor with data: one sample, which runtimes repeat over the batch.
+  void constant_codes() {
+    std::vector<std::int32_t> dims = dimensions(node().out);
+    dims.insert(dims.begin(), 1);
+    set_output(constant<std::int8_t>(node().value_name, TensorType::int8, std::move(dims), node_->constants.weights.span(), node().quantization));
+  }
   /// An operator that is kept in float: DEQUANTIZE of what it reads as codes, its float operators, QUANTIZE of what is read as
   /// codes.
   void emit_real(const graph::RealFunction& function) {

@@ -48,6 +48,15 @@ void read_function(const Site& s, Importer& in) {
   s.expect_inputs(1, 1);
   in.finish(s, Op{}, {in.value(s, 0)});
 }
+// A RELU between codes of different scales is computed as a leaky one with the slope 0, which no runtime delegates.
+inline void read_relu(const Site& s, FloatImporter& in) { read_function<op::Relu>(s, in); }
+inline void read_relu(const Site& s, IntegerImporter& in) {
+  s.expect_inputs(1, 1);
+  const int from = in.value(s, 0);
+  const Affine x = in.codes(from), y = IntegerImporter::codes(s, s.output());
+  if (x.scale == y.scale && x.zero_point == y.zero_point) return in.finish(s, op::Relu{}, {from}, Activation::none);
+  in.finish(s, op::LeakyRelu{0.0f}, {from}, Activation::none);
+}
 inline void read_leaky_relu(const Site& s, Importer& in) {
   s.expect_options(OptionsType::leaky_relu);
   s.require(std::isfinite(s.options().alpha), Errc::range, "alpha is {}", s.options().alpha);
@@ -68,7 +77,7 @@ void read_softmax(const Site& s, Importer& in) {
 }  // namespace detail
 
 inline constexpr Row activation_rows[] = {
-    {Builtin::relu, reads<detail::read_function<op::Relu>>, 2, 3, "1.5.0 2.1.0 2.5.0", "AddRelu"},
+    {Builtin::relu, {detail::read_relu, detail::read_relu}, 2, 3, "1.5.0 2.1.0 2.5.0", "AddRelu"},
     {Builtin::relu6, reads<detail::read_function<op::Relu6>>, 2, 3, "1.5.0 1.14.0 2.5.0", "AddRelu6"},
     {Builtin::leaky_relu, reads<detail::read_leaky_relu>, 1, 2, "1.13.1 2.3.0", "AddLeakyRelu"},
     {Builtin::logistic, reads<detail::read_function<op::Sigmoid>>, 2, 3, "1.14.0 1.14.0 2.3.0", "AddLogistic"},

@@ -65,7 +65,9 @@ void read_elementwise(const Site& s, IntegerImporter& in) {
   }
   s.expect_inputs(2, 2);
   s.expect_options(type);
-  const int a = in.value(s, 0), b = in.value(s, 1);
+  s.require(!s.is_constant(0) || !s.is_constant(1), Errc::unsupported, "computes of constants alone");
+  const int rank = in.shape(in.value(s, s.is_constant(0) ? 1 : 0)).rank();
+  const int a = in.operand(s, 0, rank), b = in.operand(s, 1, rank);
   s.require(in.shape(a).rank() == in.shape(b).rank(), Errc::unsupported,
             "operands have shapes {} and {}; values are repeated only over dimensions of size 1", in.shape(a), in.shape(b));
   in.finish(s, Op{}, {a, b}, s.activation());
