@@ -7,6 +7,8 @@
 #include <stet/graph/validate.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,7 +40,16 @@ class Model {
  public:
   /// Initialises as graph::initial_value says; every tensor draws from its own stream of the generator.
   /// Errors:    those of validate
-  Model(Graph graph, const Rng& rng) : graph_(std::move(graph)) { initialize(rng); }
+  Model(Graph graph, const Rng& rng) : graph_(std::move(graph)) {
+    initialize([&](int, const graph::ParameterSpec& spec, std::uint64_t stream) { return graph::initial_value(spec, rng.split(stream)); });
+  }
+  /// What a parameter or buffer of a node begins with.
+  using ValueOf = std::function<Tensor<float>(int node, const graph::ParameterSpec& spec)>;
+  /// The same with values that exist already, and are not made first to be replaced.
+  /// Errors:    those of validate; Errc::shape if one has another shape than its parameter
+  Model(Graph graph, const ValueOf& value_of) : graph_(std::move(graph)) {
+    initialize([&](int node, const graph::ParameterSpec& spec, std::uint64_t) { return value_of(node, spec); });
+  }
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] std::vector<NamedParameter>& parameters() { return parameters_; }
@@ -106,7 +117,7 @@ class Model {
   }
 
  private:
-  void initialize(const Rng& rng);
+  void initialize(const std::function<Tensor<float>(int, const graph::ParameterSpec&, std::uint64_t stream)>& value_of);
   // Entries are in node order.
   template <class Entries>
   static auto first_of(Entries& entries, int node) -> decltype(entries.begin()) {
@@ -164,14 +175,15 @@ inline void copy_state(const Model& from, Model& to, int skip = -1) {
 }
 
 #if STET_DEFINE_ENTRIES
-STET_ENTRY void Model::initialize(const Rng& rng) {
+STET_ENTRY void Model::initialize(const std::function<Tensor<float>(int, const graph::ParameterSpec&, std::uint64_t)>& value_of) {
   graph::validate(graph_);
   std::uint64_t stream = 0;
   for (int id = 0; id < graph_.size(); ++id) {
     const auto specs = graph_.parameter_specs(id);
     for (const graph::ParameterSpec& spec : specs) {
       std::string name = graph_.node(id).name + "." + spec.suffix;
-      Tensor<float> value = graph::initial_value(spec, rng.split(stream++));
+      Tensor<float> value = value_of(id, spec, stream++);
+      require(value.shape() == spec.shape, Errc::shape, "model: {} has shape {}, wants {}", name, value.shape(), spec.shape);
       if (graph::is_buffer(spec.role)) {
         buffers_.push_back({std::move(name), spec.role, id, std::move(value), false});
       } else {

@@ -54,7 +54,8 @@ namespace stet {
 ///            code is that of the first), or every constant that several layers train (ImportOptions)
 /// Source:    LiteRT schema.fbs, kernels/
 inline Model load_tflite(const std::string& path, const ImportOptions& options = {}) {
-  return tflite::import_model(tflite::decode(read_file(path), path), "load_tflite: " + path, options);
+  const tflite::ModelInfo model = tflite::decode(read_file(path), path);  // without the file's bytes, of which it has copies
+  return tflite::import_model(model, "load_tflite: " + path, options);
 }
 
 /// Reads an int8 model for a target: int8 values with one scale and zero point each; weights int8 (or int4) with zero
@@ -66,7 +67,8 @@ inline Model load_tflite(const std::string& path, const ImportOptions& options =
 /// Source:    LiteRT schema.fbs, kernels/
 inline IntegerModel load_tflite_integer(const std::string& path, const Target& target,
                                         const ImportOptions& options = {}) {
-  return tflite::import_integer_model(tflite::decode(read_file(path), path), target, "load_tflite: " + path, options);
+  const tflite::ModelInfo model = tflite::decode(read_file(path), path);
+  return tflite::import_integer_model(model, target, "load_tflite: " + path, options);
 }
 
 }  // namespace stet

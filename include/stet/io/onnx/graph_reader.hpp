@@ -14,7 +14,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -71,9 +73,18 @@ class GraphReader {
     warn_of_types();
     settle_lines(importer_);
     give_layers();
-    Model model(std::move(importer_.graph), Rng(0));
-    for (const Assignment& a : importer_.assignments) assign(model, a);
-    return model;
+    importer_.constants.clear();
+    std::map<std::pair<int, graph::Role>, std::vector<float>*> values;  // the last one counts
+    for (Assignment& a : importer_.assignments) values[{a.node, a.role}] = &a.values;
+    const auto value_of = [&](int node, const graph::ParameterSpec& spec) {
+      const auto found = values.find({node, spec.role});
+      if (found == values.end()) return graph::initial_value(spec, Rng(0));
+      std::vector<float> own = std::move(*found->second);
+      require(own.size() == at(spec.shape.elements()), Errc::shape, "load_onnx: {} of a node has {} values, wants {}", spec.suffix, own.size(),
+              spec.shape.elements());
+      return Tensor<float>(spec.shape, std::span<const float>(own));
+    };
+    return Model(std::move(importer_.graph), value_of);
   }
 
  private:
@@ -266,17 +277,6 @@ class GraphReader {
     require(own != v.dims.end() && !dims.empty(), Errc::unsupported, "its samples are joined with other numbers in one dimension");
     warn("{}: output '{}' has its samples in dimension {}; here they are in front", name_, name, own - v.dims.begin());
     importer_.graph.output(sample_of(importer_.arranger, v, dims));
-  }
-
-  static void assign(Model& model, const Assignment& a) {
-    const auto fill = [&](Tensor<float>& t) {
-      require(t.size() == static_cast<std::int64_t>(a.values.size()), Errc::shape,
-              "load_onnx: {} has {} values, wants {}", model.graph().node(a.node).name, a.values.size(), t.size());
-      std::copy(a.values.begin(), a.values.end(), t.edit().begin());
-    };
-    Tensor<float>* buffer = model.find_buffer(a.node, a.role);
-    Parameter* parameter = model.find_parameter(a.node, a.role);
-    if (buffer != nullptr || parameter != nullptr) fill(buffer != nullptr ? *buffer : parameter->value);
   }
 
   const ModelInfo& model_;

@@ -33,7 +33,7 @@ class Decoder {
     require(version == 3, Errc::format, "{}: schema version {} is not 3", name_, version);
     const auto subgraphs = root.tables(2);
     require(!subgraphs.empty(), Errc::format, "{}: there is no subgraph", name_);
-    require(subgraphs.size() == 1, Errc::unsupported, "{}: {} subgraphs; only files with one are read", name_,
+    require(subgraphs.size() == 1, Errc::unsupported, "{}: {} subgraphs: bodies of IF and WHILE, or what CALL_ONCE gives the network as its state; samples know nothing of each other here, so that only networks without them are read. Convert the model without state", name_,
             subgraphs.size());
     buffers_ = root.tables(4);
     require(!buffers_.empty(), Errc::format, "{}: there are no buffers", name_);

@@ -201,17 +201,12 @@ class FloatImporter final : public Importer {
   // Errors:    Errc::unsupported if layers share constants and the options refuse that
   [[nodiscard]] Model finished() {
     uses_.settle(graph_, options_, where_);
-    Model model(std::move(graph_), Rng(0));
-    for (auto& [node, layer] : layers_) {
-      put(model.find_parameter(node, graph::Role::weight), std::move(layer.weights));
-      if (!layer.bias.empty()) put(model.find_parameter(node, graph::Role::bias), std::move(layer.bias));
-    }
-    return model;
-  }
-  static void put(Parameter* to, Tensor<float> value) {
-    require(to != nullptr && to->value.shape() == value.shape(), Errc::shape,
-            "load_tflite: a constant of shape {} fits no parameter", value.shape());
-    to->value = std::move(value);
+    constants_.clear();
+    return Model(std::move(graph_), [&](int node, const graph::ParameterSpec& spec) {
+      const auto found = layers_.find(node);
+      require(found != layers_.end(), Errc::shape, "load_tflite: {} has no constants", spec.suffix);
+      return std::move(spec.role == graph::Role::weight ? found->second.weights : found->second.bias);
+    });
   }
 
   // y = factor*x + summand per channel of an image.
