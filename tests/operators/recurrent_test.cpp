@@ -1,6 +1,7 @@
 // LSTM and GRU: values, gradients, what .onnx says of them, and kept in float between codes.
 
 #include <stet/engine/engine.hpp>
+#include <stet/io/load_tflite.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
 #include <stet/model/calibrate.hpp>
@@ -14,6 +15,7 @@
 
 #include "io/onnx_source.hpp"
 #include "io/temporary_directory.hpp"
+#include "io/tflite_description.hpp"
 #include "support/deployed.hpp"
 #include "support/networks.hpp"
 #include "support/tensors.hpp"
@@ -21,7 +23,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace recurrent_test {
@@ -240,6 +245,72 @@ TEST_CASE("what an LSTM or GRU of .onnx asks for beyond zeros and the usual func
   CHECK_THAT(refused("LSTM", {}, {attribute("direction", "sideways")}), ContainsSubstring("direction is sideways"));
   CHECK_THAT(refused("LSTM", {}, {}, true), ContainsSubstring("the cells behind the last step are read"));
   CHECK_THAT(refused("LSTM", {}, {attribute("layout", 1)}), ContainsSubstring("wants [samples,steps,features]"));
+}
+
+TEST_CASE("LiteRT's LSTM over a sequence is read, with zeros in place of the state that it keeps", "[operators]") {
+  namespace tfl = tflite;
+  const std::int64_t units = 2, in = 3;
+  const Tensor<double> drawn = uniform({4 * units, in + units}, 2), biases = uniform({4 * units}, 3);
+  const auto description = [&](const std::function<void(Description&, tfl::OperatorInfo&)>& change) {
+    Description d;
+    const auto x = d.real("x", {1, 5, 3}), y = d.real("y", {1, 5, 2});
+    std::vector<std::int32_t> inputs{x};
+    for (const bool state : {false, true}) {
+      for (std::int64_t gate = 0; gate < 4; ++gate) {
+        std::vector<float> w;
+        for (std::int64_t u = 0; u < units; ++u) {
+          for (std::int64_t k = 0; k < (state ? units : in); ++k) w.push_back(static_cast<float>(drawn[(gate * units + u) * (in + units) + (state ? in : 0) + k]));
+        }
+        inputs.push_back(d.floats((state ? "r" : "w") + std::to_string(gate), {2, state ? 2 : 3}, w));
+      }
+    }
+    inputs.insert(inputs.end(), 3, -1);
+    for (std::int64_t gate = 0; gate < 4; ++gate) {
+      inputs.push_back(d.floats("b" + std::to_string(gate), {2}, {static_cast<float>(biases[gate * units]), static_cast<float>(biases[gate * units + 1])}));
+    }
+    inputs.insert(inputs.end(), 2, -1);
+    for (const char* name : {"state", "cells"}) {
+      inputs.push_back(d.real(name, {1, 2}));
+      d.info.tensors.back().is_variable = true;
+    }
+    d.info.inputs = {x};
+    d.info.outputs = {y};
+    tfl::OperatorInfo& o = d.operation(tfl::Builtin::unidirectional_sequence_lstm, inputs, y,
+                                       {.type = tfl::OptionsType::unidirectional_sequence_lstm, .fused_activation = tfl::FusedActivation::tanh});
+    change(d, o);
+    return d.info;
+  };
+  const Model m = tfl::import_model(description([](auto&, auto&) {}), "file");
+  Graph g;
+  g.output(graph::lstm(g.input({5, 3}), {.units = 2}));
+  Model wanted(std::move(g), Rng(1));
+  for (std::int64_t i = 0; i < drawn.size(); ++i) wanted.parameters()[0].parameter.value.edit()[static_cast<std::size_t>(i)] = static_cast<float>(drawn[i]);
+  for (std::int64_t i = 0; i < biases.size(); ++i) wanted.parameters()[1].parameter.value.edit()[static_cast<std::size_t>(i)] = static_cast<float>(biases[i]);
+  const Tensor<float> x = random_images({5, 3}, 3, 5);
+  CHECK(same_bits(infer(m, x), infer(wanted, x)));
+
+  const auto refused = [&](const std::function<void(Description&, tfl::OperatorInfo&)>& change) {
+    try {
+      (void)tfl::import_model(description(change), "file");
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("accepted");
+  };
+  CHECK_THAT(refused([](auto&, auto& o) { o.options.time_major = true; }), ContainsSubstring("time_major true (must be false)"));
+  const CaughtWarnings caught;
+  CHECK(refused([](auto&, auto& o) { o.options.cell_clip = 5.0f; }) == "accepted");  // 5 steps do not reach it
+  CHECK(caught.all().empty());
+  CHECK(refused([](auto&, auto& o) { o.options.cell_clip = 4.0f; }) == "accepted");
+  REQUIRE(caught.all().size() == 1);
+  CHECK_THAT(caught.all()[0], ContainsSubstring("cuts cells beyond 4, which 5 steps can reach; here they are not cut"));
+  CHECK_THAT(refused([](auto&, auto& o) { o.inputs[9] = o.inputs[12]; }), ContainsSubstring("input 9 is there; peepholes"));
+  CHECK_THAT(refused([](auto& d, auto& o) {
+               const std::int32_t state = o.inputs[18], z = d.real("z", {1, 2});
+               d.operation(tfl::Builtin::tanh, {state}, z);
+               d.info.outputs = {z};
+             }),
+             ContainsSubstring("state: is a variable (is_variable), which keeps state"));
 }
 
 TEST_CASE("lstm and gru stay in float among integers, with the codes of the engine around them", "[operators]") {

@@ -41,6 +41,7 @@ inline const Row* row_of(Builtin code) {
         std::span<const Row>(custom_rows), std::span<const Row>(elementary_rows), std::span<const Row>(elu_rows),
         std::span<const Row>(gelu_rows), std::span<const Row>(input_rows), std::span<const Row>(layer_norm_rows),
         std::span<const Row>(linear_rows), std::span<const Row>(pooling_rows), std::span<const Row>(reduction_rows),
+        std::span<const Row>(recurrent_rows),
         std::span<const Row>(shape_rows), std::span<const Row>(resize_bilinear_rows), std::span<const Row>(slice_rows),
         std::span<const Row>(upsample_rows)}) {
     for (const Row& row : family) {

@@ -108,6 +108,16 @@ class FloatImporter final : public Importer {
     end(site, node, activation);
   }
 
+  /// Adds an operator whose weights and bias are made of several constants of the file, as the value of the site's output.
+  void finish_made(const Site& site, graph::Operator op, int input, Tensor<float> weights, Tensor<float> bias) {
+    const std::string kind(graph::kind(op));
+    const int node = add(std::move(op), {input}, name(site, kind, true));
+    uses_.add(source(site.index(1)), node, graph::Role::weight, weights.span());
+    take(weights);
+    layers_[node] = {std::move(weights), std::move(bias)};
+    end(site, node, Activation::none);
+  }
+
   /// y = factor*x + summand per channel: into the layer that makes x if nothing else reads x, else as a depthwise 1x1
   /// convolution. factor and summand have one element or one per channel.
   /// Formula:   W' = factor*W, b' = factor*b + summand, in double, then rounded to float

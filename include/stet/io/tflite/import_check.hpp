@@ -32,8 +32,28 @@ struct Readers {
 
 namespace detail {
 
-// Checks one tensor on its own.
-inline void check_tensor(const TensorInfo& tensor, const std::string& where, Problems& problems) {
+// Tensors in which an LSTM keeps its state and its cells, and nothing else does: they begin with zeros.
+inline std::vector<bool> memories(const ModelInfo& model) {
+  std::vector<bool> memory(model.tensors.size(), false);
+  const auto each = [&](const OperatorInfo& o, auto f) {
+    for (std::size_t i = 0; i < o.inputs.size(); ++i) {
+      if (o.inputs[i] >= 0 && static_cast<std::size_t>(o.inputs[i]) < memory.size()) f(i, static_cast<std::size_t>(o.inputs[i]));
+    }
+  };
+  for (const OperatorInfo& o : model.operators) {
+    if (o.code != Builtin::unidirectional_sequence_lstm) continue;
+    each(o, [&](std::size_t i, std::size_t t) { memory[t] = memory[t] || ((i == 18 || i == 19) && model.tensors[t].is_variable); });
+  }
+  for (const OperatorInfo& o : model.operators) {
+    each(o, [&](std::size_t i, std::size_t t) {
+      memory[t] = memory[t] && o.code == Builtin::unidirectional_sequence_lstm && (i == 18 || i == 19);
+    });
+  }
+  return memory;
+}
+
+// Checks one tensor on its own; `memory`: of an LSTM.
+inline void check_tensor(const TensorInfo& tensor, const std::string& where, bool memory, Problems& problems) {
   Shape shape;
   try {
     shape = shape_of(tensor);
@@ -49,7 +69,7 @@ inline void check_tensor(const TensorInfo& tensor, const std::string& where, Pro
                                              type_name(tensor.type), bytes, tensor.data.size()));
     }
   }
-  if (tensor.is_variable) problems.add(Errc::unsupported, where + ": is a variable (is_variable), which keeps state");
+  if (tensor.is_variable && !memory) problems.add(Errc::unsupported, where + ": is a variable (is_variable), which keeps state");
   if (!tensor.shape_signature.empty()) {
     bool fits = tensor.shape_signature.size() == rank;
     for (std::size_t i = 0; fits && i < rank; ++i) {
@@ -112,10 +132,10 @@ inline Readers check_structure(const ModelInfo& model, const Selection& chosen, 
   require(model.operators.size() <= most_operators, Errc::unsupported, "{}: {} operators; at most {} are read", where,
           model.operators.size(), most_operators);
   const auto known = [&](std::int32_t i) { return i >= 0 && static_cast<std::size_t>(i) < count; };
+  std::vector<bool> made = detail::memories(model);
   for (std::size_t i = 0; i < count; ++i) {
-    detail::check_tensor(model.tensors[i], tensor_name(model, static_cast<std::int32_t>(i)), problems);
+    detail::check_tensor(model.tensors[i], tensor_name(model, static_cast<std::int32_t>(i)), made[i], problems);
   }
-  std::vector<bool> made(count, false);
   Readers readers{std::vector<int>(count, 0), std::vector<int>(count, -1)};
   const auto make = [&](std::int32_t i, const std::string& by) {
     if (!known(i)) return problems.add(Errc::format, formatted("{} makes tensor {}, which does not exist", by, i));

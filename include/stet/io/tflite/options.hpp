@@ -71,6 +71,9 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::gather:
       f(0, &O::axis), f(1, &O::batch_dims);
       break;
+    case OptionsType::unidirectional_sequence_lstm:
+      f(0, &O::fused_activation), f(1, &O::cell_clip), f(2, &O::proj_clip), f(3, &O::time_major);
+      break;
     case OptionsType::mirror_pad:
       f(0, &O::mirror);
       break;

@@ -48,6 +48,7 @@ enum class Builtin : std::int32_t {
   mean = 40,
   sub = 41,
   squeeze = 43,
+  unidirectional_sequence_lstm = 44,
   strided_slice = 45,
   exp = 47,
   topk_v2 = 48,
@@ -119,6 +120,7 @@ enum class OptionsType : std::uint8_t {
   pow = 56,
   pack = 59,
   square = 66,
+  unidirectional_sequence_lstm = 71,
   resize_nearest_neighbor = 74,
   leaky_relu = 75,
   mirror_pad = 77,
@@ -182,6 +184,8 @@ struct Options {
   std::int32_t values_count = 0;                                                    ///< pack
   std::int32_t batch_dims = 0;                                                      ///< gather
   std::int8_t mirror = 0;                                                           ///< mirror pad: 0 reflects at the element, 1 beside it
+  float cell_clip = 0.0f, proj_clip = 0.0f;                                         ///< lstm
+  bool time_major = false;                                                          ///< lstm
   std::int32_t num_splits = 0;                                                      ///< split
   bool align_corners = false, half_pixel_centers = false;                           ///< resizes
   friend bool operator==(const Options&, const Options&) = default;

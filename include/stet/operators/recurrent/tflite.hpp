@@ -2,8 +2,12 @@
 // Recurrent layers in .tflite files: step by step. LiteRT's own sequence operator keeps its state from one run to the next,
 // which no other operator of a network does, and there is none for a GRU.
 
+#include <stet/core/warning.hpp>
+#include <stet/io/tflite/float_importer.hpp>
 #include <stet/io/tflite/float_writer.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -142,5 +146,45 @@ inline FloatTraits traits_of(const op::Lstm&, const Shape&) {
 inline FloatTraits traits_of(const op::Gru&, const Shape&) {
   return {.fault_at_16_bits = "its steps have no scales of 16 bits"};
 }
+
+namespace detail {
+
+// LiteRT's LSTM over a sequence, with all its gates and none of its additions. Its state begins with zeros for each sample here.
+inline void read_sequence_lstm(const Site& s, FloatImporter& in) {
+  s.expect_inputs(9, 24);
+  s.expect_options(OptionsType::unidirectional_sequence_lstm);
+  const Options& o = s.options();
+  s.require(o.fused_activation == FusedActivation::tanh && o.proj_clip == 0.0f && !o.time_major, Errc::unsupported,
+            "fused_activation_function is {} (must be tanh, 4), proj_clip {} (must be 0), time_major {} (must be false)",
+            static_cast<int>(o.fused_activation), o.proj_clip, o.time_major);
+  for (const std::size_t i : {9u, 10u, 11u, 16u, 17u, 20u, 21u, 22u, 23u}) {
+    s.require(!s.has(i), Errc::unsupported, "input {} is there; peepholes, projections and layer norms are not understood", i);
+  }
+  const int x = in.value(s, 0);
+  const Shape sequence = in.shape(x);
+  s.require(sequence.rank() == 2, Errc::unsupported, "reads {} (without the batch), must be [steps,features]", sequence);
+  // A cell grows by less than 1 in a step.
+  if (o.cell_clip > 0.0f && static_cast<float>(sequence[0]) > o.cell_clip) {
+    warn("{}: the file cuts cells beyond {}, which {} steps can reach; here they are not cut", s.where(), o.cell_clip, sequence[0]);
+  }
+  const std::int64_t units = s.output_sample().back(), inputs = sequence[1], width = inputs + units;
+  Tensor<float> weights(Shape{4 * units, width}), bias(Shape{4 * units});
+  for (std::size_t gate = 0; gate < 4; ++gate) {  // input, forget, cell, output, in both
+    const Tensor<float> w = in.constant(s, 1 + gate), r = in.constant(s, 5 + gate), b = in.constant(s, 12 + gate);
+    s.require(w.shape() == Shape{units, inputs} && r.shape() == Shape{units, units} && b.shape() == Shape{units}, Errc::shape,
+              "weights {}, {} and bias {} of gate {} do not fit {} features and {} units", w.shape(), r.shape(), b.shape(), gate, inputs, units);
+    const auto first = static_cast<std::int64_t>(gate) * units;
+    for (std::int64_t u = 0; u < units; ++u) {
+      std::copy_n(w.data() + u * inputs, inputs, weights.edit().data() + (first + u) * width);
+      std::copy_n(r.data() + u * units, units, weights.edit().data() + (first + u) * width + inputs);
+    }
+    std::copy_n(b.data(), units, bias.edit().data() + first);
+  }
+  in.finish_made(s, op::Lstm{static_cast<int>(units)}, x, std::move(weights), std::move(bias));
+}
+
+}  // namespace detail
+
+inline constexpr Row recurrent_rows[] = {{Builtin::unidirectional_sequence_lstm, {detail::read_sequence_lstm, nullptr}}};
 
 }  // namespace stet::tflite
