@@ -84,7 +84,7 @@ TEST_CASE("a model that does not fit together is refused before it runs") {
   refused("too few inputs", Errc::shape, [](M& m) { node(m, "sum").inputs.pop_back(); });
   refused("too many inputs", Errc::shape, [](M& m) { node(m, "pool").inputs.push_back(0); });
   refused("concat of nothing", Errc::shape, [](M& m) { node(m, "join").inputs.clear(); });
-  refused("Quantize in the middle", Errc::unsupported, [](M& m) { node(m, "pool").op = graph::op::Input{{4, 3, 8}}; });
+  refused("Input in the middle", Errc::shape, [](M& m) { node(m, "pool").op = graph::op::Input{{4, 3, 8}}; });
 
   for (const char* name : {"conv_relu", "depthwise", "sum", "join", "pool", "margin", "turn", "clamp", "same", "mean", "head"}) {
     INFO(name);
