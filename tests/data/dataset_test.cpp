@@ -6,6 +6,7 @@
 #include "support/forked.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 namespace dataset_test {
@@ -71,6 +72,63 @@ TEST_CASE("slices share pixels and count from their own start", "[data]") {
   CHECK(same(part.batch(0, 10), data.batch(110, 120)));
   CHECK(data.first(3).size() == 3);
   CHECK(data.first(5000).size() == 1000);
+}
+
+TEST_CASE("samples may have several inputs, and answers for several outputs", "[data]") {
+  const std::int64_t n = 10;
+  Tensor<std::uint8_t> bytes({n, 2, 2, 1});
+  Tensor<float> measured({n, 3}), boxes({n, 4});
+  Tensor<std::int32_t> kinds(Shape{n}), labels(Shape{n});
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    for (std::size_t k = 0; k < 4; ++k) bytes.edit()[at * 4 + k] = static_cast<std::uint8_t>(i);
+    for (std::size_t k = 0; k < 3; ++k) measured.edit()[at * 3 + k] = static_cast<float>(10 * i + static_cast<std::int64_t>(k));
+    for (std::size_t k = 0; k < 4; ++k) boxes.edit()[at * 4 + k] = static_cast<float>(100 * i);
+    labels.edit()[at] = static_cast<std::int32_t>(i % 3);
+    kinds.edit()[at] = static_cast<std::int32_t>(i % 2);
+  }
+  const Dataset data = Dataset(measured, labels, 3, "scenes").with_input(bytes, 5.0f).with_targets(boxes).with_labels(kinds, 2);
+  CHECK(data.inputs() == 2);
+  CHECK(data.answers() == 3);
+  CHECK(data.shape() == Shape{3});
+  CHECK(data.shape(1) == Shape{2, 2, 1});
+  CHECK(data.classes() == 3);
+  CHECK(data.classes(1) == 0);
+  CHECK(data.classes(2) == 2);
+  CHECK(data.has_targets(1));
+  CHECK(data.target_shape(1) == Shape{4});
+  CHECK_FALSE(data.has_labels(3));
+  CHECK_THROWS_WITH(data.shape(2), ContainsSubstring("Dataset scenes: input 2 does not exist, there are 2"));
+
+  // A later part, another order, and a copy of some: all belong together.
+  const std::vector<std::int64_t> some{4, 1};
+  for (const Batch& b : {data.slice(3, 9).batch(some), data.slice(3, 9).subset(some).batch(0, 2)}) {
+    REQUIRE(b.size() == 2);
+    REQUIRE(b.inputs().size() == 2);
+    REQUIRE(b.more_truth.size() == 2);
+    for (std::int64_t i = 0; i < 2; ++i) {
+      const std::int64_t sample = 3 + some[static_cast<std::size_t>(i)];
+      CHECK(b.x[3 * i + 1] == static_cast<float>(10 * sample + 1));
+      CHECK(b.inputs()[1][4 * i] == static_cast<float>(sample) / 5.0f);
+      CHECK(b.labels[i] == sample % 3);
+      CHECK(b.for_output(1).targets[4 * i] == static_cast<float>(100 * sample));
+      CHECK(b.for_output(1).labels.empty());
+      CHECK(b.for_output(2).labels[i] == sample % 2);
+    }
+    CHECK(b.for_output(3).labels.empty());
+    CHECK(b.for_output(2).inputs().size() == 2);
+  }
+  const Batch truth = data.first(4).truth();
+  CHECK(truth.x.empty());
+  CHECK(truth.for_output(1).targets.shape() == Shape{4, 4});
+
+  CHECK_THROWS_WITH(data.with_input(Tensor<float>::zeros({9, 3})), ContainsSubstring("10 samples need as many values of the next input, got 9 of [3]"));
+  CHECK_THROWS_WITH(data.with_input(bytes, 0.0f), ContainsSubstring("divisor 0 must be positive"));
+  CHECK_THROWS_WITH(data.with_targets(Tensor<float>::zeros({9, 3})), ContainsSubstring("10 samples need targets [10, ...], got [9,3]"));
+  CHECK_THROWS_WITH(data.with_labels(kinds, 1), ContainsSubstring("label 1 of image 1 is outside of 0..0"));
+  Tensor<float> broken = measured;
+  broken.edit()[7] = NAN;
+  CHECK_THROWS_WITH(data.with_input(broken), ContainsSubstring("element 1 of image 2 is nan"));
 }
 
 TEST_CASE("float images are taken as they are", "[data]") {

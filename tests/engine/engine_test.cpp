@@ -72,9 +72,9 @@ TEST_CASE("a model that does not fit together is refused before it runs") {
   refused("unknown output", Errc::state, [](M& m) { m.outputs = {99}; });
   refused("negative output", Errc::state, [](M& m) { m.outputs = {-1}; });
   refused("no input", Errc::state, [](M& m) { m.nodes.erase(m.nodes.begin()); });
-  refused("two inputs", Errc::unsupported, [](M& m) {
+  refused("an input of another shape than its value", Errc::shape, [](M& m) {
     m.values.push_back(m.values[0]);
-    m.nodes.push_back({"again", graph::op::Input{m.values[0].shape}, {}, static_cast<int>(m.values.size()) - 1});
+    m.nodes.push_back({"again", graph::op::Input{{3}}, {}, static_cast<int>(m.values.size()) - 1});
   });
   refused("cycle", Errc::state, [](M& m) { node(m, "conv_relu").inputs = {node(m, "head").output}; });
   refused("reads itself", Errc::state, [](M& m) { node(m, "pool").inputs = {node(m, "pool").output}; });
@@ -84,7 +84,7 @@ TEST_CASE("a model that does not fit together is refused before it runs") {
   refused("too few inputs", Errc::shape, [](M& m) { node(m, "sum").inputs.pop_back(); });
   refused("too many inputs", Errc::shape, [](M& m) { node(m, "pool").inputs.push_back(0); });
   refused("concat of nothing", Errc::shape, [](M& m) { node(m, "join").inputs.clear(); });
-  refused("Quantize in the middle", Errc::unsupported, [](M& m) { node(m, "pool").op = graph::op::Input{{4, 3, 8}}; });
+  refused("Input in the middle", Errc::shape, [](M& m) { node(m, "pool").op = graph::op::Input{{4, 3, 8}}; });
 
   for (const char* name : {"conv_relu", "depthwise", "sum", "join", "pool", "margin", "turn", "clamp", "same", "mean", "head"}) {
     INFO(name);

@@ -82,8 +82,9 @@ def of_onnx(path):
             return None
         feeds[i.name] = rng.uniform(-1, 1, dims).astype(np.float32)
     samples = len(next(iter(feeds.values())))
-    behind = [y.ndim > 2 and y.shape[0] != samples and y.shape[1] == samples for y in (made := session.run(None, feeds))]
-    return list(feeds.values()), [np.moveaxis(y, 1, 0) if moved else y for y, moved in zip(made, behind)]  # stet has samples in front
+    made = session.run(None, feeds)
+    moved = [y.ndim > 2 and y.shape[0] != samples and y.shape[1] == samples for y in made]  # stet has samples in front
+    return list(feeds.values()), [np.moveaxis(y, 1, 0) if m else y for y, m in zip(made, moved)]
 
 
 def of_tflite(path):

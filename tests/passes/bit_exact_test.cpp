@@ -3,7 +3,6 @@
 #include <stet/core/parallel.hpp>
 #include <stet/engine/engine.hpp>
 #include <stet/model/convert.hpp>
-#include <stet/model/measure_values.hpp>
 #include <stet/model/unit_runner.hpp>
 #include <stet/train/fit_qat.hpp>
 
@@ -130,7 +129,10 @@ void check_deployed(const QatModel& qat, const Inputs& x) {
   REQUIRE(trained.size() == deployed.size());
   for (std::size_t k = 0; k < trained.size(); ++k) CHECK(same_bits(trained[k], deployed[k]));
   // Any batch size, and back: the first sample alone.
-  const Inputs one = detail::some_images(x, 0, 1);
+  Inputs one;
+  for (const Tensor<float>& all : x) {
+    one.emplace_back(all.shape().with(0, 1), all.span().first(static_cast<std::size_t>(all.size() / all.shape()[0])));
+  }
   for (const auto& [name, codes] : executed(engine, one)) {
     const auto& all = wanted.at(name);
     CHECK(std::equal(codes.begin(), codes.end(), all.begin()));

@@ -4,6 +4,7 @@
 #include <stet/model/check.hpp>
 #include <stet/model/convert.hpp>
 #include <stet/model/prepare.hpp>
+#include <stet/quant/mse_observer.hpp>
 
 #include "support/catch.hpp"
 #include "support/networks.hpp"
@@ -74,6 +75,7 @@ TEST_CASE("check names every node, and finds an error exactly where prepare thro
   g.output(softmax(linear(flatten(y), {.units = 2})).named("end"));
   g.output(x);
   Recipe recipe = recipes::int8();
+  recipe.training_observer = MseObserver{};
   recipe.overrides = {{.node = "nowhere", .activations = Int8Activation(4)}};
   const Model model(std::move(g), Rng(1));
   const CheckReport report = check(model, recipe);

@@ -204,7 +204,8 @@ void export_floats(const std::string& directory, const Model& model, std::uint64
     if (!tflite_file.empty()) info = tflite::decode(read_file(tflite_file), tflite_file);
     const auto scale = [&](const std::string& value) {
       for (const tflite::TensorInfo& t : info.tensors) {
-        if (t.name == value && t.quantization.scale.size() == 1) return t.quantization.scale[0];
+        const bool codes = t.name == value || t.name == value + ":codes";  // where the name belongs to the real number at an end
+        if (codes && t.quantization.scale.size() == 1) return t.quantization.scale[0];
       }
       return 0.0f;
     };

@@ -12,7 +12,9 @@
 #if STET_DEFINE_ENTRIES
 #include <stet/core/random.hpp>
 #include <stet/data/random_subset.hpp>
+#include <stet/model/data_sample.hpp>
 #include <stet/model/forward.hpp>
+#include <stet/model/model_inputs.hpp>
 #include <stet/ops/loss.hpp>
 
 #include <cmath>

@@ -131,6 +131,8 @@ inline Readers check_structure(const ModelInfo& model, const Selection& chosen, 
   const auto count = model.tensors.size();
   require(model.operators.size() <= most_operators, Errc::unsupported, "{}: {} operators; at most {} are read", where,
           model.operators.size(), most_operators);
+  require(model.inputs.size() <= most_operators && model.outputs.size() <= most_operators, Errc::unsupported,
+          "{}: {} inputs and {} outputs; at most {} of each are read", where, model.inputs.size(), model.outputs.size(), most_operators);
   const auto known = [&](std::int32_t i) { return i >= 0 && static_cast<std::size_t>(i) < count; };
   std::vector<bool> made = detail::memories(model);
   for (std::size_t i = 0; i < count; ++i) {

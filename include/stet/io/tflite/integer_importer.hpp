@@ -22,9 +22,10 @@ namespace stet::tflite {
 class IntegerImporter final : public Importer {
  public:
   IntegerImporter(const ModelInfo& model, const Target& target, const ImportOptions& options, const std::string& where)
-      : Importer(model, options, where), budget_(constant_budget(model, where)), packed_(packed_budget(model, where)) {
+      : Importer(model, options, where), budget_(constant_budget(model, where)), packed_(packed_budget(model, where)), place_of_(model.tensors.size(), -1) {
     made_.target = target;
     batch_ = 1;
+    for (std::size_t i = 0; i < model.inputs.size(); ++i) place_of_[static_cast<std::size_t>(model.inputs[i])] = static_cast<std::ptrdiff_t>(i);
   }
 
   /// Errors:    as load_tflite_integer
@@ -102,7 +103,7 @@ class IntegerImporter final : public Importer {
     const int v = add_value(site, t, "input");
     const std::string clean = Names::clean(input_name);
     made_.nodes.push_back({clean.empty() ? name(v) : clean, op::Input{shape(v)}, {}, v});
-    entry_of_[v] = std::ranges::find(model_.inputs, input) - model_.inputs.begin();
+    entry_of_[v] = place_of_[static_cast<std::size_t>(input)];
   }
   /// Places of the model's inputs among those of the file, behind run().
   [[nodiscard]] std::vector<std::size_t> entries() const {
@@ -112,7 +113,7 @@ class IntegerImporter final : public Importer {
     return places;
   }
   /// Whether a tensor is an input of the file.
-  [[nodiscard]] bool is_entry(std::int32_t t) const { return std::ranges::count(model_.inputs, t) > 0; }
+  [[nodiscard]] bool is_entry(std::int32_t t) const { return place_of_[static_cast<std::size_t>(t)] >= 0; }
   int add(const Site& site, graph::Operator op, std::vector<int> inputs, std::string_view kind) override {
     const std::vector<Shape> shapes = shapes_of(inputs);
     const Shape shape = graph::infer(op, shapes);
@@ -291,6 +292,7 @@ class IntegerImporter final : public Importer {
   Budget budget_, packed_;  // packed_: of the weights as the engine will pack them
   IntegerModel made_;
   std::map<std::pair<std::int32_t, int>, int> constant_of_{};  // by tensor and number of dimensions
+  std::vector<std::ptrdiff_t> place_of_;     // by tensor: its place among the inputs of the file, -1 for others
   std::map<int, std::ptrdiff_t> entry_of_{};  // by value of an input: its place among those of the file
 };
 
