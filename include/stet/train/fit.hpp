@@ -120,11 +120,17 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, int cl
       return run();
     } catch (const Error& e) {
       if (e.code() != Errc::range) throw;
-      throw Error(Errc::range, formatted("fit: at {}: {}", where, e.what()));
+      const std::string_view what = e.what();
+      const bool said = what.find("lower the learning rate") != std::string_view::npos;
+      throw Error(Errc::range, formatted("fit: at {}: {}{}", where, what,
+                                         said ? "" : "; if it came with training, lower the learning rate, warm it up or set clip_norm"));
     }
   };
   const Var<Tensor<float>> logits = located([&] { return stage.forward(tape, batch.x, {.rng = &rng}); });
   const Var<Tensor<float>> loss = loss_of(logits, batch, o);
+  require(!logits.wanted() || (loss.wanted() && &loss.tape() == &tape), Errc::state,
+          "fit: the loss does not depend on the model's output, so that nothing is learned; compute it from y by functions of the tape "
+          "(stet/ops), not from y.value(), and on y.tape()");
   const auto value = static_cast<double>(loss.value()[0]);
   require(std::isfinite(value), Errc::range,
           "fit: the loss is {} at {}; lower the learning rate, warm it up or set clip_norm", value, where);
