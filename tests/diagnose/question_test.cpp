@@ -2,12 +2,15 @@
 #include "../../benchmarks/planted_causes.hpp"
 
 #include <stet/data/augment.hpp>
+#include <stet/diagnose/other_checkpoint.hpp>
 #include <stet/diagnose/prove.hpp>
 #include <stet/graph/builder.hpp>
 
 #include "small_network.hpp"
 #include "support/catch.hpp"
 #include "support/warnings.hpp"
+
+#include <algorithm>
 
 namespace question_test {
 
@@ -60,8 +63,10 @@ TEST_CASE("options of training are used without what they watch, and with rates 
   q.fit = fit;
   const Diagnosis d = diagnose(q);
   REQUIRE(d.verdict == Verdict::worse);
-  CHECK(d.cause()->id == "too_short");
-  CHECK(prove(q, *d.cause(), {.seeds = 1}).runs.size() == 1);
+  CHECK(std::count_if(d.interventions.begin(), d.interventions.end(), [](const InterventionResult& r) { return r.id == "too_short"; }) == 1);
+  Cause cause;
+  cause.intervention = "weights_8";
+  CHECK(prove(q, cause, {.seeds = 1}).runs.size() == 1);
 }
 
 TEST_CASE("options with which nothing can be trained again are refused and not taken for a cause") {
@@ -187,6 +192,29 @@ TEST_CASE("augmentation that evaluation does not show is named") {
   REQUIRE(d.verdict == Verdict::worse);
   CHECK(d.cause()->id == "augmentation");
   CHECK(says(d.recipe_code, "options.augment.clear();"));
+}
+
+TEST_CASE("a model that was trained from another checkpoint is recognized by its weights, and fine-tuned ones are not") {
+  const stet_test::CaughtWarnings caught;
+  Model other(Graph(fp32().graph()), Rng(77));
+  QatModel stranger = prepare(other, recipes::int8());
+  calibrate(stranger, train());
+  Question q = question();
+  q.qat = &stranger;
+  const Diagnosis d = diagnose(q);
+  REQUIRE(d.verdict == Verdict::worse);
+  CHECK(d.cause()->id == "other_checkpoint");
+  CHECK(d.causes.size() == 1);
+  CHECK(d.interventions.empty());
+  q.fit = few_steps(1e-2);  // a rate that is known to be high is the first suspect
+  CHECK(diagnose(q).cause()->id != "other_checkpoint");
+
+  Recipe narrow = recipes::w2a2_lsq();
+  QatModel own = calibrated_on(train(), narrow);
+  FitOptions fit = few_steps(1e-3);
+  fit.epochs = 4;
+  (void)stet::fit(own, train(), fit);
+  CHECK(detail::direction_kept(fp32(), own.model()) > 0.5);
 }
 
 TEST_CASE("a single training image is no reason to break off") {

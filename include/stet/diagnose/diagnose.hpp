@@ -11,6 +11,7 @@
 #include <stet/diagnose/measure.hpp>
 #include <stet/diagnose/name_cause.hpp>
 #include <stet/diagnose/name_training_cause.hpp>
+#include <stet/diagnose/other_checkpoint.hpp>
 #include <stet/diagnose/overall_evidence.hpp>
 #include <stet/passes/partly_quantized.hpp>
 #include <stet/diagnose/recipe_code.hpp>
@@ -247,10 +248,12 @@ class Diagnostician {
     d_.gap_points = -of_ptq.points;
     const bool quantization = of_ptq.worse(q_.rule) && d_.gap_loss > 0 && !training_alone_;
     const bool never = q_.qat != nullptr && q_.qat->phases().quantized_steps == 0 && q_.qat->phases().float_steps > 0;
-    if (quantization && !never) intervene(of_ptq);
+    std::optional<Cause> other = detail::other_checkpoint(q_);
+    if (other) d_.causes.push_back(std::move(*other));
+    if (quantization && !never && !other) intervene(of_ptq);
     // Training is there to make up for few bits, so that more bits would help explains nothing yet.
     const bool bits = std::all_of(d_.causes.begin(), d_.causes.end(), [](const Cause& c) { return c.id == "weight_bits" || c.id == "activation_bits"; });
-    if (q_.qat != nullptr && bits) {
+    if (q_.qat != nullptr && bits && !other) {
       std::vector<Cause> of_bits = std::exchange(d_.causes, {});
       std::string code;
       name_training_causes({q_, replay_, data_, reference_, fp32_, q_.control != nullptr ? &control_ : nullptr, qat_, measured_}, d_, code);

@@ -1,13 +1,17 @@
 #pragma once
 // The worst of what was measured of all nodes, beside the healthy range.
 
+#include <stet/core/entry.hpp>
 #include <stet/diagnose/name_cause.hpp>
 
 #include <vector>
 
 namespace stet::detail {
 
-inline std::vector<Evidence> overall_evidence(const std::vector<DiagnosedNode>& nodes, const HealthyRanges& h) {
+STET_ENTRY std::vector<Evidence> overall_evidence(const std::vector<DiagnosedNode>& nodes, const HealthyRanges& healthy);
+
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::vector<Evidence> overall_evidence(const std::vector<DiagnosedNode>& nodes, const HealthyRanges& h) {
   std::vector<Evidence> all;
   const auto extreme = [&](auto value, bool largest, const char* what, const char* healthy, auto suspicious) {
     const DiagnosedNode* found = nullptr;
@@ -27,5 +31,6 @@ inline std::vector<Evidence> overall_evidence(const std::vector<DiagnosedNode>& 
   extreme([](const DiagnosedNode& n) { return n.largest_to_second; }, true, "largest / second calibration image", "at most 1.07", [&](double v) { return v > h.largest_to_second; });
   return all;
 }
+#endif
 
 }  // namespace stet::detail
