@@ -130,6 +130,8 @@ TEST_CASE("layer_sensitivity refuses widths, data and recipes that it cannot use
   CHECK_THROWS_AS(layer_sensitivity(model, Recipe(), data, {.bits = {4, 8}}), Error);
   CHECK_THROWS_AS(layer_sensitivity(model, Recipe(), data, {.bits = {4, 1}}), Error);
   CHECK_THROWS_AS(layer_sensitivity(model, Recipe(), no_images()), Error);
+  CHECK_THROWS_WITH(layer_sensitivity(model, Recipe(), Dataset(data.batch(0, 10).x)),
+                    Catch::Matchers::ContainsSubstring("layer_sensitivity: data set without labels has no labels; what a layer costs"));
 }
 
 TEST_CASE("the frontier is that of trying everything") {
@@ -193,6 +195,10 @@ TEST_CASE("costs are those of files and of hardware that narrow factors are fast
 }
 
 TEST_CASE("choosing refuses what does not fit together") {
+  PrecisionFrontier empty;
+  const Dataset some = drawn_images().train.first(20);
+  CHECK_THROWS_WITH(measure_choices(empty, trained_network(), Recipe(), some, some), Catch::Matchers::ContainsSubstring("the frontier has no choices"));
+  CHECK_THROWS_WITH(precision_frontier({LayerSensitivity{}}, {8}, PrecisionCost{}), Catch::Matchers::ContainsSubstring("the cost is an empty function"));
   const std::vector<LayerSensitivity> one{made_up("l", 100, {0, 0.1, 0.2})};
   CHECK_THROWS_AS(precision_frontier({}, widths), Error);
   CHECK_THROWS_AS(precision_frontier(one, {8, 4}), Error);

@@ -95,4 +95,9 @@ TEST_CASE("what is calibrated may be trained on, and the model that was given st
   CHECK(stet_test::same_bits(infer(qat, x), infer(Engine(convert(qat)), x)));
 }
 
+TEST_CASE("an error of a pass says whose it is") {
+  const PostTrainingPass faulty{"mine", {}, [](QatModel&, const Dataset&) { fail(Errc::unsupported, "not here"); }, {}};
+  CHECK_THROWS_WITH(quantize(trained(), recipes::int8(), images().train, {.passes = {faulty}}), ContainsSubstring("quantize: pass 'mine': not here"));
+}
+
 }  // namespace post_training_test

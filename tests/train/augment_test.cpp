@@ -11,6 +11,8 @@
 #include "support/tensors.hpp"
 
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <set>
 
 namespace augment_test {
@@ -135,9 +137,26 @@ TEST_CASE("augmentation refuses what it is not made for", "[data]") {
   Rng rng(1);
   CHECK_THROWS_WITH(RandomFlip{}(rows, rng), ContainsSubstring("RandomFlip: x must be [B,H,W,C], got [4,5]"));
   CHECK_THROWS_WITH(RandomShift{}(rows, rng), ContainsSubstring("RandomShift: x must be [B,H,W,C]"));
-  CHECK_THROWS_WITH(RandomShift{.pixels = -1}(b, rng), ContainsSubstring("must not be negative"));
+  CHECK_THROWS_WITH(RandomShift{.pixels = -1}(b, rng), ContainsSubstring("-1 pixels, must be in 0.."));
   CHECK_THROWS_WITH(RandomFlip{.probability = 2}(b, rng), ContainsSubstring("must be in 0..1"));
   CHECK_THROWS_WITH(AddNoise{.sigma = -1}(b, rng), ContainsSubstring("sigma is -1"));
+}
+
+TEST_CASE("numbers that augmentation spoils are not taken for training that diverges", "[data]") {
+  const Dataset data = make_shapes(1, 64, 1).train;
+  Model model = network();
+  FitOptions o{.epochs = 1, .batch = 32, .progress = ProgressMode::quiet};
+  o.augment = {[](Batch& b, Rng&) { b.x.edit()[5] = std::nanf(""); }};
+  CHECK_THROWS_WITH(fit(model, data, o), ContainsSubstring("augment: 'of its own' made numbers that are NaN or infinite"));
+  o.augment = {AddNoise{.sigma = 1e39}};
+  CHECK_THROWS_WITH(fit(model, data, o), ContainsSubstring("augment: 'noise of 1e+39' made numbers that are NaN or infinite"));
+  Batch b = images(2);
+  Rng rng(1);
+  CHECK_THROWS_WITH(RandomShift{.fill = INFINITY}(b, rng), ContainsSubstring("fill is inf, must be finite"));
+  CHECK_THROWS_WITH(RandomShift{.pixels = std::numeric_limits<std::int64_t>::max()}(b, rng), ContainsSubstring("must be in 0..1073741824"));
+  RandomShift{.pixels = 1 << 30}(b, rng);
+  CHECK(b.x[0] == 0);
+  CHECK_THROWS_WITH(Augmentation(std::function<void(Batch&, Rng&)>{}), ContainsSubstring("made of an empty function"));
 }
 
 }  // namespace augment_test

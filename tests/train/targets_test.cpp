@@ -326,4 +326,52 @@ TEST_CASE("what does not go together is refused before training", "[train]") {
   CHECK_THROWS_WITH(evaluate(model, flat, Metric{}), ContainsSubstring("has no function"));
 }
 
+TEST_CASE("a loss that the model does not reach is refused and not trained", "[train]") {
+  const Dataset data(uniform<float>({20, 3}, 1), uniform<float>({20, 1}, 2), "numbers");
+  Graph g;
+  g.output(linear(g.input({3}), {.units = 1}));
+  Model model(std::move(g), Rng(1));
+  FitOptions o{.epochs = 1, .progress = ProgressMode::quiet};
+  o.loss = [](const Var<Tensor<float>>& y, const Batch&) { return y.tape().constant(Tensor<float>::filled({1}, y.value()[0])); };
+  CHECK_THROWS_WITH(fit(model, data, o), ContainsSubstring("the loss does not depend on the model's output"));
+  o.loss = [](const Var<Tensor<float>>& y, const Batch&) {
+    Tape other;
+    return other.variable(Tensor<float>::filled({1}, y.value()[0]));
+  };
+  CHECK_THROWS_WITH(fit(model, data, o), ContainsSubstring("the loss does not depend on the model's output"));
+}
+
+TEST_CASE("cross-entropy of data without labels says what to give it, and is the same run with and without its name", "[train]") {
+  const Dataset numbers(uniform<float>({20, 3}, 1), uniform<float>({20, 2}, 2), "numbers");
+  const Dataset classes(uniform<float>({20, 3}, 1), Tensor<std::int32_t>::filled({20}, 1), 2, "classes");
+  const auto network = [] {
+    Graph g;
+    g.output(linear(g.input({3}), {.units = 2}));
+    return Model(std::move(g), Rng(1));
+  };
+  Model model = network();
+  FitOptions o{.epochs = 2, .progress = ProgressMode::quiet, .stop_after = 1};
+  FitRun run;
+  o.run = &run;
+  o.loss = CrossEntropyLoss{};
+  CHECK_THROWS_WITH(fit(model, numbers, o), ContainsSubstring("CrossEntropyLoss: the data have no labels; make the Dataset with labels"));
+  Model other = network();
+  FitRun whole;
+  o.run = &whole;
+  o.loss = {};
+  fit(other, classes, o);
+  o.loss = CrossEntropyLoss{};
+  CHECK_NOTHROW(fit(other, classes, o));
+}
+
+TEST_CASE("a metric that is no number stands in the report", "[train]") {
+  const Dataset data(uniform<float>({20, 3}, 1), uniform<float>({20, 1}, 2), "numbers");
+  Graph g;
+  g.output(linear(g.input({3}), {.units = 1}));
+  Model model(std::move(g), Rng(1));
+  FitOptions o{.epochs = 1, .validation = &data, .progress = ProgressMode::quiet};
+  o.metric = {"mine", [](const Tensor<float>&, const Batch&) { return std::nan(""); }};
+  CHECK_THAT(fit(model, data, o).str(), ContainsSubstring(", mine nan"));
+}
+
 }  // namespace targets_test

@@ -6,6 +6,7 @@
 #include <stet/data/dataset.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -26,6 +27,7 @@ class Augmentation {
   Augmentation(F change) {  // NOLINT: converts, as std::function does
     if constexpr (requires { change.describe(); }) text_ = change.describe();
     call_ = std::move(change);
+    require(static_cast<bool>(call_), Errc::state, "Augmentation: made of an empty function; give it one of a batch and random numbers");
   }
 
   void operator()(Batch& batch, Rng& rng) const { call_(batch, rng); }
@@ -65,15 +67,17 @@ struct RandomFlip {
 
 /// Moves each image by as many pixels at most, up or down and left or right; what comes in is filled.
 /// Shapes:    x [B,H,W,C]
-/// Errors:    Errc::shape if x are no images; Errc::range if the pixels are negative
+/// Errors:    Errc::shape if x are no images; Errc::range if the pixels are negative or too many, or fill is not finite
 struct RandomShift {
   std::int64_t pixels = 2;
   float fill = 0;  ///< of what comes in at the borders
+  static constexpr std::int64_t most_pixels = std::int64_t{1} << 30;
 
   void operator()(Batch& batch, Rng& rng) const {
     const Shape shape = batch.x.shape();
     require(shape.rank() == 4, Errc::shape, "RandomShift: x must be [B,H,W,C], got {}", shape);
-    require(pixels >= 0, Errc::range, "RandomShift: {} pixels, must not be negative", pixels);
+    require(pixels >= 0 && pixels <= most_pixels, Errc::range, "RandomShift: {} pixels, must be in 0..{}", pixels, most_pixels);
+    require(std::isfinite(fill), Errc::range, "RandomShift: fill is {}, must be finite", fill);
     Tensor<float> moved = Tensor<float>::filled(shape, fill);
     const float* from = batch.x.data();
     float* to = moved.edit().data();
@@ -108,7 +112,7 @@ struct AddNoise {
 };
 
 /// Does all of a list to a batch, in its order, with the random numbers of the step.
-/// Errors:    Errc::shape if one changes the shape of an input or the number of labels or targets
+/// Errors:    Errc::shape if one changes the shape of an input or the number of labels or targets; Errc::range if one makes NaN or infinity
 inline void augment_batch(Batch& batch, const std::vector<Augmentation>& list, Rng rng) {
   if (list.empty()) return;
   const auto shapes = [&] {
@@ -121,9 +125,19 @@ inline void augment_batch(Batch& batch, const std::vector<Augmentation>& list, R
   const Shape shape = before[0];
   for (const Augmentation& change : list) {
     change(batch, rng);
-    if (shapes() == before) continue;
-    fail(Errc::shape, "augment: '{}' made a batch of {} from {}; the shapes of x, labels and targets stay",
-         change.describe(), batch.x.shape(), shape);
+    if (shapes() != before) {
+      fail(Errc::shape, "augment: '{}' made a batch of {} from {}; the shapes of x, labels and targets stay",
+           change.describe(), batch.x.shape(), shape);
+    }
+    // A data set has refused such numbers; here they would look like training that diverges.
+    std::vector<const Tensor<float>*> numbers{&batch.x, &batch.targets};
+    for (const Tensor<float>& x : batch.more_inputs) numbers.push_back(&x);
+    for (const Truth& t : batch.more_truth) numbers.push_back(&t.targets);
+    for (const Tensor<float>* one : numbers) {
+      const auto all = one->span();
+      if (std::all_of(all.begin(), all.end(), [](float v) { return std::isfinite(v); })) continue;
+      fail(Errc::range, "augment: '{}' made numbers that are NaN or infinite of a batch that was finite; mend it", change.describe());
+    }
   }
 }
 

@@ -6,10 +6,13 @@
 #include <stet/diagnose/question.hpp>
 
 #if STET_DEFINE_ENTRIES
+#include <stet/diagnose/check_question.hpp>
 #include <stet/diagnose/localize.hpp>
 #include <stet/diagnose/measure.hpp>
 #include <stet/diagnose/name_cause.hpp>
 #include <stet/diagnose/name_training_cause.hpp>
+#include <stet/diagnose/other_checkpoint.hpp>
+#include <stet/diagnose/overall_evidence.hpp>
 #include <stet/passes/partly_quantized.hpp>
 #include <stet/diagnose/recipe_code.hpp>
 #include <stet/data/random_subset.hpp>
@@ -30,7 +33,8 @@ namespace stet {
 /// With Question::repetitions it is worse, or better, if more than half of all seeds are, each against its own control.
 /// All accuracies are of deployed integers (a simulated recipe: of its forward) on Question::images of the validation set.
 /// Remedies are never tried on weights that were trained quantized: they have adapted to the fault.
-/// Errors:    Errc::state if data are empty or a repetition has no model; Errc::unsupported if the recipe cannot quantize the model; Errc::range for an option
+/// Errors:    Errc::state if data are empty or without labels, models are of different networks or recipes, or a repetition has no
+///            model; Errc::unsupported if the recipe cannot quantize the model; Errc::range for an option; as fit for Question::fit
 STET_ENTRY Diagnosis diagnose(const Question& question);
 
 #if STET_DEFINE_ENTRIES
@@ -49,21 +53,12 @@ class Diagnostician {
  public:
   explicit Diagnostician(const Question& q)
       : q_(q), data_(random_subset(q.validation, q.images, q.seed)),
-        replay_(replay_of(q)) {
-    for (const Dataset* data : {&q.train, &q.validation}) {
-      require(data->has_labels(), Errc::state, "diagnose: data set {} has no labels; a diagnosis compares answers with classes", data->name());
-    }
-    require_one_output("diagnose", q.fp32.graph());
-    require(q.share > 0 && q.share <= 1, Errc::range, "diagnose: share is {}, must be above 0 and at most 1", q.share);
-    for (const Repetition& r : q.repetitions) {
-      require(q.qat != nullptr && r.qat != nullptr, Errc::state, "diagnose: a repetition is of quantized training: give Question::qat and a QAT model for each");
-    }
-    require(q.rule.p > 0 && q.rule.points >= 0, Errc::range, "diagnose: a rule of p < {} and {} points", q.rule.p, q.rule.points);
-  }
+        replay_(replay_of(q)) {}
 
   Diagnosis run() {
     const double start = processor_seconds();
     compare_models();
+    if (const std::size_t other = run_to_explain(); other > 0) return explain_run(other);
     draw_waterfall();
     measure();
     if (d_.verdict == Verdict::worse) find_causes();
@@ -75,6 +70,7 @@ class Diagnostician {
     d_.images = data_.size();
     d_.target = std::string(q_.recipe.target.name);
     d_.recipe_name = q_.recipe.name;
+    d_.rule = q_.rule;
     if (q_.history != nullptr) d_.history = *q_.history;
     d_.seconds = processor_seconds() - start;
     return std::move(d_);
@@ -106,7 +102,7 @@ class Diagnostician {
     against_ = compare(fair, q_.qat != nullptr ? qat_ : ptq_);
     d_.verdict = against_.worse(q_.rule) ? Verdict::worse : against_.better(q_.rule) ? Verdict::better : Verdict::no_difference;
     const char* what = q_.qat != nullptr ? "QAT on the deployed integers" : "Post-training quantization";
-    d_.sentence = formatted("{} is {}", what, against_.str(q_.qat != nullptr && has_control ? "its control" : "FP32"));
+    d_.sentence = formatted("{} is {}", what, against_.str(q_.qat != nullptr && has_control ? "its control" : "FP32", q_.rule));
     if (q_.qat == nullptr) return;
     compare_repetitions(fair);
     if (has_control) {
@@ -115,7 +111,7 @@ class Diagnostician {
       const PairedDifference moved = compare(reference_, control_);
       if (d_.verdict != Verdict::worse && against_reference_.worse(q_.rule) && moved.worse(q_.rule)) {
         d_.verdict = Verdict::worse;
-        d_.sentence += formatted("; {} against the FP32 that is quoted, where the control is {}", with_sign(against_reference_.points), with_sign(moved.points));
+        d_.sentence += formatted("; worse than the FP32 that is quoted ({}), as is the control ({})", with_sign(against_reference_.points), with_sign(moved.points));
         against_ = against_reference_;
         training_alone_ = true;
       } else if (against_reference_.points < 0 && d_.verdict == Verdict::no_difference) {
@@ -154,6 +150,20 @@ class Diagnostician {
     }
     d_.verdict = 2 * worse > d_.seeds ? Verdict::worse : 2 * better > d_.seeds ? Verdict::better : Verdict::no_difference;
     d_.sentence += formatted("; over {} seeds {} on average, worse in {}: {}", d_.seeds, with_sign(sum / d_.seeds), worse, name(d_.verdict));
+  }
+
+  // Where most seeds are worse and the first is not, the first has no cause to look for: the position of one that is worse.
+  [[nodiscard]] std::size_t run_to_explain() const {
+    if (d_.verdict != Verdict::worse || d_.by_seed.empty() || training_alone_) return 0;
+    const auto worse = [&](const PairedDifference& d) { return d.worse(q_.rule); };
+    return static_cast<std::size_t>(std::find_if(d_.by_seed.begin(), d_.by_seed.end(), worse) - d_.by_seed.begin()) % d_.by_seed.size();
+  }
+
+  // The same question with that run first; who is compared with whom stays.
+  [[nodiscard]] Diagnosis explain_run(std::size_t run) const {
+    Diagnosis d = Diagnostician(about_run(q_, run)).run();
+    d.sentence += formatted("; shown first is run {}, which is worse", run + 1);
+    return d;
   }
 
   // One seed: is said where it matters.
@@ -202,27 +212,7 @@ class Diagnostician {
       d_.nodes[i].extreme_image = measured_.calibrating[i].extreme_image;
       d_.nodes[i].largest_to_second = measured_.calibrating[i].largest_to_second;
     }
-    add_overall_evidence();
-  }
-
-  void add_overall_evidence() {
-    const HealthyRanges& h = measured_.healthy;
-    const auto extreme = [&](auto value, bool largest, const char* what, const char* healthy, auto suspicious) {
-      const DiagnosedNode* found = nullptr;
-      for (const DiagnosedNode& n : d_.nodes) {
-        if (value(n) == 0) continue;
-        if (found == nullptr || (largest ? value(n) > value(*found) : value(n) < value(*found))) found = &n;
-      }
-      if (found != nullptr) d_.evidence.push_back(evidence(what, found->node, value(*found), healthy, suspicious(value(*found))));
-    };
-    const auto reach = [](const DiagnosedNode& n) { return n.activation_bits > 0 ? n.reach : 0.0; };
-    extreme(reach, true, "range / p99.9, largest", "1.6 to 2.3", [&](double v) { return v > h.most_reach; });
-    extreme(reach, false, "range / p99.9, smallest", "1.6 to 2.3", [&](double v) { return v < h.least_reach; });
-    extreme([](const DiagnosedNode& n) { return 100 * n.clipped; }, true, "clipped values, %", "at most 0.12", [&](double v) { return v > 100 * h.clipped; });
-    extreme([](const DiagnosedNode& n) { return n.activation_bits > 0 ? n.sqnr : 0.0; }, false, "SQNR of one value, dB", "36 to 40 (8 bits)", [&](double v) { return v < h.sqnr; });
-    extreme([](const DiagnosedNode& n) { return n.channel_disparity; }, true, "largest channel / median", "2.8 to 4.2", [&](double v) { return v > h.disparity; });
-    extreme([](const DiagnosedNode& n) { return n.batch_norm_drift; }, true, "batch norm drift", "at most 0.014", [&](double v) { return v > h.drift; });
-    extreme([](const DiagnosedNode& n) { return n.largest_to_second; }, true, "largest / second calibration image", "at most 1.07", [&](double v) { return v > h.largest_to_second; });
+    d_.evidence = overall_evidence(d_.nodes, measured_.healthy);
   }
 
   // Deployed accuracy and loss with some things changed, or nothing if a change does not apply or cannot be made.
@@ -258,10 +248,12 @@ class Diagnostician {
     d_.gap_points = -of_ptq.points;
     const bool quantization = of_ptq.worse(q_.rule) && d_.gap_loss > 0 && !training_alone_;
     const bool never = q_.qat != nullptr && q_.qat->phases().quantized_steps == 0 && q_.qat->phases().float_steps > 0;
-    if (quantization && !never) intervene(of_ptq);
+    std::optional<Cause> other = detail::other_checkpoint(q_);
+    if (other) d_.causes.push_back(std::move(*other));
+    if (quantization && !never && !other) intervene(of_ptq);
     // Training is there to make up for few bits, so that more bits would help explains nothing yet.
     const bool bits = std::all_of(d_.causes.begin(), d_.causes.end(), [](const Cause& c) { return c.id == "weight_bits" || c.id == "activation_bits"; });
-    if (q_.qat != nullptr && bits) {
+    if (q_.qat != nullptr && bits && !other) {
       std::vector<Cause> of_bits = std::exchange(d_.causes, {});
       std::string code;
       name_training_causes({q_, replay_, data_, reference_, fp32_, q_.control != nullptr ? &control_ : nullptr, qat_, measured_}, d_, code);
@@ -387,6 +379,7 @@ class Diagnostician {
 
 STET_ENTRY Diagnosis diagnose(const Question& question) {
   const detail::QuietReplays quiet;
+  detail::check_question("diagnose", question);
   return detail::Diagnostician(question).run();
 }
 #endif

@@ -88,7 +88,8 @@ struct ProofRun {
 struct Proof {
   std::string cure{};  ///< id of the intervention
   std::vector<ProofRun> runs{};
-  double restored = 0;  ///< mean share of the gap to the control that the cure closed
+  double restored = 0;  ///< share of the gap to the control that the cure closed, of all runs together; 1 where there was none
+  WorseRule rule{};     ///< by which a run is worse
   [[nodiscard]] std::string str() const;
 };
 
@@ -114,6 +115,7 @@ struct Diagnosis {
   std::optional<FitReport> history{};       ///< of training, if it was given
   std::vector<Proof> proofs{};
   double seconds = 0;
+  WorseRule rule{};     ///< by which it was said what is worse
 
   [[nodiscard]] const Cause* cause() const { return causes.empty() ? nullptr : &causes.front(); }
   /// A summary of one screen.
@@ -121,9 +123,10 @@ struct Diagnosis {
 };
 
 /// How often it was repeated: "worse than its control in 3 of 3 seeds" after prove() or with Question::repetitions, else "one seed".
-STET_ENTRY std::string seeds_text(const Diagnosis& diagnosis, const WorseRule& rule = {});
+STET_ENTRY std::string seeds_text(const Diagnosis& diagnosis);
 #if STET_DEFINE_ENTRIES
-STET_ENTRY std::string seeds_text(const Diagnosis& diagnosis, const WorseRule& rule) {
+STET_ENTRY std::string seeds_text(const Diagnosis& diagnosis) {
+  const WorseRule& rule = diagnosis.rule;
   std::int64_t worse = 0, all = 0;
   for (const Proof& p : diagnosis.proofs) {
     for (const ProofRun& r : p.runs) {

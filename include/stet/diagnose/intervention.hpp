@@ -63,6 +63,7 @@ inline bool spread_channels(AnyScheme& scheme) {
 inline bool recalibrate(Replay& r) {
   r.calibration = r.train;
   r.calibrate = {};
+  r.starts.clear();
   r.ranges.clear();
   r.recipe.calibration_observer = default_calibration_observer();
   return true;
@@ -71,6 +72,7 @@ inline bool recalibrate(Replay& r) {
 inline bool reestimate(Replay& r) {
   bool any = false;
   for (const graph::Node& node : r.model.graph().nodes()) any = any || graph::is<graph::op::BatchNorm>(node.op);
+  any = any && r.train.size() >= 2;  // one image has no statistics
   if (any) r.after.push_back([](QatModel& qat, const Replay& replay) { reestimate_batch_norm(qat, replay.train, {.batches = 8}); });
   return any;
 }

@@ -37,6 +37,7 @@ inline Json json_of(const std::optional<PairedDifference>& d) {
   return Json::object({{"images", d->images}, {"gained", d->gained}, {"lost", d->lost}, {"points", number(d->points)}, {"low", number(d->low)},
                        {"high", number(d->high)}, {"p", number(d->p)}, {"loss", number(d->loss)}});
 }
+inline Json json_of(const WorseRule& r) { return Json::object({{"p", number(r.p)}, {"points", number(r.points)}}); }
 inline Json json_of(const DiagnosedModel& m) {
   return Json::object({{"id", text(m.id)}, {"name", text(m.name)}, {"accuracy", number(m.accuracy)}, {"loss", number(m.loss)}, {"against", json_of(m.against)}, {"other", text(m.other)}});
 }
@@ -66,7 +67,7 @@ inline Json json_of(const ProofRun& r) {
                        {"after_against_before", json_of(r.after_against_before)}, {"after_against_control", json_of(r.after_against_control)}, {"before_against_control", json_of(r.before_against_control)}});
 }
 inline Json json_of(const Proof& p) {
-  return Json::object({{"cure", text(p.cure)}, {"runs", array_of(p.runs, [](const ProofRun& r) { return json_of(r); })}, {"restored", number(p.restored)}});
+  return Json::object({{"cure", text(p.cure)}, {"runs", array_of(p.runs, [](const ProofRun& r) { return json_of(r); })}, {"restored", number(p.restored)}, {"rule", json_of(p.rule)}});
 }
 inline Json json_of(const EpochReport& e) {
   return Json::object({{"epoch", e.epoch}, {"loss", number(e.loss)}, {"accuracy", number(e.accuracy)}, {"validation_loss", number(e.validation_loss)},
@@ -92,7 +93,7 @@ STET_ENTRY std::string json(const Diagnosis& d) {
                        {"target", detail::text(d.target)}, {"recipe", detail::text(d.recipe_name)}, {"models", detail::array_of(d.models, each)}, {"waterfall", detail::array_of(d.waterfall, each)},
                        {"interventions", detail::array_of(d.interventions, each)}, {"gap_loss", detail::number(d.gap_loss)}, {"gap_points", detail::number(d.gap_points)},
                        {"nodes", detail::array_of(d.nodes, each)}, {"causes", detail::array_of(d.causes, each)}, {"evidence", detail::array_of(d.evidence, each)},
-                       {"recipe_code", detail::text(d.recipe_code)}, {"freeze_ranges_at", detail::number(d.schedule.freeze_ranges_at)}, {"freeze_batch_norm_at", detail::number(d.schedule.freeze_batch_norm_at)}, {"history", history}, {"proofs", detail::array_of(d.proofs, each)}, {"seconds", detail::number(d.seconds)}})
+                       {"recipe_code", detail::text(d.recipe_code)}, {"freeze_ranges_at", detail::number(d.schedule.freeze_ranges_at)}, {"freeze_batch_norm_at", detail::number(d.schedule.freeze_batch_norm_at)}, {"history", history}, {"proofs", detail::array_of(d.proofs, each)}, {"seconds", detail::number(d.seconds)}, {"rule", detail::json_of(d.rule)}})
       .str();
 }
 #endif

@@ -55,7 +55,7 @@ inline void name_calibration(Cause& cause, const Question& question, const Repla
     if (outlier == nullptr || n.largest_to_second > outlier->largest_to_second) outlier = &n;
   }
   for (std::size_t i = 0; i < off.size() && i < 3; ++i) add_range_evidence(cause, *off[i], h);
-  if (!replay.ranges.empty()) {
+  if (!replay.ranges.empty() || !replay.starts.empty()) {
     // The ranges did not come from the calibration images at hand.
     const bool few = question.calibrated != nullptr && off.size() * 3 <= asked;  // a hand fixed some; training moves all
     cause.id = few ? "node_range" : "ranges_stuck";
@@ -85,7 +85,8 @@ inline void name_calibration(Cause& cause, const Question& question, const Repla
     cause.evidence.insert(cause.evidence.begin(), evidence("calibration sd / training sd", "", scale, "0.9 to 1.1", true));
     return;
   }
-  if (m.calibration_classes < m.classes) {
+  // Images without labels may be of any class.
+  if (replay.calibration.has_labels() && m.calibration_classes < m.classes) {
     cause.id = "calibration_sample";
     cause.title = "Calibrated on images of some classes only";
     cause.what = formatted("{} of {} classes are among the {} calibration images.", m.calibration_classes, m.classes, m.calibration.images);

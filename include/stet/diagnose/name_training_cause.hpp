@@ -10,6 +10,8 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/passes/reestimate_batch_norm.hpp>
+
+#include <optional>
 #endif
 
 namespace stet {
@@ -57,7 +59,9 @@ inline void name_loss_of_control(const TrainingCase& c, Diagnosis& d) {
     return;
   }
   const Dataset& train = c.question.train;
-  std::vector<std::int64_t> of_class(static_cast<std::size_t>(train.classes()), 0);
+  // Either may know of classes that the other has not.
+  const int classes = std::max(train.classes(), c.data.classes());
+  std::vector<std::int64_t> of_class(static_cast<std::size_t>(classes), 0);
   for (const std::int32_t label : train.labels()) ++of_class[static_cast<std::size_t>(label)];
   std::vector<std::int64_t> wanted(of_class.size(), 0);
   for (const std::int32_t label : c.data.labels()) ++wanted[static_cast<std::size_t>(label)];
@@ -65,7 +69,7 @@ inline void name_loss_of_control(const TrainingCase& c, Diagnosis& d) {
   for (std::size_t k = 0; k < of_class.size(); ++k) missing += of_class[k] == 0 && wanted[k] > 0 ? 1 : 0;
   if (missing > 0) {
     Cause cause = training_cause("data_missing_classes", "Fine-tuned on images of some classes only",
-                                 formatted("{} of {} classes have no image in the training data.", missing, train.classes()),
+                                 formatted("{} of {} classes have no image in the training data.", missing, classes),
                                  "fine-tune on images of all classes");
     cause.evidence.push_back(evidence("classes without an image", "", missing, "0", true));
     d.causes.push_back(cause);
@@ -91,6 +95,14 @@ inline void name_few_images(const TrainingCase& c, Diagnosis& d) {
   d.causes.push_back(cause);
 }
 
+// Of the trained model with batch norm re-estimated; nothing where that cannot be: of one image there are no statistics.
+inline std::optional<Answers> answers_settled(const TrainingCase& c) {
+  QatModel settled = *c.question.qat;
+  if (settled.recipe().simulated() || c.question.train.size() < 2) return std::nullopt;
+  reestimate_batch_norm(settled, c.question.train, {.batches = 20});
+  return answers_of(settled, c.data);
+}
+
 // What the model itself says of its run.
 inline void name_phases(const TrainingCase& c, Diagnosis& d) {
   const QatModel& qat = *c.question.qat;
@@ -103,11 +115,9 @@ inline void name_phases(const TrainingCase& c, Diagnosis& d) {
     cause.intervention = "never_quantized";
     cause.evidence.push_back(evidence("quantized steps", "", 0, "all or most", true));
     d.causes.push_back(cause);
-  } else if (phases.steps_with_batch_norm_frozen == 0 && !qat.recipe().simulated()) {
-    QatModel settled = qat;
-    reestimate_batch_norm(settled, c.question.train, {.batches = 20});
-    const Answers a = answers_of(settled, c.data);
-    if (compare(c.qat, a).better(c.question.rule)) {
+  } else if (phases.steps_with_batch_norm_frozen == 0) {
+    const std::optional<Answers> a = answers_settled(c);
+    if (a && compare(c.qat, *a).better(c.question.rule)) {
       Cause cause = training_cause("schedule_unfinished", "Training ended before batch norm was frozen",
                                    "no step was made with the deployed arithmetic, and running statistics lag behind the weights.",
                                    "let fit or QatSteps reach the end of the run, or call reestimate_batch_norm before convert");
@@ -127,13 +137,12 @@ inline const DiagnosedNode* most_drifted(const std::vector<DiagnosedNode>& nodes
 
 // The trained model's running statistics, put right on the weights as they are: this says whether they are at fault.
 inline void name_statistics(const TrainingCase& c, const Answers& fair, Diagnosis& d) {
-  QatModel settled = *c.question.qat;
-  if (settled.recipe().simulated()) return;
-  reestimate_batch_norm(settled, c.question.train, {.batches = 20});
-  const Answers a = answers_of(settled, c.data);
-  const PairedDifference gap = compare(fair, c.qat), left = compare(fair, a);
+  const std::optional<Answers> a = answers_settled(c);
+  if (!a) return;
+  const PairedDifference gap = compare(fair, c.qat), left = compare(fair, *a);
+  if (gap.loss <= 0 || gap.points >= 0) return;  // no gap to close a part of
   const double of_loss = (gap.loss - left.loss) / gap.loss, of_accuracy = (gap.points - left.points) / gap.points;
-  if (gap.loss <= 0 || of_loss < c.question.share || of_accuracy < c.question.share) return;
+  if (of_loss < c.question.share || of_accuracy < c.question.share) return;
   const std::vector<DiagnosedNode> nodes = measure_nodes(*c.question.qat, c.question.train);
   const DiagnosedNode* most = most_drifted(nodes);
   Cause cause = training_cause("batch_norm_statistics", "Running statistics of batch norm that do not fit the data",

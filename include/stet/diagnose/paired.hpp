@@ -88,7 +88,7 @@ struct PairedDifference {
   [[nodiscard]] bool worse(const WorseRule& rule = {}) const { return p < rule.p && points <= -rule.points; }
   [[nodiscard]] bool better(const WorseRule& rule = {}) const { return p < rule.p && points >= rule.points; }
   /// The difference in words: "0.12 points below its control, 95 % interval -0.31 to +0.07: no difference shown".
-  [[nodiscard]] std::string str(std::string_view other = "the other") const;
+  [[nodiscard]] std::string str(std::string_view other = "the other", const WorseRule& rule = {}) const;
 };
 
 /// A number of points with its sign: "+0.07".
@@ -139,8 +139,8 @@ STET_ENTRY std::string with_sign(double points) {
   return formatted("{}{:.2f}", points < 0 ? "-" : "+", std::fabs(points));
 }
 
-STET_ENTRY std::string PairedDifference::str(std::string_view other) const {
-  const char* verdict = worse() ? "worse" : better() ? "better" : "no difference shown";
+STET_ENTRY std::string PairedDifference::str(std::string_view other, const WorseRule& rule) const {
+  const char* verdict = worse(rule) ? "worse" : better(rule) ? "better" : "no difference shown";
   const std::string where = points == 0 ? formatted("as {}", other)
                             : points < 0 ? formatted("{:.2f} points below {}", -points, other)
                                          : formatted("{:.2f} points above {}", points, other);

@@ -8,7 +8,7 @@
 #include <optional>
 
 #if STET_DEFINE_ENTRIES
-#include <stet/data/random_subset.hpp>
+#include <stet/diagnose/check_question.hpp>
 #include <stet/diagnose/training_change.hpp>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ struct ProveOptions {
 /// with the cure, all from the FP32 checkpoint, for every seed; without, quantization without training once, against FP32.
 /// The same change is made as diagnose() made; a cause that no change of quantization or training mends (other data, another
 /// comparison) has no proof: no runs. Warnings of the repeated quantization and training are not said again.
-/// Errors:    Errc::range if seeds is below 1; as fit
+/// Errors:    Errc::range if seeds is below 1; as diagnose and fit
 STET_ENTRY Proof prove(const Question& question, const Cause& cause, const ProveOptions& options = {});
 
 #if STET_DEFINE_ENTRIES
@@ -42,25 +42,23 @@ inline bool make_change(const Question& question, const std::string& id, Trainin
   return false;
 }
 
-inline double restored_share(const ProofRun& r) {
-  const double gap = r.control - r.before;
-  return gap > 0 ? (r.after - r.before) / gap : 1.0;
-}
-
 }  // namespace detail
 
 STET_ENTRY Proof prove(const Question& question, const Cause& cause, const ProveOptions& options) {
   require(options.seeds >= 1, Errc::range, "prove: {} seeds, must be at least 1", options.seeds);
   const detail::QuietReplays quiet;
+  detail::check_question("prove", question);
   const Dataset data = options.test ? *options.test : question.validation;
+  detail::check_answered("prove", data);
   Proof proof;
   proof.cure = cause.intervention;
+  proof.rule = question.rule;
   const bool trains = question.fit.has_value();
   TrainingReplay before{replay_of(question), trains ? *question.fit : FitOptions{}};
   TrainingReplay after = before;
   if (cause.intervention.empty() || !detail::make_change(question, cause.intervention, after)) return proof;
   const Answers fp32 = answers_of(question.reference != nullptr ? *question.reference : question.fp32, data);
-  double sum = 0;
+  double gap = 0, restored = 0;
   for (int s = 0; s < (trains ? options.seeds : 1); ++s) {
     ProofRun run;
     run.seed = before.fit.seed + (s > 0 ? 1 : 0);
@@ -81,10 +79,11 @@ STET_ENTRY Proof prove(const Question& question, const Cause& cause, const Prove
     const Answers& fair = run.control == control.accuracy() ? control : fp32;
     run.before_against_control = compare(fair, was);
     run.after_against_control = compare(fair, now);
-    sum += detail::restored_share(run);
+    gap += run.control - run.before;
+    restored += run.after - run.before;
     proof.runs.push_back(run);
   }
-  proof.restored = sum / static_cast<double>(proof.runs.size());
+  proof.restored = gap > 0 ? restored / gap : 1.0;
   return proof;
 }
 #endif

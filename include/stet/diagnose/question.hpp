@@ -47,19 +47,36 @@ struct Question {
 /// kept the calibration images, with those of the trained model.
 /// Errors:    Errc::state if the data are empty
 STET_ENTRY Replay replay_of(const Question& question);
+/// The same question with another run first, counted from 1 over the repetitions; who is compared with whom stays.
+STET_ENTRY Question about_run(const Question& question, std::size_t run);
 /// Answers of the deployed integers; of a recipe that is simulated, of its forward.
 /// Errors:    as convert and evaluate
 STET_ENTRY Answers deployed_answers(const QatModel& qat, const Dataset& data);
 
 #if STET_DEFINE_ENTRIES
 STET_ENTRY Replay replay_of(const Question& q) {
-  Replay replay{q.fp32, q.recipe, q.calibration ? *q.calibration : q.train, q.train, {}, {}, {}};
+  Replay replay{q.fp32, q.recipe, q.calibration ? *q.calibration : q.train, q.train, {}, {}, {}, {}};
   if (q.calibrated != nullptr) {
     replay.ranges = ranges_of(*q.calibrated, false);
   } else if (q.qat != nullptr && !q.calibration) {
-    replay.ranges = ranges_of(*q.qat, true);
+    replay.starts = ranges_of(*q.qat, true);
+    replay.ranges = ranges_of(*q.qat, false);
   }
   return replay;
+}
+
+STET_ENTRY Question about_run(const Question& q, std::size_t run) {
+  Question other = q;
+  const Model* fair = q.control != nullptr ? q.control : q.reference != nullptr ? q.reference : &q.fp32;
+  for (Repetition& r : other.repetitions) {
+    if (r.control == nullptr) r.control = fair;
+  }
+  Repetition& chosen = other.repetitions.at(run - 1);
+  other.qat = chosen.qat;
+  other.control = chosen.control;
+  other.history = nullptr;  // of the first run
+  chosen = {q.qat, fair};
+  return other;
 }
 
 STET_ENTRY Answers deployed_answers(const QatModel& qat, const Dataset& data) {

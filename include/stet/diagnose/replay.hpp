@@ -7,6 +7,7 @@
 #include <stet/model/calibrate.hpp>
 #include <stet/model/prepare.hpp>
 #include <stet/model/qat_model.hpp>
+#include <stet/quant/moving_average_observer.hpp>
 #include <stet/quant/range.hpp>
 
 #include <functional>
@@ -23,7 +24,9 @@ struct Replay {
   Dataset calibration;            ///< images that give the ranges
   Dataset train;                  ///< images that are known to be good: those that trained the checkpoint
   CalibrateOptions calibrate{};
-  /// Ranges that take the place of what calibration finds, by node: those that a hand fixed, or with which a model was trained.
+  /// Ranges that take the place of what calibration finds, by node, and move on in training: those of a trained model.
+  std::vector<std::pair<std::string, Range>> starts{};
+  /// The same, and they stay: those that a hand fixed.
   std::vector<std::pair<std::string, Range>> ranges{};
   /// What is done to the calibrated model, in order.
   std::vector<std::function<void(QatModel&, const Replay&)>> after{};
@@ -55,6 +58,12 @@ STET_ENTRY QatModel Replay::quantize() const {
   QatModel qat = prepare(model, recipe);
   const Dataset& data = calibration;
   stet::calibrate(qat, data, calibrate);
+  for (const auto& [node, range] : starts) {
+    CalibratedRange found{MovingAverageObserver{}};
+    found.observe({}, range);
+    found.end_batch();
+    qat.quantizer(node).calibrate(std::move(found));
+  }
   for (const auto& [node, range] : ranges) qat.quantizer(node).fix(range);
   for (const auto& pass : after) pass(qat, *this);
   return qat;

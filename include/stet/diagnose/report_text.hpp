@@ -97,7 +97,11 @@ inline std::vector<std::string> proof_text(const Proof& p) {
     rows.push_back({formatted("{}", r.seed), percent(r.fp32), percent(r.control), percent(r.before), percent(r.after),
                     r.after_against_before ? signed_points(r.after_against_before->points) : "", r.after_against_before ? interval_text(*r.after_against_before) : ""});
   }
-  std::vector<std::string> lines = wrapped(formatted("proof: {} restores {} of the loss in deployed integers", p.cure, plain_number(p.restored, formatted("{:.0f} %", 100 * p.restored))), screen_columns);
+  // A gap that no run shows is chance, and so are shares of it.
+  const bool any = std::any_of(p.runs.begin(), p.runs.end(), [&](const ProofRun& r) { return !r.before_against_control || r.before_against_control->worse(p.rule); });
+  const std::string restored = plain_number(p.restored, formatted("{:.0f} %", 100 * p.restored));
+  std::vector<std::string> lines = wrapped(any ? formatted("proof: {} restores {} of the loss in deployed integers", p.cure, restored)
+                                               : std::string("no proof: trained again as it was, no run is worse than its control"), screen_columns);
   for (std::string& line : table_of(rows)) lines.push_back(std::move(line));
   return lines;
 }

@@ -7,6 +7,7 @@
 #include <stet/train/fit.hpp>
 #include <stet/train/fit_qat.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <utility>
@@ -38,7 +39,7 @@ struct TrainingChange {
   std::function<double(const TrainingReplay&)> value{};   ///< of that
 };
 
-/// Those that diagnose tries: never_quantized, schedule, learning_rate, weight_decay, batch_norm_frozen_early, scale_learning_rate,
+/// Those that diagnose tries: never_quantized, schedule, learning_rate, augmentation, weight_decay, batch_norm_frozen_early, scale_learning_rate,
 /// too_short; from the smallest change to the most expensive.
 STET_ENTRY std::vector<TrainingChange> default_training_changes();
 
@@ -57,10 +58,18 @@ inline FitOptions unattached(FitOptions o) {
   o.on_epoch = {};
   o.validation = nullptr;
   o.early_stop = {};
+  o.metric = {};  // of validation data
   return o;
 }
 
 inline constexpr double healthy_learning_rate = 1e-4;
+
+// Of the parameters that learn fastest.
+inline double highest_rate(const FitOptions& o) {
+  double factor = 1;
+  for (const LayerRate& rate : o.rates) factor = std::max(factor, rate.factor);
+  return factor * o.optimizer.lr();
+}
 
 }  // namespace detail
 
@@ -72,7 +81,13 @@ STET_ENTRY QatModel TrainingReplay::qat() const {
 
 STET_ENTRY Model TrainingReplay::control() const {
   Model model = replay.model;
-  (void)stet::fit(model, replay.train, detail::unattached(fit));
+  FitOptions options = detail::unattached(fit);
+  // Rates of what only the quantized model has, such as learned ranges.
+  const std::vector<ParameterRef> parameters = parameter_refs(model);
+  std::erase_if(options.rates, [&](const LayerRate& rate) {
+    return std::none_of(parameters.begin(), parameters.end(), [&](const ParameterRef& p) { return detail::fits_parameter(rate.names, p.name); });
+  });
+  (void)stet::fit(model, replay.train, options);
   return model;
 }
 
@@ -89,7 +104,7 @@ STET_ENTRY std::vector<TrainingChange> default_training_changes() {
        false,
        [](TrainingReplay& t) {
          // A rate of more than 2e-3 is a cause of its own, whether it falls or not.
-         if (t.fit.schedule.at(999, 1000) < 0.1 || t.fit.optimizer.lr() > 20 * detail::healthy_learning_rate) return false;
+         if (t.fit.schedule.at(999, 1000) < 0.1 || detail::highest_rate(t.fit) > 20 * detail::healthy_learning_rate) return false;
          t.fit.schedule = Cosine{};
          return true;
        },
@@ -97,12 +112,21 @@ STET_ENTRY std::vector<TrainingChange> default_training_changes() {
       {"learning_rate", "a learning rate of 1e-4, cosine", "A learning rate that is too high for fine-tuning", "fine-tune with a learning rate of 1e-4 that falls to 0 (Adam, cosine)",
        "options.optimizer = Adam{.lr = 1e-4}; options.schedule = Cosine{};", true,
        [](TrainingReplay& t) {
-         if (t.fit.optimizer.lr() <= 2 * detail::healthy_learning_rate) return false;
+         if (detail::highest_rate(t.fit) <= 2 * detail::healthy_learning_rate) return false;
          t.fit.optimizer = Adam{.lr = detail::healthy_learning_rate};
          t.fit.schedule = Cosine{};
+         t.fit.rates.clear();
          return true;
        },
-       "learning rate", "1e-4 with Adam", [](const TrainingReplay& t) { return static_cast<double>(t.fit.optimizer.lr()); }},
+       "learning rate", "1e-4 with Adam", [](const TrainingReplay& t) { return detail::highest_rate(t.fit); }},
+      {"augmentation", "no augmentation", "Augmentation that makes other images than those of evaluation",
+       "leave out of FitOptions::augment what the FP32 model was not trained with and evaluation does not show", "options.augment.clear();", true,
+       [](TrainingReplay& t) {
+         if (t.fit.augment.empty()) return false;
+         t.fit.augment.clear();
+         return true;
+       },
+       "augmentations", "those that FP32 was trained with", [](const TrainingReplay& t) { return static_cast<double>(t.fit.augment.size()); }},
       {"weight_decay", "no weight decay", "Weight decay that is larger than what fine-tuning learns", "fine-tune with less weight decay or none", "options.optimizer = Adam{.lr = options.optimizer.lr()};", true,
        [](TrainingReplay& t) {
          const AnyOptimizer plain = Adam{.lr = t.fit.optimizer.lr()};

@@ -102,7 +102,7 @@ inline std::vector<const Unit*> layers_with_codes(const char* op, const QatModel
     const bool found = std::any_of(units.begin(), units.end(), [&](const Unit* u) { return qat.node_name(u->node) == layer; });
     require(found, Errc::range, "{}: no layer with integer weights is named {}; there are {}", op, layer, names);
   }
-  require(!units.empty(), Errc::range, "{}: the model has no layers with weights that become codes", op);
+  require(!units.empty(), Errc::range, "{}: the model has no layers with weights that become codes; leave the pass out", op);
   return units;
 }
 

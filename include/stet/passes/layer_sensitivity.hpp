@@ -53,7 +53,7 @@ struct LayerSensitivity {
 /// What each width costs each layer, the others in float. Layers that the recipe keeps in float, or whose weights it names in an override, are
 /// left out: they are decided. Chance is taken out one way: a layer does not gain by being rounded, nor by being rounded more.
 /// Units:     loss is mean cross-entropy on the images drawn
-/// Errors:    Errc::state if the data are empty; Errc::range if a width is not in 2..8 or they do not fall;
+/// Errors:    Errc::state if the data are empty or have no labels; Errc::range if a width is not in 2..8 or they do not fall;
 ///            Errc::unsupported if the recipe simulates weights in float; as prepare and hessian_trace
 STET_ENTRY std::vector<LayerSensitivity> layer_sensitivity(const Model& model, const Recipe& recipe, const Dataset& data,
                                                            const SensitivityOptions& options = {});
@@ -82,6 +82,7 @@ inline QatModel at_width(const Model& model, const Recipe& recipe, const QatMode
 STET_ENTRY std::vector<LayerSensitivity> layer_sensitivity(const Model& model, const Recipe& recipe, const Dataset& data,
                                                            const SensitivityOptions& o) {
   require(data.size() > 0, Errc::state, "layer_sensitivity: the data set is empty");
+  require(data.has_labels(), Errc::state, "layer_sensitivity: data set {} has no labels; what a layer costs is measured on answers", data.name());
   require(!o.bits.empty(), Errc::range, "layer_sensitivity: no widths to choose from");
   for (std::size_t b = 0; b < o.bits.size(); ++b) {
     require(o.bits[b] >= 2 && o.bits[b] <= 8 && (b == 0 || o.bits[b] < o.bits[b - 1]), Errc::range,

@@ -62,7 +62,8 @@ struct PrecisionFrontier {
 /// Finds the frontier by dynamic programming over the layers, exactly as long as no more than 4096 choices of the layers so
 /// far are on it; beyond, the best of each 4096th of the cost is kept.
 /// Formula:   minimize sum over layers of loss(layer, bits) for every bound on the sum of cost(layer, bits)
-/// Errors:    Errc::range if there are no layers, they do not have one loss per width, or a cost is negative or not finite
+/// Errors:    Errc::range if there are no layers, they do not have one loss per width, or a cost is negative or not finite; Errc::state if
+///            the cost has no function
 /// Source:    a multiple-choice knapsack, as Dong 2020, HAWQ-V2, arXiv 1911.03852, states the choice of widths
 STET_ENTRY PrecisionFrontier precision_frontier(std::vector<LayerSensitivity> layers, const std::vector<int>& bits,
                                                 const PrecisionCost& cost = weight_bytes);
@@ -70,7 +71,7 @@ STET_ENTRY PrecisionFrontier precision_frontier(std::vector<LayerSensitivity> la
 /// Errors:    Errc::shape if the choice has another number of layers; Errc::range if it has a width that the frontier has not
 STET_ENTRY Recipe with_precision(Recipe recipe, const PrecisionFrontier& frontier, const PrecisionChoice& choice);
 /// Quantizes with `count` of the choices, evenly spread, evaluates what is deployed, and keeps in the frontier what was found.
-/// Errors:    Errc::range if count is not positive; as calibrated and evaluate
+/// Errors:    Errc::range if count is not positive or there are no choices; Errc::state without labels; as calibrated and evaluate
 STET_ENTRY void measure_choices(PrecisionFrontier& frontier, const Model& model, const Recipe& recipe, const Dataset& calibration,
                                 const Dataset& validation, std::size_t count = 8, const QuantizeOptions& options = {});
 #if STET_DEFINE_ENTRIES
@@ -132,6 +133,7 @@ inline std::vector<std::size_t> evenly_by_cost(const std::vector<PrecisionChoice
 STET_ENTRY PrecisionFrontier precision_frontier(std::vector<LayerSensitivity> layers, const std::vector<int>& bits, const PrecisionCost& cost) {
   require(!layers.empty(), Errc::range, "precision_frontier: no layers to choose widths for; are all named in overrides?");
   require(!bits.empty(), Errc::range, "precision_frontier: no widths to choose from");
+  require(static_cast<bool>(cost), Errc::state, "precision_frontier: the cost is an empty function; leave it out for weight_bytes");
   constexpr std::size_t most = 4096;
   std::vector<std::vector<detail::PrecisionState>> rows{{detail::PrecisionState{}}};
   for (const LayerSensitivity& layer : layers) {
@@ -211,6 +213,8 @@ STET_ENTRY void measure_choices(PrecisionFrontier& frontier, const Model& model,
                                 const Dataset& validation, std::size_t count, const QuantizeOptions& options) {
   require(count > 0, Errc::range, "measure_choices: count must be positive");
   detail::require_one_output("measure_choices", model.graph());
+  require(!frontier.choices.empty(), Errc::range, "measure_choices: the frontier has no choices; make it by precision_frontier");
+  require(validation.has_labels(), Errc::state, "measure_choices: data set {} has no labels; choices are compared by their answers", validation.name());
   for (const std::size_t i : detail::evenly_by_cost(frontier.choices, count)) {
     PrecisionChoice& c = frontier.choices[i];
     // The engine computes the same.

@@ -58,6 +58,20 @@ STET_ENTRY QatModel calibrated(const Model& model, const Recipe& recipe, const D
 STET_ENTRY IntegerModel quantize(const Model& model, const Recipe& recipe, const Dataset& data, const QuantizeOptions& options);
 
 #if STET_DEFINE_ENTRIES
+namespace detail {
+
+// The error of a pass says whose it is.
+template <class F>
+void run_pass(const PostTrainingPass& pass, F&& run) {
+  try {
+    run();
+  } catch (const Error& e) {
+    throw Error(e.code(), formatted("quantize: pass '{}': {}", pass.name, e.what()));
+  }
+}
+
+}  // namespace detail
+
 STET_ENTRY QatModel calibrated(const Model& model, const Recipe& recipe, const Dataset& data, const QuantizeOptions& options) {
   for (const PostTrainingPass& p : options.passes) {
     const bool acts = p.before_prepare || p.after_calibrate || p.after_calibrate_beside;
@@ -65,13 +79,15 @@ STET_ENTRY QatModel calibrated(const Model& model, const Recipe& recipe, const D
   }
   Model float_model = model;
   for (const PostTrainingPass& p : options.passes) {
-    if (p.before_prepare) p.before_prepare(float_model, data);
+    if (p.before_prepare) detail::run_pass(p, [&] { p.before_prepare(float_model, data); });
   }
   QatModel qat = prepare(float_model, recipe);
   calibrate(qat, data, options.calibrate);
   for (const PostTrainingPass& p : options.passes) {
-    if (p.after_calibrate) p.after_calibrate(qat, data);
-    if (p.after_calibrate_beside) p.after_calibrate_beside(qat, float_model, data);
+    detail::run_pass(p, [&] {
+      if (p.after_calibrate) p.after_calibrate(qat, data);
+      if (p.after_calibrate_beside) p.after_calibrate_beside(qat, float_model, data);
+    });
   }
   return qat;
 }

@@ -108,11 +108,18 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, const 
       return run();
     } catch (const Error& e) {
       if (e.code() != Errc::range) throw;
-      throw Error(Errc::range, formatted("fit: at {}: {}", where, e.what()));
+      const std::string_view what = e.what();
+      const bool said = what.find("lower the learning rate") != std::string_view::npos;
+      throw Error(Errc::range, formatted("fit: at {}: {}{}", where, what,
+                                         said ? "" : "; if it came with training, lower the learning rate, warm it up or set clip_norm"));
     }
   };
   const std::vector<Var<Tensor<float>>> outputs = located([&] { return stage.forward(tape, batch, {.rng = &rng}); });
   StepLoss loss = loss_of(outputs, batch, o);
+  const bool trains = std::any_of(outputs.begin(), outputs.end(), [](const Var<Tensor<float>>& y) { return y.wanted(); });
+  require(!trains || (loss.total.wanted() && &loss.total.tape() == &tape), Errc::state,
+          "fit: the loss does not depend on the model's output, so that nothing is learned; compute it from y by functions of the tape "
+          "(stet/ops), not from y.value(), and on y.tape()");
   const auto value = static_cast<double>(loss.total.value()[0]);
   require(std::isfinite(value), Errc::range,
           "fit: the loss is {} at {}; lower the learning rate, warm it up or set clip_norm", value, where);

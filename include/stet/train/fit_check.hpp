@@ -12,10 +12,15 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <string_view>
 
 namespace stet::detail {
 
 STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o);
+// Whether a pattern is of a parameter: of its own name, or of its node's.
+inline bool fits_parameter(std::string_view pattern, std::string_view name) {
+  return fits_pattern(pattern, name) || fits_pattern(pattern, name.substr(0, name.rfind('.')));
+}
 // Gives the parameters the rates of the options.
 STET_ENTRY void set_rates(std::vector<ParameterRef>& parameters, const FitOptions& o);
 // The same with the graph of the model. batch_norm_live(progress): whether a step at this part of the run normalizes with
@@ -112,8 +117,7 @@ STET_ENTRY void set_rates(std::vector<ParameterRef>& parameters, const FitOption
   for (const LayerRate& rate : o.rates) {
     bool any = false;
     for (ParameterRef& p : parameters) {
-      const std::string_view name = p.name, node = name.substr(0, name.rfind('.'));
-      if (!fits_pattern(rate.names, name) && !fits_pattern(rate.names, node)) continue;
+      if (!fits_parameter(rate.names, p.name)) continue;
       p.lr_factor = rate.factor;
       any = true;
     }

@@ -89,7 +89,7 @@ struct FitReport {
       if (!std::isnan(e.validation_loss)) text += formatted("; validation loss {:.4f}", e.validation_loss);
       losses(e.validation_losses);
       accuracy(e.validation_accuracy);
-      if (!std::isnan(e.validation_metric)) text += formatted(", {} {:.4g}", metric, e.validation_metric);
+      if (!metric.empty()) text += formatted(", {} {:.4g}", metric, e.validation_metric);
       if (!std::isnan(e.lr)) text += formatted("; learning rate {:.2g}", e.lr);
       if (!std::isnan(e.oscillating)) text += formatted(", {:.1f} % of the weights oscillate", 100 * e.oscillating);
       text += formatted(" ({:.1f} s)\n", e.seconds);

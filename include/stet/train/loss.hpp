@@ -37,13 +37,18 @@ struct CrossEntropyLoss {
   std::vector<double> class_weights{};  ///< one per class, for classes that are rare or dear; empty: all alike
 
   Var<Tensor<float>> operator()(const Var<Tensor<float>>& logits, const Batch& batch) const {
+    require(!batch.labels.empty(), Errc::state,
+            "CrossEntropyLoss: the data have no labels; make the Dataset with labels [N] and the number of classes, or take a loss of "
+            "targets (MseLoss, BinaryCrossEntropyLoss)");
     return softmax_cross_entropy(logits, batch.labels,
                                  {.label_smoothing = label_smoothing, .class_weights = class_weights});
   }
   [[nodiscard]] std::string describe() const {
     std::string weights;
     for (const double w : class_weights) weights += formatted("{}{}", weights.empty() ? ", class weights " : " ", w);
-    return formatted("softmax cross-entropy, label smoothing {}{}", label_smoothing, weights);
+    // As fit's own where nothing is set: it is the same run.
+    const std::string smoothing = label_smoothing == 0 ? "" : formatted(", label smoothing {}", label_smoothing);
+    return formatted("softmax cross-entropy{}{}", smoothing, weights);
   }
 };
 
