@@ -169,7 +169,9 @@ class ErrorBound {
       } else {
         float step = 0;
         for (const float v : dw.span()) step = std::max(step, 2 * v);
-        bias_error += 0.5f * scale_of_(model_.graph().node(n.inputs[0]).name) * step;
+        int from = n.inputs[0];  // dropout is left out of files
+        while (stet::graph::is<stet::graph::op::Dropout>(model_.graph().node(from).op)) from = model_.graph().node(from).inputs[0];
+        bias_error += 0.5f * scale_of_(model_.graph().node(from).name) * step;
       }
       error = sum(error, apply(id, {input}, &dw));
     }
