@@ -476,10 +476,10 @@ TEST_CASE("what no int8 model can be is refused by name") {
           Errc::unsupported, {"p (SOFTMAX)"});
   refused(load_int, change([&](D& d) {
             const auto y = d.codes("r", {1, 3}, 0.25f, 7);
-            d.operation(Builtin::relu, {d.info.outputs[0]}, y);
+            d.operation(Builtin::relu6, {d.info.outputs[0]}, y);
             d.info.outputs = {y};
           }),
-          Errc::unsupported, {"r (RELU)", "must keep them"});
+          Errc::unsupported, {"r (RELU6)", "must keep them"});
 }
 
 TEST_CASE("inconsistent descriptions are errors") {
