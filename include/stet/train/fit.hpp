@@ -42,21 +42,24 @@ inline std::vector<ParameterRef> parameter_refs(Model& model) {
   return refs;
 }
 
-/// What fit can train: forward(tape, model, list of inputs, Mode, options) -> list of outputs, or forward(tape, model, x, Mode,
-/// options) -> the only one; parameter_refs(model); both found by
+/// Whether a model is trained on lists: forward(tape, model, list of inputs, Mode, options) -> list of outputs, found by
+/// argument-dependent lookup.
+template <class M>
+concept TrainsOnLists = requires(M& model, Tape& tape, std::span<const Tensor<float>> inputs, const ForwardOptions& o) {
+  { forward(tape, model, inputs, Mode::training, o) } -> std::same_as<std::vector<Var<Tensor<float>>>>;
+};
+/// The same of a model with one input and one output: forward(tape, model, x, Mode, options) -> logits.
+template <class M>
+concept TrainsOnTensors = requires(M& model, Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
+  { forward(tape, model, x, Mode::training, o) } -> std::same_as<Var<Tensor<float>>>;
+};
+
+/// What fit can train: forward of lists or of a tensor, parameter_refs(model), both found by
 /// argument-dependent lookup, infer for validation, and fields(f) for checkpoints. A member advance(progress), if there
 /// is one, is called before every step with the part of the run that is done, and begin_run() before the first; what a
 /// function training_warnings(model) gives, if there is one, stands in the report, and what monitor_of(model, options), if
 /// there is one, sees of the steps. A member graph() lets fit compare the
 /// data with the model before it begins.
-template <class M>
-concept TrainsOnLists = requires(M& model, Tape& tape, std::span<const Tensor<float>> inputs, const ForwardOptions& o) {
-  { forward(tape, model, inputs, Mode::training, o) } -> std::same_as<std::vector<Var<Tensor<float>>>>;
-};
-template <class M>
-concept TrainsOnTensors = requires(M& model, Tape& tape, const Tensor<float>& x, const ForwardOptions& o) {
-  { forward(tape, model, x, Mode::training, o) } -> std::same_as<Var<Tensor<float>>>;
-};
 template <class M>
 concept Trainable = Classifier<M> && (TrainsOnLists<M> || TrainsOnTensors<M>) && requires(M& model) {
   { parameter_refs(model) } -> std::same_as<std::vector<ParameterRef>>;
@@ -264,8 +267,8 @@ STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const Para
 
 /// Trains a model: with softmax cross-entropy where the data have labels, with mean squared error where they have targets, with
 /// options.loss where that is set. Of several outputs each is compared with the data's answers for it (Dataset::with_labels,
-/// with_targets), and the sum of their losses, weighed as options.losses says, is made small. Every run of the same options on the same data is the same, bit for
-/// bit, whatever the thread count, and so is a run that was interrupted and resumed from its checkpoint, or done in parts.
+/// with_targets), and the sum of their losses, weighed as options.losses says, is made small. Every run of the same options on
+/// the same data is the same, bit for bit, whatever the thread count, and so is a run that was interrupted and resumed from its checkpoint, or done in parts.
 ///
 /// Every call is a run of its own, unless options.run or a resumed checkpoint goes on with one: a quantized model goes
 /// through its schedule over this run's epochs, and what an earlier run froze moves again (QatModel::begin_run).
