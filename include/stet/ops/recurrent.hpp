@@ -146,6 +146,23 @@ struct RecurrentGradients {
   Tensor<T> dx{}, dw{}, dbias{};
 };
 
+namespace detail {
+
+// The states of `made` on the tape; backward(x, w, made, dy) gives the gradients.
+template <class T, class Made, class Backward>
+Var<Tensor<T>> record_recurrent(const Var<Tensor<T>>& x, const Var<Tensor<T>>& w, const Var<Tensor<T>>& bias, Made made, Backward backward) {
+  Tensor<T> y = made.y;
+  return record(std::move(y), std::tie(x, w, bias),
+                [x = x.value(), w = w.value(), made = std::move(made), backward](const Tensor<T>& dy, auto dx, auto dw, auto db) {
+                  RecurrentGradients<T> g = backward(x, w, made, dy);
+                  if (dx.wanted()) dx.add(std::move(g.dx));
+                  if (dw.wanted()) dw.add(std::move(g.dw));
+                  if (db.wanted()) db.add(std::move(g.dbias));
+                });
+}
+
+}  // namespace detail
+
 /// Formula:   back through all steps: dh_t = dy_t + what step t+1 makes of it, dc likewise; a gate's sum gets the gradient of
 ///            its function
 template <class T>
@@ -192,15 +209,8 @@ RecurrentGradients<T> lstm_backward(const Tensor<T>& x, const Tensor<T>& w, cons
 /// Gradient:  true, as lstm_backward
 template <class T>
 Var<Tensor<T>> lstm(const Var<Tensor<T>>& x, const Var<Tensor<T>>& w, const Var<Tensor<T>>& bias, bool reverse = false) {
-  LstmValues<T> made = lstm_forward(x.value(), w.value(), bias.value(), reverse);
-  Tensor<T> y = made.y;
-  return record(std::move(y), std::tie(x, w, bias),
-                [x = x.value(), w = w.value(), made = std::move(made), reverse](const Tensor<T>& dy, auto dx, auto dw, auto db) {
-                  RecurrentGradients<T> g = lstm_backward(x, w, made, dy, reverse);
-                  if (dx.wanted()) dx.add(std::move(g.dx));
-                  if (dw.wanted()) dw.add(std::move(g.dw));
-                  if (db.wanted()) db.add(std::move(g.dbias));
-                });
+  return detail::record_recurrent(x, w, bias, lstm_forward(x.value(), w.value(), bias.value(), reverse),
+                                  [reverse](const auto&... of) { return lstm_backward(of..., reverse); });
 }
 
 /// What a GRU makes: states [N,steps,units], gates after their functions [N*steps,3*units], and the state's part of the new
@@ -306,15 +316,8 @@ RecurrentGradients<T> gru_backward(const Tensor<T>& x, const Tensor<T>& w, const
 /// Gradient:  true, as gru_backward
 template <class T>
 Var<Tensor<T>> gru(const Var<Tensor<T>>& x, const Var<Tensor<T>>& w, const Var<Tensor<T>>& bias, bool reverse = false) {
-  GruValues<T> made = gru_forward(x.value(), w.value(), bias.value(), reverse);
-  Tensor<T> y = made.y;
-  return record(std::move(y), std::tie(x, w, bias),
-                [x = x.value(), w = w.value(), made = std::move(made), reverse](const Tensor<T>& dy, auto dx, auto dw, auto db) {
-                  RecurrentGradients<T> g = gru_backward(x, w, made, dy, reverse);
-                  if (dx.wanted()) dx.add(std::move(g.dx));
-                  if (dw.wanted()) dw.add(std::move(g.dw));
-                  if (db.wanted()) db.add(std::move(g.dbias));
-                });
+  return detail::record_recurrent(x, w, bias, gru_forward(x.value(), w.value(), bias.value(), reverse),
+                                  [reverse](const auto&... of) { return gru_backward(of..., reverse); });
 }
 
 }  // namespace stet
