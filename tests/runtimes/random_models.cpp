@@ -189,7 +189,10 @@ void export_floats(const std::string& directory, const Model& model, std::uint64
   const Model folded = fold_batch_norm(model);
   for (const graph::Node& node : folded.graph().nodes()) {
     // No bound is derived for these here.
-    if (graph::is<graph::op::LayerNorm>(node.op) || graph::is<graph::op::Softmax>(node.op) || graph::is<graph::op::Matmul>(node.op)) return;
+    if (graph::is<graph::op::LayerNorm>(node.op) || graph::is<graph::op::Softmax>(node.op) || graph::is<graph::op::Matmul>(node.op) ||
+        graph::is<graph::op::Lstm>(node.op) || graph::is<graph::op::Gru>(node.op)) {
+      return;
+    }
     if (graph::is<graph::op::BatchNorm>(node.op) || graph::is<graph::op::ConvTranspose>(node.op) || table_of(node.op)) return;
   }
   const std::vector<Tensor<float>> x = random_inputs(model, images, seed + 2000), y = infer(folded, x);
