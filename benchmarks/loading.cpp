@@ -2,6 +2,10 @@
 //   bench_loading MODEL.onnx|MODEL.tflite [H,W,C]
 // H,W,C is the shape of one sample, where the file leaves it open. Memory is the largest that the process ever had, of its
 // code and libraries too, relative to the file with the weights beside it.
+#include <stet/core/shape.hpp>
+#include <stet/core/warning.hpp>
+#include <stet/graph/model.hpp>
+#include <stet/io/import_options.hpp>
 #include <stet/io/load_onnx.hpp>
 #include <stet/io/load_tflite.hpp>
 
