@@ -2,6 +2,7 @@
 // Augmentation: training images that are changed a little, otherwise every time they are seen.
 
 #include <stet/core/description.hpp>
+#include <stet/core/finite.hpp>
 #include <stet/core/random.hpp>
 #include <stet/data/dataset.hpp>
 
@@ -134,8 +135,7 @@ inline void augment_batch(Batch& batch, const std::vector<Augmentation>& list, R
     for (const Tensor<float>& x : batch.more_inputs) numbers.push_back(&x);
     for (const Truth& t : batch.more_truth) numbers.push_back(&t.targets);
     for (const Tensor<float>* one : numbers) {
-      const auto all = one->span();
-      if (std::all_of(all.begin(), all.end(), [](float v) { return std::isfinite(v); })) continue;
+      if (all_finite(one->span())) continue;
       fail(Errc::range, "augment: '{}' made numbers that are NaN or infinite of a batch that was finite; mend it", change.describe());
     }
   }
