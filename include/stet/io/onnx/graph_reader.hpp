@@ -248,7 +248,8 @@ class GraphReader {
           reader->read(importer_, attributes);
           attributes.finish();
         };
-        if (!read_batch_views(importer_, read, reader == nullptr)) read();
+        const bool itself = reader != nullptr && reader->takes_views;
+        if (itself || !read_batch_views(importer_, read, reader == nullptr)) read();
       });
     }
     if (readable) return;

@@ -304,6 +304,7 @@ inline std::int64_t product(const Ints& dims) {
 struct OperatorReader {
   std::string_view op_type;
   void (*read)(Importer&, Attributes&);
+  bool takes_views = false;  ///< whether it reads values whose samples do not lie apart in front (Importer::view)
 };
 
 }  // namespace stet::onnx

@@ -37,8 +37,7 @@ class BatchViewReader {
       gather();
       return true;
     }
-    // Their readers take such values.
-    if (!any || node_.op_type == "LSTM" || node_.op_type == "GRU" || node_.op_type == "Shape") return false;
+    if (!any) return false;
     if (node_.op_type == "Unsqueeze" || node_.op_type == "Squeeze") {
       ones(node_.op_type == "Unsqueeze");
     } else if (node_.op_type == "Gather") {

@@ -104,7 +104,7 @@ inline void read_constant_of_shape(Importer& g, Attributes& a) {
 }
 inline constexpr OperatorReader constant_readers[] = {
     {"Cast", read_cast},     {"Constant", read_constant}, {"ConstantOfShape", read_constant_of_shape},
-    {"Expand", read_expand}, {"Identity", read_identity}, {"Shape", read_shape},
+    {"Expand", read_expand}, {"Identity", read_identity}, {"Shape", read_shape, true},
     {"Size", read_size},
 };
 

@@ -176,8 +176,8 @@ inline void write(const graph::op::Gru& o, FloatWriter& w) {
 }
 
 inline constexpr OperatorReader recurrent_readers[] = {
-    {"LSTM", [](Importer& g, Attributes& a) { detail::read_recurrent(g, a, detail::lstm_gates); }},
-    {"GRU", [](Importer& g, Attributes& a) { detail::read_recurrent(g, a, detail::gru_gates); }},
+    {"LSTM", [](Importer& g, Attributes& a) { detail::read_recurrent(g, a, detail::lstm_gates); }, true},
+    {"GRU", [](Importer& g, Attributes& a) { detail::read_recurrent(g, a, detail::gru_gates); }, true},
 };
 
 }  // namespace stet::onnx
