@@ -7,7 +7,6 @@ training to the engine, with softmax at their ends as people have it; with it th
 code for code as in LiteRT's default kernels; their outputs are the logits.
 """
 
-import argparse
 import os
 import warnings
 
@@ -19,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from stages import Table, remove_files, run, save_arrays
+from stages import arguments, judge, save_arrays
 
 A = tf.keras.applications
 SIDE = {"InceptionV3": 96, "Xception": 96}
@@ -75,35 +74,18 @@ def outputs(path, x):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
-    parser.add_argument("directory")
-    parser.add_argument("--only", default="")
+    parser = arguments(__doc__)
     parser.add_argument("--int8", action="store_true")
-    parser.add_argument("--keep", action="store_true", help="keep converted files and use those that are there")
-    parser.add_argument("--table", default="")
     options = parser.parse_args()
-    os.makedirs(options.directory, exist_ok=True)
-    table = Table()
-    for name in [n for n in options.only.split(",") if n] or NETWORKS:
-        base = f"{options.directory}/{name}" + ("_int8" if options.int8 else "")
-        path = base + ".tflite"
-        try:
-            if not (options.keep and os.path.exists(path)):
-                model, images = made(name, options.int8)
-                with open(path, "wb") as f:
-                    f.write(convert(model, images, options.int8))
-                x, y = outputs(path, images)
-                save_arrays(base, [x], [y])
-            result = run(options.program, path, *(["--integers"] if options.int8 else []))
-        except Exception as e:  # the converter's own failure is a row too
-            result = {"export": f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"}
-        table.add(name, result)
-        if not options.keep:
-            remove_files(path)
-    print(table.summary())
-    if options.table:
-        table.write(options.table)
+
+    def export(name, path):
+        model, images = made(name, options.int8)
+        with open(path, "wb") as f:
+            f.write(convert(model, images, options.int8))
+        x, y = outputs(path, images)
+        save_arrays(os.path.splitext(path)[0], [x], [y])
+
+    judge(options, NETWORKS, lambda name: name + ("_int8.tflite" if options.int8 else ".tflite"), export, *(["--integers"] if options.int8 else []))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The stages that load_model takes a network through, as the scripts of this folder run them, and the table of their rows."""
 
+import argparse
 import os
 import subprocess
 
@@ -73,3 +74,34 @@ class Table:
             for name, stage, text in self.rows:
                 f.write(f"| {name} | {stage} | {text.replace('|', '/')} |\n")
             f.write(f"\n{self.summary()}\n")
+
+
+def arguments(doc):
+    """The command line that scripts of exported networks share."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("directory")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--keep", action="store_true", help="keep exported files and use those that are there")
+    parser.add_argument("--table", default="")
+    return parser
+
+
+def judge(options, names, path_of, export, *more):
+    """Takes networks through all stages: export(name, path) writes one and its arrays; `more` goes to load_model."""
+    os.makedirs(options.directory, exist_ok=True)
+    table = Table()
+    for name in [n for n in options.only.split(",") if n] or names:
+        path = f"{options.directory}/{path_of(name)}"
+        try:
+            if not (options.keep and os.path.exists(path)):
+                export(name, path)
+            result = run(options.program, path, *more)
+        except Exception as e:  # an exporter's own failure is a row too
+            result = {"export": f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"}
+        table.add(name, result)
+        if not options.keep:
+            remove_files(path)
+    print(table.summary())
+    if options.table:
+        table.write(options.table)

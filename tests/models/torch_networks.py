@@ -7,7 +7,6 @@ too, images small. Exporters: torch.onnx.export(model, x, file) without options,
 The table has a row per network: the stage that it reaches, and the first lines of what stands in its way.
 """
 
-import argparse
 import os
 import sys
 import warnings
@@ -17,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from stages import Table, remove_files, run, save_arrays
+from stages import arguments, judge, save_arrays
 
 warnings.filterwarnings("ignore")
 IMAGE = (3, 64, 64)
@@ -317,7 +316,7 @@ def spread(model):
                 m.weight.copy_(torch.randn(m.weight.shape, generator=generator) * m.in_features**-0.5)
 
 
-def export(name, make, shape, folder, legacy):
+def export(name, make, shape, path, legacy):
     torch.manual_seed(3)
     model = make().eval()
     spread(model)
@@ -326,7 +325,6 @@ def export(name, make, shape, folder, legacy):
     x = tuple(torch.randn((samples, *s), generator=drawn) for s in shapes)
     with torch.no_grad():
         y = model(*x)
-    path = f"{folder}/{name}.onnx"
     with open(os.devnull, "w") as quiet, torch.no_grad():
         out, sys.stdout = sys.stdout, quiet
         try:
@@ -339,38 +337,16 @@ def export(name, make, shape, folder, legacy):
             sys.stdout = out
     if not isinstance(y, (torch.Tensor, tuple)):  # torchvision names its outputs; the first is the answer
         y = y[0] if not isinstance(y, dict) else next(iter(y.values()))
-    save_arrays(f"{folder}/{name}", [t.numpy() for t in x], [t.numpy() for t in ((y,) if isinstance(y, torch.Tensor) else y)])
-    return path
+    save_arrays(os.path.splitext(path)[0], [t.numpy() for t in x], [t.numpy() for t in ((y,) if isinstance(y, torch.Tensor) else y)])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
-    parser.add_argument("directory")
+    parser = arguments(__doc__)
     parser.add_argument("--legacy", action="store_true")
-    parser.add_argument("--only", default="")
-    parser.add_argument("--keep", action="store_true", help="keep exported files and use those that are there")
-    parser.add_argument("--table", default="")
     options = parser.parse_args()
-    os.makedirs(options.directory, exist_ok=True)
     torch.set_num_threads(1)
     networks = {**of_torchvision(), **own()}
-    wanted = [n for n in options.only.split(",") if n] or list(networks)
-    table = Table()
-    for name in wanted:
-        path = f"{options.directory}/{name}.onnx"
-        try:
-            if not (options.keep and os.path.exists(path)):
-                path = export(name, *networks[name], options.directory, options.legacy)
-            result = run(options.program, path)
-        except Exception as e:  # an exporter's own failure is a row too
-            result = {"export": f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"}
-        table.add(name, result)
-        if not options.keep:
-            remove_files(path)
-    print(table.summary())
-    if options.table:
-        table.write(options.table)
+    judge(options, list(networks), lambda name: name + ".onnx", lambda name, path: export(name, *networks[name], path, options.legacy))
 
 
 if __name__ == "__main__":
