@@ -82,10 +82,10 @@ double worst(const QatModel& qat, const Model& reference, const Dataset& data) {
     g.add(op, {0}, "layer");
     g.output(1);
     Model layer(std::move(g), Rng(1));
-    const ChannelOf channel = channel_of(folded.weights.shape(), unit.channel_axis());
+    const ScaleMap channel = channel_of(folded.weights.shape(), unit.channel_axis());
     Tensor<float> w(folded.weights.shape());
     for (std::int64_t i = 0; i < w.size(); ++i) {
-      w.edit()[static_cast<std::size_t>(i)] = static_cast<float>(folded.weights[i]) * folded.weight_scale[unit.weights.per_channel() ? static_cast<std::size_t>(channel(i)) : 0];
+      w.edit()[static_cast<std::size_t>(i)] = static_cast<float>(folded.weights[i]) * folded.weight_scale[unit.weights.per_channel() ? static_cast<std::size_t>(channel.index(i)) : 0];
     }
     layer.parameter("layer.weight").value = w;
     if (Parameter* b = layer.find_parameter("layer.bias")) {

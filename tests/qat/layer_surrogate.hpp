@@ -100,10 +100,10 @@ inline stet::Tensor<double> real_values(const stet::QTensor& q) {
 template <class K>
 stet::Tensor<double> real_weights(const stet::WeightCodes& w, int axis, const std::vector<K>& k) {
   stet::Tensor<double> y(w.codes.shape());
-  const stet::ChannelOf channel = stet::channel_of(w.codes.shape(), axis);
+  const stet::ScaleMap channel = stet::channel_of(w.codes.shape(), axis);
   const auto to = y.edit();
   for (std::size_t i = 0; i < to.size(); ++i) {
-    const auto c = static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)));
+    const auto c = static_cast<std::size_t>(channel.index(static_cast<std::int64_t>(i)));
     to[i] = static_cast<double>(w.codes.span()[i]) * static_cast<double>(w.scale[w.scale.size() == 1 ? 0 : c]) /
             (w.scale.size() == 1 ? static_cast<double>(k[c]) : 1.0);
   }

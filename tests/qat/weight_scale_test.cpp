@@ -21,10 +21,10 @@ using stet_test::normal;
 namespace {
 
 double squared_error(const Tensor<float>& w, const WeightCodes& q, int axis) {
-  const ChannelOf channel = channel_of(w.shape(), axis);
+  const ScaleMap channel = channel_of(w.shape(), axis);
   double sum = 0;
   for (std::int64_t i = 0; i < w.size(); ++i) {
-    const double s = static_cast<double>(q.scale[q.scale.size() == 1 ? 0 : static_cast<std::size_t>(channel(i))]);
+    const double s = static_cast<double>(q.scale[q.scale.size() == 1 ? 0 : static_cast<std::size_t>(channel.index(i))]);
     sum += std::pow(static_cast<double>(w[i]) - s * q.codes[i], 2);
   }
   return sum;

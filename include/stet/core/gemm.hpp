@@ -14,6 +14,9 @@ enum class Layout { plain, transposed };
 
 inline namespace STET_PRODUCT {
 
+/// Rows of a product that a chunk of work holds at least: with fewer, most of them would run in tiles of few rows.
+inline constexpr std::int64_t product_block = 16;
+
 /// A right-hand side, brought into the kernel's order once and multiplied by many blocks of rows (from many threads).
 template <class T>
 class GemmRight {

@@ -123,4 +123,11 @@ inline void parallel_chunks(std::int64_t items, std::int64_t cost, FunctionRef<v
   parallel(chunks, [&](std::int64_t i) { body(chunk_of(items, chunks, i)); });
 }
 
+/// As parallel_chunks, where chunks start at multiples of `block` items, for work that is done several items at a time.
+inline void parallel_blocks(std::int64_t items, std::int64_t block, std::int64_t cost, FunctionRef<void(Chunk)> body) {
+  parallel_chunks((items + block - 1) / block, block * cost, [&](Chunk blocks) {
+    body({blocks.first * block, blocks.last * block < items ? blocks.last * block : items});
+  });
+}
+
 }  // namespace stet

@@ -83,10 +83,10 @@ class ScaleCheck {
     const FrozenLayer layer = fold_unit(qat_, unit);
     const QParams x = qat_.input_params(unit);
     const QParams y = qat_.params(unit);
-    const ChannelOf channel = channel_of(layer.folded.weights.shape(), unit.channel_axis());
-    std::vector<int> before(static_cast<std::size_t>(channel.channels), 0), after = before;
+    const ScaleMap channel = channel_of(layer.folded.weights.shape(), unit.channel_axis());
+    std::vector<int> before(static_cast<std::size_t>(channel.count), 0), after = before;
     for (std::int64_t i = 0; i < layer.folded.weights.size(); ++i) {
-      const auto c = static_cast<std::size_t>(channel(i));
+      const auto c = static_cast<std::size_t>(channel.index(i));
       before[c] = std::max(before[c], std::abs(static_cast<int>(layer.weights.codes[i])));
       after[c] = std::max(after[c], std::abs(static_cast<int>(layer.folded.weights[i])));
     }

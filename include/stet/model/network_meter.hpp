@@ -23,15 +23,16 @@ namespace stet::detail {
 // Largest channel of the weights, batch norm's factors included, beside the median one.
 inline double largest_channel_to_median(const QatModel& qat, const Unit& unit) {
   const Tensor<float>& w = qat.model().parameter(qat.node_name(unit.node) + ".weight").value;
-  const ChannelOf channel = channel_of(w.shape(), unit.channel_axis());
+  const ScaleMap channel = channel_of(w.shape(), unit.channel_axis());
   const std::optional<NormView> norm = norm_of(qat, unit);
   const std::vector<float> factors = norm ? norm->weight_factors() : std::vector<float>();
-  std::vector<double> largest(static_cast<std::size_t>(channel.channels), 0.0);
-  for (std::int64_t i = 0; i < w.size(); ++i) {
-    const auto c = static_cast<std::size_t>(channel(i));
+  std::vector<double> largest(static_cast<std::size_t>(channel.count), 0.0);
+  channel.runs(w.size(), [&](std::size_t c, std::int64_t first, std::int64_t last) {
     const float factor = factors.empty() ? 1.0f : factors[c];
-    largest[c] = std::max(largest[c], std::fabs(static_cast<double>(w[i] * factor)));
-  }
+    for (std::int64_t i = first; i < last; ++i) {
+      largest[c] = std::max(largest[c], std::fabs(static_cast<double>(w[i] * factor)));
+    }
+  });
   const auto middle = largest.begin() + static_cast<std::ptrdiff_t>(largest.size() / 2);
   const double most = *std::max_element(largest.begin(), largest.end());
   std::nth_element(largest.begin(), middle, largest.end());

@@ -29,11 +29,12 @@ inline void flip_negative_channels(QatModel& qat) {
     const auto mean = model.buffer(bn + ".mean").edit();
     Tensor<float>& w = model.parameter(node + ".weight").value;
     Parameter* bias = model.find_parameter(node + ".bias");
-    const ChannelOf channel = channel_of(w.shape(), unit.channel_axis());
+    const ScaleMap channel = channel_of(w.shape(), unit.channel_axis());
     const auto weights = w.edit();
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      if (gamma[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))] < 0.0f) weights[i] = -weights[i];
-    }
+    channel.runs(static_cast<std::int64_t>(weights.size()), [&](std::size_t c, std::int64_t first, std::int64_t last) {
+      if (!(gamma[c] < 0.0f)) return;
+      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) weights[i] = -weights[i];
+    });
     for (std::size_t c = 0; c < gamma.size(); ++c) {
       if (!(gamma[c] < 0.0f)) continue;
       gamma[c] = -gamma[c];

@@ -31,7 +31,7 @@ Tensor<T> linear_forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>
   Tensor<T> result(Shape{rows, outputs});
   T* y = result.edit().data();
   const GemmRight<T> right(Layout::transposed, inputs, outputs, w.data(), inputs);
-  parallel_chunks(rows, inputs * outputs, [&](Chunk chunk) {
+  parallel_blocks(rows, product_block, inputs * outputs, [&](Chunk chunk) {
     right.product(chunk.size(), x.data() + chunk.first * inputs, inputs, y + chunk.first * outputs, outputs,
                   bias == nullptr ? nullptr : bias->data());
   });
@@ -46,7 +46,7 @@ Tensor<T> linear_backward_input(const Tensor<T>& dy, const Tensor<T>& w) {
   Tensor<T> result(Shape{rows, inputs});
   T* dx = result.edit().data();
   const GemmRight<T> right(Layout::plain, outputs, inputs, w.data(), inputs);
-  parallel_chunks(rows, inputs * outputs, [&](Chunk chunk) {
+  parallel_blocks(rows, product_block, inputs * outputs, [&](Chunk chunk) {
     right.product(chunk.size(), dy.data() + chunk.first * outputs, outputs, dx + chunk.first * inputs, inputs, nullptr);
   });
   return result;
@@ -146,7 +146,7 @@ Var<Tensor<T>> matmul(const Var<Tensor<T>>& a, const Var<Tensor<T>>& b) {
   Tensor<T> y(Shape{rows, columns});
   T* out = y.edit().data();
   const GemmRight<T> right(Layout::plain, inner, columns, b.value().data(), columns);
-  parallel_chunks(rows, inner * columns, [&](Chunk chunk) {
+  parallel_blocks(rows, product_block, inner * columns, [&](Chunk chunk) {
     right.product(chunk.size(), a.value().data() + chunk.first * inner, inner, out + chunk.first * columns, columns,
                   nullptr);
   });

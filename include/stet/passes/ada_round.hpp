@@ -107,7 +107,7 @@ inline RoundedLayer better_channels(const LayerSteps& l, const Tensor<std::int8_
   RoundedLayer r{learned, 0, 0};
   const std::span<std::int8_t> out = r.codes.edit();
   for (std::int64_t i = 0; i < nearest.size(); ++i) {
-    const auto c = static_cast<std::size_t>(l.channel(i));
+    const auto c = static_cast<std::size_t>(l.channel.index(i));
     if (!(errors[1][c] < errors[0][c])) out[static_cast<std::size_t>(i)] = nearest[i];
   }
   for (std::size_t c = 0; c < errors[0].size(); ++c) {

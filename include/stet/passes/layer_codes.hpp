@@ -29,7 +29,7 @@ struct LayerSteps {
   std::vector<float> scale{};   // one per channel, or one
   std::vector<float> factor{};  // batch norm's, where it stands inside of the codes; else empty
   Grid grid{};
-  ChannelOf channel{1, 1};
+  ScaleMap channel{1, 1};
 
   [[nodiscard]] float scale_of(std::int64_t c) const { return scale[scale.size() == 1 ? 0 : static_cast<std::size_t>(c)]; }
 };
@@ -43,11 +43,8 @@ inline std::vector<float> factors_in_codes(const QatModel& qat, const Unit& unit
 inline Tensor<float> coded_weights(const QatModel& qat, const Unit& unit, std::span<const float> factor) {
   Tensor<float> w = qat.model().parameter(qat.node_name(unit.node) + ".weight").value;
   if (factor.empty()) return w;
-  const ChannelOf channel = channel_of(w.shape(), unit.channel_axis());
-  const std::span<float> out = w.edit();
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] *= factor[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))];
-  }
+  const ScaleMap channel = channel_of(w.shape(), unit.channel_axis());
+  scale_channels(w.edit(), channel, factor);
   return w;
 }
 
@@ -60,7 +57,10 @@ inline LayerSteps layer_steps(const QatModel& qat, const Unit& unit) {
   l.scale = qat.weight_scale(unit);
   if (l.scale.empty()) l.scale = initial_weight_scale(l.steps, unit.channel_axis(), unit.weights);
   const std::span<float> out = l.steps.edit();
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] /= l.scale_of(l.channel(static_cast<std::int64_t>(i)));
+  l.channel.runs(static_cast<std::int64_t>(out.size()), [&](std::size_t c, std::int64_t first, std::int64_t last) {
+    const float s = l.scale_of(static_cast<std::int64_t>(c));
+    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) out[i] /= s;
+  });
   return l;
 }
 
@@ -70,7 +70,7 @@ inline void set_codes(QatModel& qat, const Unit& unit, const LayerSteps& l, cons
   if (qat.weight_scale(unit).empty()) qat.fix_weight_scale(unit, l.scale);
   const std::span<float> w = qat.model().parameter(qat.node_name(unit.node) + ".weight").value.edit();
   for (std::int64_t i = 0; i < codes.size(); ++i) {
-    const std::int64_t c = l.channel(i);
+    const std::int64_t c = l.channel.index(i);
     const float k = l.factor.empty() ? 1.0f : l.factor[static_cast<std::size_t>(c)];
     if (k != 0.0f) w[static_cast<std::size_t>(i)] = static_cast<float>(codes[i]) * l.scale_of(c) / k;
   }

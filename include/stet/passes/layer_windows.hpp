@@ -31,7 +31,7 @@ inline LayerOutput layer_output(const QatModel& qat, const Unit& unit, const Lay
   out.activation = unit.activation();
   const std::optional<NormView> norm = norm_of(qat, unit);
   const std::span<const float> bias = bias_of(qat, unit);
-  for (std::int64_t c = 0; c < l.channel.channels; ++c) {
+  for (std::int64_t c = 0; c < l.channel.count; ++c) {
     const auto at = static_cast<std::size_t>(c);
     const double k = norm ? norm->factor(at) : 1.0, b = bias.empty() ? 0.0 : static_cast<double>(bias[at]);
     out.scale.push_back(static_cast<float>(input_scale * static_cast<double>(l.scale_of(c)) * (l.factor.empty() ? k : 1.0)));
@@ -134,7 +134,7 @@ inline LayerGoals draw_goals(const QatModel& qat, const Unit& unit, const LayerS
 inline std::vector<std::vector<double>> channel_errors(const QatModel& qat, const Unit& unit, const LayerSteps& l, const LayerTarget& target, const Dataset& data,
                                                        const RoundingData& o, std::span<const Tensor<std::int8_t>> codes) {
   const auto sets = static_cast<std::int64_t>(codes.size());
-  const auto channels = static_cast<std::size_t>(l.channel.channels);
+  const auto channels = static_cast<std::size_t>(l.channel.count);
   std::vector<std::vector<double>> errors(codes.size(), std::vector<double>(channels, 0.0));
   for_inputs(qat, unit, data, o, [&](const Batch& batch, const QTensor& x) {
     const LayerColumns columns(unit.op(), x.codes.shape(), l.steps.shape());

@@ -61,10 +61,10 @@ STET_ENTRY void PartlyQuantized::round_weights(const Chosen& chosen) {
     const WeightCodes codes = detail::weight_codes_of(*qat_, unit, norm);
     // Per tensor, codes are of the product of weights and batch norm's factors.
     const std::vector<float> factors = norm && !unit.weights.per_channel() ? norm->weight_factors() : std::vector<float>();
-    const ChannelOf channel = channel_of(weights.shape(), unit.channel_axis());
+    const ScaleMap channel = channel_of(weights.shape(), unit.channel_axis());
     const std::span<float> w = weights.edit();
     for (std::int64_t i = 0; i < codes.codes.size(); ++i) {
-      const auto c = static_cast<std::size_t>(channel(i));
+      const auto c = static_cast<std::size_t>(channel.index(i));
       const float scale = codes.scale[codes.scale.size() == 1 ? 0 : c];
       const float factor = factors.empty() ? 1.0f : factors[c];
       if (factor == 0.0f) continue;  // batch norm makes a constant of this channel, whatever its weights

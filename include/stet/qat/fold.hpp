@@ -66,7 +66,7 @@ inline void check_scales(std::string_view layer, const WeightCodes& weights, con
 }
 
 // Largest magnitude that an accumulator without bias can reach, per output channel.
-inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, const ChannelOf& channel,
+inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, const ScaleMap& channel,
                                               const Affine& in) {
   const int reach = std::max(in.grid.hi - in.zero_point, in.zero_point - in.grid.lo);
   std::vector<double> bound;
@@ -90,11 +90,11 @@ inline std::vector<double> accumulator_bounds(const Tensor<std::int8_t>& codes, 
 /// Source:    docs/math.md, equations 37 to 43
 inline LayerConstants fold(std::string_view layer, const WeightCodes& weights, int axis, bool per_channel,
                            std::span<const float> bias, const NormView* norm, const Affine& in, const Affine& out) {
-  const ChannelOf channel = channel_of(weights.codes.shape(), axis);
-  const auto channels = static_cast<std::size_t>(channel.channels);
+  const ScaleMap channel = channel_of(weights.codes.shape(), axis);
+  const auto channels = static_cast<std::size_t>(channel.count);
   detail::check_scales(layer, weights, in, out);
   if (norm != nullptr) norm->check(layer);
-  LayerConstants folded{weights.codes, weights.scale, Tensor<std::int32_t>(Shape{channel.channels})};
+  LayerConstants folded{weights.codes, weights.scale, Tensor<std::int32_t>(Shape{channel.count})};
   std::vector<double> real_bias(channels, 0.0);
   std::vector<bool> negative(channels, false);
   for (std::size_t c = 0; c < channels; ++c) {
@@ -114,12 +114,14 @@ inline LayerConstants fold(std::string_view layer, const WeightCodes& weights, i
     real_bias[c] = std::clamp(real_bias[c], -limit, limit);
   }
   auto codes = folded.weights.edit();
-  if (per_channel) {
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-      if (negative[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))]) {
-        codes[i] = static_cast<std::int8_t>(-codes[i]);
-      }
-    }
+  const auto each_code = [&](std::size_t only, bool all, auto change) {
+    channel.runs(static_cast<std::int64_t>(codes.size()), [&](std::size_t c, std::int64_t first, std::int64_t last) {
+      if (!all && c != only) return;
+      for (std::int64_t i = first; i < last; ++i) codes[static_cast<std::size_t>(i)] = change(codes[static_cast<std::size_t>(i)]);
+    });
+  };
+  for (std::size_t c = 0; c < channels; ++c) {
+    if (negative[c]) each_code(c, false, [](std::int8_t code) { return static_cast<std::int8_t>(-code); });
   }
   std::vector<double> bound = detail::accumulator_bounds(folded.weights, channel, in);
   const auto scale_index = [&](std::size_t c) { return per_channel ? c : 0; };
@@ -128,10 +130,7 @@ inline LayerConstants fold(std::string_view layer, const WeightCodes& weights, i
            static_cast<double>(out.scale);
   };
   const auto zero_or_halve = [&](std::size_t only, bool all, bool zero) {
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-      if (!all && static_cast<std::size_t>(channel(static_cast<std::int64_t>(i))) != only) continue;
-      codes[i] = zero ? std::int8_t{0} : halved(codes[i]);
-    }
+    each_code(only, all, [=](std::int8_t code) { return zero ? std::int8_t{0} : halved(code); });
   };
   const auto dead_scale =
       static_cast<float>(static_cast<double>(out.scale) / static_cast<double>(in.scale) / 65536.0);

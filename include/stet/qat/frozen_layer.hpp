@@ -85,14 +85,16 @@ class FinerRows {
 };
 
 // Sum of the passing gradient times the layer's real output, from the gradient of the folded weights.
-inline double passed_output(const LayerConstants& folded, const Tensor<float>& gradient, const ChannelOf& channel,
+inline double passed_output(const LayerConstants& folded, const Tensor<float>& gradient, const ScaleMap& channel,
                             const ClippedSums& sums, float input_scale) {
   const auto scale = [&](std::size_t c) { return static_cast<double>(folded.scale(c)); };
   double total = 0.0;
-  for (std::int64_t i = 0; i < gradient.size(); ++i) {
-    total += static_cast<double>(folded.weights[i]) * scale(static_cast<std::size_t>(channel(i))) *
-             static_cast<double>(gradient[i]);
-  }
+  channel.runs(gradient.size(), [&](std::size_t c, std::int64_t first, std::int64_t last) {
+    const double s = scale(c);
+    for (std::int64_t i = first; i < last; ++i) {
+      total += static_cast<double>(folded.weights[i]) * s * static_cast<double>(gradient[i]);
+    }
+  });
   for (std::size_t c = 0; c < sums.gradient.size(); ++c) {
     const double bias = static_cast<double>(folded.bias[static_cast<std::int64_t>(c)]) * scale(c);
     total += bias * static_cast<double>(input_scale) * sums.gradient[c];
@@ -185,7 +187,7 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
         std::vector<float> factor;
         for (const float s : slope) factor.push_back(xq.params.scale[0] / s);
         Tensor<float> gradient = product.pull_weight(xq, steps, layer.weights.codes.shape(), factor);
-        const ChannelOf channel = channel_of(gradient.shape(), product.channel_axis());
+        const ScaleMap channel = channel_of(gradient.shape(), product.channel_axis());
         if (drange.wanted()) {
           const double passed = detail::passed_output(layer.folded, gradient, channel, sums, xq.params.scale[0]);
           detail::pull_outputs(output, dy, *learned, pass, passed);
@@ -196,18 +198,21 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
         }
         const std::span<float> d = gradient.edit();
         std::vector<double> inner(static_cast<std::size_t>(count), 0.0);
-        for (std::size_t i = 0; i < d.size(); ++i) {
-          const auto c = static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)));
+        const float* real = latent.data();
+        const std::int8_t* codes = layer.weights.codes.data();
+        channel.runs(gradient.size(), [&](std::size_t c, std::int64_t first, std::int64_t last) {
           // Quantized weights before folding; per tensor the codes are those of k*W, and k may be 0.
-          double w = static_cast<double>(latent.span()[i]);
-          if (layer.per_channel || layer.k[c] != 0.0) {
-            w = static_cast<double>(layer.weights.codes.span()[i]) *
-                static_cast<double>(at(layer.weights.scale, static_cast<std::int64_t>(c))) /
-                (layer.per_channel ? 1.0 : layer.k[c]);
+          const bool coded = layer.per_channel || layer.k[c] != 0.0;
+          const auto scale = static_cast<double>(at(layer.weights.scale, static_cast<std::int64_t>(c)));
+          const double k = layer.per_channel ? 1.0 : layer.k[c];
+          const auto slope_of_channel = static_cast<float>(layer.k[c]);
+          for (std::int64_t i = first; i < last; ++i) {
+            const double w = coded ? static_cast<double>(codes[i]) * scale / k : static_cast<double>(real[i]);
+            float& value = d[static_cast<std::size_t>(i)];
+            inner[c] += w * static_cast<double>(value);
+            value *= slope_of_channel;
           }
-          inner[c] += w * static_cast<double>(d[i]);
-          d[i] *= static_cast<float>(layer.k[c]);
-        }
+        });
         if (dgamma.wanted()) {
           std::vector<float> values;
           for (std::size_t c = 0; c < inner.size(); ++c) {

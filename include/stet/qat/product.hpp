@@ -4,7 +4,9 @@
 
 #include <stet/core/lanes.hpp>
 #include <stet/integer/convolution.hpp>
+#include <stet/quant/granularity.hpp>
 #include <stet/quant/qtensor.hpp>
+#include <stet/quant/scale_channels.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -60,10 +62,7 @@ class Product {
   [[nodiscard]] Tensor<float> pull_weight(const QTensor& x, const Tensor<float>& steps, const Shape& w,
                                           std::span<const float> factor) const {
     Tensor<float> dw = rule_->backward_weight(x, steps, w);
-    const std::int64_t inner = w.product(channel_axis() + 1, w.rank());
-    const std::int64_t channels = w[channel_axis()];
-    float* to = dw.edit().data();
-    for (std::int64_t i = 0; i < dw.size(); ++i) to[i] *= factor[static_cast<std::size_t>(i / inner % channels)];
+    scale_channels(dw.edit(), scale_map(Granularity::per_channel(channel_axis()), w), factor);
     return dw;
   }
 

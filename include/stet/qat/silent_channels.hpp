@@ -39,19 +39,20 @@ class SilentChannels {
   void pull(Tensor<float>& d, std::span<const float> k, std::span<const double> gradient, std::span<float> dgamma) const {
     std::vector<double> inner(silent_.size(), 0.0);
     const std::span<float> values = d.edit();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const auto c = static_cast<std::size_t>(channel_(static_cast<std::int64_t>(i)));
-      if (!silent_[c]) continue;
-      inner[c] += static_cast<double>(w_.span()[i]) * static_cast<double>(values[i]);
-      values[i] *= k[c];
-    }
+    channel_.runs(d.size(), [&](std::size_t c, std::int64_t first, std::int64_t last) {
+      if (!silent_[c]) return;
+      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
+        inner[c] += static_cast<double>(w_.span()[i]) * static_cast<double>(values[i]);
+        values[i] *= k[c];
+      }
+    });
     for (std::size_t c = 0; c < inner.size(); ++c) {
       if (silent_[c]) dgamma[c] = static_cast<float>((inner[c] - mean_[c] * gradient[c]) * inverse_std_[c]);
     }
   }
 
  private:
-  ChannelOf channel_{1, 1};
+  ScaleMap channel_{1, 1};
   std::vector<bool> silent_;
   std::vector<double> mean_, inverse_std_;
   Tensor<float> w_;

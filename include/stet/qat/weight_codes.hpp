@@ -6,6 +6,8 @@
 #include <stet/core/tensor.hpp>
 #include <stet/integer/kernel/packed.hpp>
 #include <stet/qat/any_scheme.hpp>
+#include <stet/quant/granularity.hpp>
+#include <stet/quant/scale_channels.hpp>
 
 #include <algorithm>
 #include <cfloat>
@@ -23,12 +25,8 @@ struct WeightCodes {
   std::vector<float> scale{};
 };
 
-/// Index of the output channel of weight element i: the leading axis, or the last one for depthwise weights.
-struct ChannelOf {
-  std::int64_t inner, channels;
-  std::int64_t operator()(std::int64_t i) const { return i / inner % channels; }
-};
-inline ChannelOf channel_of(const Shape& weights, int axis) {
+/// Where the output channels of weights lie: along the leading axis, or the last one for depthwise weights.
+inline ScaleMap channel_of(const Shape& weights, int axis) {
   return {weights.product(axis + 1, weights.rank()), weights[axis]};
 }
 
@@ -38,11 +36,17 @@ inline std::int8_t halved(std::int8_t code) {
 }
 
 /// Sum of absolute codes per output channel.
-inline std::vector<std::int64_t> magnitudes(const Tensor<std::int8_t>& codes, const ChannelOf& channel) {
-  std::vector<std::int64_t> sum(static_cast<std::size_t>(channel.channels), 0);
-  for (std::int64_t i = 0; i < codes.size(); ++i) {
-    sum[static_cast<std::size_t>(channel(i))] += std::abs(static_cast<int>(codes[i]));
-  }
+inline std::vector<std::int64_t> magnitudes(const Tensor<std::int8_t>& codes, const ScaleMap& channel) {
+  std::vector<std::int64_t> sum(static_cast<std::size_t>(channel.count), 0);
+  const std::int8_t* q = codes.data();
+  channel.runs(codes.size(), [&](std::size_t c, std::int64_t first, std::int64_t last) {
+    std::int32_t part = 0;  // of at most 2^24 codes, whose sum fits
+    for (std::int64_t i = first; i < last; ++i) {
+      part += q[i] < 0 ? -q[i] : q[i];
+      if ((i & 0xffffff) == 0xffffff) sum[c] += std::exchange(part, 0);
+    }
+    sum[c] += part;
+  });
   return sum;
 }
 
@@ -55,12 +59,12 @@ namespace detail {
 
 // Elements between the layer's order and that of rows, one per output channel.
 template <class T>
-Tensor<T> reordered(const Tensor<T>& from, Tensor<T> to, const ChannelOf& channel, bool to_rows) {
-  const std::int64_t each = from.size() / channel.channels;
+Tensor<T> reordered(const Tensor<T>& from, Tensor<T> to, const ScaleMap& channel, bool to_rows) {
+  const std::int64_t each = from.size() / channel.count;
   const std::span<T> out = to.edit();
   for (std::int64_t i = 0; i < from.size(); ++i) {
-    const std::int64_t row = i / (channel.inner * channel.channels) * channel.inner + i % channel.inner;
-    const std::int64_t k = channel(i) * each + row;
+    const std::int64_t row = i / (channel.inner * channel.count) * channel.inner + i % channel.inner;
+    const std::int64_t k = channel.index(i) * each + row;
     out[static_cast<std::size_t>(to_rows ? k : i)] = from[to_rows ? i : k];
   }
   return to;
@@ -69,8 +73,8 @@ Tensor<T> reordered(const Tensor<T>& from, Tensor<T> to, const ChannelOf& channe
 // Weights as a scheme sees them.
 inline Tensor<float> scheme_view(const Tensor<float>& w, int axis, const AnyScheme& scheme) {
   if (axis == 0 || !scheme.per_channel()) return w;
-  const ChannelOf channel = channel_of(w.shape(), axis);
-  return reordered(w, Tensor<float>(Shape{channel.channels, w.size() / channel.channels}), channel, true);
+  const ScaleMap channel = channel_of(w.shape(), axis);
+  return reordered(w, Tensor<float>(Shape{channel.count, w.size() / channel.count}), channel, true);
 }
 
 // A scheme's parameters for weights that an integer layer can have: zero points are 0, and there is no scale of 0, which
@@ -85,19 +89,21 @@ inline QParams integer_qparams(const Tensor<float>& rows, const AnyScheme& schem
 }
 
 // Halves codes and doubles their scale, per channel or for all that share one, until no product of them overflows.
-inline void fit_product(WeightCodes& q, const ChannelOf& channel) {
+inline void fit_product(WeightCodes& q, const ScaleMap& channel) {
   constexpr std::int64_t most = kernel::most_magnitude;
-  if (q.codes.size() / channel.channels * 127 <= most) return;
+  if (q.codes.size() / channel.count * 127 <= most) return;
   const bool per_channel = q.scale.size() > 1;
   for (;;) {
     const std::vector<std::int64_t> sum = magnitudes(q.codes, channel);
     const bool any = std::any_of(sum.begin(), sum.end(), [](std::int64_t m) { return m > most; });
     if (!any) return;
     const auto codes = q.codes.edit();
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-      const auto c = static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)));
-      if (!per_channel || sum[c] > most) codes[i] = halved(codes[i]);
-    }
+    channel.runs(static_cast<std::int64_t>(codes.size()), [&](std::size_t c, std::int64_t first, std::int64_t last) {
+      if (per_channel && sum[c] <= most) return;
+      for (std::int8_t& code : codes.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first))) {
+        code = halved(code);
+      }
+    });
     for (std::size_t c = 0; c < q.scale.size(); ++c) {
       if (!per_channel || sum[c] > most) q.scale[c] *= 2.0f;
     }
@@ -137,14 +143,9 @@ inline std::string weight_refusal(const AnyScheme& scheme) {
 ///            if the number of scales is wrong; Errc::unsupported if a zero point is not 0
 inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const AnyScheme& scheme,
                                     std::span<const float> k = {}, std::span<const float> scale = {}) {
-  const ChannelOf channel = channel_of(w.shape(), axis);
+  const ScaleMap channel = channel_of(w.shape(), axis);
   Tensor<float> scaled = w;
-  if (!k.empty()) {
-    const auto out = scaled.edit();
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      out[i] *= k[static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)))];
-    }
-  }
+  if (!k.empty()) scale_channels(scaled.edit(), channel, k);
   const Grid grid = scheme.traits().grid.value_or(Grid{});
   QParams p{grid, scheme.traits().granularity, {scale.begin(), scale.end()}, std::vector<std::int32_t>(scale.size(), 0)};
   const Tensor<float> rows = detail::scheme_view(scaled, axis, scheme);

@@ -65,15 +65,16 @@ inline Var<Tensor<float>> through_weight_codes(const Var<Tensor<float>>& w, std:
         Tensor<float> through(d.shape());
         const std::span<float> to = through.edit();
         std::vector<double> sum(p.scale.size(), 0.0);
-        for (std::int64_t i = 0; i < d.size(); ++i) {
-          const auto k = static_cast<std::size_t>(map.index(i));
-          const float v = weights[i] / p.scale[k];
-          const bool inside = binary || (v >= -top && v <= top);
-          const float ends = v < 0.0f ? -top : top;
-          const float slope = inside && !binary ? round_half_even(v) - v : ends;
-          to[static_cast<std::size_t>(i)] = inside ? d[i] : 0.0f;
-          sum[k] += static_cast<double>(d[i]) * static_cast<double>(slope);
-        }
+        map.runs(d.size(), [&](std::size_t k, std::int64_t first, std::int64_t last) {
+          for (std::int64_t i = first; i < last; ++i) {
+            const float v = weights[i] / p.scale[k];
+            const bool inside = binary || (v >= -top && v <= top);
+            const float ends = v < 0.0f ? -top : top;
+            const float slope = inside && !binary ? round_half_even(v) - v : ends;
+            to[static_cast<std::size_t>(i)] = inside ? d[i] : 0.0f;
+            sum[k] += static_cast<double>(d[i]) * static_cast<double>(slope);
+          }
+        });
         if (drange.wanted()) {
           const ScaleGradientRule rule = learned.range->rule();
           if (!binary && rule != ScaleGradientRule{ClipMask::raw_exclusive, true}) {

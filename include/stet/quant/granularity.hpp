@@ -3,6 +3,7 @@
 
 #include <stet/core/shape.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -36,6 +37,16 @@ inline std::string describe(const Granularity& g) {
 struct ScaleMap {
   std::int64_t inner = 1, count = 1;
   [[nodiscard]] std::int64_t index(std::int64_t element) const { return element / inner % count; }
+  /// Calls f(k, first, last) for each run [first, last) of neighbours that use scale k, in order of memory: for loops over
+  /// all elements, in which index() would divide for every one of them.
+  template <class F>
+  void runs(std::int64_t elements, F&& f) const {
+    std::int64_t k = 0;
+    for (std::int64_t first = 0; first < elements; first += inner) {
+      f(static_cast<std::size_t>(k), first, first + inner);
+      if (++k == count) k = 0;
+    }
+  }
 };
 
 /// The map of a granularity over a shape.

@@ -60,15 +60,16 @@ void make_codes(std::span<const float> x, const Shape& shape, const QParams& p, 
   const ScaleMap map = scale_map(p.granularity, shape);
   const auto lo = static_cast<double>(p.grid.lo);
   const auto hi = static_cast<double>(p.grid.hi);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const auto k = static_cast<std::size_t>(map.index(static_cast<std::int64_t>(i)));
+  map.runs(shape.elements(), [&](std::size_t k, std::int64_t first, std::int64_t last) {
     const float inverse = 1.0f / p.scale[k];
     const auto zero = static_cast<float>(p.zero_point[k]);
-    const float shifted = rounding == CodeRounding::fused_shift_then_round ? std::fma(x[i], inverse, zero)
-                                                                           : rounded_product(x[i], inverse) + zero;
-    const auto q = static_cast<double>(round_half_even(shifted));
-    codes[i] = static_cast<Code>(q > lo ? (q < hi ? q : hi) : lo);
-  }
+    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
+      const float shifted = rounding == CodeRounding::fused_shift_then_round ? std::fma(x[i], inverse, zero)
+                                                                             : rounded_product(x[i], inverse) + zero;
+      const auto q = static_cast<double>(round_half_even(shifted));
+      codes[i] = static_cast<Code>(q > lo ? (q < hi ? q : hi) : lo);
+    }
+  });
 }
 
 template <class T, class Code>

@@ -108,7 +108,7 @@ class WeightWatch {
   struct Layer {
     std::size_t unit;
     const Tensor<float>* weights;
-    ChannelOf channel;
+    ScaleMap channel;
     std::int64_t first, first_code;  // in the sample of all, and of those of few bits
     std::vector<std::int64_t> index;
   };
@@ -120,7 +120,7 @@ class WeightWatch {
     std::int8_t* to = codes_.data() + layer.first_code;
     for (std::size_t i = 0; i < layer.index.size(); ++i) {
       const std::int64_t at = layer.index[i];
-      const float s = scale[scale.size() == 1 ? 0 : static_cast<std::size_t>(layer.channel(at))];
+      const float s = scale[scale.size() == 1 ? 0 : static_cast<std::size_t>(layer.channel.index(at))];
       to[i] = static_cast<std::int8_t>(std::clamp(std::nearbyint((*layer.weights)[at] / s), static_cast<float>(grid.lo), static_cast<float>(grid.hi)));
     }
   }
