@@ -199,7 +199,7 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
         const std::span<float> d = gradient.edit();
         std::vector<double> inner(static_cast<std::size_t>(count), 0.0);
         const float* real = latent.data();
-        const std::int8_t* codes = layer.weights.codes.data();
+        const std::int8_t* weight_codes = layer.weights.codes.data();
         channel.runs(gradient.size(), [&](std::size_t c, std::int64_t first, std::int64_t last) {
           // Quantized weights before folding; per tensor the codes are those of k*W, and k may be 0.
           const bool coded = layer.per_channel || layer.k[c] != 0.0;
@@ -207,7 +207,7 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
           const double k = layer.per_channel ? 1.0 : layer.k[c];
           const auto slope_of_channel = static_cast<float>(layer.k[c]);
           for (std::int64_t i = first; i < last; ++i) {
-            const double w = coded ? static_cast<double>(codes[i]) * scale / k : static_cast<double>(real[i]);
+            const double w = coded ? static_cast<double>(weight_codes[i]) * scale / k : static_cast<double>(real[i]);
             float& value = d[static_cast<std::size_t>(i)];
             inner[c] += w * static_cast<double>(value);
             value *= slope_of_channel;

@@ -2,8 +2,10 @@
 // Weight codes: how the weights of a layer become integers, once per step.
 
 #include <stet/core/finite.hpp>
+#include <stet/core/lanes.hpp>
 #include <stet/core/rounding.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/integer/kernel/code_sums.hpp>
 #include <stet/integer/kernel/packed.hpp>
 #include <stet/qat/any_scheme.hpp>
 #include <stet/quant/granularity.hpp>
@@ -40,12 +42,7 @@ inline std::vector<std::int64_t> magnitudes(const Tensor<std::int8_t>& codes, co
   std::vector<std::int64_t> sum(static_cast<std::size_t>(channel.count), 0);
   const std::int8_t* q = codes.data();
   channel.runs(codes.size(), [&](std::size_t c, std::int64_t first, std::int64_t last) {
-    std::int32_t part = 0;  // of at most 2^24 codes, whose sum fits
-    for (std::int64_t i = first; i < last; ++i) {
-      part += q[i] < 0 ? -q[i] : q[i];
-      if ((i & 0xffffff) == 0xffffff) sum[c] += std::exchange(part, 0);
-    }
-    sum[c] += part;
+    sum[c] += kernel::code_sums(q + first, last - first).magnitude;
   });
   return sum;
 }
@@ -86,6 +83,21 @@ inline QParams integer_qparams(const Tensor<float>& rows, const AnyScheme& schem
     if (z != 0) fail(Errc::unsupported, "weights of scheme {}: zero point {}; integer weights have 0", scheme.describe(), z);
   }
   return p;
+}
+
+// Codes times a factor that keeps those of the grid within int8.
+inline void shift_codes(std::span<std::int8_t> codes, const Grid& grid, int factor, const AnyScheme& scheme) {
+  const std::int8_t* q = codes.data();
+  const auto n = static_cast<std::int64_t>(codes.size());
+  const auto outside = [&](std::int64_t i) { return static_cast<std::int32_t>(q[i] < grid.lo) | static_cast<std::int32_t>(q[i] > grid.hi); };
+  if (lanes_reduce(n, std::int32_t{0}, outside, [](std::int32_t a, std::int32_t b) { return a | b; }) != 0) {
+    for (const std::int8_t code : codes) {
+      if (!grid.contains(code)) fail(Errc::range, "weights of scheme {}: code {} lies outside its grid", scheme.describe(), static_cast<int>(code));
+    }
+  }
+  if (factor == 1) return;
+  std::int8_t* to = codes.data();
+  lanes(n, [=](std::int64_t i) { to[i] = static_cast<std::int8_t>(to[i] * factor); });
 }
 
 // Halves codes and doubles their scale, per channel or for all that share one, until no product of them overflows.
@@ -159,12 +171,7 @@ inline WeightCodes quantize_weights(const Tensor<float>& w, int axis, const AnyS
   const int top = std::max(-grid.lo, grid.hi);
   int factor = 1;
   while (2 * factor * top <= 127) factor *= 2;
-  for (std::int8_t& code : codes.edit()) {
-    if (!grid.contains(code)) {  // not require, which would describe the scheme for every weight
-      fail(Errc::range, "weights of scheme {}: code {} lies outside its grid", scheme.describe(), static_cast<int>(code));
-    }
-    code = static_cast<std::int8_t>(code * factor);
-  }
+  detail::shift_codes(codes.edit(), grid, factor, scheme);
   for (float& s : p.scale) s /= static_cast<float>(factor);
   if (codes.shape() != w.shape()) codes = detail::reordered(codes, Tensor<std::int8_t>(w.shape()), channel, false);
   WeightCodes result{std::move(codes), std::move(p.scale)};

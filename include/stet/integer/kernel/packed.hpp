@@ -2,9 +2,13 @@
 // Packed weights: int8 codes in the order in which the product kernels read them.
 
 #include <stet/core/error.hpp>
+#include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/integer/kernel/code_sums.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace stet::kernel {
@@ -36,25 +40,16 @@ class PackedWeights {
     sums_.assign(static_cast<std::size_t>(outputs), 0);
     magnitudes_.assign(static_cast<std::size_t>(outputs), 0);
     std::int8_t* packed = packed_.edit().data();
-    for (std::int64_t o = 0; o < outputs; ++o) {
-      std::int8_t* to = packed + o / panel_outputs * panel_bytes() + o % panel_outputs * group_taps;
-      const std::int8_t* from = weights + o * segments * length;
-      std::int64_t sum = 0;
-      std::int64_t magnitude = 0;
-      for (std::int64_t s = 0; s < segments; ++s) {
-        for (std::int64_t t = 0; t < length; ++t) {
-          const std::int8_t w = from[s * length + t];
-          to[(s * groups_ + t / group_taps) * (panel_outputs * group_taps) + t % group_taps] = w;
-          sum += w;
-          magnitude += w < 0 ? -w : w;
+    const std::int64_t depth = segments * length;
+    parallel_chunks(panels(), panel_outputs * depth, [&](Chunk chunk) {
+      for (std::int64_t p = chunk.first; p < chunk.last; ++p) {
+        const std::int64_t first = p * panel_outputs, count = std::min(panel_outputs, outputs - first);
+        for (std::int64_t o = first; o < first + count; ++o) add_sums(o, weights + o * depth, depth);
+        for (std::int64_t s = 0; s < segments; ++s) {
+          fill(weights + first * depth + s * length, depth, count, length, packed + p * panel_bytes() + s * groups_ * panel_outputs * group_taps);
         }
       }
-      require(magnitude <= most_magnitude, Errc::range,
-              "PackedWeights: the magnitudes of output {} sum to {}; more than {} can overflow int32", o, magnitude,
-              most_magnitude);
-      sums_[static_cast<std::size_t>(o)] = sum;
-      magnitudes_[static_cast<std::size_t>(o)] = magnitude;
-    }
+    });
   }
 
   [[nodiscard]] std::int64_t outputs() const { return outputs_; }
@@ -70,6 +65,27 @@ class PackedWeights {
   [[nodiscard]] const std::vector<std::int64_t>& magnitudes() const { return magnitudes_; }
 
  private:
+  void add_sums(std::int64_t output, const std::int8_t* weights, std::int64_t depth) {
+    const CodeSums s = code_sums(weights, depth);
+    require(s.magnitude <= most_magnitude, Errc::range,
+            "PackedWeights: the magnitudes of output {} sum to {}; more than {} can overflow int32", output, s.magnitude,
+            most_magnitude);
+    sums_[static_cast<std::size_t>(output)] = s.sum;
+    magnitudes_[static_cast<std::size_t>(output)] = s.magnitude;
+  }
+
+  // One segment of the `count` outputs of a panel, whose rows lie `stride` apart; what is missing is zero already. Groups
+  // outside, so that what is written lies in one line of the cache.
+  static void fill(const std::int8_t* from, std::int64_t stride, std::int64_t count, std::int64_t length, std::int8_t* to) {
+    std::int64_t t = 0;
+    for (; t + group_taps <= length; t += group_taps, to += panel_outputs * group_taps) {
+      for (std::int64_t o = 0; o < count; ++o) std::memcpy(to + o * group_taps, from + o * stride + t, group_taps);
+    }
+    for (std::int64_t o = 0; o < count && t < length; ++o) {
+      for (std::int64_t i = t; i < length; ++i) to[o * group_taps + i - t] = from[o * stride + i];
+    }
+  }
+
   std::int64_t outputs_ = 0, segments_ = 0, groups_ = 0;
   Tensor<std::int8_t> packed_;
   std::vector<std::int64_t> sums_, magnitudes_;
