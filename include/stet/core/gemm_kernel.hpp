@@ -3,6 +3,7 @@
 // panels of a few vectors, and every element of C is one sum over the depth in order, so that a result depends on the
 // shape alone and not on how rows are cut into calls.
 
+#include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
 
 #include <cstdint>
@@ -174,8 +175,8 @@ void product(std::int64_t rows, std::int64_t columns, const Row& row, const Dept
 /// is how many neighbours in k are read together: 1 if neighbours in j are neighbours in memory, else a cache line.
 /// Shapes:    out [depth * padded_width(columns)]
 template <class T, class F>
-void pack_panels(std::int64_t depth, std::int64_t columns, std::int64_t run, F&& value, T* out) {
-  for (std::int64_t j = 0; j < columns; j += panel_width<T>) {
+void pack_panels(std::int64_t depth, std::int64_t columns, std::int64_t run, const F& value, T* out) {
+  const auto pack = [=](std::int64_t j) {
     const std::int64_t wide = columns - j < panel_width<T> ? columns - j : panel_width<T>;
     const std::int64_t stride = padded_width<T>(wide);
     T* panel = out + j * depth;
@@ -188,7 +189,11 @@ void pack_panels(std::int64_t depth, std::int64_t columns, std::int64_t run, F&&
         for (std::int64_t c = wide; c < stride; ++c) panel[k * stride + c] = T{0};
       }
     }
-  }
+  };
+  const std::int64_t panels = (columns + panel_width<T> - 1) / panel_width<T>;
+  parallel_chunks(panels, depth * panel_width<T>, [&](Chunk chunk) {
+    for (std::int64_t p = chunk.first; p < chunk.last; ++p) pack(p * panel_width<T>);
+  });
 }
 
 /// The `run` of pack_panels for matrices whose columns are contiguous.

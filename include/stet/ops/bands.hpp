@@ -41,29 +41,49 @@ struct Bands {
 
   [[nodiscard]] std::int64_t count() const { return batch * per_image; }
   [[nodiscard]] std::int64_t pixels() const { return band_lines * window.w.out; }
-  /// Elements of the buffer of one band; 0 when bands are read in place.
-  [[nodiscard]] std::int64_t buffer_size() const {
-    const std::int64_t lines = (band_lines - 1) * window.h.stride + (window.h.kernel - 1) * window.h.dilation + 1;
-    return in_place ? 0 : lines * width * channels;
+  /// How many bands of whole images are worth loading together, so that products have about `wanted` pixels; 1 where an
+  /// image has several bands.
+  [[nodiscard]] std::int64_t together(std::int64_t wanted) const {
+    const std::int64_t images = per_image > 1 ? 1 : wanted / std::max<std::int64_t>(pixels(), 1);
+    return std::clamp<std::int64_t>(images, 1, std::max<std::int64_t>(batch, 1));
   }
-  /// Offset, within a band, of the window of output pixel (line, x).
+  /// Elements of the buffer of so many bands; 0 when bands are read in place.
+  [[nodiscard]] std::int64_t buffer_size(std::int64_t bands = 1) const { return in_place ? 0 : bands * buffer_lines() * width * channels; }
+  /// Offset, within the first of the bands loaded together, of the window of output pixel (line, x); lines count on from
+  /// band to band.
   [[nodiscard]] std::int64_t offset(std::int64_t line, std::int64_t x) const {
-    return (line * window.h.stride * width + x * window.w.stride) * channels;
+    const std::int64_t apart = (in_place ? window.h.in : buffer_lines()) * width;
+    return (line / band_lines * apart + line % band_lines * window.h.stride * width + x * window.w.stride) * channels;
   }
   /// Offset of tap (ky, kx) within a window.
   [[nodiscard]] std::int64_t tap(std::int64_t ky, std::int64_t kx) const {
     return (ky * window.h.dilation * width + kx * window.w.dilation) * channels;
   }
 
-  /// One band: output lines [first, first + lines) of image n, and where its first window begins.
+  /// One band: output lines [first, first + lines) of image n, and where its first window begins. Of whole images loaded
+  /// together, all lines.
   struct Band {
     std::int64_t n, first, lines;
     const T* data;
     [[nodiscard]] std::int64_t first_pixel(const Window& w) const { return (n * w.h.out + first) * w.w.out; }
   };
 
-  /// Makes band `index` readable; `buffer` has buffer_size() elements.
-  Band load(const X* image, std::int64_t index, T* buffer) const {
+  /// Makes `bands` bands from `index` on readable, at most together() of them; `buffer` has buffer_size(bands) elements.
+  Band load(const X* image, std::int64_t index, T* buffer, std::int64_t bands = 1) const {
+    Band band = load_one(image, index, buffer);
+    for (std::int64_t i = 1; i < bands; ++i) {
+      band.lines += load_one(image, index + i, in_place ? buffer : buffer + i * buffer_size()).lines;
+    }
+    return band;
+  }
+
+ private:
+  // Lines of the buffer that the windows of a full band need.
+  [[nodiscard]] std::int64_t buffer_lines() const {
+    return (band_lines - 1) * window.h.stride + (window.h.kernel - 1) * window.h.dilation + 1;
+  }
+
+  Band load_one(const X* image, std::int64_t index, T* buffer) const {
     Band band{index / per_image, index % per_image * band_lines, 0, buffer};
     band.lines = std::min(band_lines, window.h.out - band.first);
     if constexpr (std::is_same_v<T, X>) {
@@ -91,7 +111,6 @@ struct Bands {
     return band;
   }
 
- private:
   static bool inside(const WindowAxis& a) {
     return a.before <= 0 && (a.out - 1) * a.stride - a.before + (a.kernel - 1) * a.dilation < a.in;
   }

@@ -2,10 +2,13 @@
 // Two-dimensional convolution: plain functions on tensors, and the operator on the tape.
 
 #include <stet/autograd/tape.hpp>
+#include <stet/core/gemm.hpp>
 #include <stet/core/im2col.hpp>
+#include <stet/core/lanes.hpp>
 #include <stet/ops/bands.hpp>
 #include <stet/ops/record_layer.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -46,14 +49,15 @@ Tensor<T> convolve(const Tensor<T>& x, const T* packed, std::int64_t filters, co
   const Depth depth{segments.data(), segment_count, total / segment_count, 1};
   Tensor<T> result(Shape{bands.batch, w.h.out, w.w.out, filters});
   T* y = result.edit().data();
-  parallel_chunks(bands.count(), bands.pixels() * total, [&](Chunk chunk) {
-    Tensor<T> buffer(Shape{bands.buffer_size()});
-    Tensor<std::int64_t> offsets(Shape{bands.pixels()});
+  const std::int64_t together = bands.together(2 * product_block);
+  parallel_blocks(bands.count(), together, bands.pixels() * total, [&](Chunk chunk) {
+    Tensor<T> buffer(Shape{bands.buffer_size(together)});
+    Tensor<std::int64_t> offsets(Shape{together * bands.pixels()});
     T* memory = buffer.edit().data();
     std::int64_t* offset = offsets.edit().data();
-    for (std::int64_t p = 0; p < bands.pixels(); ++p) offset[p] = bands.offset(p / w.w.out, p % w.w.out);
-    for (std::int64_t i = chunk.first; i < chunk.last; ++i) {
-      const auto band = bands.load(x.data(), i, memory);
+    for (std::int64_t p = 0; p < together * bands.pixels(); ++p) offset[p] = bands.offset(p / w.w.out, p % w.w.out);
+    for (std::int64_t i = chunk.first; i < chunk.last; i += together) {
+      const auto band = bands.load(x.data(), i, memory, std::min(together, chunk.last - i));
       T* out = y + band.first_pixel(w) * filters;
       for (std::int64_t g = 0; g < groups; ++g) {
         const T* data = band.data + g * channels;
@@ -152,29 +156,58 @@ Tensor<T> conv2d_backward_input(const Tensor<T>& dy, const Tensor<T>& w, const W
   T* dx = result.edit().data();
   const std::int64_t pixels = window.h.out * window.w.out;
   const std::int64_t image = input.product(1, 4);
-  parallel_chunks(input[0], pixels * width * filters, [&](Chunk chunk) {
-    ColumnGeometry geometry{window, 1, input[3], 0, channels};
-    const std::int64_t block = std::min(pixels, geometry.block_rows(sizeof(T)));
+  // Several small images at a time, so that products have rows enough.
+  const std::int64_t images = std::max<std::int64_t>(2 * product_block / std::max<std::int64_t>(pixels, 1), 1);
+  parallel_blocks(input[0], images, pixels * width * filters, [&](Chunk chunk) {
+    ColumnGeometry geometry{window, input[0], input[3], 0, channels};
+    const std::int64_t block = std::min(chunk.size() * pixels, geometry.block_rows(sizeof(T)));
     Tensor<T> buffer(Shape{block, width});
     T* columns = buffer.edit().data();
     const std::int64_t start = 0;
-    for (std::int64_t n = chunk.first; n < chunk.last; ++n) {
-      std::fill_n(dx + n * image, image, T{0});
-      for (std::int64_t g = 0; g < groups; ++g) {
-        geometry.first_channel = g * channels;
-        for (std::int64_t first = 0; first < pixels; first += block) {
-          const std::int64_t count = std::min(block, pixels - first);
-          const T* rows = dy.data() + (n * pixels + first) * w.shape()[0] + g * filters;
-          product<T>(
-              count, width, [&](std::int64_t r) { return rows + r * w.shape()[0]; }, Depth{&start, 1, filters, 1},
-              Panels<T>{panels + g * filters * padded_width<T>(width), 0}, columns, width, Start<T>{nullptr, 0});
-          col2im_add(geometry, columns, width, first, count, dx + n * image);
-        }
+    std::fill_n(dx + chunk.first * image, chunk.size() * image, T{0});
+    for (std::int64_t g = 0; g < groups; ++g) {
+      geometry.first_channel = g * channels;
+      for (std::int64_t first = chunk.first * pixels; first < chunk.last * pixels; first += block) {
+        const std::int64_t count = std::min(block, chunk.last * pixels - first);
+        const T* rows = dy.data() + first * w.shape()[0] + g * filters;
+        product<T>(
+            count, width, [&](std::int64_t r) { return rows + r * w.shape()[0]; }, Depth{&start, 1, filters, 1},
+            Panels<T>{panels + g * filters * padded_width<T>(width), 0}, columns, width, Start<T>{nullptr, 0});
+        col2im_add(geometry, columns, width, first, count, dx);
       }
     }
   });
   return result;
 }
+
+namespace detail {
+
+// Sum of matrices [groups][depth, filters], in their order, as [groups][filters, depth].
+template <class T>
+void add_transposed(const T* matrices, std::int64_t count, std::int64_t groups, std::int64_t depth, std::int64_t filters,
+                    T* out) {
+  constexpr std::int64_t rows = 16;  // of a block: what is written of a column is a line of the cache
+  const std::int64_t size = groups * depth * filters, blocks = (depth + rows - 1) / rows;
+  parallel_chunks(groups * blocks, rows * filters * count, [&](Chunk chunk) {
+    Tensor<T> memory(Shape{rows * filters});
+    T* sum = memory.edit().data();
+    for (std::int64_t b = chunk.first; b < chunk.last; ++b) {
+      const std::int64_t g = b / blocks, first = b % blocks * rows, height = std::min(rows, depth - first);
+      const T* from = matrices + (g * depth + first) * filters;
+      lanes(height * filters, [=](std::int64_t i) { sum[i] = T{0} + from[i]; });
+      for (std::int64_t c = 1; c < count; ++c) {
+        const T* next = from + c * size;
+        lanes(height * filters, [=](std::int64_t i) { sum[i] += next[i]; });
+      }
+      for (std::int64_t o = 0; o < filters; ++o) {
+        T* to = out + (g * filters + o) * depth + first;
+        for (std::int64_t k = 0; k < height; ++k) to[k] = sum[k * filters + o];
+      }
+    }
+  });
+}
+
+}  // namespace detail
 
 /// Gradient of a convolution with respect to its weights. The image may consist of 8-bit codes: then its values are
 /// code - zero_point, converted band by band in the cache (multiply the result by the scale).
@@ -195,8 +228,9 @@ Tensor<T> conv2d_backward_weight(const Tensor<X>& x, const Tensor<T>& dy, const 
     const std::int64_t t = k / channels;
     tap[k] = bands.tap(t / window.w.kernel, t % window.w.kernel) + k % channels;
   }
+  const std::int64_t together = bands.together(64);
   std::vector<std::int64_t> lines;
-  for (std::int64_t l = 0; l < bands.band_lines; ++l) lines.push_back(bands.offset(l, 0));
+  for (std::int64_t l = 0; l < together * bands.band_lines; ++l) lines.push_back(bands.offset(l, 0));
 
   // Partial sums [chunk][group][tap, filter], the transposed weights, added up in the order of the chunks.
   const std::int64_t size = depth * all_filters;
@@ -208,13 +242,13 @@ Tensor<T> conv2d_backward_weight(const Tensor<X>& x, const Tensor<T>& dy, const 
   parallel(chunks, [&](std::int64_t index) {
     T* sums = partial + index * size;
     std::fill_n(sums, size, T{0});
-    Tensor<T> buffer(Shape{bands.buffer_size()});
+    Tensor<T> buffer(Shape{bands.buffer_size(together)});
     T* memory = buffer.edit().data();
-    Tensor<T> rows(Shape{copy ? bands.pixels() * padded : 0});
+    Tensor<T> rows(Shape{copy ? together * bands.pixels() * padded : 0});
     T* copied = rows.edit().data();
     const Chunk chunk = chunk_of(bands.count(), chunks, index);
-    for (std::int64_t i = chunk.first; i < chunk.last; ++i) {
-      const auto band = bands.load(x.data(), i, memory);
+    for (std::int64_t i = chunk.first; i < chunk.last; i += together) {
+      const auto band = bands.load(x.data(), i, memory, std::min(together, chunk.last - i));
       const Depth pixels{lines.data(), band.lines, window.w.out, window.w.stride * bands.channels};
       for (std::int64_t g = 0; g < groups; ++g) {
         const T* right = dy.data() + band.first_pixel(window) * all_filters + g * filters;
@@ -236,16 +270,7 @@ Tensor<T> conv2d_backward_weight(const Tensor<X>& x, const Tensor<T>& dy, const 
     }
   });
   Tensor<T> result(Shape{all_filters, window.h.kernel, window.w.kernel, channels});
-  T* dw = result.edit().data();
-  for (std::int64_t g = 0; g < groups; ++g) {
-    for (std::int64_t k = 0; k < depth; ++k) {
-      for (std::int64_t o = 0; o < filters; ++o) {
-        T sum{0};
-        for (std::int64_t c = 0; c < chunks; ++c) sum += partial[c * size + (g * depth + k) * filters + o];
-        dw[(g * filters + o) * depth + k] = sum;
-      }
-    }
-  }
+  detail::add_transposed(partial, chunks, groups, depth, filters, result.edit().data());
   return result;
 }
 
