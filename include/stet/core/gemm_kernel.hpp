@@ -171,34 +171,38 @@ void product(std::int64_t rows, std::int64_t columns, const Row& row, const Dept
   }
 }
 
-/// Panels of B: value(k, j) for k in [0, depth) and j in [0, columns), missing columns of the last vector zero. `run`
-/// is how many neighbours in k are read together: 1 if neighbours in j are neighbours in memory, else a cache line.
-/// Shapes:    out [depth * padded_width(columns)]
-template <class T, class F>
-void pack_panels(std::int64_t depth, std::int64_t columns, std::int64_t run, const F& value, T* out) {
-  const auto pack = [=](std::int64_t j) {
-    const std::int64_t wide = columns - j < panel_width<T> ? columns - j : panel_width<T>;
-    const std::int64_t stride = padded_width<T>(wide);
-    T* panel = out + j * depth;
-    for (std::int64_t first = 0; first < depth; first += run) {
-      const std::int64_t last = depth - first < run ? depth : first + run;
-      for (std::int64_t c = 0; c < wide; ++c) {
-        for (std::int64_t k = first; k < last; ++k) panel[k * stride + c] = value(k, j + c);
-      }
-      for (std::int64_t k = first; k < last; ++k) {
-        for (std::int64_t c = wide; c < stride; ++c) panel[k * stride + c] = T{0};
-      }
-    }
-  };
-  const std::int64_t panels = (columns + panel_width<T> - 1) / panel_width<T>;
-  parallel_chunks(panels, depth * panel_width<T>, [&](Chunk chunk) {
-    for (std::int64_t p = chunk.first; p < chunk.last; ++p) pack(p * panel_width<T>);
-  });
-}
-
-/// The `run` of pack_panels for matrices whose columns are contiguous.
+/// Neighbours in k that pack_panels reads together where the columns of B are contiguous: a line of the cache.
 template <class T>
 inline constexpr std::int64_t line_run = 64 / static_cast<std::int64_t>(sizeof(T));
+
+// Panel that begins with column j.
+template <class T, std::int64_t run, class F>
+void pack_panel(std::int64_t depth, std::int64_t columns, std::int64_t j, F value, T* out) {
+  const std::int64_t wide = columns - j < panel_width<T> ? columns - j : panel_width<T>;
+  const std::int64_t stride = padded_width<T>(wide);
+  T* panel = out + j * depth;
+  for (std::int64_t first = 0; first < depth; first += run) {
+    const std::int64_t last = depth - first < run ? depth : first + run;
+    for (std::int64_t c = 0; c < wide; ++c) {
+      for (std::int64_t k = first; k < last; ++k) panel[k * stride + c] = value(k, j + c);
+    }
+    for (std::int64_t k = first; k < last; ++k) {
+      for (std::int64_t c = wide; c < stride; ++c) panel[k * stride + c] = T{0};
+    }
+  }
+}
+
+/// Panels of B: value(k, j) for k in [0, depth) and j in [0, columns), missing columns of the last vector zero. `run`
+/// neighbours in k are read together: 1 if neighbours in j are neighbours in memory, else line_run. `value` should hold
+/// copies, which compilers can keep in registers.
+/// Shapes:    out [depth * padded_width(columns)]
+template <class T, std::int64_t run, class F>
+void pack_panels(std::int64_t depth, std::int64_t columns, const F& value, T* out) {
+  const std::int64_t panels = (columns + panel_width<T> - 1) / panel_width<T>;
+  parallel_chunks(panels, depth * panel_width<T>, [&](Chunk chunk) {
+    for (std::int64_t p = chunk.first; p < chunk.last; ++p) pack_panel<T, run>(depth, columns, p * panel_width<T>, value, out);
+  });
+}
 
 }  // namespace STET_PRODUCT
 }  // namespace stet

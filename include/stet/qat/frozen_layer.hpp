@@ -3,6 +3,8 @@
 
 #include <stet/autograd/tape.hpp>
 #include <stet/core/bits.hpp>
+#include <stet/core/lanes.hpp>
+#include <stet/core/parallel.hpp>
 #include <stet/integer/requantize.hpp>
 #include <stet/qat/accumulators.hpp>
 #include <stet/qat/fold.hpp>
@@ -12,7 +14,11 @@
 #include <stet/qat/product.hpp>
 #include <stet/qat/qvar.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -83,6 +89,57 @@ class FinerRows {
   FinerCodes finer_;
   std::vector<float> factor_, bias_;
 };
+
+// From the gradient D of the folded weights to that of the layer's weights, k*D, and per channel the sum of D times the
+// quantized weights before folding. `Side` channels side by side, so that additions do not wait for one another; each sum
+// is in the order of memory.
+template <std::size_t Side>
+void pull_norm(const FrozenLayer& layer, const Tensor<float>& latent, const ScaleMap& channel, std::size_t first_channel,
+               std::span<float> d, std::span<double> sums) {
+  constexpr std::int64_t block = 256;
+  std::array<std::array<double, block>, Side> terms;
+  std::array<double, Side> sum{};
+  const auto elements = static_cast<std::int64_t>(d.size());
+  const std::int64_t start = static_cast<std::int64_t>(first_channel) * channel.inner;
+  for (std::int64_t run = start; run < elements; run += channel.inner * channel.count) {
+    for (std::int64_t done = 0; done < channel.inner; done += block) {
+      const std::int64_t length = std::min(block, channel.inner - done);
+      for (std::size_t r = 0; r < Side; ++r) {
+        const std::size_t c = first_channel + r;
+        const double scale = static_cast<double>(layer.weights.scale[layer.weights.scale.size() == 1 ? 0 : c]);
+        const double k = layer.k[c];
+        const std::int64_t first = run + static_cast<std::int64_t>(r) * channel.inner + done;
+        const std::int8_t* codes = layer.weights.codes.data() + first;
+        const float* real = latent.data() + first;
+        float* g = d.data() + first;
+        double* term = terms[r].data();
+        if (layer.per_channel) {
+          lanes(length, [=](std::int64_t i) { term[i] = static_cast<double>(codes[i]) * scale * static_cast<double>(g[i]); });
+        } else if (k != 0.0) {
+          lanes(length, [=](std::int64_t i) { term[i] = static_cast<double>(codes[i]) * scale / k * static_cast<double>(g[i]); });
+        } else {  // per tensor the codes are those of k*W
+          lanes(length, [=](std::int64_t i) { term[i] = static_cast<double>(real[i]) * static_cast<double>(g[i]); });
+        }
+        const auto slope = static_cast<float>(k);
+        lanes(length, [=](std::int64_t i) { g[i] *= slope; });
+      }
+      for (std::size_t i = 0; i < static_cast<std::size_t>(length); ++i) {
+        for (std::size_t r = 0; r < Side; ++r) sum[r] += terms[r][i];
+      }
+    }
+  }
+  std::copy(sum.begin(), sum.end(), sums.begin() + static_cast<std::ptrdiff_t>(first_channel));
+}
+
+inline void pull_norm(const FrozenLayer& layer, const Tensor<float>& latent, const ScaleMap& channel,
+                      Tensor<float>& gradient, std::span<double> sums) {
+  const std::span<float> d = gradient.edit();
+  parallel_chunks(channel.count, gradient.size() / channel.count, [&](Chunk channels) {
+    std::int64_t c = channels.first;
+    for (; c + 4 <= channels.last; c += 4) pull_norm<4>(layer, latent, channel, static_cast<std::size_t>(c), d, sums);
+    for (; c < channels.last; ++c) pull_norm<1>(layer, latent, channel, static_cast<std::size_t>(c), d, sums);
+  });
+}
 
 // Sum of the passing gradient times the layer's real output, from the gradient of the folded weights.
 inline double passed_output(const LayerConstants& folded, const Tensor<float>& gradient, const ScaleMap& channel,
@@ -164,9 +221,6 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
         const ChannelPattern pattern(count);
         const detail::PassedGradient g = detail::estimated(estimator, dy, pass, learned ? &*learned : nullptr);
         const ClippedSums sums = clipped_sums(g.dy.span(), g.pass.span(), {}, {}, pattern);
-        const auto at = [](const std::vector<float>& scales, std::int64_t c) {
-          return scales[scales.size() == 1 ? 0 : static_cast<std::size_t>(c)];
-        };
         std::vector<float> slope;
         for (std::int64_t c = 0; c < count; ++c) slope.push_back(layer.folded.scale(static_cast<std::size_t>(c)));
         const Tensor<float> steps = accumulator_gradient(g.dy, g.pass.span(), {}, {}, slope, {}, {}, pattern);
@@ -196,23 +250,8 @@ inline Var<QTensor> frozen_layer(const Product& product, const Var<QTensor>& x, 
           if (dw.wanted()) dw.add(std::move(gradient));
           return;
         }
-        const std::span<float> d = gradient.edit();
         std::vector<double> inner(static_cast<std::size_t>(count), 0.0);
-        const float* real = latent.data();
-        const std::int8_t* weight_codes = layer.weights.codes.data();
-        channel.runs(gradient.size(), [&](std::size_t c, std::int64_t first, std::int64_t last) {
-          // Quantized weights before folding; per tensor the codes are those of k*W, and k may be 0.
-          const bool coded = layer.per_channel || layer.k[c] != 0.0;
-          const auto scale = static_cast<double>(at(layer.weights.scale, static_cast<std::int64_t>(c)));
-          const double k = layer.per_channel ? 1.0 : layer.k[c];
-          const auto slope_of_channel = static_cast<float>(layer.k[c]);
-          for (std::int64_t i = first; i < last; ++i) {
-            const double w = coded ? static_cast<double>(weight_codes[i]) * scale / k : static_cast<double>(real[i]);
-            float& value = d[static_cast<std::size_t>(i)];
-            inner[c] += w * static_cast<double>(value);
-            value *= slope_of_channel;
-          }
-        });
+        detail::pull_norm(layer, latent, channel, gradient, inner);
         if (dgamma.wanted()) {
           std::vector<float> values;
           for (std::size_t c = 0; c < inner.size(); ++c) {
