@@ -149,7 +149,7 @@ void products() {
 int main(int argc, char** argv) {
   set_threads(argc > 1 ? std::atoi(argv[1]) : 1);
   if (argc > 2) repetitions = std::max(1, std::atoi(argv[2]));
-  fmt::print("threads {}, vectors of {} bytes\n", threads(), vector_bytes);
+  fmt::print("threads {}, kernels for {}\n", threads(), to_string(isa()));
   operators();
   products();
 }

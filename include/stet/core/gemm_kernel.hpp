@@ -1,8 +1,9 @@
 #pragma once
 // The register-tiled product kernel: rows of A are read where they lie (also overlapping, as a convolution's do), B as
 // panels of a few vectors, and every element of C is one sum over the depth in order, so that a result depends on the
-// shape alone and not on how rows are cut into calls.
+// shape, the machine and the flags alone and not on how rows are cut into calls.
 
+#include <stet/core/isa.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
 
@@ -21,29 +22,19 @@
 #endif
 
 namespace stet {
-inline namespace STET_PRODUCT {
 
-#if defined(__AVX512F__)
-inline constexpr int vector_bytes = 64;
-inline constexpr int tile_rows = 8;
-#elif defined(__AVX__)
-inline constexpr int vector_bytes = 32;
-inline constexpr int tile_rows = 4;
-#else
-inline constexpr int vector_bytes = 16;
-inline constexpr int tile_rows = 4;
-#endif
-
-/// Elements of one vector, and columns of a full panel of B.
+/// Bytes of the columns of B that lie together: a line of the cache, whole vectors on every machine.
+inline constexpr std::int64_t column_bytes = 64;
+/// Elements of that, and columns of a full panel of B.
 template <class T>
-inline constexpr std::int64_t vector_width = vector_bytes / static_cast<std::int64_t>(sizeof(T));
+inline constexpr std::int64_t column_width = column_bytes / static_cast<std::int64_t>(sizeof(T));
 template <class T>
-inline constexpr std::int64_t panel_width = 2 * vector_width<T>;
+inline constexpr std::int64_t panel_width = 2 * column_width<T>;
 
-/// Columns that a matrix of n columns occupies in panels: the next multiple of the vector width.
+/// Columns that a matrix of n columns occupies in panels: the next multiple of column_width.
 template <class T>
 constexpr std::int64_t padded_width(std::int64_t n) {
-  return (n + vector_width<T> - 1) / vector_width<T> * vector_width<T>;
+  return (n + column_width<T> - 1) / column_width<T> * column_width<T>;
 }
 
 /// How the depth of a product runs through a row of A: element (segment s, step k) of row i lies at
@@ -70,84 +61,44 @@ struct Start {
   std::int64_t stride;
 };
 
+/// Tiles of an instruction set: functions that multiply 1, 2, 4 or `rows` rows with a panel of at most panel_width columns.
 template <class T>
-struct VectorOf {
-  typedef T type __attribute__((vector_size(vector_bytes)));
+struct ProductTiles {
+  using Tile = void (*)(const T* const* row, const Depth& depth, const T* b, std::int64_t b_stride, T* c,
+                        std::int64_t c_stride, const Start<T>& start, std::int64_t columns);
+  int rows;
+  Tile tile[4];
 };
 
-// Rows x Vectors sums, kept in registers over the whole depth.
-template <class T, int Rows, int Vectors>
-void product_tile(const T* const* row, const Depth& depth, const T* b, std::int64_t b_stride, T* c,
-                  std::int64_t c_stride, const Start<T>& start, std::int64_t columns) {
-  using V = typename VectorOf<T>::type;
-  constexpr std::int64_t width = vector_width<T>;
-  const auto last = static_cast<std::size_t>(columns - (Vectors - 1) * width) * sizeof(T);
-  V sum[static_cast<std::size_t>(Rows)][static_cast<std::size_t>(Vectors)];
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      V value{};
-      if (start.data != nullptr) {
-        const T* from = start.data + r * start.stride + v * width;
-        if (v + 1 < Vectors || last == vector_bytes) {
-          std::memcpy(&value, from, vector_bytes);
-        } else {
-          std::memcpy(&value, from, last);
-        }
-      }
-      sum[r][v] = value;
-    }
-  }
-  for (std::int64_t s = 0; s < depth.segment_count; ++s) {
-    const T* a[static_cast<std::size_t>(Rows)];
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) a[r] = row[r] + depth.segments[s];
-    std::int64_t offset = 0;
-    for (std::int64_t k = 0; k < depth.length; ++k) {
-      V right[static_cast<std::size_t>(Vectors)];
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) std::memcpy(&right[v], b + v * width, vector_bytes);
-#pragma GCC unroll 8
-      for (int r = 0; r < Rows; ++r) {
-        const T left = a[r][offset];
-#pragma GCC unroll 2
-        for (int v = 0; v < Vectors; ++v) sum[r][v] += left * right[v];
-      }
-      b += b_stride;
-      offset += depth.step;
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      T* to = c + r * c_stride + v * width;
-      if (v + 1 < Vectors || last == vector_bytes) {
-        std::memcpy(to, &sum[r][v], vector_bytes);
-      } else {
-        std::memcpy(to, &sum[r][v], last);
-      }
-    }
-  }
-}
+}  // namespace stet
 
-// As many tiles of Rows rows as fit from row i on; returns the first row that is left.
-template <class T, int Rows, class Row>
-std::int64_t product_rows(std::int64_t i, std::int64_t rows, const Row& row, const Depth& depth, const T* b,
-                          std::int64_t b_stride, T* c, std::int64_t c_stride, const Start<T>& start,
-                          std::int64_t columns) {
-  for (; i + Rows <= rows; i += Rows) {
-    const T* pointers[static_cast<std::size_t>(Rows)];
-    for (int r = 0; r < Rows; ++r) pointers[r] = row(i + r);
-    const Start<T> from{start.data == nullptr ? nullptr : start.data + i * start.stride, start.stride};
-    if (columns > vector_width<T>) {
-      product_tile<T, Rows, 2>(pointers, depth, b, b_stride, c + i * c_stride, c_stride, from, columns);
-    } else {
-      product_tile<T, Rows, 1>(pointers, depth, b, b_stride, c + i * c_stride, c_stride, from, columns);
+#define STET_ISA_BODY <stet/core/gemm_tile_body.hpp>
+#include <stet/core/for_each_isa.hpp>
+
+namespace stet {
+
+inline namespace STET_PRODUCT {
+
+/// The tiles of this process.
+template <class T>
+const ProductTiles<T>& product_tiles() {
+  static const ProductTiles<T> tiles = [] {
+    switch (float_isa()) {
+#if STET_FLOAT_AVX512
+      case FloatIsa::avx512: return implementation::avx512::product_tiles<T>();
+#else
+      case FloatIsa::avx512:
+#endif
+#if STET_FLOAT_AVX2
+      case FloatIsa::avx2: return implementation::avx2::product_tiles<T>();
+#else
+      case FloatIsa::avx2:
+#endif
+      case FloatIsa::baseline: break;
     }
-  }
-  return i;
+    return implementation::baseline::product_tiles<T>();
+  }();
+  return tiles;
 }
 
 /// Product of rows of A, wherever they lie, with panels of B.
@@ -156,18 +107,22 @@ std::int64_t product_rows(std::int64_t i, std::int64_t rows, const Row& row, con
 template <class T, class Row>
 void product(std::int64_t rows, std::int64_t columns, const Row& row, const Depth& depth, const Panels<T>& b, T* c,
              std::int64_t c_stride, const Start<T>& start) {
+  constexpr int most_rows = 8;
+  const ProductTiles<T>& tiles = product_tiles<T>();
   for (std::int64_t j = 0; j < columns; j += panel_width<T>) {
     const std::int64_t wide = columns - j < panel_width<T> ? columns - j : panel_width<T>;
     const T* panel = b.row_stride > 0 ? b.data + j : b.data + j * depth.total();
     const std::int64_t stride = b.row_stride > 0 ? b.row_stride : padded_width<T>(wide);
-    const Start<T> from{start.data == nullptr ? nullptr : start.data + j, start.stride};
-    std::int64_t i = 0;
-    i = product_rows<T, tile_rows>(i, rows, row, depth, panel, stride, c + j, c_stride, from, wide);
-    if constexpr (tile_rows > 4) {
-      i = product_rows<T, 4>(i, rows, row, depth, panel, stride, c + j, c_stride, from, wide);
+    for (std::int64_t i = 0; i < rows;) {
+      const std::int64_t left = rows - i;
+      const int count = left >= tiles.rows ? tiles.rows : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+      const T* pointers[most_rows];
+      for (int r = 0; r < count; ++r) pointers[r] = row(i + r);
+      const Start<T> from{start.data == nullptr ? nullptr : start.data + j + i * start.stride, start.stride};
+      const auto tile = tiles.tile[count >= tiles.rows ? 3 : count / 2];
+      tile(pointers, depth, panel, stride, c + j + i * c_stride, c_stride, from, wide);
+      i += count;
     }
-    i = product_rows<T, 2>(i, rows, row, depth, panel, stride, c + j, c_stride, from, wide);
-    product_rows<T, 1>(i, rows, row, depth, panel, stride, c + j, c_stride, from, wide);
   }
 }
 

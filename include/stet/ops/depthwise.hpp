@@ -5,6 +5,7 @@
 #include <stet/ops/bands.hpp>
 #include <stet/ops/channel_lanes.hpp>
 #include <stet/ops/convolution.hpp>
+#include <stet/ops/depthwise_lines.hpp>
 #include <stet/ops/record_layer.hpp>
 
 #include <cstdint>
@@ -36,71 +37,6 @@ inline Window depthwise_conv2d_window(const Shape& x, const Shape& w, const Shap
 }
 
 namespace detail {
-
-// Where the windows of one output line lie: pixel x, tap t at data[x * step + taps[t]].
-template <class T>
-struct WindowLine {
-  const T* data;
-  std::int64_t step;
-  const std::int64_t* taps;
-  std::int64_t tap_count;
-};
-
-template <class V, class T>
-[[gnu::always_inline]] inline V load(const T* from) {
-  V value;
-  std::memcpy(&value, from, sizeof(V));
-  return value;
-}
-
-// One output line of as many channels as V holds (a vector, or one element): four pixels share every weight.
-template <class V, class T>
-void depthwise_line(const WindowLine<T>& line, std::int64_t pixels, std::int64_t channels, const T* w, V start, T* y) {
-  std::int64_t x = 0;
-  for (; x + 4 <= pixels; x += 4) {
-    const T* from = line.data + x * line.step;
-    V a = start, b = start, c = start, d = start;
-    for (std::int64_t t = 0; t < line.tap_count; ++t) {
-      const V weight = load<V>(w + t * channels);
-      const T* at = from + line.taps[t];
-      a += load<V>(at) * weight;
-      b += load<V>(at + line.step) * weight;
-      c += load<V>(at + 2 * line.step) * weight;
-      d += load<V>(at + 3 * line.step) * weight;
-    }
-    T* to = y + x * channels;
-    std::memcpy(to, &a, sizeof(V));
-    std::memcpy(to + channels, &b, sizeof(V));
-    std::memcpy(to + 2 * channels, &c, sizeof(V));
-    std::memcpy(to + 3 * channels, &d, sizeof(V));
-  }
-  for (; x < pixels; ++x) {
-    const T* from = line.data + x * line.step;
-    V a = start;
-    for (std::int64_t t = 0; t < line.tap_count; ++t) a += load<V>(from + line.taps[t]) * load<V>(w + t * channels);
-    std::memcpy(y + x * channels, &a, sizeof(V));
-  }
-}
-
-// Adds the products of one line of gradients with Taps neighbouring taps, for as many channels as V holds.
-template <class V, int Taps, class T>
-void depthwise_line_weight(const WindowLine<T>& line, std::int64_t first, std::int64_t pixels, std::int64_t channels,
-                           const T* dy, T* sums) {
-  V sum[static_cast<std::size_t>(Taps)];
-  for (int t = 0; t < Taps; ++t) sum[t] = load<V>(sums + (first + t) * channels);
-  for (std::int64_t x = 0; x < pixels; ++x) {
-    const V gradient = load<V>(dy + x * channels);
-    for (int t = 0; t < Taps; ++t) sum[t] += load<V>(line.data + x * line.step + line.taps[first + t]) * gradient;
-  }
-  for (int t = 0; t < Taps; ++t) std::memcpy(sums + (first + t) * channels, &sum[t], sizeof(V));
-}
-template <class V, class T>
-void depthwise_line_weights(const WindowLine<T>& line, std::int64_t pixels, std::int64_t channels, const T* dy,
-                            T* sums) {
-  std::int64_t t = 0;
-  for (; t + 3 <= line.tap_count; t += 3) depthwise_line_weight<V, 3>(line, t, pixels, channels, dy, sums);
-  for (; t < line.tap_count; ++t) depthwise_line_weight<V, 1>(line, t, pixels, channels, dy, sums);
-}
 
 // Calls f(line of windows, band, output line of the batch) for the lines of bands [chunk.first, chunk.last).
 template <class T, class X, class F>
@@ -158,7 +94,7 @@ Tensor<T> sum_repeated_channels(const Tensor<T>& x, std::int64_t multiplier) {
 template <class T>
 Tensor<T> depthwise_conv2d_forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>* bias,
                                    const Window& window) {
-  using V = typename VectorOf<T>::type;
+  const detail::DepthwiseLines<T> lines = detail::depthwise_lines<T>();
   const std::int64_t channels = w.shape()[3];
   const Tensor<T> image = detail::repeat_channels(x, channels / x.shape()[3]);
   const detail::Bands<T> bands(window, x.shape()[0], channels);
@@ -168,17 +104,7 @@ Tensor<T> depthwise_conv2d_forward(const Tensor<T>& x, const Tensor<T>& w, const
   parallel_chunks(bands.count(), bands.pixels() * channels * window.taps(), [&](Chunk chunk) {
     detail::for_each_window_line(
         bands, image.data(), chunk, [&](const detail::WindowLine<T>& line, std::int64_t pixel) {
-          T* to = y + pixel * channels;
-          std::int64_t c = 0;
-          for (; c + vector_width<T> <= channels; c += vector_width<T>) {
-            const detail::WindowLine<T> part{line.data + c, line.step, line.taps, line.tap_count};
-            detail::depthwise_line(part, window.w.out, channels, w.data() + c, detail::load<V>(starts.data() + c),
-                                   to + c);
-          }
-          for (; c < channels; ++c) {
-            const detail::WindowLine<T> part{line.data + c, line.step, line.taps, line.tap_count};
-            detail::depthwise_line(part, window.w.out, channels, w.data() + c, starts[c], to + c);
-          }
+          lines.forward(line, window.w.out, channels, w.data(), starts.data(), y + pixel * channels);
         });
   });
   return result;
@@ -228,7 +154,7 @@ Tensor<T> depthwise_conv2d_backward_input(const Tensor<T>& dy, const Tensor<T>& 
 template <class T, class X>
 Tensor<T> depthwise_conv2d_backward_weight(const Tensor<X>& x, const Tensor<T>& dy, const Window& window,
                                            std::int32_t zero_point = 0) {
-  using V = typename VectorOf<T>::type;
+  const detail::DepthwiseLines<T> lines = detail::depthwise_lines<T>();
   const std::int64_t channels = dy.shape()[3];
   const Tensor<X> image = detail::repeat_channels(x, channels / x.shape()[3]);
   const detail::Bands<T, X> bands(window, x.shape()[0], channels, zero_point);
@@ -241,16 +167,7 @@ Tensor<T> depthwise_conv2d_backward_weight(const Tensor<X>& x, const Tensor<T>& 
     detail::for_each_window_line(
         bands, image.data(), chunk_of(bands.count(), chunks, index),
         [&](const detail::WindowLine<T>& line, std::int64_t pixel) {
-          const T* gradient = dy.data() + pixel * channels;
-          std::int64_t c = 0;
-          for (; c + vector_width<T> <= channels; c += vector_width<T>) {
-            const detail::WindowLine<T> part{line.data + c, line.step, line.taps, line.tap_count};
-            detail::depthwise_line_weights<V>(part, window.w.out, channels, gradient + c, sums + c);
-          }
-          for (; c < channels; ++c) {
-            const detail::WindowLine<T> part{line.data + c, line.step, line.taps, line.tap_count};
-            detail::depthwise_line_weights<T>(part, window.w.out, channels, gradient + c, sums + c);
-          }
+          lines.weight(line, window.w.out, channels, dy.data() + pixel * channels, sums);
         });
   });
   Tensor<T> result(Shape{1, window.h.kernel, window.w.kernel, channels});

@@ -1,0 +1,57 @@
+#pragma once
+// Lines of a depthwise convolution: all channels of the windows of one output line, by the widest vectors there are.
+
+#include <stet/core/gemm_kernel.hpp>
+#include <stet/core/isa.hpp>
+
+#include <cstdint>
+#include <cstring>
+
+namespace stet::detail {
+
+// Where the windows of one output line lie: pixel x, tap t at data[x * step + taps[t]].
+template <class T>
+struct WindowLine {
+  const T* data;
+  std::int64_t step;
+  const std::int64_t* taps;
+  std::int64_t tap_count;
+};
+
+}  // namespace stet::detail
+
+#define STET_ISA_BODY <stet/ops/depthwise_lines_body.hpp>
+#include <stet/core/for_each_isa.hpp>
+
+namespace stet::detail {
+
+inline namespace STET_PRODUCT {
+
+/// The kernels of this process.
+template <class T>
+struct DepthwiseLines {
+  void (*forward)(const WindowLine<T>& line, std::int64_t pixels, std::int64_t channels, const T* w, const T* start, T* y);
+  void (*weight)(const WindowLine<T>& line, std::int64_t pixels, std::int64_t channels, const T* dy, T* sums);
+};
+
+template <class T>
+DepthwiseLines<T> depthwise_lines() {
+  switch (float_isa()) {
+#if STET_FLOAT_AVX512
+    case FloatIsa::avx512: return {implementation::avx512::depthwise_forward_line<T>, implementation::avx512::depthwise_weight_line<T>};
+#else
+    case FloatIsa::avx512:
+#endif
+#if STET_FLOAT_AVX2
+    case FloatIsa::avx2: return {implementation::avx2::depthwise_forward_line<T>, implementation::avx2::depthwise_weight_line<T>};
+#else
+    case FloatIsa::avx2:
+#endif
+    case FloatIsa::baseline: break;
+  }
+  return {implementation::baseline::depthwise_forward_line<T>, implementation::baseline::depthwise_weight_line<T>};
+}
+
+}  // namespace STET_PRODUCT
+
+}  // namespace stet::detail
