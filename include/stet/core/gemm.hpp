@@ -12,7 +12,7 @@ namespace stet {
 /// Whether a matrix is stored as it is named, or as its transpose.
 enum class Layout { plain, transposed };
 
-inline namespace STET_PRODUCT {
+inline namespace STET_FLAGS {
 
 /// Rows of a product that a chunk of work holds at least: with fewer, most of them would run in tiles of few rows.
 inline constexpr std::int64_t product_block = 16;
@@ -73,5 +73,5 @@ void gemm(Layout a_layout, Layout b_layout, std::int64_t rows, std::int64_t colu
       .product(rows, a, a_stride, c, c_stride, nullptr, accumulate, a_layout);
 }
 
-}  // namespace STET_PRODUCT
+}  // namespace STET_FLAGS
 }  // namespace stet

@@ -10,17 +10,6 @@
 #include <cstdint>
 #include <cstring>
 
-// The widest vectors that the compile flags allow, and whether they fuse multiply and add, name the namespace.
-#if defined(__AVX512F__)
-#define STET_PRODUCT product_avx512
-#elif defined(__AVX__) && defined(__FMA__)
-#define STET_PRODUCT product_avx_fma
-#elif defined(__AVX__)
-#define STET_PRODUCT product_avx
-#else
-#define STET_PRODUCT product_128
-#endif
-
 namespace stet {
 
 /// Bytes of the columns of B that lie together: a line of the cache, whole vectors on every machine.
@@ -77,7 +66,7 @@ struct ProductTiles {
 
 namespace stet {
 
-inline namespace STET_PRODUCT {
+inline namespace STET_FLAGS {
 
 /// The tiles of this process.
 template <class T>
@@ -159,5 +148,5 @@ void pack_panels(std::int64_t depth, std::int64_t columns, const F& value, T* ou
   });
 }
 
-}  // namespace STET_PRODUCT
+}  // namespace STET_FLAGS
 }  // namespace stet

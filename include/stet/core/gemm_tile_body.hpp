@@ -2,7 +2,7 @@
 
 #if defined(STET_ISA_NAMESPACE)
 
-namespace stet::inline STET_PRODUCT::implementation::STET_ISA_NAMESPACE {
+namespace stet::inline STET_FLAGS::implementation::STET_ISA_NAMESPACE {
 
 inline constexpr int vector_bytes = STET_VECTOR_BYTES;
 inline constexpr int tile_rows = vector_bytes == 64 ? 8 : 4;
@@ -90,6 +90,6 @@ ProductTiles<T> product_tiles() {
   return {tile_rows, {panel<T, 1>, panel<T, 2>, panel<T, 4>, panel<T, tile_rows>}};
 }
 
-}  // namespace stet::inline STET_PRODUCT::implementation::STET_ISA_NAMESPACE
+}  // namespace stet::inline STET_FLAGS::implementation::STET_ISA_NAMESPACE
 
 #endif

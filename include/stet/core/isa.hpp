@@ -14,6 +14,18 @@
 #include <cpuid.h>
 #endif
 
+// What depends on the compile flags lives in an inline namespace of this name, so that units with different flags can be
+// linked into one program: the widest vectors that they allow, and whether they fuse multiply and add.
+#if defined(__AVX512F__)
+#define STET_FLAGS flags_avx512
+#elif defined(__AVX__) && defined(__FMA__)
+#define STET_FLAGS flags_avx_fma
+#elif defined(__AVX__)
+#define STET_FLAGS flags_avx
+#else
+#define STET_FLAGS flags_128
+#endif
+
 // Functions between these two are compiled for more instructions than the flags allow: STET_TARGET_BEGIN("avx2,fma") ...
 // STET_TARGET_END. Lambdas in them are not, so none stands there.
 #define STET_PRAGMA(tokens) _Pragma(#tokens)
@@ -91,6 +103,8 @@ inline Isa isa() {
   return chosen;
 }
 
+inline namespace STET_FLAGS {
+
 /// How wide float kernels are: integer kernels look at isa() itself.
 enum class FloatIsa { baseline, avx2, avx512 };
 
@@ -116,5 +130,7 @@ inline FloatIsa float_isa() {
 #endif
   return FloatIsa::baseline;
 }
+
+}  // namespace STET_FLAGS
 
 }  // namespace stet

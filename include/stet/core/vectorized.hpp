@@ -7,7 +7,7 @@
 
 namespace stet {
 
-namespace detail {
+namespace detail::inline STET_FLAGS {
 
 // Everything that f calls is inlined, so that its loops are vectorized for the target of this function.
 #if STET_FLOAT_AVX512
@@ -23,7 +23,9 @@ template <class F>
 }
 #endif
 
-}  // namespace detail
+}  // namespace detail::inline STET_FLAGS
+
+inline namespace STET_FLAGS {
 
 /// Calls f() as code for the widest vectors of this machine. For the loops of lanes.hpp over a few thousand elements or
 /// more; f should call nothing that is large, because all of it is compiled once per instruction set. Multiplication and
@@ -44,5 +46,7 @@ inline void vectorized(const F& f) {
     case FloatIsa::baseline: return f();
   }
 }
+
+}  // namespace STET_FLAGS
 
 }  // namespace stet

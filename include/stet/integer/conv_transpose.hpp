@@ -31,8 +31,6 @@ class ConvTransposeWeights : public ConvolutionWeights {
   }
 };
 
-inline namespace STET_INTEGER_ISA {
-
 /// Convolves codes the other way around, without bias.
 /// Formula:   acc[n,i,j,o] = sum over y, x, c with i + before = y*stride + ky, j likewise, of w[o,ky,kx,c] * (q[n,y,x,c] - z_x)
 /// Shapes:    x [N,H,W,I], window as make_transposed_window -> rows of N*h*w pixels with O accumulators, given to the sink
@@ -62,7 +60,5 @@ inline void conv_transpose(const Codes& x, std::int32_t z_x, const ConvTranspose
   }
   convolve(Codes(image), z_x, weights, turned, sink);
 }
-
-}  // namespace STET_INTEGER_ISA
 
 }  // namespace stet::integer

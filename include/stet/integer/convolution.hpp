@@ -94,8 +94,6 @@ class ConvolutionWeights {
   std::vector<std::int64_t> sums_, magnitudes_;
 };
 
-inline namespace STET_INTEGER_ISA {
-
 /// Convolves codes with packed weights, without bias.
 /// Formula:   acc[n,y,x,o] = sum over taps inside the image of w[o,tap] * (q[n,tap] - z_x)
 /// Shapes:    x [N,H,W,I] -> rows of N*H'*W' pixels with O accumulators, given to the sink
@@ -188,7 +186,5 @@ inline void linear(const Codes& x, std::int32_t z_x, const ConvolutionWeights& w
   convolve(Codes(image, {x.data(), static_cast<std::size_t>(x.size())}), z_x, weights,
            make_window("linear", 1, 1, 1, 1, 1, Padding::valid()), sink);
 }
-
-}  // namespace STET_INTEGER_ISA
 
 }  // namespace stet::integer

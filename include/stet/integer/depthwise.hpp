@@ -54,8 +54,6 @@ class DepthwiseWeights {
   std::vector<std::int64_t> sums_, magnitudes_;
 };
 
-inline namespace STET_INTEGER_ISA {
-
 /// Convolves every channel of the codes with its filters, without bias.
 /// Formula:   acc[n,y,x,c*m+k] = sum over taps inside the image of w[tap,c*m+k] * (q[n,tap,c] - z_x)
 /// Shapes:    x [N,H,W,C] -> rows of N*H'*W' pixels with C*m accumulators, given to the sink
@@ -112,7 +110,5 @@ inline void depthwise(const Codes& x, std::int32_t z_x, const DepthwiseWeights& 
     }
   });
 }
-
-}  // namespace STET_INTEGER_ISA
 
 }  // namespace stet::integer

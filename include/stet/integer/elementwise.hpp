@@ -6,9 +6,9 @@
 #include <stet/core/parallel.hpp>
 #include <stet/integer/codes.hpp>
 #include <stet/integer/elementwise_parameters.hpp>
+#include <stet/integer/kernel/block_set.hpp>
 #include <stet/integer/kernel/blocks.hpp>
 #include <stet/integer/kernel/elements.hpp>
-#include <stet/integer/kernel/isa.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -41,8 +41,6 @@ inline const std::int8_t* repeated(const stet::detail::BroadcastRuns& runs, std:
 
 }  // namespace detail
 
-inline namespace STET_INTEGER_ISA {
-
 namespace loops {
 
 using kernel::Block32;
@@ -55,51 +53,54 @@ struct RepeatedMultiplier {
     std::fill_n(multiplier.value, block_elements, m.multiplier);
     std::fill_n(shift.value, block_elements, m.shift);
   }
-  void operator()(const Block32& x, Block32& y) const { kernel::double_rounding(x, multiplier.value, shift.value, y); }
+  template <class Set>
+  void operator()(Set set, const Block32& x, Block32& y) const { kernel::double_rounding(set, x, multiplier.value, shift.value, y); }
 };
 
 // Rules on blocks of codes: the code minus the zero point, and the sum before its last rounding.
-namespace element = kernel::implementation::STET_INTEGER_ISA;
 
 struct ThreeRoundings {
   AddParameters p;
   RepeatedMultiplier m1{p.m1}, m2{p.m2}, m_out{p.m_out};
-  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+  template <class Set>
+  void operator()(Set set, const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
     constexpr std::int32_t one = 1 << 20;
     Block32 a, b;
-    element::affine(q1, one, -p.z1 * one, value);
-    m1(value, a);
-    element::affine(q2, one, -p.z2 * one, value);
-    m2(value, b);
+    kernel::affine(set, q1, one, -p.z1 * one, value);
+    m1(set, value, a);
+    kernel::affine(set, q2, one, -p.z2 * one, value);
+    m2(set, value, b);
     if (p.subtract) {
-      element::minus(a, b, sum);
+      kernel::minus(set, a, b, sum);
     } else {
-      element::plus(a, b, sum);
+      kernel::plus(set, a, b, sum);
     }
-    m_out(sum, value);
+    m_out(set, sum, value);
   }
 };
 
 struct XnnpackAdd {
   AddParameters p;
-  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+  template <class Set>
+  void operator()(Set set, const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
     Block32 a, b;
-    element::affine(q1, p.f1, p.constant, a);
-    element::affine(q2, p.f2, 0, b);
-    element::plus(a, b, sum);
-    element::shift_half_up(sum, p.shift, value);
+    kernel::affine(set, q1, p.f1, p.constant, a);
+    kernel::affine(set, q2, p.f2, 0, b);
+    kernel::plus(set, a, b, sum);
+    kernel::shift_half_up(set, sum, p.shift, value);
   }
 };
 
 struct DoubleRoundingMultiply {
   MultiplyParameters p;
   RepeatedMultiplier m{p.m};
-  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+  template <class Set>
+  void operator()(Set set, const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
     Block32 a, b;
-    element::affine(q1, 1, -p.z1, a);
-    element::affine(q2, 1, -p.z2, b);
-    element::times(a, b, sum);
-    m(sum, value);
+    kernel::affine(set, q1, 1, -p.z1, a);
+    kernel::affine(set, q2, 1, -p.z2, b);
+    kernel::times(set, a, b, sum);
+    m(set, sum, value);
   }
 };
 
@@ -109,40 +110,44 @@ struct XnnpackMultiply {
   explicit XnnpackMultiply(const MultiplyParameters& parameters) : p(parameters) {
     std::fill_n(scale, block_elements, p.scale);
   }
-  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+  template <class Set>
+  void operator()(Set set, const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
     Block32 a, b;
-    element::affine(q1, 1, -p.z1, a);
-    element::affine(q2, 1, -p.z2, b);
-    element::times(a, b, sum);
-    kernel::float_half_even(sum, scale, -1024.0f, 1024.0f, value);
+    kernel::affine(set, q1, 1, -p.z1, a);
+    kernel::affine(set, q2, 1, -p.z2, b);
+    kernel::times(set, a, b, sum);
+    kernel::float_half_even(set, sum, scale, -1024.0f, 1024.0f, value);
   }
 };
 
 // The code + 128 is round(fma(q1+128, k1, fma(q2+128, k2, offset))); positive sums are those above the zero point.
 struct FusedAdd {
   AddParameters p;
-  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
-    element::fused_sum(q1, p.k1, q2, p.k2, p.offset, static_cast<float>(p.z_out + 128), value, sum);
+  template <class Set>
+  void operator()(Set set, const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+    kernel::fused_sum(set, q1, p.k1, q2, p.k2, p.offset, static_cast<float>(p.z_out + 128), value, sum);
   }
 };
 
 struct DequantizedAdd {
   AddParameters p;
-  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+  template <class Set>
+  void operator()(Set set, const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
     Block32 a, b;
-    element::affine(q1, 1, -p.z1, a);
-    element::affine(q2, 1, -p.z2, b);
+    kernel::affine(set, q1, 1, -p.z1, a);
+    kernel::affine(set, q2, 1, -p.z2, b);
     kernel::dequantized_sum(a, p.k1, b, p.k2, p.step, value, sum);
   }
 };
 
 struct MultiplyWithZeroPoint {
   MultiplyParameters p;
-  void operator()(const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
+  template <class Set>
+  void operator()(Set set, const std::int8_t* q1, const std::int8_t* q2, Block32& value, Block32& sum) const {
     Block32 a, b;
-    element::affine(q1, 1, -p.z1, a);
-    element::affine(q2, 1, -p.z2, b);
-    element::times(a, b, sum);
+    kernel::affine(set, q1, 1, -p.z1, a);
+    kernel::affine(set, q2, 1, -p.z2, b);
+    kernel::times(set, a, b, sum);
     kernel::scaled_with_offset(sum, p.scale, p.z_out + 128, value);
   }
 };
@@ -154,15 +159,16 @@ struct ClampRuleOfCodes {
     Bounds bounds;
     std::int32_t z_out;
   } p;
-  void operator()(const std::int8_t* q, const std::int8_t*, Block32& value, Block32& sum) const {
-    element::affine(q, 1, -p.z_out, value);
+  template <class Set>
+  void operator()(Set set, const std::int8_t* q, const std::int8_t*, Block32& value, Block32& sum) const {
+    kernel::affine(set, q, 1, -p.z_out, value);
     sum = value;
   }
 };
 
 // Whole blocks. A rule of a few numbers is copied, so that codes that are written may not change it.
-template <class Rule>
-void binary(const std::int8_t* a, const std::int8_t* b, std::int64_t n, const Rule& given, std::int8_t* out,
+template <class Set, class Rule>
+void binary(Set set, const std::int8_t* a, const std::int8_t* b, std::int64_t n, const Rule& given, std::int8_t* out,
             std::uint32_t* pass) {
   const std::conditional_t<sizeof(Rule) <= sizeof(AddParameters), Rule, const Rule&> rule = given;
   const std::int32_t z = rule.p.z_out;
@@ -171,9 +177,9 @@ void binary(const std::int8_t* a, const std::int8_t* b, std::int64_t n, const Ru
   const std::int32_t least = rule.p.relu ? 1 : std::numeric_limits<std::int32_t>::min();
   Block32 value, sum;
   for (std::int64_t i = 0; i < n; i += block_elements) {
-    rule(a + i, b + i, value, sum);
-    if (pass != nullptr) *pass++ = kernel::within(value, sum, lo, hi, least);
-    kernel::store_codes(value, lo, hi, z, out + i);
+    rule(set, a + i, b + i, value, sum);
+    if (pass != nullptr) *pass++ = kernel::within(set, value, sum, lo, hi, least);
+    kernel::store_codes(set, value, lo, hi, z, out + i);
   }
 }
 
@@ -217,7 +223,7 @@ void run_binary(const char* op, const Codes& a, const Codes& b, const Rule& rule
                 std::uint32_t* pass) {
   run_binary(op, a, b, out, pass,
              [&](const std::int8_t* x, const std::int8_t* y, std::int64_t n, std::int8_t* codes, std::uint32_t* bits) {
-               binary(x, y, n, rule, codes, bits);
+               kernel::with_block_set([&](auto set) { binary(set, x, y, n, rule, codes, bits); });
              });
 }
 
@@ -271,7 +277,5 @@ inline void multiply(const Codes& a, const Codes& b, const MultiplyParameters& p
 inline void clamp(const Codes& x, const ClampParameters& p, std::span<std::int8_t> out, std::uint32_t* pass = nullptr) {
   loops::run_binary("clamp", x, x, loops::ClampRuleOfCodes{{p.relu, p.bounds, p.zero_point}}, out, pass);
 }
-
-}  // namespace STET_INTEGER_ISA
 
 }  // namespace stet::integer

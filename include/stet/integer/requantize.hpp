@@ -3,8 +3,8 @@
 
 #include <stet/core/bits.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/integer/kernel/block_set.hpp>
 #include <stet/integer/kernel/blocks.hpp>
-#include <stet/integer/kernel/isa.hpp>
 #include <stet/integer/requantizer.hpp>
 
 #include <algorithm>
@@ -13,8 +13,6 @@
 
 namespace stet::integer {
 
-inline namespace STET_INTEGER_ISA {
-
 namespace loops {
 
 using kernel::Block32;
@@ -22,19 +20,22 @@ using kernel::block_elements;
 
 // Each rule as a function of a block of sums and its first channel entry: codes minus the zero point, right wherever
 // they lie within the bounds and outside them otherwise.
-inline auto float_half_even(const Requantizer& r) {
+template <class Set>
+auto float_half_even(Set set, const Requantizer& r) {
   const auto below = static_cast<float>(r.bounds.lo - r.zero_point - 1);
   const auto above = static_cast<float>(r.bounds.hi - r.zero_point + 1);
   return [=, scale = r.scale.data()](const Block32& sum, std::int64_t entry, Block32& v) {
-    kernel::float_half_even(sum, scale + entry, below, above, v);
+    kernel::float_half_even(set, sum, scale + entry, below, above, v);
   };
 }
-inline auto double_rounding(const Requantizer& r) {
-  return [m = r.multiplier.data(), e = r.shift.data()](const Block32& sum, std::int64_t entry, Block32& v) {
-    kernel::double_rounding(sum, m + entry, e + entry, v);
+template <class Set>
+auto double_rounding(Set set, const Requantizer& r) {
+  return [set, m = r.multiplier.data(), e = r.shift.data()](const Block32& sum, std::int64_t entry, Block32& v) {
+    kernel::double_rounding(set, sum, m + entry, e + entry, v);
   };
 }
-inline auto half_away_double(const Requantizer& r) {
+template <class Set>
+auto half_away_double(Set, const Requantizer& r) {
   const auto below = static_cast<double>(r.bounds.lo - r.zero_point - 1);
   const auto above = static_cast<double>(r.bounds.hi - r.zero_point + 1);
   return [=, factor = r.factor.data()](const Block32& sum, std::int64_t entry, Block32& v) {
@@ -44,8 +45,8 @@ inline auto half_away_double(const Requantizer& r) {
 
 // Whole blocks of rows without a seam, the first of which begins at an entry: element i uses entry (entry + i) % period.
 // What the loop needs is copied: codes that are written may not change it.
-template <class Rule>
-void requantize_blocks(const std::int32_t* acc, std::int64_t n, const Requantizer& r, const Rule rule,
+template <class Set, class Rule>
+void requantize_blocks(Set set, const std::int32_t* acc, std::int64_t n, const Requantizer& r, const Rule rule,
                        std::int64_t entry, std::int8_t* out, std::uint32_t* pass) {
   const std::int32_t* bias = r.bias.data();
   const std::int32_t z = r.zero_point;
@@ -55,24 +56,26 @@ void requantize_blocks(const std::int32_t* acc, std::int64_t n, const Requantize
   const std::int32_t least = r.relu ? 1 : std::numeric_limits<std::int32_t>::min();
   Block32 sum, v;
   for (std::int64_t i = 0; i < n; i += block_elements) {
-    kernel::biased(acc + i, bias + entry, sum);
+    kernel::biased(set, acc + i, bias + entry, sum);
     rule(sum, entry, v);
-    if (pass != nullptr) *pass++ = kernel::within(v, sum, lo, hi, least);
-    kernel::store_codes(v, lo, hi, z, out + i);
+    if (pass != nullptr) *pass++ = kernel::within(set, v, sum, lo, hi, least);
+    kernel::store_codes(set, v, lo, hi, z, out + i);
     entry += block_elements;
     if (entry == period) entry = 0;
   }
 }
 inline void requantize_blocks(const std::int32_t* acc, std::int64_t n, const Requantizer& r, std::int64_t entry,
                               std::int8_t* out, std::uint32_t* pass) {
-  switch (r.rule) {
-    case Requantization::float_half_even:
-      return requantize_blocks(acc, n, r, float_half_even(r), entry, out, pass);
-    case Requantization::double_rounding:
-      return requantize_blocks(acc, n, r, double_rounding(r), entry, out, pass);
-    case Requantization::half_away_double:
-      return requantize_blocks(acc, n, r, half_away_double(r), entry, out, pass);
-  }
+  kernel::with_block_set([=, &r](auto set) {
+    switch (r.rule) {
+      case Requantization::float_half_even:
+        return requantize_blocks(set, acc, n, r, float_half_even(set, r), entry, out, pass);
+      case Requantization::double_rounding:
+        return requantize_blocks(set, acc, n, r, double_rounding(set, r), entry, out, pass);
+      case Requantization::half_away_double:
+        return requantize_blocks(set, acc, n, r, half_away_double(set, r), entry, out, pass);
+    }
+  });
 }
 
 inline void requantize_dense(const std::int32_t* acc, std::int64_t n, const Requantizer& r, std::int8_t* out,
@@ -109,7 +112,5 @@ inline void requantize_rows(const std::int32_t* acc, std::int64_t stride, std::i
   for (std::int64_t row = 0; row < rows; ++row) std::copy_n(acc + row * stride, channels, to + row * channels);
   loops::requantize_dense(to, rows * channels, r, out, pass);
 }
-
-}  // namespace STET_INTEGER_ISA
 
 }  // namespace stet::integer

@@ -25,7 +25,7 @@ struct WindowLine {
 
 namespace stet::detail {
 
-inline namespace STET_PRODUCT {
+inline namespace STET_FLAGS {
 
 /// The kernels of this process.
 template <class T>
@@ -52,6 +52,6 @@ DepthwiseLines<T> depthwise_lines() {
   return {implementation::baseline::depthwise_forward_line<T>, implementation::baseline::depthwise_weight_line<T>};
 }
 
-}  // namespace STET_PRODUCT
+}  // namespace STET_FLAGS
 
 }  // namespace stet::detail

@@ -2,7 +2,7 @@
 
 #if defined(STET_ISA_NAMESPACE)
 
-namespace stet::detail::inline STET_PRODUCT::implementation::STET_ISA_NAMESPACE {
+namespace stet::detail::inline STET_FLAGS::implementation::STET_ISA_NAMESPACE {
 
 template <class V, class T>
 [[gnu::always_inline]] inline V load(const T* from) {
@@ -94,6 +94,6 @@ void depthwise_weight_line(const WindowLine<T>& line, std::int64_t pixels, std::
   }
 }
 
-}  // namespace stet::detail::inline STET_PRODUCT::implementation::STET_ISA_NAMESPACE
+}  // namespace stet::detail::inline STET_FLAGS::implementation::STET_ISA_NAMESPACE
 
 #endif

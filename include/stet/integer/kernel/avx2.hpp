@@ -1,16 +1,17 @@
 #pragma once
 // Int8 product with AVX2: operands and weights widened to int16, whose pair sums (vpmaddwd) are exact in int32.
 
-#include <stet/integer/kernel/isa.hpp>
-
-#if defined(__AVX2__)
-
+#include <stet/core/isa.hpp>
 #include <stet/integer/kernel/packed.hpp>
+
+#if defined(__x86_64__)
 
 #include <immintrin.h>
 
 #include <cstdint>
 #include <cstring>
+
+STET_TARGET_BEGIN(STET_TARGET_AVX2)
 
 namespace stet::kernel::implementation::avx2 {
 
@@ -40,7 +41,7 @@ inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, cons
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
         const __m256i v = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w + 16 * q)));
-#pragma GCC unroll 2
+#pragma GCC unroll 3
         for (int r = 0; r < R; ++r) sum[r][q] = _mm256_add_epi32(sum[r][q], _mm256_madd_epi16(operand[r], v));
       }
     }
@@ -66,13 +67,15 @@ inline void product(const Operands& a, const PackedWeights& w, const std::int32_
     const std::int64_t first = p * panel_outputs;
     const std::int64_t columns = w.outputs() - first < panel_outputs ? w.outputs() - first : panel_outputs;
     std::int64_t row = 0;
-    for (; row + 2 <= a.count; row += 2) {
-      detail::tile<2>(a, row, w.panel(p), start + first, acc + first, stride, columns);
+    for (; row + 3 <= a.count; row += 3) {
+      detail::tile<3>(a, row, w.panel(p), start + first, acc + first, stride, columns);
     }
-    if (row < a.count) detail::tile<1>(a, row, w.panel(p), start + first, acc + first, stride, columns);
+    for (; row < a.count; ++row) detail::tile<1>(a, row, w.panel(p), start + first, acc + first, stride, columns);
   }
 }
 
 }  // namespace stet::kernel::implementation::avx2
+
+STET_TARGET_END
 
 #endif

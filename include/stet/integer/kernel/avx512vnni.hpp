@@ -2,16 +2,17 @@
 // Int8 product with AVX-512 VNNI: vpdpbusd multiplies unsigned operands by signed weights and sums four products
 // exactly.
 
-#include <stet/integer/kernel/isa.hpp>
-
-#if defined(STET_INTEGER_VNNI)
-
+#include <stet/core/isa.hpp>
 #include <stet/integer/kernel/packed.hpp>
+
+#if defined(__x86_64__)
 
 #include <immintrin.h>
 
 #include <cstdint>
 #include <cstring>
+
+STET_TARGET_BEGIN(STET_TARGET_AVX512_VNNI)
 
 namespace stet::kernel::implementation::avx512vnni {
 
@@ -88,5 +89,7 @@ inline void product(const Operands& a, const PackedWeights& w, const std::int32_
 }
 
 }  // namespace stet::kernel::implementation::avx512vnni
+
+STET_TARGET_END
 
 #endif

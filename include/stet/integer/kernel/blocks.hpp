@@ -3,13 +3,13 @@
 // what compilers do not find (64-bit products of lanes, comparison masks) is written out for AVX-512.
 
 #include <stet/core/rounding.hpp>
-#include <stet/integer/kernel/isa.hpp>
+#include <stet/integer/kernel/block_set.hpp>
 
 #include <array>
 #include <cstdint>
 #include <cstring>
 
-#if defined(STET_INTEGER_VNNI)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -22,17 +22,15 @@ struct alignas(64) Block32 {
   std::int32_t value[block_elements];
 };
 
-namespace implementation::portable {
-
 /// acc + bias modulo 2^32.
-inline void biased(const std::int32_t* __restrict acc, const std::int32_t* __restrict bias, Block32& __restrict sum) {
+inline void biased(Portable, const std::int32_t* __restrict acc, const std::int32_t* __restrict bias, Block32& __restrict sum) {
   for (int j = 0; j < block_elements; ++j) {
     sum.value[j] = static_cast<std::int32_t>(static_cast<std::uint32_t>(acc[j]) + static_cast<std::uint32_t>(bias[j]));
   }
 }
 
 /// float(x[j]) * scale[j], cut to [below, above], rounded half to even.
-inline void float_half_even(const Block32& __restrict x, const float* __restrict scale, float below, float above,
+inline void float_half_even(Portable, const Block32& __restrict x, const float* __restrict scale, float below, float above,
                             Block32& __restrict y) {
   for (int j = 0; j < block_elements; ++j) {
     float v = static_cast<float>(x.value[j]) * scale[j];
@@ -43,7 +41,7 @@ inline void float_half_even(const Block32& __restrict x, const float* __restrict
 }
 
 /// clamp(v[j], lo, hi) + z as codes.
-inline void store_codes(const Block32& __restrict v, std::int32_t lo, std::int32_t hi, std::int32_t z,
+inline void store_codes(Portable, const Block32& __restrict v, std::int32_t lo, std::int32_t hi, std::int32_t z,
                         std::int8_t* __restrict out) {
   for (int j = 0; j < block_elements; ++j) {
     std::int32_t q = v.value[j];
@@ -54,7 +52,7 @@ inline void store_codes(const Block32& __restrict v, std::int32_t lo, std::int32
 }
 
 /// x[j] * multiplier[j] * 2^(shift[j]-31), rounded half up, then half away from zero; multipliers must not be negative.
-inline void double_rounding(const Block32& x, const std::int32_t* __restrict multiplier,
+inline void double_rounding(Portable, const Block32& x, const std::int32_t* __restrict multiplier,
                             const std::int32_t* __restrict shift, Block32& __restrict y) {
   for (int j = 0; j < block_elements; ++j) {
     const std::int32_t left = shift[j] > 0 ? shift[j] : 0;
@@ -69,7 +67,7 @@ inline void double_rounding(const Block32& x, const std::int32_t* __restrict mul
 }
 
 /// One bit per element: lo <= v[j] <= hi and sum[j] >= least.
-inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi,
+inline std::uint32_t within(Portable, const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi,
                             std::int32_t least) {
   std::array<std::uint8_t, block_elements> flags;
   for (std::size_t j = 0; j < block_elements; ++j) {
@@ -87,27 +85,9 @@ inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t l
   return word;
 }
 
-}  // namespace implementation::portable
+#if defined(__x86_64__)
 
-// The compilers vectorize these for AVX2 and SSE2.
-namespace implementation::avx2 {
-using portable::biased;
-using portable::double_rounding;
-using portable::float_half_even;
-using portable::store_codes;
-using portable::within;
-}  // namespace implementation::avx2
-namespace implementation::sse2 {
-using portable::biased;
-using portable::double_rounding;
-using portable::float_half_even;
-using portable::store_codes;
-using portable::within;
-}  // namespace implementation::sse2
-
-#if defined(STET_INTEGER_VNNI)
-
-namespace implementation::avx512vnni {
+STET_TARGET_BEGIN(STET_TARGET_AVX512)
 
 // The masked forms with all lanes on are the plain ones; g++ 12 warns wrongly about the plain ones in its own header.
 // Without optimization some are macros that pass the mask on as a signed 16-bit number, so it is no literal.
@@ -121,15 +101,15 @@ inline __m512i nearest_even(__m512 v) {
 }
 #pragma GCC diagnostic pop
 
-/// See portable::biased.
-inline void biased(const std::int32_t* acc, const std::int32_t* bias, Block32& sum) {
+/// The same.
+inline void biased(Avx512, const std::int32_t* acc, const std::int32_t* bias, Block32& sum) {
   for (int j = 0; j < block_elements; j += 16) {
     _mm512_store_si512(sum.value + j, _mm512_add_epi32(_mm512_loadu_si512(acc + j), _mm512_loadu_si512(bias + j)));
   }
 }
 
-/// See portable::float_half_even.
-inline void float_half_even(const Block32& x, const float* scale, float below, float above, Block32& y) {
+/// The same.
+inline void float_half_even(Avx512, const Block32& x, const float* scale, float below, float above, Block32& y) {
   const __m512 low = _mm512_set1_ps(below), high = _mm512_set1_ps(above);
   for (int j = 0; j < block_elements; j += 16) {
     __m512 v = _mm512_maskz_cvtepi32_ps(all_lanes, _mm512_load_si512(x.value + j));
@@ -139,8 +119,8 @@ inline void float_half_even(const Block32& x, const float* scale, float below, f
   }
 }
 
-/// See portable::store_codes.
-inline void store_codes(const Block32& v, std::int32_t lo, std::int32_t hi, std::int32_t z, std::int8_t* out) {
+/// The same.
+inline void store_codes(Avx512, const Block32& v, std::int32_t lo, std::int32_t hi, std::int32_t z, std::int8_t* out) {
   const __m512i low = _mm512_set1_epi32(lo), high = _mm512_set1_epi32(hi), zero_point = _mm512_set1_epi32(z);
   for (int j = 0; j < block_elements; j += 16) {
     __m512i q = _mm512_maskz_max_epi32(all_lanes, _mm512_load_si512(v.value + j), low);
@@ -149,8 +129,8 @@ inline void store_codes(const Block32& v, std::int32_t lo, std::int32_t hi, std:
   }
 }
 
-/// See portable::double_rounding.
-inline void double_rounding(const Block32& x, const std::int32_t* multiplier, const std::int32_t* shift, Block32& y) {
+/// The same.
+inline void double_rounding(Avx512, const Block32& x, const std::int32_t* multiplier, const std::int32_t* shift, Block32& y) {
   const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1), half = _mm512_set1_epi64(1 << 30);
   for (int j = 0; j < block_elements; j += 16) {
     const __m512i e = _mm512_loadu_si512(shift + j), m = _mm512_loadu_si512(multiplier + j);
@@ -171,8 +151,8 @@ inline void double_rounding(const Block32& x, const std::int32_t* multiplier, co
   }
 }
 
-/// See portable::within.
-inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi,
+/// The same.
+inline std::uint32_t within(Avx512, const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi,
                             std::int32_t least) {
   const __m512i low = _mm512_set1_epi32(lo), high = _mm512_set1_epi32(hi), floor = _mm512_set1_epi32(least);
   std::uint32_t word = 0;
@@ -185,16 +165,9 @@ inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t l
   return word;
 }
 
-}  // namespace implementation::avx512vnni
+STET_TARGET_END
 
 #endif
-
-inline namespace STET_INTEGER_ISA {
-
-/// See implementation::portable::double_rounding.
-inline void double_rounding(const Block32& x, const std::int32_t* multiplier, const std::int32_t* shift, Block32& y) {
-  implementation::STET_INTEGER_ISA::double_rounding(x, multiplier, shift, y);
-}
 
 /// double(x[j]) * factor[j], cut to [below, above] (small integers), rounded half away from zero.
 inline void double_half_away(const Block32& __restrict x, const double* __restrict factor, double below, double above,
@@ -212,28 +185,5 @@ inline void double_half_away(const Block32& __restrict x, const double* __restri
   }
   for (int j = 0; j < block_elements; ++j) y.value[j] = static_cast<std::int32_t>(rounded[j]);
 }
-
-/// See implementation::portable::biased.
-inline void biased(const std::int32_t* acc, const std::int32_t* bias, Block32& sum) {
-  implementation::STET_INTEGER_ISA::biased(acc, bias, sum);
-}
-
-/// See implementation::portable::float_half_even.
-inline void float_half_even(const Block32& x, const float* scale, float below, float above, Block32& y) {
-  implementation::STET_INTEGER_ISA::float_half_even(x, scale, below, above, y);
-}
-
-/// See implementation::portable::store_codes.
-inline void store_codes(const Block32& v, std::int32_t lo, std::int32_t hi, std::int32_t z, std::int8_t* out) {
-  implementation::STET_INTEGER_ISA::store_codes(v, lo, hi, z, out);
-}
-
-/// See implementation::portable::within.
-inline std::uint32_t within(const Block32& v, const Block32& sum, std::int32_t lo, std::int32_t hi,
-                            std::int32_t least) {
-  return implementation::STET_INTEGER_ISA::within(v, sum, lo, hi, least);
-}
-
-}  // namespace STET_INTEGER_ISA
 
 }  // namespace stet::kernel

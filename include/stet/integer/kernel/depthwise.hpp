@@ -2,7 +2,7 @@
 // Depthwise product: elements that lie in a row, each with the weights of its channel. With horizontal stride 1 a whole
 // output line is one such row, because tap t of element i lies at i + offset[t].
 
-#include <stet/integer/kernel/isa.hpp>
+#include <stet/core/isa.hpp>
 #include <stet/integer/kernel/packed.hpp>
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 #include <numeric>
 #include <vector>
 
-#if defined(STET_INTEGER_VNNI)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -90,15 +90,48 @@ inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const 
 
 }  // namespace implementation::portable
 
-// The compilers vectorize these for AVX2 and SSE2.
-namespace implementation::avx2 {
-using portable::depthwise;
-}  // namespace implementation::avx2
-namespace implementation::sse2 {
-using portable::depthwise;
-}  // namespace implementation::sse2
+#if defined(__x86_64__)
 
-#if defined(STET_INTEGER_VNNI)
+STET_TARGET_BEGIN(STET_TARGET_AVX2)
+
+namespace implementation::avx2 {
+
+/// Accumulators of n elements; see portable::depthwise. Two taps of an element side by side as int16, whose pair sums
+/// (vpmaddwd) are exact.
+inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const PackedDepthwise& w,
+                      const std::int32_t* start, std::int32_t* acc, std::int64_t n) {
+  constexpr std::int64_t width = 16;
+  const std::int64_t taps = w.taps();
+  std::int64_t entry = 0;
+  for (std::int64_t i = 0; i < n; i += width) {
+    __m256i low = _mm256_setzero_si256(), high = low;  // elements 0-3 and 8-11, 4-7 and 12-15
+    for (std::int64_t t = 0; t < taps; t += 2) {
+      const std::int64_t u = t + 1 < taps ? t + 1 : t;
+      const __m256i x0 = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + offsets[t] + i)));
+      const __m256i x1 = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + offsets[u] + i)));
+      const __m256i w0 = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w.plain(t) + entry)));
+      __m256i w1 = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w.plain(u) + entry)));
+      if (u == t) w1 = _mm256_setzero_si256();
+      low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(x0, x1), _mm256_unpacklo_epi16(w0, w1)));
+      high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(x0, x1), _mm256_unpackhi_epi16(w0, w1)));
+    }
+    alignas(32) std::int32_t sums[width];
+    const __m256i front = _mm256_permute2x128_si256(low, high, 0x20), back = _mm256_permute2x128_si256(low, high, 0x31);
+    const __m256i s0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(start + entry));
+    const __m256i s1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(start + entry + 8));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(sums), _mm256_add_epi32(front, s0));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(sums + 8), _mm256_add_epi32(back, s1));
+    std::memcpy(acc + i, sums, static_cast<std::size_t>(std::min<std::int64_t>(width, n - i)) * sizeof(std::int32_t));
+    entry += width;
+    if (entry == w.period()) entry = 0;
+  }
+}
+
+}  // namespace implementation::avx2
+
+STET_TARGET_END
+
+STET_TARGET_BEGIN(STET_TARGET_AVX512_VNNI)
 
 namespace implementation::avx512vnni {
 
@@ -114,8 +147,9 @@ inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const 
     __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
     const std::int8_t* v = w.packed(entry);
     for (std::int64_t g = 0; g < w.tap_groups(); ++g, v += 4 * PackedDepthwise::block) {
-      const auto tap = [&](std::int64_t t) { return _mm512_loadu_si512(x + offsets[g * group_taps + t] + i); };
-      const __m512i a = tap(0), b = tap(1), c = tap(2), d = tap(3);
+      const std::int64_t* tap = offsets + g * group_taps;
+      const __m512i a = _mm512_loadu_si512(x + tap[0] + i), b = _mm512_loadu_si512(x + tap[1] + i);
+      const __m512i c = _mm512_loadu_si512(x + tap[2] + i), d = _mm512_loadu_si512(x + tap[3] + i);
       // Bytes a b a b ..., then a b c d ...: four taps of one element side by side, within 128-bit lanes.
       const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
       const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
@@ -142,16 +176,34 @@ inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const 
 
 }  // namespace implementation::avx512vnni
 
+STET_TARGET_END
+
 #endif
 
-inline namespace STET_INTEGER_ISA {
+/// A kernel: accumulators of n elements; see implementation::portable::depthwise.
+using DepthwiseKernel = void (*)(const std::uint8_t* x, const std::int64_t* offsets, const PackedDepthwise& w,
+                                 const std::int32_t* start, std::int32_t* acc, std::int64_t n);
 
-/// Depthwise product by the kernel of this unit's instruction set; see implementation::portable::depthwise.
-inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const PackedDepthwise& w,
-                      const std::int32_t* start, std::int32_t* acc, std::int64_t n) {
-  implementation::STET_INTEGER_ISA::depthwise(x, offsets, w, start, acc, n);
+/// The kernel for an instruction set.
+inline DepthwiseKernel depthwise_kernel(Isa isa) {
+#if defined(__x86_64__)
+  switch (isa) {
+    case Isa::baseline: return implementation::portable::depthwise;
+    case Isa::avx2:
+    case Isa::avx_vnni:
+    case Isa::avx512: return implementation::avx2::depthwise;
+    case Isa::avx512_vnni: return implementation::avx512vnni::depthwise;
+  }
+#endif
+  static_cast<void>(isa);
+  return implementation::portable::depthwise;
 }
 
-}  // namespace STET_INTEGER_ISA
+/// Depthwise product by the kernel of this machine; see implementation::portable::depthwise.
+inline void depthwise(const std::uint8_t* x, const std::int64_t* offsets, const PackedDepthwise& w,
+                      const std::int32_t* start, std::int32_t* acc, std::int64_t n) {
+  static const DepthwiseKernel kernel = depthwise_kernel(isa());
+  kernel(x, offsets, w, start, acc, n);
+}
 
 }  // namespace stet::kernel

@@ -2,48 +2,46 @@
 // Steps of element-wise operators on blocks of 32 elements: what comes before the requantization steps of blocks.hpp.
 
 #include <stet/integer/kernel/blocks.hpp>
-#include <stet/integer/kernel/isa.hpp>
+#include <stet/integer/kernel/block_set.hpp>
 
 #include <cfloat>
 #include <cmath>
 #include <cstdint>
 
-#if defined(STET_INTEGER_VNNI)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
 namespace stet::kernel {
 
-namespace implementation::portable {
-
 /// k * q[j] + c.
-inline void affine(const std::int8_t* __restrict q, std::int32_t k, std::int32_t c, Block32& __restrict y) {
+inline void affine(Portable, const std::int8_t* __restrict q, std::int32_t k, std::int32_t c, Block32& __restrict y) {
   for (int j = 0; j < block_elements; ++j) y.value[j] = k * q[j] + c;
 }
 
 /// a[j] + b[j].
-inline void plus(const Block32& a, const Block32& b, Block32& __restrict y) {
+inline void plus(Portable, const Block32& a, const Block32& b, Block32& __restrict y) {
   for (int j = 0; j < block_elements; ++j) y.value[j] = a.value[j] + b.value[j];
 }
 
 /// a[j] - b[j].
-inline void minus(const Block32& a, const Block32& b, Block32& __restrict y) {
+inline void minus(Portable, const Block32& a, const Block32& b, Block32& __restrict y) {
   for (int j = 0; j < block_elements; ++j) y.value[j] = a.value[j] - b.value[j];
 }
 
 /// a[j] * b[j].
-inline void times(const Block32& a, const Block32& b, Block32& __restrict y) {
+inline void times(Portable, const Block32& a, const Block32& b, Block32& __restrict y) {
   for (int j = 0; j < block_elements; ++j) y.value[j] = a.value[j] * b.value[j];
 }
 
 /// (x[j] + 2^(shift-1)) >> shift: rounded half up; shift at least 1.
-inline void shift_half_up(const Block32& x, int shift, Block32& __restrict y) {
+inline void shift_half_up(Portable, const Block32& x, int shift, Block32& __restrict y) {
   const std::int32_t half = 1 << (shift - 1);
   for (int j = 0; j < block_elements; ++j) y.value[j] = (x.value[j] + half) >> shift;
 }
 
 /// y[j] = round(f) - u, positive[j] = f > u, where f = fma(a[j]+128, k, fma(b[j]+128, l, c)) in float, half to even.
-inline void fused_sum(const std::int8_t* __restrict a, float k, const std::int8_t* __restrict b, float l, float c,
+inline void fused_sum(Portable, const std::int8_t* __restrict a, float k, const std::int8_t* __restrict b, float l, float c,
                       float u, Block32& __restrict y, Block32& __restrict positive) {
   const auto zero_point = static_cast<std::int32_t>(u);
   for (int j = 0; j < block_elements; ++j) {
@@ -55,40 +53,13 @@ inline void fused_sum(const std::int8_t* __restrict a, float k, const std::int8_
   }
 }
 
-}  // namespace implementation::portable
+#if defined(__x86_64__)
 
-// The compilers vectorize these for AVX2 and SSE2.
-namespace implementation::avx2 {
-using portable::affine;
-using portable::fused_sum;
-using portable::minus;
-using portable::plus;
-using portable::shift_half_up;
-using portable::times;
-}  // namespace implementation::avx2
-namespace implementation::sse2 {
-using portable::affine;
-using portable::fused_sum;
-using portable::minus;
-using portable::plus;
-using portable::shift_half_up;
-using portable::times;
-}  // namespace implementation::sse2
-
-#if defined(STET_INTEGER_VNNI)
-
-namespace implementation::avx512vnni {
+STET_TARGET_BEGIN(STET_TARGET_AVX512)
 
 // Blocks are written and read as whole 512-bit vectors here too: mixed widths would defeat store forwarding.
 
-template <class F>
-[[gnu::always_inline]] inline void vectors(const Block32& a, const Block32& b, Block32& y, F&& f) {
-  for (int j = 0; j < block_elements; j += 16) {
-    _mm512_store_si512(y.value + j, f(_mm512_load_si512(a.value + j), _mm512_load_si512(b.value + j)));
-  }
-}
-
-inline void affine(const std::int8_t* q, std::int32_t k, std::int32_t c, Block32& y) {
+inline void affine(Avx512, const std::int8_t* q, std::int32_t k, std::int32_t c, Block32& y) {
   const __m512i factor = _mm512_set1_epi32(k), constant = _mm512_set1_epi32(c);
   for (int j = 0; j < block_elements; j += 16) {
     const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(q + j));
@@ -96,32 +67,42 @@ inline void affine(const std::int8_t* q, std::int32_t k, std::int32_t c, Block32
     _mm512_store_si512(y.value + j, _mm512_add_epi32(_mm512_mullo_epi32(wide, factor), constant));
   }
 }
-inline void plus(const Block32& a, const Block32& b, Block32& y) {
-  vectors(a, b, y, [](__m512i u, __m512i v) { return _mm512_add_epi32(u, v); });
+inline void plus(Avx512, const Block32& a, const Block32& b, Block32& y) {
+  for (int j = 0; j < block_elements; j += 16) {
+    _mm512_store_si512(y.value + j, _mm512_add_epi32(_mm512_load_si512(a.value + j), _mm512_load_si512(b.value + j)));
+  }
 }
-inline void minus(const Block32& a, const Block32& b, Block32& y) {
-  vectors(a, b, y, [](__m512i u, __m512i v) { return _mm512_sub_epi32(u, v); });
+inline void minus(Avx512, const Block32& a, const Block32& b, Block32& y) {
+  for (int j = 0; j < block_elements; j += 16) {
+    _mm512_store_si512(y.value + j, _mm512_sub_epi32(_mm512_load_si512(a.value + j), _mm512_load_si512(b.value + j)));
+  }
 }
-inline void times(const Block32& a, const Block32& b, Block32& y) {
-  vectors(a, b, y, [](__m512i u, __m512i v) { return _mm512_mullo_epi32(u, v); });
+inline void times(Avx512, const Block32& a, const Block32& b, Block32& y) {
+  for (int j = 0; j < block_elements; j += 16) {
+    _mm512_store_si512(y.value + j, _mm512_mullo_epi32(_mm512_load_si512(a.value + j), _mm512_load_si512(b.value + j)));
+  }
 }
-inline void shift_half_up(const Block32& x, int shift, Block32& y) {
+inline void shift_half_up(Avx512, const Block32& x, int shift, Block32& y) {
   const __m512i half = _mm512_set1_epi32(1 << (shift - 1)), count = _mm512_set1_epi32(shift);
-  vectors(x, x, y,
-          [&](__m512i u, __m512i) { return _mm512_maskz_srav_epi32(all_lanes, _mm512_add_epi32(u, half), count); });
+  for (int j = 0; j < block_elements; j += 16) {
+    const __m512i sum = _mm512_add_epi32(_mm512_load_si512(x.value + j), half);
+    _mm512_store_si512(y.value + j, _mm512_maskz_srav_epi32(all_lanes, sum, count));
+  }
 }
 
-/// See portable::fused_sum.
-inline void fused_sum(const std::int8_t* a, float k, const std::int8_t* b, float l, float c, float u, Block32& y,
+// Codes + 128 as floats.
+inline __m512 unsigned_reals(const std::int8_t* q) {
+  const __m128i codes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q)), _mm_set1_epi8(-128));
+  return _mm512_maskz_cvtepi32_ps(all_lanes, _mm512_maskz_cvtepu8_epi32(all_lanes, codes));
+}
+
+/// The same.
+inline void fused_sum(Avx512, const std::int8_t* a, float k, const std::int8_t* b, float l, float c, float u, Block32& y,
                       Block32& positive) {
   const __m512 k1 = _mm512_set1_ps(k), k2 = _mm512_set1_ps(l), offset = _mm512_set1_ps(c), above = _mm512_set1_ps(u);
   const __m512i zero_point = _mm512_set1_epi32(static_cast<std::int32_t>(u));
-  const auto real = [](const std::int8_t* q) {
-    const __m128i codes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q)), _mm_set1_epi8(-128));
-    return _mm512_maskz_cvtepi32_ps(all_lanes, _mm512_maskz_cvtepu8_epi32(all_lanes, codes));
-  };
   for (int j = 0; j < block_elements; j += 16) {
-    __m512 f = _mm512_fmadd_ps(real(a + j), k1, _mm512_fmadd_ps(real(b + j), k2, offset));
+    __m512 f = _mm512_fmadd_ps(unsigned_reals(a + j), k1, _mm512_fmadd_ps(unsigned_reals(b + j), k2, offset));
     const __mmask16 positives = _mm512_cmp_ps_mask(f, above, _CMP_GT_OQ);
     _mm512_store_si512(positive.value + j, _mm512_maskz_set1_epi32(positives, 1));
     f = _mm512_maskz_max_ps(all_lanes, f, _mm512_set1_ps(-1024.0f));
@@ -131,11 +112,9 @@ inline void fused_sum(const std::int8_t* a, float k, const std::int8_t* b, float
   }
 }
 
-}  // namespace implementation::avx512vnni
+STET_TARGET_END
 
 #endif
-
-inline namespace STET_INTEGER_ISA {
 
 /// y[j] = round(t / step), positive[j] = t > 0, where t = k*a[j] + l*b[j]; each operation rounded to float, half to even.
 inline void dequantized_sum(const Block32& __restrict a, float k, const Block32& __restrict b, float l, float step,
@@ -164,7 +143,5 @@ inline void scaled_with_offset(const Block32& __restrict x, float scale, std::in
     y.value[j] = static_cast<std::int32_t>(round_half_even_small(v + zero_point)) - u;
   }
 }
-
-}  // namespace STET_INTEGER_ISA
 
 }  // namespace stet::kernel

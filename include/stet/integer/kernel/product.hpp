@@ -1,9 +1,11 @@
 #pragma once
 // The int8 product: exact int32 accumulators of unsigned operands (code + 128) and signed weights.
 
+#include <stet/core/isa.hpp>
 #include <stet/integer/kernel/avx2.hpp>
+#include <stet/integer/kernel/avx512.hpp>
 #include <stet/integer/kernel/avx512vnni.hpp>
-#include <stet/integer/kernel/isa.hpp>
+#include <stet/integer/kernel/avx_vnni.hpp>
 #include <stet/integer/kernel/packed.hpp>
 #include <stet/integer/kernel/portable.hpp>
 #include <stet/integer/kernel/sse2.hpp>
@@ -37,14 +39,32 @@ inline void copy_operands(const std::int8_t* from, std::int64_t n, std::uint8_t*
   if (i < n) word(n - 8);
 }
 
-inline namespace STET_INTEGER_ISA {
+/// A kernel: accumulators of all rows with all panels.
+using ProductKernel = void (*)(const Operands& a, const PackedWeights& w, const std::int32_t* start, std::int32_t* acc,
+                               std::int64_t stride);
 
-/// Product of rows with packed weights by the kernel of this unit's instruction set.
+/// The kernel for an instruction set.
+inline ProductKernel product_kernel(Isa isa) {
+#if defined(__x86_64__)
+  switch (isa) {
+    case Isa::baseline: return implementation::sse2::product;
+    case Isa::avx2: return implementation::avx2::product;
+    case Isa::avx_vnni: return implementation::avx_vnni::product;
+    case Isa::avx512: return implementation::avx512::product;
+    case Isa::avx512_vnni: return implementation::avx512vnni::product;
+  }
+#endif
+  static_cast<void>(isa);
+  return implementation::portable::product;
+}
+
+/// Product of rows with packed weights by the kernel of this machine.
 /// Formula:   acc[r, o] = start[o] + sum over taps of operand[r, t] * w[o, t]
 /// Shapes:    start [16 * panels] -> acc [rows, stride >= outputs]
 inline void product(const Operands& a, const PackedWeights& w, const std::int32_t* start, std::int32_t* acc,
                     std::int64_t stride) {
-  implementation::STET_INTEGER_ISA::product(a, w, start, acc, stride);
+  static const ProductKernel kernel = product_kernel(isa());
+  kernel(a, w, start, acc, stride);
 }
 
 /// Product of dense rows with packed weights of one segment.
@@ -61,7 +81,5 @@ inline void product(const std::uint8_t* a, std::int64_t lda, std::int64_t rows, 
     product({pointers.data(), count, &offset, 1, w.groups()}, w, start.data(), acc + first * ldc, ldc);
   }
 }
-
-}  // namespace STET_INTEGER_ISA
 
 }  // namespace stet::kernel

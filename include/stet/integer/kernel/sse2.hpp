@@ -1,11 +1,9 @@
 #pragma once
 // Int8 product with SSE2, which every x86-64 has: operands and weights widened to int16, exact pair sums (pmaddwd).
 
-#include <stet/integer/kernel/isa.hpp>
+#include <stet/integer/kernel/packed.hpp>
 
 #if defined(__SSE2__)
-
-#include <stet/integer/kernel/packed.hpp>
 
 #include <emmintrin.h>
 
