@@ -2,6 +2,7 @@
 // One bit per element: which elements of an array let their gradient pass. Element i is bit i % 32 of word i / 32.
 
 #include <stet/core/lanes.hpp>
+#include <stet/core/vectorized.hpp>
 
 #include <array>
 #include <bit>
@@ -81,10 +82,10 @@ void keep_where(const T* __restrict from, const std::uint32_t* __restrict words,
 /// Copies the n elements whose bit is set and writes 0 for the others: dx = dy where it passes. An element without its
 /// bit gives 0 whatever it is, infinities and NaN included.
 inline void keep_where(const float* from, const std::uint32_t* words, std::int64_t n, float* to) {
-  detail::keep_where(from, words, n, to);
+  vectorized([=] { detail::keep_where(from, words, n, to); });
 }
 inline void keep_where(const double* from, const std::uint32_t* words, std::int64_t n, double* to) {
-  detail::keep_where(from, words, n, to);
+  vectorized([=] { detail::keep_where(from, words, n, to); });
 }
 
 }  // namespace stet

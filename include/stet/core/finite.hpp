@@ -2,6 +2,7 @@
 // Whether numbers are finite, at the speed of memory.
 
 #include <stet/core/lanes.hpp>
+#include <stet/core/vectorized.hpp>
 
 #include <bit>
 #include <cstdint>
@@ -18,7 +19,9 @@ namespace stet {
     return (std::bit_cast<std::uint32_t>(from[i]) & 0x7fffffffu) + 0x00800000u;
   };
   const auto either = [](std::uint32_t a, std::uint32_t b) { return a | b; };
-  return (lanes_reduce(static_cast<std::int64_t>(x.size()), std::uint32_t{0}, carried, either) & 0x80000000u) == 0;
+  std::uint32_t all = 0;
+  vectorized([&] { all = lanes_reduce(static_cast<std::int64_t>(x.size()), std::uint32_t{0}, carried, either); });
+  return (all & 0x80000000u) == 0;
 }
 
 }  // namespace stet

@@ -1,6 +1,7 @@
 #pragma once
 // im2col over blocks of output pixels, so that a block of columns stays in the second-level cache, and its transpose.
 
+#include <stet/core/lanes.hpp>
 #include <stet/core/window.hpp>
 
 #include <algorithm>
@@ -106,7 +107,7 @@ void col2im_add(const ColumnGeometry& g, const T* columns, std::int64_t stride, 
                           if (source < 0) return;
                           const T* from = columns + r * stride + offset;
                           T* to = image + source;
-                          for (std::int64_t i = 0; i < length; ++i) to[i] += from[i];
+                          lanes(length, [=](std::int64_t i) { to[i] += from[i]; });
                         });
 }
 

@@ -3,8 +3,10 @@
 // that stays in the cache, where the product kernel reads every window in place. No columns are ever written.
 
 #include <stet/core/gemm_kernel.hpp>
+#include <stet/core/lanes.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/core/vectorized.hpp>
 #include <stet/core/window.hpp>
 
 #include <algorithm>
@@ -118,7 +120,8 @@ struct Bands {
     if constexpr (std::is_same_v<T, X>) {
       std::copy_n(from, n, to);
     } else {
-      for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<T>(static_cast<std::int32_t>(from[i]) - zero_point);
+      const std::int32_t zero = zero_point;
+      vectorized([=] { lanes(n, [=](std::int64_t i) { to[i] = static_cast<T>(static_cast<std::int32_t>(from[i]) - zero); }); });
     }
   }
 };

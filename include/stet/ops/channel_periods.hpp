@@ -6,6 +6,7 @@
 #include <stet/core/lanes.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/core/vectorized.hpp>
 
 #include <cstdint>
 #include <numeric>
@@ -41,10 +42,12 @@ struct ChannelPeriods {
     const std::int64_t count = chunks();
     parallel(count, [&](std::int64_t i) {
       const Chunk chunk = chunk_of(periods(), count, i);
-      for (std::int64_t p = chunk.first; p < chunk.last; ++p) {
-        const std::int64_t first = p * period;
-        f(first, size - first < period ? size - first : period);
-      }
+      vectorized([&] {
+        for (std::int64_t p = chunk.first; p < chunk.last; ++p) {
+          const std::int64_t first = p * period;
+          f(first, size - first < period ? size - first : period);
+        }
+      });
     });
   }
 
@@ -63,7 +66,7 @@ struct ChannelPeriods {
       const std::int64_t end = chunk.last * period < size ? chunk.last * period : size;
       const std::int64_t whole = begin + (end - begin) / period * period;
       std::int64_t position = 0;
-      for (; position + lane_count <= period; position += lane_count) {
+      vectorized([&] { for (; position + lane_count <= period; position += lane_count) {
         double s[lane_count] = {}, t[lane_count] = {};
         for (std::int64_t e = begin + position; e < whole; e += period) {
           // Three loops: one of them with a condition and a conversion of width does not vectorize.
@@ -80,7 +83,7 @@ struct ChannelPeriods {
           a[position + j] = s[j];
           b[position + j] = t[j];
         }
-      }
+      } });
       const auto add = [&](std::int64_t e, std::int64_t p) {
         const auto term = static_cast<double>(value(e, p));
         a[p] += term;

@@ -46,11 +46,14 @@ template <class V, int Taps, class T>
 void depthwise_line_weight(const WindowLine<T>& line, std::int64_t first, std::int64_t pixels, std::int64_t channels,
                            const T* dy, T* sums) {
   V sum[static_cast<std::size_t>(Taps)];
+#pragma GCC unroll 3
   for (int t = 0; t < Taps; ++t) sum[t] = load<V>(sums + (first + t) * channels);
   for (std::int64_t x = 0; x < pixels; ++x) {
     const V gradient = load<V>(dy + x * channels);
+#pragma GCC unroll 3
     for (int t = 0; t < Taps; ++t) sum[t] += load<V>(line.data + x * line.step + line.taps[first + t]) * gradient;
   }
+#pragma GCC unroll 3
   for (int t = 0; t < Taps; ++t) std::memcpy(sums + (first + t) * channels, &sum[t], sizeof(V));
 }
 template <class V, class T>

@@ -4,6 +4,7 @@
 #include <stet/core/lanes.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/core/vectorized.hpp>
 
 #include <cstdint>
 
@@ -16,7 +17,7 @@ Tensor<T> map(const Tensor<T>& x, F f) {
   T* __restrict y = result.edit().data();
   const T* __restrict from = x.data();
   parallel_chunks(x.size(), 1, [=](Chunk chunk) {
-    lanes(chunk.size(), [=](std::int64_t i) { y[chunk.first + i] = f(from[chunk.first + i]); });
+    vectorized([=] { lanes(chunk.size(), [=](std::int64_t i) { y[chunk.first + i] = f(from[chunk.first + i]); }); });
   });
   return result;
 }
@@ -41,7 +42,9 @@ Tensor<T> map(const Tensor<T>& a, const Tensor<T>& b, F f) {
   const T* __restrict left = a.data();
   const T* __restrict right = b.data();
   parallel_chunks(a.size(), 1, [=](Chunk chunk) {
-    lanes(chunk.size(), [=](std::int64_t i) { y[chunk.first + i] = f(left[chunk.first + i], right[chunk.first + i]); });
+    vectorized([=] {
+      lanes(chunk.size(), [=](std::int64_t i) { y[chunk.first + i] = f(left[chunk.first + i], right[chunk.first + i]); });
+    });
   });
   return result;
 }

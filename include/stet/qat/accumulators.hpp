@@ -3,6 +3,7 @@
 
 #include <stet/core/channel_pattern.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/core/vectorized.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -55,7 +56,7 @@ class AccumulatorCollector {
     std::vector<double> squares(size, 0.0);
     std::vector<std::int32_t> lowest(size, std::numeric_limits<std::int32_t>::max());
     std::vector<std::int32_t> highest(size, std::numeric_limits<std::int32_t>::lowest());
-    pattern_.blocks(0, rows * channels, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
+    vectorized([&] { pattern_.blocks(0, rows * channels, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
       const std::int32_t* a = acc + i;
       std::int64_t* s = sum.data() + o;
       double* q = squares.data() + o;
@@ -68,7 +69,7 @@ class AccumulatorCollector {
       });
       block_lanes(count, [&](int j) { lo[j] = a[j] < lo[j] ? a[j] : lo[j]; });
       block_lanes(count, [&](int j) { hi[j] = a[j] > hi[j] ? a[j] : hi[j]; });
-    });
+    }); });
     AccumulatorStatistics tile(channels);
     tile.rows = rows;
     pattern_.collect(sum, tile.sum, [](std::int64_t x, std::int64_t y) { return x + y; });

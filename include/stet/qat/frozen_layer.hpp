@@ -5,6 +5,7 @@
 #include <stet/core/bits.hpp>
 #include <stet/core/lanes.hpp>
 #include <stet/core/parallel.hpp>
+#include <stet/core/vectorized.hpp>
 #include <stet/integer/requantize.hpp>
 #include <stet/qat/accumulators.hpp>
 #include <stet/qat/fold.hpp>
@@ -113,15 +114,18 @@ void pull_norm(const FrozenLayer& layer, const Tensor<float>& latent, const Scal
         const float* real = latent.data() + first;
         float* g = d.data() + first;
         double* term = terms[r].data();
-        if (layer.per_channel) {
-          lanes(length, [=](std::int64_t i) { term[i] = static_cast<double>(codes[i]) * scale * static_cast<double>(g[i]); });
-        } else if (k != 0.0) {
-          lanes(length, [=](std::int64_t i) { term[i] = static_cast<double>(codes[i]) * scale / k * static_cast<double>(g[i]); });
-        } else {  // per tensor the codes are those of k*W
-          lanes(length, [=](std::int64_t i) { term[i] = static_cast<double>(real[i]) * static_cast<double>(g[i]); });
-        }
+        const bool per_channel = layer.per_channel;
         const auto slope = static_cast<float>(k);
-        lanes(length, [=](std::int64_t i) { g[i] *= slope; });
+        vectorized([=] {
+          if (per_channel) {
+            lanes(length, [=](std::int64_t i) { term[i] = static_cast<double>(codes[i]) * scale * static_cast<double>(g[i]); });
+          } else if (k != 0.0) {
+            lanes(length, [=](std::int64_t i) { term[i] = static_cast<double>(codes[i]) * scale / k * static_cast<double>(g[i]); });
+          } else {  // per tensor the codes are those of k*W
+            lanes(length, [=](std::int64_t i) { term[i] = static_cast<double>(real[i]) * static_cast<double>(g[i]); });
+          }
+          lanes(length, [=](std::int64_t i) { g[i] *= slope; });
+        });
       }
       for (std::size_t i = 0; i < static_cast<std::size_t>(length); ++i) {
         for (std::size_t r = 0; r < Side; ++r) sum[r] += terms[r][i];

@@ -6,6 +6,7 @@
 #include <stet/core/channel_pattern.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/core/vectorized.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -75,7 +76,7 @@ inline void affine_to_codes(std::span<const std::int32_t> acc, const ChannelPatt
   };
   parallel(chunks.count, [&](std::int64_t index) {
     const Chunk chunk = chunks[index];
-    pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
+    vectorized([&] { pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
       std::uint8_t flags[lane_count] = {};
       const std::int32_t* a = acc.data() + i;
       std::int8_t* q = codes.data() + i;
@@ -98,7 +99,7 @@ inline void affine_to_codes(std::span<const std::int32_t> acc, const ChannelPatt
         });
       }
       pass[static_cast<std::size_t>(i / lane_count)] = pack_bits(flags);
-    });
+    }); });
   });
 }
 
@@ -123,7 +124,7 @@ inline ClippedSums clipped_sums(std::span<const float> dy, std::span<const std::
     const auto size = static_cast<std::size_t>(pattern.size());
     std::vector<float> plain(size, 0.0f);
     std::vector<float> weighted(size, 0.0f);
-    pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
+    vectorized([&] { pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
       const std::uint32_t word = pass[static_cast<std::size_t>(i / lane_count)];
       const float* g = dy.data() + i;
       float* s = plain.data() + o;
@@ -139,7 +140,7 @@ inline ClippedSums clipped_sums(std::span<const float> dy, std::span<const std::
       } else {
         block_lanes(count, [&](int j) { s[j] += ((word >> j) & 1u) != 0 ? g[j] : 0.0f; });
       }
-    });
+    }); });
     ClippedSums& part = parts[static_cast<std::size_t>(index)];
     part.gradient.assign(channels, 0.0);
     part.product.assign(channels, 0.0);
@@ -173,7 +174,7 @@ inline Tensor<float> accumulator_gradient(const Tensor<float>& dy, std::span<con
   const std::span<float> to = result.edit();
   parallel(chunks.count, [&](std::int64_t index) {
     const Chunk chunk = chunks[index];
-    pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
+    vectorized([&] { pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
       const std::uint32_t word = pass[static_cast<std::size_t>(i / lane_count)];
       const float* g = dy.data() + i;
       float* r = to.data() + i;
@@ -190,7 +191,7 @@ inline Tensor<float> accumulator_gradient(const Tensor<float>& dy, std::span<con
       } else {
         block_lanes(count, [&](int j) { r[j] = ((word >> j) & 1u) != 0 ? k[j] * g[j] : 0.0f; });
       }
-    });
+    }); });
   });
   return result;
 }

@@ -4,6 +4,7 @@
 #include <stet/core/lanes.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/rounding.hpp>
+#include <stet/core/vectorized.hpp>
 #include <stet/quant/clip_mask.hpp>
 #include <stet/quant/qparams.hpp>
 
@@ -118,19 +119,23 @@ void code_loop(const Shape& shape, const QParams& p, Kernel kernel) {
     parallel_chunks((n + 31) / 32, 32, [&](Chunk c) {
       const std::int64_t first = c.first * 32;
       const std::int64_t last = c.last * 32 < n ? c.last * 32 : n;
-      kernel(first, last - first, [r = code_rule<T>(p, 0)](std::int64_t) { return r; });
+      vectorized([&] { kernel(first, last - first, [r = code_rule<T>(p, 0)](std::int64_t) { return r; }); });
     });
   } else if (map.inner < lane_count && period <= longest_table) {
     const RuleTable<T> table(p, map);
     parallel_chunks(n / period, period, [&](Chunk c) {
-      for (std::int64_t k = c.first; k < c.last; ++k) kernel(k * period, period, table.rules());
+      vectorized([&] {
+        for (std::int64_t k = c.first; k < c.last; ++k) kernel(k * period, period, table.rules());
+      });
     });
   } else {
     parallel_chunks(n / map.inner, map.inner, [&](Chunk c) {
-      for (std::int64_t k = c.first; k < c.last; ++k) {
-        kernel(k * map.inner, map.inner,
-               [r = code_rule<T>(p, static_cast<std::size_t>(k % map.count))](std::int64_t) { return r; });
-      }
+      vectorized([&] {
+        for (std::int64_t k = c.first; k < c.last; ++k) {
+          kernel(k * map.inner, map.inner,
+                 [r = code_rule<T>(p, static_cast<std::size_t>(k % map.count))](std::int64_t) { return r; });
+        }
+      });
     });
   }
 }

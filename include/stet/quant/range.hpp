@@ -4,6 +4,7 @@
 #include <stet/core/finite.hpp>
 #include <stet/core/lanes.hpp>
 #include <stet/core/parallel.hpp>
+#include <stet/core/vectorized.hpp>
 #include <stet/core/tensor.hpp>
 #include <stet/quant/granularity.hpp>
 
@@ -62,10 +63,12 @@ inline RangeScan scan_serial(const float* x, std::int64_t n, std::int64_t offset
     magnitude[lane] = bits > magnitude[lane] ? bits : magnitude[lane];
   };
   std::int64_t i = 0;
-  for (; i + lane_count <= n; i += lane_count) {
-    const float* block = x + i;
-    lanes(lane_count, [&](std::int64_t j) { take(static_cast<std::size_t>(j), block[j]); });
-  }
+  vectorized([&] {
+    for (; i + lane_count <= n; i += lane_count) {
+      const float* block = x + i;
+      lanes(lane_count, [&](std::int64_t j) { take(static_cast<std::size_t>(j), block[j]); });
+    }
+  });
   for (; i < n; ++i) take(0, x[i]);
   bool finite = true;
   for (std::size_t j = 0; j < lane_count; ++j) {

@@ -2,35 +2,16 @@
 // Adam and AdamW.
 
 #include <stet/core/lanes.hpp>
+#include <stet/core/square_roots.hpp>
+#include <stet/core/vectorized.hpp>
 #include <stet/train/optimizer.hpp>
 
 #include <cmath>
 #include <type_traits>
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-
 namespace stet {
 
 namespace detail {
-
-// Square roots in place, correctly rounded on all paths. Compilers keep std::sqrt scalar because of errno.
-inline void square_roots(float* x, std::int64_t n) {
-  std::int64_t i = 0;
-#if defined(__AVX512F__)
-  for (; i + 16 <= n; i += 16) _mm512_storeu_ps(x + i, _mm512_maskz_sqrt_ps(0xffff, _mm512_loadu_ps(x + i)));
-#elif defined(__AVX__)
-  for (; i + 8 <= n; i += 8) _mm256_storeu_ps(x + i, _mm256_sqrt_ps(_mm256_loadu_ps(x + i)));
-#endif
-#if defined(__SSE2__)
-  for (; i + 4 <= n; i += 4) _mm_storeu_ps(x + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
-#endif
-  for (; i < n; ++i) x[i] = std::sqrt(x[i]);
-}
-inline void square_roots(double* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) x[i] = std::sqrt(x[i]);
-}
 
 // Numbers of one Adam update, the same for all elements.
 struct AdamStep {
@@ -57,14 +38,14 @@ void adam_block(const AdamStep& a, std::span<T> x, std::span<const T> dx, std::s
     T* const __restrict pm = slots[0].data() + first;
     T* const __restrict pv = slots[1].data() + first;
     T* const __restrict r = root.data();
-    lanes(count, [=](std::int64_t i) {
+    vectorized([=] { lanes(count, [=](std::int64_t i) {
       const T g = pdx[i] + coupled * px[i];
       pm[i] = keep1 * pm[i] + take1 * g;
       pv[i] = keep2 * pv[i] + take2 * g * g;
       r[i] = pv[i];
-    });
+    }); });
     square_roots(r, count);
-    lanes(count, [=](std::int64_t i) { px[i] = shrink * px[i] - rate * pm[i] / (correct * r[i] + eps); });
+    vectorized([=] { lanes(count, [=](std::int64_t i) { px[i] = shrink * px[i] - rate * pm[i] / (correct * r[i] + eps); }); });
   }
 }
 

@@ -2,6 +2,7 @@
 // Sums of codes and of their magnitudes.
 
 #include <stet/core/lanes.hpp>
+#include <stet/core/vectorized.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -27,9 +28,12 @@ inline CodeSums code_sums(const std::int8_t* q, std::int64_t n) {
       continue;
     }
     const auto plus = [](std::int32_t a, std::int32_t b) { return a + b; };
-    total.sum += lanes_reduce(count, std::int32_t{0}, [=](std::int64_t i) { return std::int32_t{from[i]}; }, plus);
-    total.magnitude += lanes_reduce(
-        count, std::int32_t{0}, [=](std::int64_t i) { return from[i] < 0 ? -from[i] : std::int32_t{from[i]}; }, plus);
+    const auto code = [=](std::int64_t i) { return std::int32_t{from[i]}; };
+    const auto magnitude = [=](std::int64_t i) { return from[i] < 0 ? -from[i] : std::int32_t{from[i]}; };
+    vectorized([&] {
+      total.sum += lanes_reduce(count, std::int32_t{0}, code, plus);
+      total.magnitude += lanes_reduce(count, std::int32_t{0}, magnitude, plus);
+    });
   }
   return total;
 }

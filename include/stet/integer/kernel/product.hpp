@@ -2,6 +2,7 @@
 // The int8 product: exact int32 accumulators of unsigned operands (code + 128) and signed weights.
 
 #include <stet/core/isa.hpp>
+#include <stet/core/lanes.hpp>
 #include <stet/integer/kernel/avx2.hpp>
 #include <stet/integer/kernel/avx512.hpp>
 #include <stet/integer/kernel/avx512vnni.hpp>
@@ -20,23 +21,7 @@ namespace stet::kernel {
 
 /// Copies codes as operands: code + 128, which is the code with its sign bit flipped.
 inline void copy_operands(const std::int8_t* from, std::int64_t n, std::uint8_t* to) {
-  constexpr std::uint64_t signs = 0x8080808080808080u;
-  const auto word = [&](std::int64_t i) {
-    std::uint64_t v;
-    std::memcpy(&v, from + i, 8);
-    v ^= signs;
-    std::memcpy(to + i, &v, 8);
-  };
-  if (n < 8) {
-    for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<std::uint8_t>(from[i] ^ -128);
-    return;
-  }
-  std::int64_t i = 0;
-  for (; i + 64 <= n; i += 64) {
-    for (int j = 0; j < 64; ++j) to[i + j] = static_cast<std::uint8_t>(from[i + j] ^ -128);
-  }
-  for (; i + 8 <= n; i += 8) word(i);
-  if (i < n) word(n - 8);
+  lanes(n, [=](std::int64_t i) { to[i] = static_cast<std::uint8_t>(from[i] ^ -128); });
 }
 
 /// A kernel: accumulators of all rows with all panels.
