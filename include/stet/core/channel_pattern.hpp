@@ -44,7 +44,7 @@ class ChannelPattern {
   }
   /// Calls block(first element, pattern offset, count) for blocks of at most lane_count elements of [first, last).
   template <class F>
-  void blocks(std::int64_t first, std::int64_t last, F&& block) const {
+  [[gnu::always_inline]] inline void blocks(std::int64_t first, std::int64_t last, F&& block) const {
     std::int64_t offset = first % period_;
     for (std::int64_t i = first; i < last; i += lane_count) {
       block(i, offset, last - i < lane_count ? last - i : std::int64_t{lane_count});

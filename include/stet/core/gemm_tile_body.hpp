@@ -62,7 +62,8 @@ void tile(const T* const* row, const Depth& depth, const T* b, std::int64_t b_st
       if (v + 1 < Vectors || last == vector_bytes) {
         std::memcpy(to, &sum[r][v], vector_bytes);
       } else {
-        std::memcpy(to, &sum[r][v], last);
+        const V value = sum[r][v];  // a copy: the address of a sum would keep it in memory
+        std::memcpy(to, &value, last);
       }
     }
   }

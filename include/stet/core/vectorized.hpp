@@ -5,6 +5,9 @@
 
 #include <type_traits>
 
+// For lambdas that are called within one that is vectorized: clang inlines no more than the first level by itself.
+#define STET_ALWAYS_INLINE __attribute__((always_inline))
+
 namespace stet {
 
 namespace detail::inline STET_FLAGS {

@@ -56,7 +56,7 @@ class AccumulatorCollector {
     std::vector<double> squares(size, 0.0);
     std::vector<std::int32_t> lowest(size, std::numeric_limits<std::int32_t>::max());
     std::vector<std::int32_t> highest(size, std::numeric_limits<std::int32_t>::lowest());
-    vectorized([&] { pattern_.blocks(0, rows * channels, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
+    vectorized([&] { pattern_.blocks(0, rows * channels, [&](std::int64_t i, std::int64_t o, std::int64_t count) STET_ALWAYS_INLINE {
       const std::int32_t* a = acc + i;
       std::int64_t* s = sum.data() + o;
       double* q = squares.data() + o;

@@ -76,7 +76,7 @@ inline void affine_to_codes(std::span<const std::int32_t> acc, const ChannelPatt
   };
   parallel(chunks.count, [&](std::int64_t index) {
     const Chunk chunk = chunks[index];
-    vectorized([&] { pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
+    vectorized([&] { pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) STET_ALWAYS_INLINE {
       std::uint8_t flags[lane_count] = {};
       const std::int32_t* a = acc.data() + i;
       std::int8_t* q = codes.data() + i;
@@ -124,7 +124,7 @@ inline ClippedSums clipped_sums(std::span<const float> dy, std::span<const std::
     const auto size = static_cast<std::size_t>(pattern.size());
     std::vector<float> plain(size, 0.0f);
     std::vector<float> weighted(size, 0.0f);
-    vectorized([&] { pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
+    vectorized([&] { pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) STET_ALWAYS_INLINE {
       const std::uint32_t word = pass[static_cast<std::size_t>(i / lane_count)];
       const float* g = dy.data() + i;
       float* s = plain.data() + o;
@@ -174,7 +174,7 @@ inline Tensor<float> accumulator_gradient(const Tensor<float>& dy, std::span<con
   const std::span<float> to = result.edit();
   parallel(chunks.count, [&](std::int64_t index) {
     const Chunk chunk = chunks[index];
-    vectorized([&] { pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) {
+    vectorized([&] { pattern.blocks(chunk.first, chunk.last, [&](std::int64_t i, std::int64_t o, std::int64_t count) STET_ALWAYS_INLINE {
       const std::uint32_t word = pass[static_cast<std::size_t>(i / lane_count)];
       const float* g = dy.data() + i;
       float* r = to.data() + i;
