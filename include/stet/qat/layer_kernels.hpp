@@ -9,6 +9,7 @@
 #include <stet/core/vectorized.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -35,6 +36,17 @@ struct PeriodChunks {
   }
   [[nodiscard]] Chunk operator[](std::int64_t i) const { return {i * length, std::min(elements, (i + 1) * length)}; }
 };
+
+}  // namespace detail
+
+namespace detail {
+
+// v where element j of a block passes, else 0. A table instead of a shift by j, which SSE2 has not for vectors, and bits
+// instead of a choice, which compilers turn into a branch.
+[[gnu::always_inline]] inline float where(std::uint32_t word, int j, float v) {
+  const std::uint32_t keep = (word & bit_table[static_cast<std::size_t>(j)]) != 0 ? 0xffffffffu : 0u;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(v) & keep);
+}
 
 }  // namespace detail
 
@@ -133,12 +145,12 @@ inline ClippedSums clipped_sums(std::span<const float> dy, std::span<const std::
         const std::int32_t* a = acc.data() + i;
         const std::int32_t* m = centres.data() + o;
         block_lanes(count, [&](int j) {
-          const float v = ((word >> j) & 1u) != 0 ? g[j] : 0.0f;
+          const float v = detail::where(word, j, g[j]);
           s[j] += v;
           p[j] += v * static_cast<float>(a[j] - m[j]);
         });
       } else {
-        block_lanes(count, [&](int j) { s[j] += ((word >> j) & 1u) != 0 ? g[j] : 0.0f; });
+        block_lanes(count, [&](int j) { s[j] += detail::where(word, j, g[j]); });
       }
     }); });
     ClippedSums& part = parts[static_cast<std::size_t>(index)];
@@ -185,11 +197,11 @@ inline Tensor<float> accumulator_gradient(const Tensor<float>& dy, std::span<con
         const float* q = curves.data() + o;
         const float* b = offsets.data() + o;
         block_lanes(count, [&](int j) {
-          const float v = ((word >> j) & 1u) != 0 ? g[j] : 0.0f;
+          const float v = detail::where(word, j, g[j]);
           r[j] = k[j] * v + q[j] * static_cast<float>(a[j] - m[j]) + b[j];
         });
       } else {
-        block_lanes(count, [&](int j) { r[j] = ((word >> j) & 1u) != 0 ? k[j] * g[j] : 0.0f; });
+        block_lanes(count, [&](int j) { r[j] = detail::where(word, j, k[j] * g[j]); });
       }
     }); });
   });

@@ -2,6 +2,7 @@
 // Steps of requantization on blocks of 32 elements: constant trip counts vectorize at -O2 on every instruction set;
 // what compilers do not find (64-bit products of lanes, comparison masks) is written out for AVX-512.
 
+#include <stet/core/bits.hpp>
 #include <stet/core/rounding.hpp>
 #include <stet/integer/kernel/block_set.hpp>
 
@@ -76,16 +77,34 @@ inline std::uint32_t within(Portable, const Block32& v, const Block32& sum, std:
                                 static_cast<std::int32_t>(sum.value[j] >= least);
     flags[j] = static_cast<std::uint8_t>(inside);
   }
-  std::uint32_t word = 0;
-  for (std::size_t k = 0; k < 4; ++k) {  // the product moves bit 8i of eight bytes to bit 56+i
-    std::uint64_t bytes;
-    std::memcpy(&bytes, flags.data() + 8 * k, 8);
-    word |= static_cast<std::uint32_t>((bytes * 0x0102040810204080u) >> 56) << (8 * k);
-  }
-  return word;
+  return pack_bits(flags.data());
 }
 
 #if defined(__x86_64__)
+
+STET_TARGET_BEGIN(STET_TARGET_AVX2)
+
+/// The same.
+inline void double_rounding(Avx2, const Block32& x, const std::int32_t* multiplier, const std::int32_t* shift, Block32& y) {
+  const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1), half = _mm256_set1_epi64x(1 << 30);
+  for (int j = 0; j < block_elements; j += 8) {
+    const __m256i e = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(shift + j));
+    const __m256i m = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(multiplier + j));
+    const __m256i left = _mm256_max_epi32(e, zero), right = _mm256_sub_epi32(left, e);
+    const __m256i v = _mm256_sllv_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(x.value + j)), left);
+    // Products of even and odd lanes; bits 31 to 62 of each sum are the rounded high half.
+    const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(v, m), half);
+    const __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(v, 32), _mm256_srli_epi64(m, 32)), half);
+    const __m256i h = _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0xaa);
+    const __m256i mask = _mm256_sub_epi32(_mm256_sllv_epi32(one, right), one);
+    const __m256i threshold = _mm256_add_epi32(_mm256_srli_epi32(mask, 1), _mm256_srli_epi32(h, 31));
+    const __m256i up = _mm256_cmpgt_epi32(_mm256_and_si256(h, mask), threshold);  // -1 where true
+    const __m256i q = _mm256_sub_epi32(_mm256_srav_epi32(h, right), up);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(y.value + j), q);
+  }
+}
+
+STET_TARGET_END
 
 STET_TARGET_BEGIN(STET_TARGET_AVX512)
 
