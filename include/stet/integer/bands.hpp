@@ -17,9 +17,11 @@ namespace stet::integer {
 /// Every chunk starts at a pixel whose first element (pixel * outputs) is a multiple of 32, so that chunks share no
 /// word of pass bits; where possible chunks hold whole images or whole lines.
 inline std::int64_t chunk_pixels(const Window& w, std::int64_t pixels, std::int64_t outputs, std::int64_t taps) {
-  constexpr std::int64_t products = std::int64_t{1} << 20;  // of a chunk: a few microseconds
+  // Products of a chunk: rows enough for weights to be worth loading; half of them where threads had too few chunks.
+  constexpr std::int64_t products = std::int64_t{1} << 22, least_chunks = 8;
   const std::int64_t unit = 32 / std::gcd<std::int64_t>(outputs, 32);
-  const std::int64_t wanted = std::clamp<std::int64_t>(products / std::max<std::int64_t>(outputs * taps, 1), 8, 16384);
+  const std::int64_t most = products / std::max<std::int64_t>(outputs * taps, 1);
+  const std::int64_t wanted = std::clamp<std::int64_t>(std::clamp(pixels / least_chunks, most / 2, most), 8, 16384);
   for (const std::int64_t whole : {w.h.out * w.w.out, w.w.out, std::int64_t{8}}) {
     const std::int64_t step = std::lcm(whole, unit);
     if (step <= 2 * wanted || whole == 8)

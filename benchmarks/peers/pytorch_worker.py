@@ -1,0 +1,47 @@
+"""PyTorch as a competitor of benchmarks/compare.py; see worker.cpp for what goes in and out.
+    pytorch_worker.py NETWORK MODE BATCH THREADS     MODE: fp32 or qat
+FP32 is eager and channels_last. QAT is what prepare_qat_fx makes with the default mapping of x86: fused observers and
+fake quantization, convolution and batch norm fused for training.
+"""
+import resource
+import sys
+import time
+import warnings
+
+import torch
+from torch import nn
+
+from networks import NETWORKS, image
+
+
+def main():
+    network, mode, batch, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(threads)
+    torch.manual_seed(1)
+    x = torch.randn(batch, *image(network)).to(memory_format=torch.channels_last)
+    y = torch.randint(0, 10, (batch,))
+    model = NETWORKS[network]().to(memory_format=torch.channels_last).train()
+    if mode == "qat":
+        from torch.ao.quantization import get_default_qat_qconfig_mapping
+        from torch.ao.quantization.quantize_fx import prepare_qat_fx
+        model = prepare_qat_fx(model, get_default_qat_qconfig_mapping("x86"), (x,)).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    loss = nn.CrossEntropyLoss()
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss(model(x), y).backward()
+        optimizer.step()
+
+    print("ready", flush=True)
+    for line in sys.stdin:
+        for _ in range(int(line)):
+            wall, cpu = time.perf_counter(), time.process_time()
+            step()
+            print(f"{1e3 * (time.perf_counter() - wall):.4f} {1e3 * (time.process_time() - cpu):.4f}", end=" ")
+        print(flush=True)
+    print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+main()
