@@ -1,6 +1,7 @@
 #pragma once
 // fit: the training loop, one for every stage of a model.
 
+#include <stet/io/file.hpp>
 #include <stet/io/file_lock.hpp>
 #include <stet/model/forward.hpp>
 #include <stet/ops/loss.hpp>
@@ -10,6 +11,7 @@
 #include <stet/train/fit_checkpoint.hpp>
 #include <stet/train/fit_options.hpp>
 #include <stet/train/fit_run.hpp>
+#include <stet/train/log.hpp>
 #include <stet/train/run_monitor.hpp>
 #include <stet/train/step_loss.hpp>
 #include <stet/train/validate.hpp>
@@ -133,7 +135,7 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, const 
   const int classifies = classifying_output(shapes, data);
   if (classifies < 0) return result;
   const auto k = static_cast<std::size_t>(classifies);
-  result.correct = count_correct(outputs[k].value(), batch.for_output(k).labels);
+  result.correct = count_correct(outputs[k].value(), batch.for_output(k));
   return result;
 }
 
@@ -150,7 +152,7 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
   });
   double loss = 0, correct = 0, lr = 0;
   MeanLosses of_output;
-  std::int64_t seen = 0;
+  double seen = 0;  // by weight
   for (std::int64_t i = 0; i < steps; ++i) {
     const std::optional<Batch> batch = loader.next();
     const std::int64_t step = epoch * steps + i;
@@ -166,22 +168,23 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     if (o.clip_norm > 0) report.gradient_norm = clip_gradients(parameters, o.clip_norm);
     optimizer.step(parameters, factor);
     require_finite(optimizer.fault(), where);
-    loss += result.loss * static_cast<double>(batch->size());
+    const double weight = batch->total_weight();
+    loss += result.loss * weight;
     correct += result.correct;
-    of_output.add(result.of_output, batch->size());
-    seen += batch->size();
+    of_output.add(result.of_output, weight);
+    seen += weight;
     if (o.on_step) o.on_step(report);
     stage.watch(report, *batch);
     lr = report.lr;
-    progress.update(epoch, i + 1, loss / static_cast<double>(seen), correct / static_cast<double>(seen));
+    progress.update(epoch, i + 1, loss / seen, correct / seen);
   }
   clear_gradients(parameters);
   // What callbacks changed, too.
   require_finite(stage.fault(), formatted("the last steps of epoch {}", epoch + 1));
   EpochReport report;
   report.epoch = epoch;
-  report.loss = loss / static_cast<double>(seen);
-  report.accuracy = correct / static_cast<double>(seen);
+  report.loss = loss / seen;
+  report.accuracy = correct / seen;
   report.losses = of_output.means();
   report.seconds = fit_clock() - start;
   report.lr = lr;
@@ -200,7 +203,7 @@ inline bool compare_epoch(FitState& state, const EpochReport& report, const FitO
     state.best_epoch = report.epoch;
   }
   state.epochs_without_better = better ? 0 : state.epochs_without_better + 1;
-  state.stopped = o.early_stop.patience > 0 && state.epochs_without_better >= o.early_stop.patience;
+  state.stopped = state.stopped || (o.early_stop.patience > 0 && state.epochs_without_better >= o.early_stop.patience);
   return better;
 }
 
@@ -224,13 +227,18 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
     progress.finish_epoch(state.epoch, report.loss, report.accuracy, note);
     state.record(report);
     ++state.epoch;
+    if (o.stop_when && o.stop_when(report)) state.stopped = state.stopped_by_callback = true;
     run.inside_epoch(false);
     if (!o.checkpoint.empty()) stage.save();
+    if (!o.log.empty()) write_file_atomically(o.log, log_text(o, state.report()));
     if (o.on_epoch) o.on_epoch(report);
   }
-  if (state.stopped || state.epoch >= o.epochs) stage.restore_best();
   FitReport report = state.report();
   report.metric = o.metric.name;
+  if (state.stopped || state.epoch >= o.epochs) {
+    stage.restore_best();
+    if (o.early_stop.restore_best) report.restored_epoch = report.best_epoch;
+  }
   return report;
 }
 #endif
@@ -303,6 +311,7 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     lock.emplace(options.checkpoint + ".lock", "fit: the checkpoint " + options.checkpoint);
     require_writable(options.checkpoint);  // now, not after the first epoch
   }
+  if (!options.log.empty()) require_writable(options.log);
   std::string description, start;
   if (lock || options.run != nullptr) {  // else nobody asks
     description = detail::describe_run(data, options);
