@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 
 set(STET_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/stet)
 install(DIRECTORY include/stet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
-install(TARGETS stet EXPORT stetTargets)
+install(TARGETS stet stet_images EXPORT stetTargets)
 set(architecture ARCH_INDEPENDENT)  # headers only: one installation serves every architecture
 if(STET_INSTALL_COMPILED)
   set_target_properties(stet_compiled PROPERTIES EXCLUDE_FROM_ALL OFF)
