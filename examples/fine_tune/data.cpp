@@ -99,21 +99,23 @@ Dataset balanced(const Dataset& data) {
   return data.with_weights(weights);
 }
 
+// Both parts as the files have them.
+Samples read_samples(const DataSource& source, const Shape& input, std::uint64_t seed) {
+  const bool folder = fs::is_directory(source.train);
+  if (folder && (fs::exists(source.train + "/train-images-idx3-ubyte") || fs::exists(source.train + "/train-images-idx3-ubyte.gz"))) {
+    return {load_mnist(source.train, source.train)};
+  }
+  const bool two = folder && source.test.empty() && fs::is_directory(source.train + "/train") && fs::is_directory(source.train + "/test");
+  const Part train = read_part(source, two ? source.train + "/train" : source.train, source.train_answers, input);
+  const std::string test = two ? source.train + "/test" : source.test;
+  if (!test.empty()) return {{train.data, same_classes(read_part(source, test, source.test_answers, input), train)}, train.classes};
+  return {train.data.has_labels() ? stratified_split(train.data, source.test_share, seed) : random_split(train.data, source.test_share, seed), train.classes};
+}
+
 }  // namespace
 
 Samples load_samples(const DataSource& source, const Shape& input, std::uint64_t seed) {
-  Samples all{[&]() -> DatasetSplit {
-    const bool folder = fs::is_directory(source.train);
-    if (folder && (fs::exists(source.train + "/train-images-idx3-ubyte") || fs::exists(source.train + "/train-images-idx3-ubyte.gz"))) {
-      return load_mnist(source.train, source.train);
-    }
-    const bool two = folder && source.test.empty() && fs::is_directory(source.train + "/train") && fs::is_directory(source.train + "/test");
-    Part train = read_part(source, two ? source.train + "/train" : source.train, source.train_answers, input);
-    all.classes = train.classes;
-    const std::string test = two ? source.train + "/test" : source.test;
-    if (!test.empty()) return {train.data, same_classes(read_part(source, test, source.test_answers, input), train)};
-    return train.data.has_labels() ? stratified_split(train.data, source.test_share, seed) : random_split(train.data, source.test_share, seed);
-  }()};
+  Samples all = read_samples(source, input, seed);
   DatasetSplit& split = all.split;
   if (source.samples > 0) split.train = random_subset(split.train, source.samples, seed);
   require(without_ones(split.train.shape()) == without_ones(input), Errc::shape,

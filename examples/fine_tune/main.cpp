@@ -118,7 +118,6 @@ double worth(const M& model, const Dataset& test) {
 // New head alone, then all that is not frozen.
 void train_float(Model& model, const Options& o, const RunFolder& folder, const Dataset& train, const std::string& head) {
   if (o.head_epochs > 0) {
-    require(!head.empty(), Errc::state, "--head-epochs is of a new head; say --new-head");
     freeze(model, "*");
     unfreeze(model, head);
     say_warnings(fit(model, train, fit_options(o, folder, "head", o.head_epochs, o.head_lr)).warnings);
@@ -147,6 +146,7 @@ int run(const Options& o) {
   say("{}{} training and {} test samples\n", table(model.graph()), train.size(), test.size());
   if (!samples.scaled.empty()) say("{}\n", samples.scaled);
   const Recipe recipe = recipe_of(o, model.graph());
+  require(o.head_epochs == 0 || o.new_head, Errc::state, "--head-epochs is of a new head; say --new-head");
   (void)augmentations(o.augment);
   for (const std::string& pattern : o.freeze) {  // a name that fits nothing is said now
     Model tried = model;
