@@ -101,8 +101,18 @@ TEST_CASE("pictures that are damaged, cut or of another kind are refused", "[io]
     // A size that the file has nothing for.
     std::vector<std::uint8_t> large = whole;
     if (name.ends_with(".png")) {
-      for (const std::size_t at : {16u, 20u}) large[at + 1] = 0x7f;
+      large[17] = large[21] = 0x7f;
       CHECK_FALSE(answered(large));
+      // 2048 x 4096 pixels, with the checksum of a whole header.
+      const std::uint8_t header[] = {0, 0, 16, 0, 0, 0, 8, 0, 8, 2, 0, 0, 0};
+      std::copy(std::begin(header), std::end(header), large.begin() + 16);
+      std::uint32_t crc = 0xffffffffu;
+      for (std::size_t i = 12; i < 29; ++i) {
+        crc ^= large[i];
+        for (int k = 0; k < 8; ++k) crc = crc >> 1 ^ ((crc & 1u) != 0 ? 0xedb88320u : 0u);
+      }
+      for (std::size_t i = 0; i < 4; ++i) large[29 + i] = static_cast<std::uint8_t>(~crc >> (24 - 8 * i));
+      CHECK_THROWS_WITH(decode_image(large, "p"), ContainsSubstring("which no picture needs"));
     }
   }
 }

@@ -33,7 +33,8 @@
 
 namespace stet {
 
-/// Most pixels that a picture may have: a small file can ask for far more than it holds.
+/// Most pixels that a picture may have. A small file can ask for far more than it holds: beyond 4 million there must be a byte for
+/// each 256 of them.
 inline constexpr std::int64_t most_pixels = std::int64_t{1} << 26;
 
 namespace detail {
@@ -45,9 +46,11 @@ struct RawPicture {
   std::vector<std::uint8_t> pixels{};
 };
 
-inline void require_size(const std::string& from, std::uint64_t height, std::uint64_t width) {
+inline void require_size(const std::string& from, std::uint64_t height, std::uint64_t width, std::size_t bytes) {
   require(height >= 1 && width >= 1 && height <= 65535 && width <= 65535 && height * width <= static_cast<std::uint64_t>(most_pixels), Errc::range,
           "picture {}: has {} x {} pixels, at most {} are read", from, height, width, most_pixels);
+  require(height * width <= (std::uint64_t{1} << 22) || height * width / 256 <= bytes, Errc::range,
+          "picture {}: has {} x {} pixels in {} bytes, which no picture needs; it is damaged, or empty: save it smaller", from, height, width, bytes);
 }
 
 #if STET_HAS_PNG
@@ -62,7 +65,7 @@ inline RawPicture decode_png(std::span<const std::uint8_t> bytes, const std::str
     require(done != 0 && PNG_IMAGE_FAILED(image) == 0, Errc::format, "picture {}: is damaged: {}", from, std::string_view(image.message));
   };
   good(png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()));
-  require_size(from, image.height, image.width);
+  require_size(from, image.height, image.width, bytes.size());
   image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // 16 bits mean what 8 bits do
   RawPicture picture{image.height, image.width, (image.format & PNG_FORMAT_FLAG_COLOR) != 0 ? 4 : 2, {}};
   image.format = picture.channels == 4 ? PNG_FORMAT_RGBA : PNG_FORMAT_GA;
@@ -128,7 +131,7 @@ inline RawPicture decode_jpeg(std::span<const std::uint8_t> bytes, const std::st
   } const freed{&jpeg};
   const auto good = [&](bool done) { require(done && !errors.damaged, Errc::format, "picture {}: is damaged: {}", from, std::string_view(errors.text)); };
   good(begin_jpeg(jpeg, errors, bytes) == 1);
-  require_size(from, jpeg.image_height, jpeg.image_width);
+  require_size(from, jpeg.image_height, jpeg.image_width, bytes.size());
   require(jpeg.num_components == 1 || jpeg.num_components == 3, Errc::unsupported, "picture {}: has {} colours for printing; save it as RGB or gray", from,
           jpeg.num_components);
   jpeg.out_color_space = jpeg.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
@@ -175,7 +178,7 @@ inline Tensor<std::uint8_t> decode_image(std::span<const std::uint8_t> bytes, co
 /// camera notes about how it was held.
 /// Formula:   gray of colours: (19595*R + 38470*G + 7471*B + 2^15) / 2^16, rounded down, which is luma of ITU-R BT.601
 /// Shapes:    [H,W,channels]
-/// Errors:    Errc::io if it cannot be read; Errc::format if it is damaged or cut; Errc::range if it has more than most_pixels;
+/// Errors:    Errc::io if it cannot be read; Errc::format if it is damaged or cut; Errc::range if it has more pixels than most_pixels allows;
 ///            Errc::unsupported if it is of another format, has colours for printing, or the library for it was left out of this build
 /// Source:    libpng 1.6, libjpeg(-turbo); gray as Pillow's convert("L")
 inline Tensor<std::uint8_t> load_image(const std::string& path, int channels = 3) { return decode_image(read_file(path, std::uint64_t{1} << 28), path, channels); }
