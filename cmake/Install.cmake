@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 
 set(STET_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/stet)
 install(DIRECTORY include/stet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
-install(TARGETS stet stet_images EXPORT stetTargets)
+install(TARGETS stet EXPORT stetTargets)
 set(architecture ARCH_INDEPENDENT)  # headers only: one installation serves every architecture
 if(STET_INSTALL_COMPILED)
   set_target_properties(stet_compiled PROPERTIES EXCLUDE_FROM_ALL OFF)
@@ -15,6 +15,6 @@ configure_package_config_file(cmake/stetConfig.cmake.in ${PROJECT_BINARY_DIR}/st
   INSTALL_DESTINATION ${STET_CMAKE_DIR})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/stetConfigVersion.cmake
   COMPATIBILITY SameMinorVersion ${architecture})
-install(FILES ${PROJECT_BINARY_DIR}/stetConfig.cmake ${PROJECT_BINARY_DIR}/stetConfigVersion.cmake
+install(FILES cmake/stetImages.cmake ${PROJECT_BINARY_DIR}/stetConfig.cmake ${PROJECT_BINARY_DIR}/stetConfigVersion.cmake
   DESTINATION ${STET_CMAKE_DIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/stet)
