@@ -127,6 +127,13 @@ void train_float(Model& model, const Options& o, const RunFolder& folder, const 
   if (o.float_epochs > 0) say_warnings(fit(model, train, fit_options(o, folder, "fp32", o.float_epochs, o.float_lr)).warnings);
 }
 
+// The first reasons of a list of many.
+std::string shortened(const std::string& text) {
+  std::size_t end = 0;
+  for (int line = 0; line < 3 && end != std::string::npos; ++line) end = text.find('\n', end + (line > 0 ? 1 : 0));
+  return end == std::string::npos ? text : text.substr(0, end) + "\n  ...";
+}
+
 std::vector<std::string> own_files() {
   std::vector<std::string> names{"head.checkpoint", "fp32.checkpoint", "qat.checkpoint", "head.csv", "fp32.csv", "qat.csv", "fp32.safetensors",
                                  "qat.safetensors", "int8.safetensors", "classes.txt", "results.json"};
@@ -196,7 +203,7 @@ int run(const Options& o) {
   write_file_atomically(folder.file("results.json"), json.dump(2) + "\n");
   folder.finish();
   print_rows(rows);
-  for (const std::string& text : left_out) say("left out: {}\n", text);
+  for (const std::string& text : left_out) say("left out: {}\n", shortened(text));
   say("\nAll files are in {}/.\n", o.out);
   return 0;
 }
