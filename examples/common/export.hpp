@@ -115,20 +115,24 @@ inline std::vector<std::string> exported_files() {
   return names;
 }
 
+/// Writes a file, save(path), or says in `left_out` why its format has no form of this network.
+template <class Save>
+void write_or_leave_out(const RunFolder& folder, const std::string& name, std::vector<std::string>& left_out, Save&& save) {
+  try {
+    save(folder.file(name));
+  } catch (const stet::Error& e) {
+    if (e.code() != stet::Errc::unsupported) throw;
+    left_out.push_back(fmt::format("{}: {}", name, e.what()));
+  }
+}
+
 /// Writes the .tflite, .onnx and C files, the test inputs and labels, and the engine's output codes of both integer models for
 /// all of them under every target. Returns a row for each of the latter. What a format has no form of for this network is left
 /// out, with its reason in `left_out`; the files of the integers are not.
 inline std::vector<RuntimeRow> export_models(const RunFolder& folder, const Exported& models, const stet::Dataset& test,
                                              std::vector<std::string>& left_out) {
   using namespace stet;
-  const auto write = [&](const char* name, const auto& save) {
-    try {
-      save(folder.file(name));
-    } catch (const Error& e) {
-      if (e.code() != Errc::unsupported) throw;
-      left_out.push_back(fmt::format("{}: {}", name, e.what()));
-    }
-  };
+  const auto write = [&](const std::string& name, const auto& save) { write_or_leave_out(folder, name, left_out, save); };
   // Real numbers go in; codes come out, so that they can be compared with the engine's.
   const TfliteIntegerOptions integer_file{.float_input = true};
   write("fp32.tflite", [&](const std::string& path) { save_tflite(path, models.fp32); });
@@ -155,7 +159,7 @@ inline std::vector<RuntimeRow> export_models(const RunFolder& folder, const Expo
       IntegerModel retargeted = *model;
       retargeted.target = target;
       const bool qat = model == &models.qat;
-      write(((qat ? "int8_outputs." : "ptq_int8_outputs.") + std::string(target.name) + ".npy").c_str(), [&](const std::string& path) {
+      write((qat ? "int8_outputs." : "ptq_int8_outputs.") + std::string(target.name) + ".npy", [&](const std::string& path) {
         const detail::Outputs outputs = detail::run_engine(retargeted, test);
         save_npy(path, outputs.codes);
         rows.push_back({name, "stet engine, " + std::string(target.name), outputs.correct, test.size(),

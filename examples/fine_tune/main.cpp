@@ -177,12 +177,12 @@ int run(const Options& o) {
   say_warnings(fit(qat, train, fit_options(o, folder, "qat", o.epochs, lr)).warnings);
   const IntegerModel integers = convert(qat);
   save_checkpoint(folder.file("qat.safetensors"), qat);
-  save_integers(folder.file("int8.safetensors"), integers);
+  std::vector<std::string> left_out;
+  write_or_leave_out(folder, "int8.safetensors", left_out, [&](const std::string& path) { save_integers(path, integers); });
   std::string classes;
   for (const std::string& name : samples.classes) classes += name + "\n";
   write_file_atomically(folder.file("classes.txt"), std::string_view(classes));
 
-  std::vector<std::string> left_out;
   const std::vector<RuntimeRow> rows = export_models(folder, {model, observe_ranges(model, train), ptq, integers}, test, left_out);
   const char* const metric = test.has_labels() ? "accuracy" : "R squared";
   nlohmann::ordered_json json;
