@@ -83,6 +83,60 @@ TEST_CASE("a callback ends a run as early stop does", "[train]") {
   check_stop(calibrated_model(network(), recipes::int8(), random_dataset({6}, 64, 3, 1)));
 }
 
+TEST_CASE("a callback ends a run within an epoch", "[train]") {
+  const TemporaryDirectory directory;
+  const Dataset data = random_dataset({6}, 64, 3, 1), validation = random_dataset({6}, 64, 3, 9);
+  const QatModel start = calibrated_model(network(), recipes::int8(), data);
+  FitOptions o = options(validation);
+  o.checkpoint = directory.path("run.checkpoint");
+  o.log = directory.path("log.csv");
+  o.stop_in_epoch = [](const StepReport& s) { return s.step == 9; };  // of 4 in an epoch
+  std::vector<State> states;
+  QatModel model = start;
+  int steps = 0;
+  o.on_step = [&](const StepReport&) { ++steps; };
+  o.on_epoch = [&](const EpochReport&) { states.push_back(state_of(model)); };
+  const FitReport report = fit(model, data, o);
+  CHECK(steps == 10);
+  CHECK(report.epochs.size() == 2);
+  CHECK(report.stopped_step == 9);
+  CHECK(report.stopped_early);
+  CHECK(report.stopped_by_callback);
+  REQUIRE(report.restored_epoch >= 0);
+  CHECK(state_of(model) == states[static_cast<std::size_t>(report.restored_epoch)]);
+  CHECK_THAT(report.str(), ContainsSubstring("stopped after step 10 of the run: stop_in_epoch asked for it"));
+  CHECK(lines(read_text(o.log)).size() == 3);
+  // It is at its end, and the best epoch comes from the checkpoint.
+  const State stopped = state_of(model);
+  o.resume = true;
+  o.on_epoch = nullptr;
+  o.stop_in_epoch = nullptr;
+  QatModel again = start;
+  const FitReport resumed = fit(again, data, o);
+  CHECK(steps == 10);
+  CHECK(resumed.stopped_step == 9);
+  CHECK(state_of(again) == stopped);
+
+  // Without restore_best, and before any epoch was done, the model is as the step left it.
+  FitOptions plain = quiet_fit({.epochs = 3, .batch = 16});
+  plain.stop_in_epoch = [](const StepReport& s) { return s.step == 1; };
+  Model cut = network(), whole = network();
+  CHECK(fit(cut, data, plain).epochs.empty());
+  State after;
+  plain.stop_in_epoch = nullptr;
+  plain.on_step = [&](const StepReport& s) {
+    if (s.step == 1) after = state_of(whole);
+  };
+  fit(whole, data, plain);
+  CHECK(state_of(cut) == after);
+  o = options(validation);
+  o.stop_in_epoch = [](const StepReport& s) { return s.step == 1; };
+  Model first = network();
+  const FitReport none = fit(first, data, o);
+  CHECK(none.restored_epoch == -1);
+  CHECK(state_of(first) != state_of(network()));
+}
+
 TEST_CASE("a report says why a run ended", "[train]") {
   const Dataset data = random_dataset({6}, 64, 3, 1), validation = random_dataset({6}, 64, 3, 9);
   FitOptions o = options(validation);

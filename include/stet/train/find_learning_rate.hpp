@@ -71,9 +71,6 @@ struct RisingRate {
   [[nodiscard]] double at(std::int64_t step, std::int64_t) const { return rate(step) / base; }
 };
 
-// What ends a search inside fit.
-struct SearchIsOver {};
-
 // Adds the loss of a step; whether the search is over with it.
 inline bool add_loss(LearningRateCurve& curve, const LearningRateSearch& search, double rate, double loss) {
   curve.rates.push_back(rate);
@@ -146,13 +143,10 @@ LearningRateCurve find_learning_rate(const M& model, const Dataset& data, const 
   const std::int64_t steps = steps_per_epoch(data.size(), detail::batches_of(o));
   o.epochs = static_cast<int>(std::max<std::int64_t>(options.epochs, 20 * ((search.steps - 1) / steps + 1)));
   LearningRateCurve curve;
-  o.on_step = [&](const StepReport& step) {
-    if (detail::add_loss(curve, search, rising.rate(step.step), step.loss)) throw detail::SearchIsOver{};
-  };
+  o.stop_in_epoch = [&](const StepReport& step) { return detail::add_loss(curve, search, rising.rate(step.step), step.loss); };
   M copy = model;
   try {
     fit(copy, data, o);
-  } catch (const detail::SearchIsOver&) {
   } catch (const Error& e) {
     // Numbers that are none: the rate is too high by far. Before any step was taken it is a fault of the call.
     if (e.code() != Errc::range || curve.rates.size() < 3) throw;

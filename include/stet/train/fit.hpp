@@ -139,9 +139,10 @@ inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, const 
   return result;
 }
 
-inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const FitOptions& o,
-                             std::span<const ParameterRef> parameters, OptimizerState& optimizer, int epoch,
-                             Progress& progress) {
+// Nothing if the run was stopped within the epoch, after the step that is then in stopped_step.
+inline std::optional<EpochReport> run_epoch(const FitStage& stage, const Dataset& data, const FitOptions& o,
+                                            std::span<const ParameterRef> parameters, OptimizerState& optimizer, int epoch,
+                                            Progress& progress, std::int64_t& stopped_step) {
   const double start = fit_clock();
   const Batches batches(data.size(), batches_of(o), static_cast<std::uint64_t>(epoch));
   const std::int64_t steps = batches.size(), total = steps * o.epochs;
@@ -177,10 +178,15 @@ inline EpochReport run_epoch(const FitStage& stage, const Dataset& data, const F
     stage.watch(report, *batch);
     lr = report.lr;
     progress.update(epoch, i + 1, loss / seen, correct / seen);
+    if (o.stop_in_epoch && o.stop_in_epoch(report)) {
+      stopped_step = step;
+      break;
+    }
   }
   clear_gradients(parameters);
   // What callbacks changed, too.
   require_finite(stage.fault(), formatted("the last steps of epoch {}", epoch + 1));
+  if (stopped_step >= 0) return std::nullopt;
   EpochReport report;
   report.epoch = epoch;
   report.loss = loss / seen;
@@ -214,8 +220,15 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
   const std::int64_t last = o.stop_after == 0 ? o.epochs : std::min<std::int64_t>(o.epochs, state.epoch + o.stop_after);
   while (state.epoch < last && !state.stopped) {
     run.inside_epoch(true);
-    EpochReport report =
-        run_epoch(stage, data, o, parameters, run.optimizer(), static_cast<int>(state.epoch), progress);
+    std::optional<EpochReport> made =
+        run_epoch(stage, data, o, parameters, run.optimizer(), static_cast<int>(state.epoch), progress, state.stopped_step);
+    if (!made) {
+      state.stopped = state.stopped_by_callback = true;
+      run.inside_epoch(false);
+      if (!o.checkpoint.empty()) stage.save();
+      break;
+    }
+    EpochReport& report = *made;
     std::string note;
     if (o.validation != nullptr) {
       validate(stage.infer, o, report);
@@ -236,7 +249,7 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
   FitReport report = state.report();
   report.metric = o.metric.name;
   if (state.stopped || state.epoch >= o.epochs) {
-    stage.restore_best();
+    if (report.best_epoch >= 0) stage.restore_best();
     if (o.early_stop.restore_best) report.restored_epoch = report.best_epoch;
   }
   return report;
