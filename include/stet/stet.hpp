@@ -41,6 +41,7 @@
 #include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/train/checkpoint.hpp>
+#include <stet/train/clip.hpp>
 #include <stet/train/distillation.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/evaluate.hpp>
