@@ -1,5 +1,6 @@
 #include "report.hpp"
 
+#include "../common/export.hpp"
 #include "../common/say.hpp"
 
 #include <stet/io/file.hpp>

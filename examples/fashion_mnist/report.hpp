@@ -1,7 +1,7 @@
 #pragma once
 // Rows of the example's result, as a table and as results.json.
 
-#include "../common/export.hpp"
+#include "../common/runtime_row.hpp"
 #include "options.hpp"
 
 #include <cstdint>
