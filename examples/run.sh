@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what is missing, builds an example and runs it. Arguments pass through to the program:
 #   sh examples/run.sh --help | --quick | --network separable | ...   the main job: examples/fashion_mnist
-#   sh examples/run.sh fine_tune_onnx MODEL.onnx ...                  another example, by its name
-# After the main job the files that it wrote run in LiteRT and ONNX Runtime, where Python can have them.
+#   sh examples/run.sh fine_tune MODEL.onnx --data FOLDER ...         another example, by its name
+# After the main job and fine_tune the files that they wrote run in LiteRT and ONNX Runtime, where Python can have them.
 # STET_BUILD_DIR says where to build (default: build/).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,8 +19,14 @@ want_library libcli11-dev "the program's options"
 want_library nlohmann-json3-dev "writes results.json"
 # Without it the program says how to get the data, and offers images that it draws itself.
 want_optional dataset-fashion-mnist "the images to train on (Fashion-MNIST, 30 MB)"
+judged=
+case $program in fashion_mnist | fine_tune) judged=yes ;; esac
+if [ $program = fine_tune ]; then
+  want_optional libpng-dev "reads .png files"
+  want_optional libjpeg-dev "reads .jpg files"
+fi
 # Without it the table ends with the engine's own rows.
-[ $program != fashion_mnist ] || want_optional python3-venv "runs the exported files in LiteRT and ONNX Runtime"
+[ -z "$judged" ] || want_optional python3-venv "runs the exported files in LiteRT and ONNX Runtime"
 install_wanted
 find_build_tools
 
@@ -33,14 +39,14 @@ cmake --build "$build/release" --target $program -j "$(nproc)" >> "$log" 2>&1 ||
 # Threads that wait by spinning cost more than they gain on a machine that does other work too.
 OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 export OMP_WAIT_POLICY
-[ $program = fashion_mnist ] || exec "$build/release/examples/$program" "$@"
+[ -n "$judged" ] || exec "$build/release/examples/$program" "$@"
 
 started=$build/started
 touch "$started"
 "$build/release/examples/$program" "$@"
 
 # The folder that the program wrote into, as its option --out says.
-out=fashion_mnist_results previous=
+out=${program}_results previous=
 for argument in "$@"; do
   case $argument in --out=*) out=${argument#--out=} ;; esac
   [ "$previous" != --out ] || out=$argument

@@ -88,6 +88,6 @@ two_runs() {
 two_runs fashion_mnist fp32.safetensors "fp32.safetensors qat.safetensors int8.safetensors" "$@" --images 1200
 two_runs low_bit fp32.seed1.checkpoint w2a2_lsq.seed1.safetensors \
   "$programs/low_bit" --quick --recipes w2a2_lsq --images 1200
-two_runs fine_tune_onnx qat.checkpoint "qat.safetensors int8.safetensors qat_int8.tflite qat_int8.onnx" \
-  "$programs/fine_tune_onnx" "$root/tests/io/torch/conv_bn_relu.dynamo.onnx" --images 1200 --epochs 3
-refused "cannot create" "$programs/fine_tune_onnx" "$root/tests/io/torch/conv_bn_relu.dynamo.onnx" --out /proc/none
+two_runs fine_tune qat.checkpoint "qat.safetensors int8.safetensors qat_int8.tflite qat_int8.onnx" \
+  "$programs/fine_tune" "$root/tests/io/torch/conv_bn_relu.dynamo.onnx" --images 1200 --epochs 3 --augment shift=1 --augment mixup=0.2
+refused "cannot create" "$programs/fine_tune" "$root/tests/io/torch/conv_bn_relu.dynamo.onnx" --out /proc/none

@@ -1,7 +1,7 @@
 #include "arrays.hpp"
 
 #include <stet/graph/builder.hpp>
-#include <stet/io/npy.hpp>
+#include <stet/io/npy_as.hpp>
 
 #include <algorithm>
 

@@ -1,10 +1,10 @@
 // Trains FP32, then compares: more FP32 epochs, post-training quantization, and quantization-aware training, the last in
 // its training forward and in the integer engine.
 
+#include "../common/export.hpp"
 #include "../common/run_program.hpp"
 #include "../common/say.hpp"
 #include "compare.hpp"
-#include "export.hpp"
 #include "networks.hpp"
 #include "options.hpp"
 #include "report.hpp"
@@ -127,7 +127,9 @@ int run(const Options& given) {
   const Diagnosis diagnosis = diagnose(why);
   report.why = {std::string(name(diagnosis.verdict)), diagnosis.sentence, diagnosis.cause() == nullptr ? "" : diagnosis.cause()->title};
   save_html(folder.file("why.html"), diagnosis);
-  report.runtimes = export_models(folder, {fp32, ranges, ptq, deployed}, data.test);
+  std::vector<std::string> left_out;
+  report.runtimes = export_models(folder, {fp32, ranges, ptq, deployed}, data.test, left_out);
+  require(left_out.empty(), Errc::unsupported, "not all files could be written: {}", left_out.empty() ? "" : left_out[0].c_str());
   save(report, folder.file("results.json"));
   folder.finish();
   print(report);

@@ -1,20 +1,15 @@
 #include "report.hpp"
 
+#include "../common/export.hpp"
 #include "../common/say.hpp"
 
 #include <stet/io/file.hpp>
 
 #include <nlohmann/json.hpp>
 
-#include <filesystem>
-
 namespace example {
 
 namespace {
-
-std::string size_text(std::int64_t bytes) {
-  return bytes == 0 ? std::string("-") : fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024.0);
-}
 
 std::string seconds_text(double seconds) {
   return seconds < 0.005 ? std::string("-") : fmt::format("{:.1f} s", seconds);
@@ -34,11 +29,7 @@ void print(const Report& report) {
   const BitExact& b = report.bit_exact;
   say("\nTraining forward against integer engine ({}): {} of {} codes differ, over {} images and all tensors.\n",
              b.target, b.different_codes, b.compared_codes, b.images);
-  say("\n{:<12}{:<34}{:>10}{:>14}\n", "model", "runtime", "accuracy", "file size");
-  for (const RuntimeRow& row : report.runtimes) {
-    say("{:<12}{:<34}{:>8.2f} %{:>14}\n", row.name, row.runtime,
-               100.0 * static_cast<double>(row.correct) / static_cast<double>(row.images), size_text(row.size_bytes));
-  }
+  print_rows(report.runtimes);
 }
 
 void save(const Report& report, const std::string& path) {
@@ -61,23 +52,9 @@ void save(const Report& report, const std::string& path) {
                        {"images", b.images},
                        {"compared_codes", b.compared_codes},
                        {"different_codes", b.different_codes}};
-  json["runtimes"] = nlohmann::ordered_json::array();
-  for (const RuntimeRow& row : report.runtimes) {
-    json["runtimes"].push_back({{"name", row.name},
-                                {"runtime", row.runtime},
-                                {"accuracy", static_cast<double>(row.correct) / static_cast<double>(row.images)},
-                                {"different_codes", 0},  // it is the one that others are compared with
-                                {"compared_codes", 0},
-                                {"size_bytes", row.size_bytes}});
-  }
+  json["runtimes"] = rows_json(report.runtimes);
   json["why"] = {{"verdict", report.why.verdict}, {"sentence", report.why.sentence}, {"cause", report.why.cause}};
   stet::write_file_atomically(path, json.dump(2) + "\n");
-}
-
-std::int64_t file_size(const std::string& path) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  return error ? 0 : static_cast<std::int64_t>(size);
 }
 
 }  // namespace example

@@ -1,6 +1,7 @@
 #pragma once
 // Rows of the example's result, as a table and as results.json.
 
+#include "../common/runtime_row.hpp"
 #include "options.hpp"
 
 #include <cstdint>
@@ -23,13 +24,6 @@ struct BitExact {
   std::int64_t images = 0, compared_codes = 0, different_codes = 0;
 };
 
-/// One model in one runtime. The example knows the engine's; runtimes.py adds those of LiteRT and ONNX Runtime.
-struct RuntimeRow {
-  std::string name, runtime;
-  std::int64_t correct = 0, images = 0;
-  std::int64_t size_bytes = 0;
-};
-
 /// Whether QAT is worse than its control, and the cause if it is.
 struct Why {
   std::string verdict, sentence, cause;
@@ -49,8 +43,5 @@ struct Report {
 void print(const Report& report);
 /// Writes results.json.
 void save(const Report& report, const std::string& path);
-
-/// Bytes of a file, 0 if there is none.
-std::int64_t file_size(const std::string& path);
 
 }  // namespace example

@@ -5,6 +5,8 @@
 #include <stet/data/batches.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/data/idx.hpp>
+#include <stet/data/mixup.hpp>
+#include <stet/data/split.hpp>
 #include <stet/graph/builder.hpp>
 #include <stet/graph/freeze.hpp>
 #include <stet/graph/model.hpp>
@@ -39,10 +41,13 @@
 #include <stet/passes/reestimate_batch_norm.hpp>
 #include <stet/qat/fake_quantize.hpp>
 #include <stet/train/checkpoint.hpp>
+#include <stet/train/clip.hpp>
 #include <stet/train/distillation.hpp>
 #include <stet/train/entry_templates.hpp>
 #include <stet/train/evaluate.hpp>
+#include <stet/train/find_learning_rate.hpp>
 #include <stet/train/fit.hpp>
 #include <stet/train/fit_qat.hpp>
+#include <stet/train/load_part.hpp>
 #include <stet/train/qat_steps.hpp>
 #include <stet/version.hpp>

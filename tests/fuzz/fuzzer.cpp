@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
     if (name != nullptr && r.name == name) reader = &r;
   }
   stet::set_warning_handler([](const std::string&) {});
-  stet_test::must(reader != nullptr, "STET_READER must be one of tflite, onnx, safetensors, npy, idx");
+  stet_test::must(reader != nullptr, "STET_READER must be one of tflite, onnx, safetensors, npy, idx, csv, wav, image");
   return 0;
 }
 

@@ -81,7 +81,7 @@ class Mutator {
       stet::onnx::NodeInfo* n = any(m.nodes);
       stet::onnx::TensorInfo* t = any(m.initializers);
       stet::onnx::AttributeInfo* a = n == nullptr ? nullptr : any(n->attributes);
-      switch (rng_.below(11)) {
+      switch (rng_.below(13)) {
         case 0:
         case 1:
           if (a == nullptr) break;
@@ -111,6 +111,17 @@ class Mutator {
           break;
         case 9:
           if (t != nullptr) elsewhere(*t);
+          break;
+        case 10:
+          ends(m);
+          break;
+        case 11:
+          if (n == nullptr || n->inputs.empty()) break;  // inputs that may be left out
+          if (rng_.below(2) == 0) {
+            n->inputs.pop_back();
+          } else {
+            any(n->inputs)->clear();
+          }
           break;
         default:
           if (n != nullptr) longer(*n, m);
@@ -186,6 +197,15 @@ class Mutator {
     const std::uint64_t what = rng_.below(3);
     std::string* from = what == 0 ? any(other.inputs) : any(other.outputs);
     if (in != nullptr && from != nullptr) *in = what == 2 && constant != nullptr ? constant->name : *from;
+  }
+  // Another value becomes an output, or one more does; an input comes twice.
+  void ends(stet::onnx::ModelInfo& m) {
+    const stet::onnx::NodeInfo* n = any(m.nodes);
+    const std::uint64_t what = rng_.below(4);
+    if (what == 0 && !m.inputs.empty() && m.inputs.size() < 8) return m.inputs.push_back(*any(m.inputs));
+    if (n == nullptr || n->outputs.empty() || m.outputs.empty() || m.outputs.size() > 8) return;
+    stet::onnx::ValueInfo& end = what == 1 ? m.outputs.emplace_back(*any(m.outputs)) : *any(m.outputs);
+    end.name = n->outputs[rng_.below(n->outputs.size())];
   }
   // The same operator once more behind a node; who read the node reads the new one.
   void longer(const stet::onnx::NodeInfo& n, stet::onnx::ModelInfo& m) {

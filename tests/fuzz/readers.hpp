@@ -4,13 +4,16 @@
 
 #include <stet/data/idx.hpp>
 #include <stet/engine/engine.hpp>
+#include <stet/io/csv.hpp>
+#include <stet/io/image.hpp>
 #include <stet/io/load_onnx.hpp>
 #include <stet/io/load_tflite.hpp>
-#include <stet/io/npy.hpp>
+#include <stet/io/npy_as.hpp>
 #include <stet/io/onnx/encode.hpp>
 #include <stet/io/onnx/external_data.hpp>
 #include <stet/io/safetensors.hpp>
 #include <stet/io/tflite/encode.hpp>
+#include <stet/io/wav.hpp>
 #include <stet/model/plan_units.hpp>
 
 #include "mutate.hpp"
@@ -121,6 +124,31 @@ inline void read_npy(Bytes bytes) {
   const MemoryFile file(bytes);
   refused_or([&] { (void)stet::load_npy<float>(file.path()); });
   refused_or([&] { (void)stet::load_npy<std::int8_t>(file.path()); });
+  refused_or([&] { (void)stet::load_npy_as<float>(file.path()); });
+  refused_or([&] { (void)stet::load_npy_as<std::int32_t>(file.path()); });
+}
+
+inline void read_csv(Bytes bytes) {
+  refused_or([&] {
+    const stet::CsvTable table(std::string(bytes.begin(), bytes.end()), "fuzz", {.separator = bytes.size() % 2 == 0 ? ',' : ';', .header = bytes.size() % 3 != 0});
+    for (std::size_t c = 0; c < std::min<std::size_t>(table.columns(), 4); ++c) {
+      refused_or([&] { (void)table.numbers(std::span<const std::size_t>(&c, 1)); });
+      refused_or([&] {
+        const stet::CsvClasses classes = table.classes(c);
+        for (std::int64_t r = 0; r < table.rows(); ++r) {
+          must(classes.names[static_cast<std::size_t>(classes.labels[r])] == table.cell(r, c), "a class that is not its cell");
+        }
+      });
+    }
+  });
+}
+
+inline void read_wav(Bytes bytes) {
+  refused_or([&] { (void)stet::decode_wav(bytes, "fuzz").mono(); });
+}
+
+inline void read_image(Bytes bytes) {
+  refused_or([&] { (void)stet::decode_image(bytes, "fuzz", bytes.size() % 2 == 0 ? 1 : 3); });
 }
 
 inline void read_idx(Bytes bytes) {
@@ -139,6 +167,9 @@ inline constexpr Reader readers[] = {{"tflite", read_tflite, changed_tflite},
                                      {"onnx", read_onnx, changed_onnx},
                                      {"safetensors", read_safetensors, nullptr},
                                      {"npy", read_npy, nullptr},
-                                     {"idx", read_idx, nullptr}};
+                                     {"idx", read_idx, nullptr},
+                                     {"csv", read_csv, nullptr},
+                                     {"wav", read_wav, nullptr},
+                                     {"image", read_image, nullptr}};
 
 }  // namespace stet_test

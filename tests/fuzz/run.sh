@@ -24,12 +24,21 @@ done
 mkdir -p "$build"
 sources=$(find "$root/include" "$here" -newer "$build/fuzzer" -name '*pp' 2> /dev/null || echo none)
 if [ ! -x "$build/fuzzer" ] || [ -n "$sources" ]; then
+  # Pictures by the libraries that are here; without one its reader is fuzzed down to the refusal.
+  images=
+  for library in png jpeg; do
+    header=$library.h
+    [ $library != jpeg ] || header=jpeglib.h
+    if printf '#include <stdio.h>\n#include <%s>\n' $header | "$compiler" -E -x c++ - > /dev/null 2>&1; then
+      images="$images -DSTET_HAS_$(echo $library | tr a-z A-Z)=1 -l$library"
+    fi
+  done
   "$compiler" -std=c++20 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Wno-pass-failed \
-    -DSTET_HAS_ZLIB=1 -I"$root/include" "$here/fuzzer.cpp" -lfmt -lz -o "$build/fuzzer"
+    -DSTET_HAS_ZLIB=1 -I"$root/include" "$here/fuzzer.cpp" -lfmt -lz $images -o "$build/fuzzer"
 fi
 
 executions=0 failed=0
-for reader in tflite onnx safetensors npy idx; do
+for reader in tflite onnx safetensors npy idx csv wav image; do
   mkdir -p "$build/corpus/$reader"
   log=$build/$reader.log
   # A file of at most 32 KB that makes a reader take more than its fixed part of 64 MB (and what the sanitizers add), or

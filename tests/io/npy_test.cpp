@@ -1,5 +1,6 @@
 // .npy files and atomic writing.
 #include <stet/io/npy.hpp>
+#include <stet/io/npy_as.hpp>
 
 #include "io/temporary_directory.hpp"
 #include "support/golden.hpp"
@@ -114,7 +115,7 @@ TEST_CASE("bad headers are refused", "[io]") {
   for (const char* type : {"<f8", ">f4", "|O", "<i4", "f4", "<f2", "|f4", ""}) {
     CHECK(code(std::string("{'descr': '") + type + "', 'fortran_order': False, 'shape': (2,)}") == Errc::unsupported);
   }
-  CHECK(code_of(dir.write("t.npy", npy(with_shape("(2,)"), 8, 2))) == Errc::unsupported);
+  CHECK(code_of(dir.write("t.npy", npy(with_shape("(2,)"), 8, 4))) == Errc::unsupported);
   CHECK(code_of(dir.write("t.npy", "PK\3\4 this is a .npz")) == Errc::format);
   CHECK(code_of(dir.path("nothing.npy")) == Errc::io);
   CHECK_THROWS_WITH(load_npy<float>(dir.write("t.npy", npy("{'descr':'<i4','fortran_order':False,'shape':(2,)}", 8))),
@@ -155,6 +156,49 @@ TEST_CASE("elements of any type are read as another where each has a number ther
   CHECK_THROWS_WITH(load_npy_as<float>(path), ContainsSubstring("too large for float"));
   save_npy(path, Tensor<float>({1}, {std::nanf("")}));
   CHECK_THROWS_AS(load_npy_as<std::int32_t>(path), Error);
+}
+
+TEST_CASE("types, byte orders and orders of NumPy that stet does not write are read too", "[io]") {
+  const TemporaryDirectory dir;
+  const auto file = [&](const std::string& type, const std::string& data, const std::string& shape = "(2,)", bool fortran = false, int version = 1) {
+    std::string header = "{'descr':'" + type + "','fortran_order':" + (fortran ? "True" : "False") + ",'shape':" + shape + "}\n";
+    const std::size_t length = header.size();
+    std::string all = "\x93NUMPY";
+    all += static_cast<char>(version);
+    all += '\0';
+    for (int i = 0; i < (version == 1 ? 2 : 4); ++i) all += static_cast<char>(length >> 8 * i & 255);
+    return dir.write("t.npy", all + header + data);
+  };
+  const auto values = [&](const std::string& path) {
+    const Tensor<float> x = load_npy_as<float>(path);
+    return std::vector<float>(x.span().begin(), x.span().end());
+  };
+  using Bytes = std::string;
+  CHECK(values(file("|b1", Bytes("\x01\x00", 2))) == std::vector<float>{1, 0});
+  CHECK(values(file("<u2", Bytes("\xff\xff\x01\x00", 4))) == std::vector<float>{65535, 1});
+  CHECK(values(file(">i2", Bytes("\xff\xfe\x01\x00", 4))) == std::vector<float>{-2, 256});
+  CHECK(values(file("<u4", Bytes("\xff\xff\xff\xff\x01\x00\x00\x00", 8))) == std::vector<float>{4294967296.0f, 1});
+  CHECK(values(file("<u8", Bytes("\x00\x00\x00\x00\x00\x00\x00\x80\x03\x00\x00\x00\x00\x00\x00\x00", 16))) == std::vector<float>{0x1p63f, 3});
+  CHECK(values(file("<f2", Bytes("\x00\x3c\x00\xc1", 4))) == std::vector<float>{1, -2.5f});
+  CHECK(values(file(">f4", Bytes("\x3f\x80\x00\x00\xc0\x00\x00\x00", 8))) == std::vector<float>{1, -2});
+  CHECK(values(file(">f8", Bytes("\x3f\xf0\x00\x00\x00\x00\x00\x00\xc0\x00\x00\x00\x00\x00\x00\x00", 16))) == std::vector<float>{1, -2});
+  CHECK(values(file("|i1", Bytes("\xff\x02", 2), "(2,)", false, 2)) == std::vector<float>{-1, 2});
+  CHECK(values(file("|i1", Bytes("\xff\x02", 2), "(2,)", false, 3)) == std::vector<float>{-1, 2});
+  // [[1,2,3],[4,5,6]], the first dimension fastest.
+  const std::string columns("\x01\x04\x02\x05\x03\x06", 6);
+  CHECK(values(file("|i1", columns, "(2,3)", true)) == std::vector<float>{1, 2, 3, 4, 5, 6});
+  CHECK(values(file("|u1", std::string("\x00\x04\x02\x06\x01\x05\x03\x07", 8), "(2,2,2)", true)) == std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7});
+  CHECK_THROWS_WITH(load_npy<std::int8_t>(file("|i1", columns, "(2,3)", true)), ContainsSubstring("load_npy_as"));
+  CHECK(npy_holds_integers(file("|b1", Bytes("\x01\x00", 2))));
+  CHECK(load_npy_as<std::int32_t>(file("<u4", Bytes("\xff\xff\xff\x7f\x01\x00\x00\x00", 8)))[0] == 2147483647);
+  CHECK_THROWS_AS(load_npy_as<std::int32_t>(file("<u4", Bytes("\xff\xff\xff\xff\x01\x00\x00\x00", 8))), Error);
+  for (const char* type : {"<c8", "|S2", "<U1", "|O8", "<M8", "f4", "?", ""}) {
+    CAPTURE(type);
+    CHECK_THROWS_AS(load_npy_as<float>(file(type, Bytes(16, '\0'))), Error);
+  }
+  CHECK_THROWS_WITH(load_npy_as<float>(file("<u2", Bytes(3, '\0'))), ContainsSubstring("needs 4"));
+  CHECK_THROWS_WITH(load_npy_as<float>(file("|i1", Bytes(2, '\0'), "(2,)", false, 4)), ContainsSubstring("version 4.0"));
+  CHECK_THROWS_AS(load_npy_as<float>(dir.write("cut.npy", Bytes("\x93NUMPY\x02\x00\x01\x00", 10))), Error);
 }
 
 TEST_CASE("a file is replaced as a whole and no temporary file stays", "[io]") {

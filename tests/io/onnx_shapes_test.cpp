@@ -70,6 +70,12 @@ TEST_CASE("functions of constants are computed while a file is loaded", "[io][on
           return s.node("Where", {s.node("Less", {n(s, 2), n(s, 3)}), n(s, 6), n(s, 4)});
         }) == 6);
   CHECK(length([&](Source& s) { return s.node("Expand", {s.constant("two", {}, Ints{2}), n(s, 1)}); }) == 2);
+  // A list of whole numbers as long as there are samples is none that is known, and real numbers of five samples are not one's.
+  CHECK_THROWS_AS(length([&](Source& s) { return s.node("Expand", {s.constant("two", {1}, Ints{2}), dimension(s, "x", 0)}); }), Error);
+  CHECK_THROWS_AS(length([&](Source& s) {
+                    return s.node("Cast", {s.node("Expand", {s.constant("five", {5}, Floats(5, 1.0f)), dimension(s, "x", 0)})}, {to(7)});
+                  }),
+                  Error);
   CHECK(length([&](Source& s) {
           const auto scalar = [&](std::int64_t v) { return s.constant("r" + std::to_string(v), {}, Ints{v}); };
           return s.node("Slice", {s.node("Range", {scalar(0), scalar(9), scalar(2)}), n(s, 2), n(s, 3)});

@@ -173,11 +173,12 @@ TEST_CASE("an LSTM or GRU of two directions is read as two layers, its last stat
       };
       const Floats w = drawn("w", {2, gates * units, width}, 2 * gates * units * width), r = drawn("r", {2, gates * units, units}, 2 * gates * units * units),
                    b = drawn("b", {2, 2 * gates * units}, 4 * gates * units);
-      // Zeros, as many as there are samples: a constant, or made of the shape.
+      // Zeros, as many as there are samples: a constant, or made of the shape, or one sample's repeated, as PyTorch's tracing writes it.
       std::string zeros = s.constant<float>("zeros", {2, 5, units}, Floats(static_cast<std::size_t>(10 * units), 0.0f));
       if (last) {
         const std::string n = s.node("Gather", {s.node("Shape", {"x"}), s.constant<std::int64_t>("at", {1}, {0})});
-        zeros = s.node("ConstantOfShape", {s.node("Concat", {s.constant<std::int64_t>("two", {1}, {2}), n, s.constant<std::int64_t>("units", {1}, {units})}, {attribute("axis", 0)})});
+        const std::string shape = s.node("Concat", {s.constant<std::int64_t>("two", {1}, {2}), n, s.constant<std::int64_t>("units", {1}, {units})}, {attribute("axis", 0)});
+        zeros = is_lstm ? s.node("ConstantOfShape", {shape}) : s.node("Expand", {s.constant<float>("one", {2, 1, units}, Floats(static_cast<std::size_t>(2 * units), 0.0f)), shape});
       }
       std::vector<onnx::AttributeInfo> attributes{attribute("direction", "bidirectional"), attribute("hidden_size", units)};
       if (!is_lstm) attributes.push_back(attribute("linear_before_reset", 1));

@@ -34,6 +34,17 @@ TEST_CASE("the gradients of softmax and losses are those of finite differences",
   check("cross-entropy with class weights",
         check_gradient([&](auto x) { return softmax_cross_entropy(x, labels, {.label_smoothing = 0.1, .class_weights = {1, 0, 0.5, 2, 4}}); },
                        {uniform({4, 5}, 1, -3, 3)}));
+  const Tensor<float> weights({4}, {0.5f, 0.0f, 3.0f, 1.25f}), three({3}, {2.0f, 0.0f, 0.25f});
+  check("cross-entropy with weights of samples and classes",
+        check_gradient([&](auto x) { return softmax_cross_entropy(x, labels, {.label_smoothing = 0.1, .class_weights = {1, 0.25, 0.5, 2, 4}, .sample_weights = weights}); },
+                       {uniform({4, 5}, 1, -3, 3)}));
+  check("distillation with weights of samples",
+        check_gradient([&](auto x) { return distillation_loss(x, uniform({4, 5}, 7, -2, 2), labels, {.temperature = 2, .weight = 0.4}, weights); },
+                       {uniform({4, 5}, 1, -3, 3)}));
+  check("mse with weights of samples", check_gradient([&](auto y) { return mse(y, uniform({3, 5}, 2), three); }, {uniform({3, 5}, 1)}));
+  check("huber with weights of samples", check_gradient([&](auto y) { return huber(y, uniform({3, 5}, 2), 0.4, three); }, {uniform({3, 5}, 1)}));
+  check("binary cross-entropy with weights of samples",
+        check_gradient([&](auto y) { return binary_cross_entropy(y, uniform({3, 5}, 2, 0, 1), three); }, {uniform({3, 5}, 1)}));
   const Tensor<double> target = uniform({3, 5}, 2);
   check("huber", check_gradient([&](auto y) { return huber(y, target, 0.4); }, {uniform({3, 5}, 1)}));
   Tensor<double> share = target;
@@ -150,6 +161,35 @@ TEST_CASE("distillation mixes the labels with the teacher, with the gradient of 
   CHECK_THROWS_WITH(distillation_loss(x, uniform({4, 6}, 1), labels), ContainsSubstring("the teacher's [4,6]"));
   CHECK_THROWS_WITH(distillation_loss(x, teacher, labels, {0.0, 0.5}), ContainsSubstring("temperature is 0"));
   CHECK_THROWS_WITH(distillation_loss(x, teacher, labels, {1.0, 1.5}), ContainsSubstring("weight is 1.5"));
+}
+
+TEST_CASE("a weight of two is the sample twice, and a weight of none is no sample", "[ops]") {
+  const Tensor<double> x = uniform({3, 4}, 1, -3, 3), teacher = uniform({3, 4}, 2, -3, 3), target = uniform({3, 4}, 3, 0, 1);
+  const Tensor<float> weights({3}, {2, 0, 1});
+  const Tensor<std::int32_t> labels({3}, {1, 3, 2}), repeated_labels({3}, {1, 1, 2});
+  const auto repeated = [](const Tensor<double>& of) {
+    Tensor<double> r = of;
+    for (std::int64_t i = 0; i < 4; ++i) r.edit()[static_cast<std::size_t>(4 + i)] = of[i];
+    return r;
+  };
+  Tape tape;
+  const auto weighed = tape.constant(x), twice = tape.constant(repeated(x));
+  const auto same = [](const char* what, const Var<Tensor<double>>& a, const Var<Tensor<double>>& b) {
+    INFO(what);
+    CHECK(a.value()[0] == Approx(b.value()[0]).epsilon(1e-12));
+  };
+  same("cross-entropy", softmax_cross_entropy(weighed, labels, {.sample_weights = weights}), softmax_cross_entropy(twice, repeated_labels));
+  same("distillation", distillation_loss(weighed, teacher, labels, {.temperature = 3}, weights),
+       distillation_loss(twice, repeated(teacher), repeated_labels, {.temperature = 3}));
+  same("mse", mse(weighed, target, weights), mse(twice, tape.constant(repeated(target))));
+  same("huber", huber(weighed, target, 0.5, weights), huber(twice, repeated(target), 0.5));
+  same("binary cross-entropy", binary_cross_entropy(weighed, target, weights), binary_cross_entropy(twice, repeated(target)));
+
+  CHECK_THROWS_WITH(mse(weighed, target, Tensor<float>({2}, {1, 1})), ContainsSubstring("sample weights must be [3], got [2]"));
+  CHECK_THROWS_WITH(huber(weighed, target, 1, Tensor<float>({3}, {1, -1, 1})), ContainsSubstring("weight -1 of sample 1"));
+  CHECK_THROWS_WITH(binary_cross_entropy(weighed, target, Tensor<float>({3}, {0, 0, 0})), ContainsSubstring("all 3 samples have weight 0"));
+  CHECK_THROWS_WITH(softmax_cross_entropy(weighed, labels, {.sample_weights = Tensor<float>({3}, {1, std::numeric_limits<float>::infinity(), 1})}),
+                    ContainsSubstring("must be finite"));
 }
 
 }  // namespace loss_test

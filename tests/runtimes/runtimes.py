@@ -1,8 +1,8 @@
-"""The files of examples/fashion_mnist in the runtimes that users have.
+"""The files of examples/fashion_mnist and examples/fine_tune in the runtimes that users have.
 
   runtimes.py DIR [--jobs J] [--all]
 
-DIR holds the model files, test_images.npy, test_labels.npy and, for int8 models, the codes that the engine makes under
+DIR holds the model files, test_images.npy, of a classification test_labels.npy and, for int8 models, the codes that the engine makes under
 each target. Runs every file on all images in LiteRT (reference kernels, and the default with XNNPACK) or ONNX Runtime,
 prints a table and adds the rows to "runtimes" of DIR/results.json. The reference kernels take minutes per file, so they
 run the int8 files, whose codes they judge; with --all the others too. The exit status is 1 if a code of an int8 model
@@ -45,7 +45,7 @@ def run_tflite(path, kernels, x):
 def run_onnx(path, x):
     from run_onnx import OnnxRuntime
     runtime = OnnxRuntime(path)
-    if list(runtime.input.shape[1:]) != list(x.shape[1:]):  # channels first
+    if x.ndim == 4 and list(runtime.input.shape[1:]) != list(x.shape[1:]):  # channels first
         x = np.transpose(x, (0, 3, 1, 2))
     return runtime(np.ascontiguousarray(x))[0]
 
@@ -56,14 +56,15 @@ def evaluate(job):
     kernels, target = RUNTIMES[runtime]
     part = slice(first, first + CHUNK)
     x = np.load(os.path.join(directory, "test_images.npy"), mmap_mode="r")[part]
-    labels = np.load(os.path.join(directory, "test_labels.npy"), mmap_mode="r")[part]
+    labels = os.path.join(directory, "test_labels.npy")
     x = np.array(x)
     if kernels is None:
         y = run_onnx(os.path.join(directory, name + ".onnx"), x)
     else:
         y = run_tflite(os.path.join(directory, name + ".tflite"), kernels, x)
     y = y.reshape(len(x), -1)
-    correct = int((np.argmax(y, axis=1) == labels).sum())  # the lowest index of equals
+    # The lowest index of equals; a regression has none to be right.
+    correct = int((np.argmax(y, axis=1) == np.load(labels, mmap_mode="r")[part]).sum()) if os.path.exists(labels) else 0
     path = codes_path(directory, name, target)
     if path is None or y.dtype not in (np.int8, np.uint8):
         return job, correct, len(x), 0, 0
@@ -96,10 +97,10 @@ def run(directory, processes, everything):
                 print(f"\rthe models in LiteRT and ONNX Runtime: {100 * done // len(jobs)} %", end="", flush=True)
     if sys.stdout.isatty():
         print("\r" + " " * 60 + "\r", end="")
-    rows = []
+    rows, labels = [], os.path.exists(os.path.join(directory, "test_labels.npy"))
     for (name, runtime), (correct, images, differing, compared) in sums.items():
         extension = ".onnx" if runtime == "ONNX Runtime" else ".tflite"
-        rows.append({"name": name, "runtime": runtime, "accuracy": float(correct / images),
+        rows.append({"name": name, "runtime": runtime, "accuracy": float(correct / images) if labels else None,
                      "different_codes": int(differing), "compared_codes": int(compared),
                      "size_bytes": os.path.getsize(os.path.join(directory, name + extension))})
     return rows
@@ -109,7 +110,8 @@ def table(rows):
     print(f"\n{'model':<12}{'runtime':<34}{'accuracy':>10}{'differing codes':>24}{'file size':>14}")
     for r in rows:
         codes = f"{r['different_codes']:,} of {r['compared_codes']:,}" if r["compared_codes"] else "-"
-        print(f"{r['name']:<12}{r['runtime']:<34}{100 * r['accuracy']:>8.2f} %{codes:>24}"
+        accuracy = "-  " if r["accuracy"] is None else f"{100 * r['accuracy']:.2f} %"
+        print(f"{r['name']:<12}{r['runtime']:<34}{accuracy:>10}{codes:>24}"
               f"{r['size_bytes'] / 1024:>10.1f} KiB")
 
 

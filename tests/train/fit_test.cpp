@@ -5,6 +5,7 @@
 #include <stet/core/parallel.hpp>
 #include <stet/core/random.hpp>
 #include <stet/graph/builder.hpp>
+#include <stet/train/clip.hpp>
 #include <stet/train/fit.hpp>
 
 #include <algorithm>

@@ -11,6 +11,8 @@
 #include <stet/model/observe_ranges.hpp>
 #include <stet/model/prepare.hpp>
 #include <stet/model/quantize.hpp>
+#include <stet/ops/reduction.hpp>
+#include <stet/ops/shape.hpp>
 #include <stet/quant/float_scheme.hpp>
 #include <stet/train/distillation.hpp>
 #include <stet/train/fit.hpp>

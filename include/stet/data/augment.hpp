@@ -113,11 +113,11 @@ struct AddNoise {
 };
 
 /// Does all of a list to a batch, in its order, with the random numbers of the step.
-/// Errors:    Errc::shape if one changes the shape of an input or the number of labels or targets; Errc::range if one makes NaN or infinity
+/// Errors:    Errc::shape if one changes the shape of an input or the number of labels, targets or weights; Errc::range if one makes NaN or infinity
 inline void augment_batch(Batch& batch, const std::vector<Augmentation>& list, Rng rng) {
   if (list.empty()) return;
   const auto shapes = [&] {
-    std::vector<Shape> all{batch.x.shape(), batch.labels.shape(), batch.targets.shape()};
+    std::vector<Shape> all{batch.x.shape(), batch.labels.shape(), batch.targets.shape(), batch.weights.shape()};
     for (const Tensor<float>& x : batch.more_inputs) all.push_back(x.shape());
     for (const Truth& t : batch.more_truth) all.insert(all.end(), {t.labels.shape(), t.targets.shape()});
     return all;
@@ -127,11 +127,11 @@ inline void augment_batch(Batch& batch, const std::vector<Augmentation>& list, R
   for (const Augmentation& change : list) {
     change(batch, rng);
     if (shapes() != before) {
-      fail(Errc::shape, "augment: '{}' made a batch of {} from {}; the shapes of x, labels and targets stay",
+      fail(Errc::shape, "augment: '{}' made a batch of {} from {}; the shapes of x, labels, targets and weights stay",
            change.describe(), batch.x.shape(), shape);
     }
     // A data set has refused such numbers; here they would look like training that diverges.
-    std::vector<const Tensor<float>*> numbers{&batch.x, &batch.targets};
+    std::vector<const Tensor<float>*> numbers{&batch.x, &batch.targets, &batch.weights};
     for (const Tensor<float>& x : batch.more_inputs) numbers.push_back(&x);
     for (const Truth& t : batch.more_truth) numbers.push_back(&t.targets);
     for (const Tensor<float>* one : numbers) {

@@ -6,6 +6,7 @@
 #include <stet/data/batch.hpp>
 #include <stet/data/samples.hpp>
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -71,6 +72,37 @@ class Dataset {
     return with(detail::AnswerSamples(std::move(targets), size(), name_));
   }
 
+  /// The same samples, each with how much it counts in losses and metrics: 2 is as if it were there twice, 0 as if it were not
+  /// there. Ranges and other passes that look at inputs alone count all alike.
+  ///
+  ///   fit(model, Dataset(x, labels, 2, "faults").with_weights(w), options);
+  ///
+  /// Shapes:    weights [N]
+  /// Errors:    Errc::shape unless there is one for each sample; Errc::range if one is negative or not finite, or all are 0
+  [[nodiscard]] Dataset with_weights(Tensor<float> weights) const {
+    require_whole();
+    require(weights.shape() == Shape{size_}, Errc::shape, "Dataset {}: {} samples need weights [{}], got {}", name_, size_, size_, weights.shape());
+    double sum = 0;
+    for (std::int64_t i = 0; i < weights.size(); ++i) {
+      require(weights[i] >= 0 && std::isfinite(weights[i]), Errc::range, "Dataset {}: weight {} of sample {} must be finite and not negative", name_,
+              weights[i], i);
+      sum += static_cast<double>(weights[i]);
+    }
+    require(sum > 0, Errc::range, "Dataset {}: all samples have weight 0; give some more", name_);
+    Dataset more = *this;
+    more.weights_ = detail::AnswerSamples(std::move(weights), size_, name_);
+    return more;
+  }
+  /// Whether samples have weights of their own.
+  [[nodiscard]] bool has_weights() const { return weights_.has_targets(); }
+  /// Weights of all samples.
+  /// Errors:    Errc::state if there are none
+  [[nodiscard]] std::span<const float> weights() const {
+    require_whole();
+    require(has_weights(), Errc::state, "Dataset {}: has no weights; give it some: data.with_weights(w)", name_);
+    return weights_.targets();
+  }
+
   /// Number of samples; 0 if the data set was moved from.
   [[nodiscard]] std::int64_t size() const { return whole() ? size_ : 0; }
   /// Number of inputs that every sample has.
@@ -121,6 +153,7 @@ class Dataset {
     Dataset part = *this;
     for (detail::InputSamples& x : part.inputs_) x.cut(first, last - first);
     for (detail::AnswerSamples& a : part.answers_) a.cut(first, last - first);
+    part.weights_.cut(first, last - first);
     part.size_ = last - first;
     return part;
   }
@@ -135,6 +168,8 @@ class Dataset {
       Truth some = a.some(indices);
       part = a.has_labels() ? part.with_labels(std::move(some.labels), a.classes()) : part.with_targets(std::move(some.targets));
     }
+    // Not with_weights: of some samples all may be 0.
+    if (has_weights()) part.weights_ = detail::AnswerSamples(weights_.some(indices).targets, part.size(), name_);
     return part;
   }
 
@@ -149,20 +184,22 @@ class Dataset {
   [[nodiscard]] Batch batch(std::int64_t first, std::int64_t last) const {
     return slice(first, last).made_of([](const auto& part) { return part.all(); });
   }
-  /// Labels and targets of all samples, without the inputs.
+  /// Labels, targets and weights of all samples, without the inputs.
   [[nodiscard]] Batch truth() const {
     require_whole();
     Batch b;
     for (std::size_t i = 0; i < answers_.size(); ++i) add_answers(b, i, answers_[i].all());
+    b.weights = weights_.all().targets;
     return b;
   }
   /// Adds the numbers of the samples to a hash as they are kept, bytes with their divisor.
   void add_inputs(Hash64& hash) const {
     for (const detail::InputSamples& x : inputs_) x.add_to(hash);
   }
-  /// The same of labels and targets.
+  /// The same of labels, targets and weights.
   void add_answers(Hash64& hash) const {
     for (const detail::AnswerSamples& a : answers_) a.add_to(hash);
+    if (has_weights()) weights_.add_to(hash.text("weights"));
   }
 
  private:
@@ -189,6 +226,7 @@ class Dataset {
     Batch b{part(inputs_[0])};
     for (std::size_t i = 1; i < inputs_.size(); ++i) b.more_inputs.push_back(part(inputs_[i]));
     for (std::size_t i = 0; i < answers_.size(); ++i) add_answers(b, i, part(answers_[i]));
+    if (has_weights()) b.weights = part(weights_).targets;
     return b;
   }
   static void add_answers(Batch& b, std::size_t output, Truth a) {
@@ -210,6 +248,7 @@ class Dataset {
   std::string name_;
   std::vector<detail::InputSamples> inputs_;
   std::vector<detail::AnswerSamples> answers_{};
+  detail::AnswerSamples weights_{};
   std::int64_t size_ = 0;
 };
 

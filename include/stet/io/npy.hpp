@@ -1,18 +1,15 @@
 #pragma once
-// NumPy's .npy files, version 1.0, little-endian, C order.
+// NumPy's .npy files, little-endian and in C order.
 
 #include <stet/core/tensor.hpp>
 #include <stet/io/file.hpp>
 
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
 namespace stet {
@@ -55,6 +52,7 @@ struct NpyType<std::int64_t> {
 struct NpyHeader {
   std::string type;
   Shape shape;
+  bool fortran = false;  // the first dimension runs fastest
 };
 
 // Reads the Python dictionary of a header: the keys descr, fortran_order and shape, each once, in any order.
@@ -75,10 +73,8 @@ class NpyHeaderReader {
         header.type = string();
       } else if (key == "fortran_order" && !order) {
         order = true;
-        const bool fortran = word("True");
-        check(fortran || word("False"), "fortran_order is neither True nor False");
-        require(!fortran, Errc::unsupported, "npy file {}: is in Fortran order; save it with np.ascontiguousarray",
-                path_);
+        header.fortran = word("True");
+        check(header.fortran || word("False"), "fortran_order is neither True nor False");
       } else if (key == "shape" && !shape) {
         shape = true;
         header.shape = tuple();
@@ -210,6 +206,7 @@ struct NpyFile {
     const std::string_view wanted = NpyType<T>::name, type = header.type;
     return type == wanted || (sizeof(T) == 1 && type.size() == 3 && type.substr(1) == wanted.substr(1));  // byte order says nothing
   }
+  // As they lie in the file.
   template <class T>
   [[nodiscard]] Tensor<T> elements() const {
     const std::size_t wanted = static_cast<std::size_t>(header.shape.elements()) * sizeof(T);
@@ -226,37 +223,21 @@ inline NpyFile read_npy(const std::string& path) {
   const std::vector<std::uint8_t>& bytes = file.bytes;
   require(bytes.size() >= 10 && std::memcmp(bytes.data(), "\x93NUMPY", 6) == 0, Errc::format,
           "npy file {}: does not begin with NumPy's magic number", path);
-  require(bytes[6] == 1 && bytes[7] == 0, Errc::unsupported, "npy file {}: version {}.{}, only 1.0 is read", path, bytes[6], bytes[7]);
-  file.start = 10 + std::size_t{bytes[8]} + 256 * std::size_t{bytes[9]};
+  require(bytes[6] >= 1 && bytes[6] <= 3 && bytes[7] == 0, Errc::unsupported, "npy file {}: version {}.{}, only 1.0, 2.0 and 3.0 are read", path,
+          bytes[6], bytes[7]);
+  // Versions 2 and 3 have a length of four bytes.
+  const std::size_t before = bytes[6] == 1 ? 10 : 12;
+  require(bytes.size() >= before, Errc::format, "npy file {}: ends within its header", path);
+  file.start = before;
+  for (std::size_t i = before; i-- > 8;) file.start += std::size_t{bytes[i]} << 8 * (i - 8);
   require(bytes.size() >= file.start, Errc::format, "npy file {}: ends within its header", path);
-  file.header = NpyHeaderReader(path, {reinterpret_cast<const char*>(bytes.data()) + 10, file.start - 10}).read();
+  file.header = NpyHeaderReader(path, {reinterpret_cast<const char*>(bytes.data()) + before, file.start - before}).read();
   return file;
-}
-
-// Elements of another type; those that To has no number for are an error.
-template <class To, class From>
-Tensor<To> converted(const NpyFile& file) {
-  const Tensor<From> from = file.elements<From>();
-  Tensor<To> to(from.shape());
-  auto out = to.edit();
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const auto value = static_cast<double>(from.span()[i]);  // int64 beyond 2^53 is rounded: it fits no smaller integer either
-    if constexpr (std::is_integral_v<To>) {
-      const bool fits = value == std::floor(value) && value >= static_cast<double>(std::numeric_limits<To>::min()) &&
-                        value < 2.0 * static_cast<double>(std::numeric_limits<To>::max() / 2 + 1);
-      require(fits, Errc::range, "npy file {}: element {} is {}, which is no integer of {} bits", file.path, i, value, 8 * sizeof(To));
-    } else {
-      require(!std::isfinite(value) || std::isfinite(static_cast<To>(value)), Errc::range, "npy file {}: element {} is {}, too large for float",
-              file.path, i, value);
-    }
-    out[i] = static_cast<To>(from.span()[i]);
-  }
-  return to;
 }
 
 }  // namespace detail
 
-/// Reads a .npy file of version 1.0 whose elements have type T.
+/// Reads a .npy file whose elements have type T, as they lie there; load_npy_as (npy_as.hpp) reads any type and order.
 /// Errors:    Errc::io if it cannot be read; Errc::format if it is damaged, too short or too long;
 ///            Errc::unsupported for another element type (nothing is converted), Fortran order, other versions, or
 ///            more dimensions than Shape holds
@@ -266,33 +247,8 @@ Tensor<T> load_npy(const std::string& path) {
   const detail::NpyFile file = detail::read_npy(path);
   require(file.holds<T>(), Errc::unsupported, "npy file {}: elements are '{}', wanted '{}'", path, file.header.type,
           detail::NpyType<T>::name);
+  require(!file.header.fortran, Errc::unsupported, "npy file {}: is in Fortran order; save it with np.ascontiguousarray, or read it by load_npy_as", path);
   return file.elements<T>();
-}
-
-/// Whether the elements of a .npy file are integers.
-/// Errors:    as load_npy, of the header
-inline bool npy_holds_integers(const std::string& path) {
-  const std::string type = detail::read_npy(path).header.type;
-  return type.size() == 3 && (type[1] == 'i' || type[1] == 'u');
-}
-
-/// Reads a .npy file whose elements are of any type that stet knows, as T.
-/// Rounding:  of real numbers to the nearest T, half to even; integers are exact or an error
-/// Errors:    as load_npy; Errc::range if an element has no T: a fraction or a number out of range for an integer, a double
-///            beyond float
-template <class T>
-Tensor<T> load_npy_as(const std::string& path) {
-  const detail::NpyFile file = detail::read_npy(path);
-  if (file.holds<T>()) return file.elements<T>();
-  if (file.holds<float>()) return detail::converted<T, float>(file);
-  if (file.holds<double>()) return detail::converted<T, double>(file);
-  if (file.holds<std::int8_t>()) return detail::converted<T, std::int8_t>(file);
-  if (file.holds<std::uint8_t>()) return detail::converted<T, std::uint8_t>(file);
-  if (file.holds<std::int16_t>()) return detail::converted<T, std::int16_t>(file);
-  if (file.holds<std::int32_t>()) return detail::converted<T, std::int32_t>(file);
-  if (file.holds<std::int64_t>()) return detail::converted<T, std::int64_t>(file);
-  fail(Errc::unsupported, "npy file {}: elements are '{}'; save them as float32, float64 or integers of 8 to 64 bits", path,
-       file.header.type);
 }
 
 }  // namespace stet

@@ -29,7 +29,7 @@ inline std::vector<StageFinding> stage_findings(const QatModel& qat) {
   }
   const auto moved = [&](const char* what, const char* lost, const char* by_hand) {
     found.push_back({formatted("{} moved to the end of {} quantized steps: {}", what, phases.quantized_steps, lost),
-                     formatted("let fit or QatSteps reach the end of the run (early_stop ends it before, restore_best takes an epoch from before: "
+                     formatted("let fit or QatSteps reach the end of the run (early_stop and callbacks end it before, restore_best takes an epoch from before: "
                                "freeze earlier by Recipe::schedule), or call {} before the last steps", by_hand), true});
   };
   bool batch_norm = false;

@@ -16,7 +16,29 @@ namespace stet {
 struct CrossEntropyOptions {
   double label_smoothing = 0;           ///< share of the target that is spread over all classes
   std::vector<double> class_weights{};  ///< how much a row of each class counts; empty: all alike
+  Tensor<float> sample_weights{};       ///< [N], how much each row counts beside; empty: all alike
 };
+
+namespace detail {
+// How much each of so many samples counts in a mean, and their sum; 1 each without weights.
+struct SampleWeights {
+  const Tensor<float>& of;
+  double sum = 0;
+
+  // Errors:    Errc::shape unless there is one for each sample; Errc::range if one is negative or not finite, or all are 0
+  SampleWeights(const char* op, const Tensor<float>& weights, std::int64_t samples) : of(weights), sum(static_cast<double>(samples)) {
+    if (weights.empty()) return;
+    require(weights.shape() == Shape{samples}, Errc::shape, "{}: sample weights must be [{}], got {}", op, samples, weights.shape());
+    sum = 0;
+    for (std::int64_t n = 0; n < samples; ++n) {
+      require(weights[n] >= 0 && std::isfinite(weights[n]), Errc::range, "{}: weight {} of sample {} must be finite and not negative", op, weights[n], n);
+      sum += static_cast<double>(weights[n]);
+    }
+    require(sum > 0, Errc::range, "{}: all {} samples have weight 0; take larger batches, or leave such samples out", op, samples);
+  }
+  [[nodiscard]] double operator[](std::int64_t n) const { return of.empty() ? 1.0 : static_cast<double>(of[n]); }
+};
+}  // namespace detail
 
 /// Mean cross-entropy of a batch and, if wanted, its gradient.
 template <class T>
@@ -27,11 +49,11 @@ struct CrossEntropy {
 
 /// Computes the mean cross-entropy between logits and labels.
 /// Formula:   loss = -sum over n of w[n] * sum over c of t[n,c] * log_softmax(x)[n,c], t = (1-e) * [c == label] + e/C
-///            w[n] = class_weights[label[n]] / sum of those of the batch, 1/N without them
+///            w[n] = sample_weights[n] * class_weights[label[n]] / sum of those of the batch, 1/N without them
 ///            dlogits = (softmax(x) - t) * w
-/// Shapes:    logits [N,C], labels [N], class_weights [C]
+/// Shapes:    logits [N,C], labels [N], class_weights [C], sample_weights [N]
 /// Errors:    Errc::shape if the shapes do not fit or N or C is 0; Errc::range if a label is not in 0..C-1,
-///            label_smoothing not in [0, 1], or a class weight negative, not finite or zero for all rows
+///            label_smoothing not in [0, 1], or a weight negative, not finite or zero for all rows
 /// Source:    Szegedy et al. 2016, arXiv 1512.00567, section 7
 template <class T>
 CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t>& labels,
@@ -57,7 +79,10 @@ CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t
     require(w >= 0 && std::isfinite(w), Errc::range, "softmax_cross_entropy: class weight {} must be finite and not negative", w);
   }
   double rows = 0;  // weighted
-  const auto weight_of = [&](std::int64_t n) { return weights.empty() ? 1.0 : weights[static_cast<std::size_t>(labels[n])]; };
+  const detail::SampleWeights of_sample("softmax_cross_entropy", options.sample_weights, shape[0]);
+  const auto weight_of = [&](std::int64_t n) {
+    return of_sample[n] * (weights.empty() ? 1.0 : weights[static_cast<std::size_t>(labels[n])]);
+  };
   for (std::int64_t n = 0; n < shape[0]; ++n) rows += weight_of(n);
   require(rows > 0, Errc::range, "softmax_cross_entropy: all {} rows are of classes of weight 0; take larger batches or other weights", shape[0]);
 
@@ -101,15 +126,26 @@ Var<Tensor<T>> softmax_cross_entropy(const Var<Tensor<T>>& logits, const Tensor<
 
 namespace detail {
 
-// A loss that is the mean of a function of value and target, with the function's derivative by the value.
+// A loss that is the mean of a function of value and target, with the function's derivative by the value. Weights, if there are
+// any, are of samples: all numbers of a sample count as it does.
 template <class T, class Value, class Slope>
-Var<Tensor<T>> mean_loss(const char* op, const Var<Tensor<T>>& y, const Tensor<T>& target, Value value, Slope slope) {
+Var<Tensor<T>> mean_loss(const char* op, const Var<Tensor<T>>& y, const Tensor<T>& target, const Tensor<float>& weights, Value value, Slope slope) {
   require(y.shape() == target.shape(), Errc::shape, "{}: shapes {} and {} differ", op, y.shape(), target.shape());
   require(y.value().size() > 0, Errc::shape, "{}: input {} has no elements", op, y.shape());
   const auto count = static_cast<T>(target.size());
-  const T total = sum_to(map(y.value(), target, value), Shape{})[0];
+  Tensor<T> factors;  // w[n] * N / sum of w, for every number of sample n
+  if (!weights.empty()) {
+    require(y.shape().rank() >= 1, Errc::shape, "{}: y {} has no samples to weigh", op, y.shape());
+    const SampleWeights of_sample(op, weights, y.shape()[0]);
+    factors = Tensor<T>(y.shape());
+    const std::int64_t each = y.value().size() / y.shape()[0];
+    T* to = factors.edit().data();
+    for (std::int64_t i = 0; i < factors.size(); ++i) to[i] = static_cast<T>(of_sample[i / each] * static_cast<double>(y.shape()[0]) / of_sample.sum);
+  }
+  const auto weighed = [&](Tensor<T> values) { return factors.empty() ? values : map(values, factors, [](T a, T b) { return a * b; }); };
+  const T total = sum_to(weighed(map(y.value(), target, value)), Shape{})[0];
   return record(Tensor<T>::filled({}, total / count), std::tie(y),
-                [slopes = y.wanted() ? map(y.value(), target, slope) : Tensor<T>(), count](const Tensor<T>& dloss, auto dy) {
+                [slopes = y.wanted() ? weighed(map(y.value(), target, slope)) : Tensor<T>(), count](const Tensor<T>& dloss, auto dy) {
                   const T scale = dloss[0] / count;
                   dy.add(map(slopes, [scale](T d) { return scale * d; }));
                 });
@@ -118,17 +154,19 @@ Var<Tensor<T>> mean_loss(const char* op, const Var<Tensor<T>>& y, const Tensor<T
 }  // namespace detail
 
 /// Huber's loss on the tape: squared for small errors, linear for large ones, so that outliers do not rule.
-/// Formula:   mean of e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2), e = y - target
-/// Shapes:    y and target alike -> loss []
-/// Gradient:  dy = dloss * clamp(e, -delta, delta) / count
-/// Errors:    Errc::shape if the shapes differ or there are no elements; Errc::range unless delta is positive and finite
+/// Formula:   mean of e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2), e = y - target; with weights of samples the
+///            numbers of sample n count w[n] * N / sum of w each
+/// Shapes:    y and target alike [N, ...], sample_weights [N] or empty -> loss []
+/// Gradient:  dy = dloss * clamp(e, -delta, delta) / count, times w[n] * N / sum of w
+/// Errors:    Errc::shape if the shapes differ or there are no elements; Errc::range unless delta is positive and finite, or if a
+///            weight is negative or not finite, or all are 0
 /// Source:    Huber 1964, doi 10.1214/aoms/1177703732
 template <class T>
-Var<Tensor<T>> huber(const Var<Tensor<T>>& y, const Tensor<T>& target, double delta = 1.0) {
+Var<Tensor<T>> huber(const Var<Tensor<T>>& y, const Tensor<T>& target, double delta = 1.0, const Tensor<float>& sample_weights = {}) {
   require(delta > 0 && std::isfinite(delta), Errc::range, "huber: delta {} must be positive and finite", delta);
   const auto d = static_cast<T>(delta);
   return detail::mean_loss(
-      "huber", y, target,
+      "huber", y, target, sample_weights,
       [d](T a, T b) {
         const T e = std::fabs(a - b);
         return e <= d ? e * e / T{2} : d * (e - d / T{2});
@@ -137,17 +175,18 @@ Var<Tensor<T>> huber(const Var<Tensor<T>>& y, const Tensor<T>& target, double de
 }
 
 /// Cross-entropy of independent yes-or-no answers on the tape: multi-label classes, masks, a single logit.
-/// Formula:   mean of max(y, 0) - y * target + log(1 + exp(-|y|))
-/// Shapes:    y (logits) and target alike -> loss []
-/// Gradient:  dy = dloss * (sigmoid(y) - target) / count
-/// Errors:    Errc::shape if the shapes differ or there are no elements; Errc::range if a target is not in [0, 1]
+/// Formula:   mean of max(y, 0) - y * target + log(1 + exp(-|y|)), weighed as huber
+/// Shapes:    y (logits) and target alike [N, ...], sample_weights [N] or empty -> loss []
+/// Gradient:  dy = dloss * (sigmoid(y) - target) / count, times w[n] * N / sum of w
+/// Errors:    Errc::shape if the shapes differ or there are no elements; Errc::range if a target is not in [0, 1], or a weight as
+///            in huber
 template <class T>
-Var<Tensor<T>> binary_cross_entropy(const Var<Tensor<T>>& y, const Tensor<T>& target) {
+Var<Tensor<T>> binary_cross_entropy(const Var<Tensor<T>>& y, const Tensor<T>& target, const Tensor<float>& sample_weights = {}) {
   for (std::int64_t i = 0; i < target.size(); ++i) {
     require(target[i] >= 0 && target[i] <= 1, Errc::range, "binary_cross_entropy: target {} at {} is not in 0..1", target[i], i);
   }
   return detail::mean_loss(
-      "binary_cross_entropy", y, target,
+      "binary_cross_entropy", y, target, sample_weights,
       [](T a, T b) { return std::fmax(a, T{0}) - a * b + std::log1p(std::exp(-std::fabs(a))); },
       [](T a, T b) {
         const T e = std::exp(-std::fabs(a));
@@ -175,6 +214,18 @@ Var<Tensor<T>> mse(const Var<Tensor<T>>& y, const Var<Tensor<T>>& target) {
                   if (dy.wanted()) dy.add(detail::map(difference, [scale](T d) { return scale * d; }));
                   if (dtarget.wanted()) dtarget.add(detail::map(difference, [scale](T d) { return -scale * d; }));
                 });
+}
+
+/// Mean squared error of fixed targets on the tape, with weights of samples.
+/// Formula:   loss = mean of (y - target)^2, weighed as huber
+/// Shapes:    y and target alike [N, ...], sample_weights [N] -> loss []
+/// Gradient:  dy = dloss * 2 * (y - target) / count, times w[n] * N / sum of w
+/// Errors:    Errc::shape if the shapes differ or there are no elements; Errc::range if a weight is negative or not finite, or
+///            all are 0
+template <class T>
+Var<Tensor<T>> mse(const Var<Tensor<T>>& y, const Tensor<T>& target, const Tensor<float>& sample_weights) {
+  return detail::mean_loss(
+      "mse", y, target, sample_weights, [](T a, T b) { return (a - b) * (a - b); }, [](T a, T b) { return T{2} * (a - b); });
 }
 
 }  // namespace stet

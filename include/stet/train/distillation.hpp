@@ -26,7 +26,7 @@ class Distillation {
   }
 
   Var<Tensor<float>> operator()(const Var<Tensor<float>>& logits, const Batch& batch) const {
-    return distillation_loss(logits, infer(*teacher_, batch.inputs())[output_], batch.labels, options_);
+    return distillation_loss(logits, infer(*teacher_, batch.inputs())[output_], batch.labels, options_, batch.weights);
   }
 
  private:

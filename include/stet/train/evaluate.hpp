@@ -16,9 +16,9 @@ namespace stet {
 
 /// What a classifier achieves on a data set.
 struct Evaluation {
-  double accuracy = 0;  ///< 0 to 1
-  double loss = 0;      ///< mean cross-entropy
-  std::int64_t correct = 0, images = 0;
+  double accuracy = 0;  ///< 0 to 1, a mean by the weights of the samples where the data have some
+  double loss = 0;      ///< mean cross-entropy, likewise
+  std::int64_t correct = 0, images = 0;  ///< counted, whatever the weights
   Confusion confusion{};
 };
 
@@ -66,7 +66,7 @@ STET_ENTRY Evaluation evaluate_batches(FunctionRef<Tensor<float>(const Batch&)> 
           "evaluate: data set {} has no labels to compare classes with; ask for a metric: evaluate(model, data, mean_absolute_error())",
           data.name());
   Evaluation result;
-  double loss = 0;
+  double loss = 0, correct = 0, total = 0;
   for_each_batch(data, options.batch, [&](const Batch& batch, std::int64_t first) {
     const Tensor<float> y = logits(batch);
     const Tensor<std::int32_t> labels = batch.for_output(output).labels;
@@ -82,14 +82,19 @@ STET_ENTRY Evaluation evaluate_batches(FunctionRef<Tensor<float>(const Batch&)> 
         require(std::isfinite(x), Errc::range, "evaluate: a logit of image {} is {}; the model has diverged", first + i,
                 x);
       }
-      loss += cross_entropy_of(row, labels[i]);
-      result.confusion.add(labels[i], argmax(row));
+      const double weight = batch.weights.empty() ? 1.0 : static_cast<double>(batch.weights[i]);
+      const int answer = argmax(row);
+      loss += weight * cross_entropy_of(row, labels[i]);
+      correct += answer == labels[i] ? weight : 0.0;
+      total += weight;
+      result.confusion.add(labels[i], answer);
     }
   });
   result.images = data.size();
   result.correct = result.confusion.correct();
-  result.accuracy = static_cast<double>(result.correct) / static_cast<double>(result.images);
-  result.loss = loss / static_cast<double>(result.images);
+  require(total > 0, Errc::range, "evaluate: all samples of data set {} have weight 0", data.name());
+  result.accuracy = correct / total;
+  result.loss = loss / total;
   return result;
 }
 #endif

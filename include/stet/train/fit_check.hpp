@@ -8,9 +8,11 @@
 #include <stet/graph/graph.hpp>
 #include <stet/model/data_sample.hpp>
 #include <stet/train/fit_options.hpp>
+#include <stet/train/log.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -67,6 +69,24 @@ inline void check_validation(const Dataset& data, const Dataset& validation) {
   }
 }
 
+// A step of samples without weight has no mean. Where they fall is known before the first of them.
+inline void check_weights(const Dataset& data, const FitOptions& o) {
+  const std::span<const float> weights = data.weights();
+  std::int64_t none = 0;
+  for (const float w : weights) none += w == 0.0f ? 1 : 0;
+  if (none == 0) return;
+  for (int epoch = 0; epoch < o.epochs; ++epoch) {
+    const Batches batches(data.size(), batches_of(o), static_cast<std::uint64_t>(epoch));
+    for (std::int64_t i = 0; i < batches.size(); ++i) {
+      const auto step = batches[i];
+      require(std::any_of(step.begin(), step.end(), [&](std::int64_t n) { return weights[static_cast<std::size_t>(n)] > 0; }), Errc::range,
+              "fit: all samples of step {} of epoch {} have weight 0 ({} of {} have in data set {}); leave them out (Dataset::subset), or "
+              "take larger batches",
+              i + 1, epoch + 1, none, data.size(), data.name());
+    }
+  }
+}
+
 STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
   require(o.epochs >= 1, Errc::range, "fit: epochs is {}, must be at least 1", o.epochs);
   require(o.batch >= 1, Errc::range, "fit: batch is {}, must be at least 1", o.batch);
@@ -97,6 +117,7 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
             r.names);
   }
   require(!o.resume || !o.replace, Errc::state, "fit: resume goes on with the run of the checkpoint, replace begins anew; set one");
+  if (data.has_weights()) check_weights(data, o);
   for (std::size_t i = 0; i < o.state.size(); ++i) {
     const std::string& name = o.state[i].name();
     require(!name.empty() && name.substr(0, name.find('/')) != "optimizer", Errc::state,
@@ -106,6 +127,8 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
               "fit: options.state names {} twice; give every state a name of its own", o.state[i].name());
     }
   }
+  require(o.log.empty() || log_format(o.log) != LogFormat::none, Errc::unsupported, "fit: the log {} ends neither in .csv nor in .jsonl", o.log);
+  if (!o.log.empty()) (void)log_text(o, {.epochs = {{}}});  // a title that no file can hold
   require(!o.resume || !o.checkpoint.empty(), Errc::state, "fit: resume needs the name of a checkpoint file");
   require(o.stop_after >= 0, Errc::range, "fit: stop_after is {} epochs, must not be negative", o.stop_after);
   require(o.stop_after == 0 || o.run != nullptr || !o.checkpoint.empty(), Errc::state,

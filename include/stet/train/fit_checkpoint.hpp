@@ -22,8 +22,8 @@ namespace stet::detail {
 struct FitState {
   std::int64_t epoch = 0;  // epochs done
   double best = std::numeric_limits<double>::infinity();  // loss or metric of validation; smaller is better
-  std::int64_t epochs_without_better = 0, best_epoch = -1;
-  bool stopped = false;
+  std::int64_t epochs_without_better = 0, best_epoch = -1, stopped_step = -1;
+  bool stopped = false, stopped_by_callback = false;
   std::vector<double> history{};  // nine numbers of every epoch
   std::vector<double> losses{};   // of every epoch the losses of each output, then those of validation; as many in each epoch
   MonitorState monitor{};
@@ -41,6 +41,8 @@ struct FitState {
   [[nodiscard]] FitReport report() const {
     FitReport r;
     r.stopped_early = stopped;
+    r.stopped_by_callback = stopped_by_callback;
+    r.stopped_step = stopped_step;
     r.best_epoch = static_cast<int>(best_epoch);
     for (std::size_t i = 0; i + 8 < history.size(); i += 9) {
       r.epochs.push_back({static_cast<int>(history[i + 5]), history[i], history[i + 1], history[i + 2], history[i + 3],
@@ -60,6 +62,8 @@ struct FitState {
     f("epochs_without_better", epochs_without_better);
     f("best_epoch", best_epoch);
     f("stopped", stopped);
+    f("stopped_by_callback", stopped_by_callback);
+    f("stopped_step", stopped_step);
     f("epoch_reports", history);
     f("output_losses", losses);
     monitor.fields([&](const char* name, auto& field) { f("monitor/" + std::string(name), field); });

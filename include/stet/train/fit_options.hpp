@@ -15,6 +15,7 @@
 #include <stet/train/training_finding.hpp>
 
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <string>
@@ -64,7 +65,10 @@ struct EpochReport {
 /// A run so far, epochs before a resume and of earlier calls included.
 struct FitReport {
   std::vector<EpochReport> epochs{};
-  bool stopped_early = false;
+  bool stopped_early = false;         ///< before the last epoch, by early_stop, stop_when or stop_in_epoch
+  bool stopped_by_callback = false;   ///< by one of the latter two
+  std::int64_t stopped_step = -1;     ///< step of the run, counted from 0, after which stop_in_epoch ended it; -1: it did not
+  int restored_epoch = -1;            ///< the model is that of this epoch (EarlyStop::restore_best); -1: of the last one
   int best_epoch = -1;  ///< by validation, as EarlyStop compares; -1 without validation
   double seconds = 0;  ///< sum over the epochs
   /// What check knows as warnings about the model at the end, one sentence each with its remedy; empty for a float model.
@@ -95,6 +99,12 @@ struct FitReport {
       text += formatted(" ({:.1f} s)\n", e.seconds);
     }
     if (best_epoch >= 0) text += formatted("best validation: epoch {}\n", best_epoch + 1);
+    if (stopped_early) {
+      text += stopped_step >= 0 ? formatted("stopped after step {} of the run: stop_in_epoch asked for it\n", stopped_step + 1)
+                                : formatted("stopped after epoch {}: {}\n", epochs.empty() ? 0 : epochs.back().epoch + 1,
+                                            stopped_by_callback ? "stop_when asked for it" : "validation did not become better");
+    }
+    if (restored_epoch >= 0) text += formatted("the model is that of epoch {}\n", restored_epoch + 1);
     for (const std::string& w : warnings) text += formatted("warning: {}\n", w);
     for (const TrainingFinding& f : findings) {
       bool said = false;
@@ -161,10 +171,22 @@ struct FitOptions {
   std::function<void(const StepReport&)> on_step{};       ///< after the update: may change parameters
   /// After the epoch's checkpoint was written: to look, not to change. What it changes, a resumed run lacks.
   std::function<void(const EpochReport&)> on_epoch{};
+  /// After every epoch: true ends the run as early_stop does, with the best epoch restored if that is asked for. Of the decision
+  /// the checkpoint knows, so that a run that was stopped stays so.
+  ///
+  ///   options.stop_when = [&](const EpochReport& e) { return clock.minutes() > 30 || e.validation_loss < 0.1; };
+  std::function<bool(const EpochReport&)> stop_when{};
+  /// After every step: true ends the run there, for signals and clocks that cannot wait for the end of an epoch. The epoch that it
+  /// cuts is in no report and was not validated: without restore_best the model is as that step left it.
+  std::function<bool(const StepReport&)> stop_in_epoch{};
   std::vector<CallbackState> state{};  ///< of these callbacks, kept in the checkpoint
   std::string checkpoint{};  ///< file that holds the whole state of training after every epoch
   bool resume = false;       ///< continue from that file if it exists and is of this run: same start, data and options
   bool replace = false;      ///< begin anew in place of that file, though the run in it has not come to its end
+  /// File with a line for every epoch of the run: .csv, or .jsonl with a JSON object per line (log_csv, log_json_lines). It is
+  /// written as a whole after every epoch and its checkpoint, so that it is never half a line, and that of a run which is
+  /// resumed or done in parts holds every epoch once. A new run replaces it.
+  std::string log{};
   bool drop_last = false;    ///< leave out the last batch of an epoch if it is not full
   int stop_after = 0;        ///< end this call after so many epochs of the run, which goes on in a later call; 0: at its end
   FitRun* run = nullptr;     ///< run that the call begins or goes on with (fit_run.hpp)

@@ -41,7 +41,7 @@ struct CrossEntropyLoss {
             "CrossEntropyLoss: the data have no labels; make the Dataset with labels [N] and the number of classes, or take a loss of "
             "targets (MseLoss, BinaryCrossEntropyLoss)");
     return softmax_cross_entropy(logits, batch.labels,
-                                 {.label_smoothing = label_smoothing, .class_weights = class_weights});
+                                 {.label_smoothing = label_smoothing, .class_weights = class_weights, .sample_weights = batch.weights});
   }
   [[nodiscard]] std::string describe() const {
     std::string weights;
@@ -56,7 +56,8 @@ struct CrossEntropyLoss {
 /// Formula:   as mse
 struct MseLoss {
   Var<Tensor<float>> operator()(const Var<Tensor<float>>& y, const Batch& batch) const {
-    return mse(y, y.tape().constant(detail::targets_like("MseLoss", y, batch)));
+    const Tensor<float> targets = detail::targets_like("MseLoss", y, batch);
+    return batch.weights.empty() ? mse(y, y.tape().constant(targets)) : mse(y, targets, batch.weights);
   }
   [[nodiscard]] std::string describe() const { return "mean squared error"; }
 };
@@ -67,7 +68,7 @@ struct HuberLoss {
   double delta = 1.0;  ///< where the squared error becomes a linear one, in units of the targets
 
   Var<Tensor<float>> operator()(const Var<Tensor<float>>& y, const Batch& batch) const {
-    return huber(y, detail::targets_like("HuberLoss", y, batch), delta);
+    return huber(y, detail::targets_like("HuberLoss", y, batch), delta, batch.weights);
   }
   [[nodiscard]] std::string describe() const { return formatted("Huber, delta {}", delta); }
 };
@@ -76,7 +77,7 @@ struct HuberLoss {
 /// Formula:   as binary_cross_entropy
 struct BinaryCrossEntropyLoss {
   Var<Tensor<float>> operator()(const Var<Tensor<float>>& y, const Batch& batch) const {
-    if (batch.labels.empty()) return binary_cross_entropy(y, detail::targets_like("BinaryCrossEntropyLoss", y, batch));
+    if (batch.labels.empty()) return binary_cross_entropy(y, detail::targets_like("BinaryCrossEntropyLoss", y, batch), batch.weights);
     require(y.value().size() == batch.size(), Errc::shape,
             "BinaryCrossEntropyLoss: labels are 0 or 1 of one logit each, the output is {}; give the data targets of "
             "its shape",
@@ -84,7 +85,7 @@ struct BinaryCrossEntropyLoss {
     Tensor<float> wanted(y.shape());
     auto to = wanted.edit();
     for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(batch.labels[static_cast<std::int64_t>(i)]);
-    return binary_cross_entropy(y, wanted);
+    return binary_cross_entropy(y, wanted, batch.weights);
   }
   [[nodiscard]] std::string describe() const { return "binary cross-entropy"; }
 };

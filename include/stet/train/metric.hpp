@@ -17,7 +17,7 @@ namespace stet {
 /// A number that says how good outputs are.
 struct Metric {
   std::string name{};  ///< as it stands in progress and reports
-  /// Of the outputs of all samples, [N, ...]; of the batch, labels and targets are given, x is empty.
+  /// Of the outputs of all samples, [N, ...]; of the batch, labels, targets and weights are given, x is empty.
   std::function<double(const Tensor<float>& y, const Batch& truth)> value{};
   bool higher_is_better = false;
   int output = -1;  ///< of a model with several, the one that it is of, counted from 0; -1: the only one
@@ -101,13 +101,29 @@ std::vector<Tensor<float>> predict_all(const M& model, const Dataset& data, cons
 }
 
 namespace detail {
-// Error of each output; the shapes may differ by dimensions of 1.
+// What each of N samples counts in a metric; 1 without weights.
+inline double metric_weight(const Batch& truth, std::int64_t sample) {
+  return truth.weights.empty() ? 1.0 : static_cast<double>(truth.weights[sample]);
+}
+
+// Error of each output, with the weight of its sample: f(output, target, weight). Gives the sum of the weights. The shapes may
+// differ by dimensions of 1.
 template <class F>
-void for_each_error(std::string_view metric, const Tensor<float>& y, const Batch& truth, F&& f) {
+double for_each_error(std::string_view metric, const Tensor<float>& y, const Batch& truth, F&& f) {
   require(!truth.targets.empty(), Errc::state, "{}: the data have no targets", metric);
   require(y.size() == truth.targets.size(), Errc::shape, "{}: outputs are {}, targets {}", metric, y.shape(),
           truth.targets.shape());
-  for (std::int64_t i = 0; i < y.size(); ++i) f(static_cast<double>(y[i]), static_cast<double>(truth.targets[i]));
+  const std::int64_t samples = truth.targets.shape()[0], each = y.size() / samples;
+  require(truth.weights.empty() || truth.weights.size() == samples, Errc::shape, "{}: {} samples have {} weights", metric, samples,
+          truth.weights.size());
+  double total = 0;
+  for (std::int64_t i = 0; i < y.size(); ++i) {
+    const double weight = metric_weight(truth, i / each);
+    f(static_cast<double>(y[i]), static_cast<double>(truth.targets[i]), weight);
+    total += weight;
+  }
+  require(total > 0, Errc::range, "{}: all samples have weight 0", metric);
+  return total;
 }
 }  // namespace detail
 
@@ -124,13 +140,12 @@ double evaluate(const M& model, const Dataset& data, const Metric& metric, const
   return metric.value(predict(model, data, o), data.truth().for_output(static_cast<std::size_t>(std::max(0, o.output))));
 }
 
-/// Formula:   mean of |y - target|
+/// Formula:   mean of |y - target|; this metric and those below count each sample by its weight, where the data have some
 inline Metric mean_absolute_error() {
   return {"mean absolute error", [](const Tensor<float>& y, const Batch& truth) {
             double sum = 0;
-            detail::for_each_error("mean_absolute_error", y, truth,
-                                   [&](double a, double b) { sum += std::fabs(a - b); });
-            return sum / static_cast<double>(y.size());
+            const double total = detail::for_each_error("mean_absolute_error", y, truth, [&](double a, double b, double w) { sum += w * std::fabs(a - b); });
+            return sum / total;
           }};
 }
 
@@ -138,9 +153,9 @@ inline Metric mean_absolute_error() {
 inline Metric root_mean_squared_error() {
   return {"root mean squared error", [](const Tensor<float>& y, const Batch& truth) {
             double sum = 0;
-            detail::for_each_error("root_mean_squared_error", y, truth,
-                                   [&](double a, double b) { sum += (a - b) * (a - b); });
-            return std::sqrt(sum / static_cast<double>(y.size()));
+            const double total =
+                detail::for_each_error("root_mean_squared_error", y, truth, [&](double a, double b, double w) { sum += w * ((a - b) * (a - b)); });
+            return std::sqrt(sum / total);
           }};
 }
 
@@ -151,10 +166,9 @@ inline Metric r_squared() {
   return {"R squared",
           [](const Tensor<float>& y, const Batch& truth) {
             double sum = 0, wrong = 0, mean = 0;
-            detail::for_each_error("r_squared", y, truth,
-                                   [&](double a, double b) { wrong += (a - b) * (a - b), mean += b; });
-            mean /= static_cast<double>(y.size());
-            detail::for_each_error("r_squared", y, truth, [&](double, double b) { sum += (b - mean) * (b - mean); });
+            mean /= detail::for_each_error("r_squared", y, truth,
+                                           [&](double a, double b, double w) { wrong += w * ((a - b) * (a - b)), mean += w * b; });
+            detail::for_each_error("r_squared", y, truth, [&](double, double b, double w) { sum += w * ((b - mean) * (b - mean)); });
             require(sum > 0, Errc::range, "r_squared: all targets are {}, they have no variance", mean);
             return 1 - wrong / sum;
           },
@@ -168,12 +182,16 @@ inline Metric binary_accuracy() {
             const bool labels = !truth.labels.empty();
             const std::int64_t wanted = labels ? truth.labels.size() : truth.targets.size();
             require(y.size() == wanted, Errc::shape, "binary_accuracy: outputs are {}, answers {}", y.shape(), wanted);
-            std::int64_t right = 0;
+            const std::int64_t each = wanted / (labels ? wanted : truth.targets.shape()[0]);
+            double right = 0, total = 0;
             for (std::int64_t i = 0; i < wanted; ++i) {
               const bool yes = labels ? truth.labels[i] == 1 : truth.targets[i] > 0.5f;
-              right += (y[i] > 0) == yes ? 1 : 0;
+              const double weight = detail::metric_weight(truth, i / each);
+              right += (y[i] > 0) == yes ? weight : 0.0;
+              total += weight;
             }
-            return static_cast<double>(right) / static_cast<double>(wanted);
+            require(total > 0, Errc::range, "binary_accuracy: all samples have weight 0");
+            return right / total;
           },
           true};
 }

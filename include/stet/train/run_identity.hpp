@@ -47,7 +47,8 @@ inline std::string describe_data(const Dataset& data) {
     truth += truth.empty() ? "" : " and ";
     truth += data.has_labels(k) ? formatted("{} classes", data.classes(k)) : formatted("targets {}", data.target_shape(k));
   }
-  return formatted("{} images {}, {} (hash {:016x})", data.size(), shapes, truth.empty() ? "no labels" : truth, content_hash(data));
+  return formatted("{} images {}, {}{} (hash {:016x})", data.size(), shapes, truth.empty() ? "no labels" : truth, data.has_weights() ? ", weighed" : "",
+                   content_hash(data));
 }
 
 // What is made small, in words.

@@ -33,23 +33,24 @@ inline void validate(FunctionRef<std::vector<Tensor<float>>(const Batch&)> infer
     report.validation_loss = e.loss;
     report.validation_accuracy = e.accuracy;
   } else {
-    double loss = 0, correct = 0;
+    double loss = 0, correct = 0, weight = 0;
     MeanLosses of_output;
     for_each_batch(data, EvaluateOptions{}.batch, [&](const Batch& batch, std::int64_t) {
+      if (!(batch.total_weight() > 0)) return;  // of no weight at all: no loss has a mean
       Tape tape;
       std::vector<Var<Tensor<float>>> outputs;
       for (const Tensor<float>& y : answers(batch)) outputs.push_back(tape.constant(y));
       const StepLoss made = loss_of(outputs, batch, o);
-      loss += static_cast<double>(made.total.value()[0]) * static_cast<double>(batch.size());
-      of_output.add(made.of_output, batch.size());
+      loss += static_cast<double>(made.total.value()[0]) * batch.total_weight();
+      of_output.add(made.of_output, batch.total_weight());
+      weight += batch.total_weight();
       if (classifies < 0) return;
       const auto k = static_cast<std::size_t>(classifies);
-      correct += count_correct(outputs[k].value(), batch.for_output(k).labels);
+      correct += count_correct(outputs[k].value(), batch.for_output(k));
     });
-    const auto samples = static_cast<double>(data.size());
-    report.validation_loss = loss / samples;
+    report.validation_loss = loss / weight;
     report.validation_losses = of_output.means();
-    if (classifies >= 0) report.validation_accuracy = correct / samples;
+    if (classifies >= 0) report.validation_accuracy = correct / weight;
     require(std::isfinite(report.validation_loss), Errc::range, "fit: the loss of validation data {} is {}; the model has diverged",
             data.name(), report.validation_loss);
   }

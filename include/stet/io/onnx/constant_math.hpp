@@ -155,10 +155,15 @@ inline void fold_where(Importer& g, Attributes&) {
   g.give(std::move(c));
 }
 
-/// A constant repeated over dimensions.
+/// A constant repeated over dimensions. Real numbers that are repeated over the samples stay as those of one sample are.
 inline void fold_expand(Importer& g, Attributes&) {
   const Constant a = detail::known(g, 0);
-  const Ints dims = detail::joint_dims(a.dims, g.few_integers(1, "shape"));
+  Ints shape = g.few_integers(1, "shape");
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const std::size_t behind = shape.size() - i;
+    if (shape[i] == batch_symbol && a.real && (behind > a.dims.size() || a.dims[a.dims.size() - behind] == 1)) shape[i] = 1;
+  }
+  const Ints dims = detail::joint_dims(a.dims, shape);
   Constant c = detail::room_for(g, dims, a.real);
   const auto from = detail::places_in(a, dims);
   for (std::size_t i = 0; i < from.size(); ++i) {
