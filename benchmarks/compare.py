@@ -6,7 +6,7 @@
 
 Every competitor is a process of its own that stays warm; they take turns, one step at a time and only one of them at
 work, so that a slow spell of the machine meets all. One thread: medians of processor time. All threads: medians of wall
-clock. Prints tables with goals, writes DIR/benchmarks.json and DIR/benchmarks.html.
+clock. Prints tables with goals, writes DIR/benchmarks.json, benchmarks.md (the table of docs/performance.md) and benchmarks.html.
 """
 import argparse
 import json
@@ -163,6 +163,25 @@ class Bench:
             f"{p['batch']}: {1e3 * p['fp32']:.0f} / {1e3 * p['live']:.0f} / {1e3 * p['frozen']:.0f}" for p in points), flush=True)
 
 
+def markdown(result):
+    """A table of ratios, a row per comparison and number of threads, a column per network; goals that hold are bold."""
+    names = list(dict.fromkeys(r["network"].split()[0] for r in result["rows"]))
+    lines = {}
+    for r in result["rows"]:
+        network, *batch = r["network"].split()
+        key = (r["table"] + (f", batch {batch[0][1:]}" if batch else ""), r["threads"])
+        text = f"{r['ratio']:.2f}"
+        goals, cells = lines.setdefault(key, ([], {}))
+        if r["goal"] not in goals:
+            goals.append(r["goal"])
+        cells[network] = f"**{text}**" if r["holds"] else text
+    table = ["| ratio | threads | goal | " + " | ".join(names) + " |", "|---" * (3 + len(names)) + "|"]
+    for (name, threads), (goals, cells) in lines.items():
+        goal = ", ".join(goals).replace("<=", "≤").replace(">=", "≥")
+        table.append(f"| {name} | {threads} | {goal} | " + " | ".join(cells.get(n, "–") for n in names) + " |")
+    return "\n".join(table) + "\n"
+
+
 def escape(text):
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -174,7 +193,7 @@ def plot(sweep):
     colours = {"fp32": "#6b7280", "live": "#2563eb", "frozen": "#059669"}
     values = [p[m] for p in points for m in modes]
     low, high = math.log(min(values)), math.log(max(values) * 1.05)
-    width, height, left, bottom = 640, 280, 60, 40
+    width, height, left, bottom = 420, 260, 60, 40
 
     def at(i, v):
         x = left + i * (width - left - 20) / max(len(points) - 1, 1)
@@ -201,14 +220,14 @@ def bars(rows):
     goal = float(rows[0]["goal"].split()[1])
     most = max([r["ratio"] for r in rows] + [goal]) * 1.1
     height = 22 * len(rows) + 10
-    svg = [f'<svg viewBox="0 0 640 {height}" role="img" aria-label="ratios">']
+    svg = [f'<svg viewBox="0 0 420 {height}" role="img" aria-label="ratios">']
     for i, r in enumerate(rows):
-        length, y = 380 * r["ratio"] / most, 5 + 22 * i
+        length, y = 240 * r["ratio"] / most, 5 + 22 * i
         colour = "#059669" if r["holds"] else "#d97706"
-        svg.append(f'<text x="165" y="{y + 14}" text-anchor="end">{escape(r["network"])}, {r["threads"]} thr</text>'
-                   f'<rect x="170" y="{y + 2}" width="{length:.1f}" height="16" fill="{colour}"/>'
-                   f'<text x="{174 + length:.1f}" y="{y + 14}">{r["ratio"]:.2f}</text>')
-    x = 170 + 380 * goal / most
+        svg.append(f'<text x="125" y="{y + 14}" text-anchor="end">{escape(r["network"])}, {r["threads"]} thr</text>'
+                   f'<rect x="130" y="{y + 2}" width="{length:.1f}" height="16" fill="{colour}"/>'
+                   f'<text x="{134 + length:.1f}" y="{y + 14}">{r["ratio"]:.2f}</text>')
+    x = 130 + 240 * goal / most
     svg.append(f'<line x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{height}" stroke="currentColor" stroke-dasharray="4 3"/></svg>')
     return "".join(svg)
 
@@ -267,6 +286,7 @@ def main():
     result = {"machine": f"{model}, {os.cpu_count()} cores", "rows": bench.rows, "sweeps": bench.sweeps}
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "benchmarks.json").write_text(json.dumps(result, indent=1) + "\n")
+    (options.out / "benchmarks.md").write_text(markdown(result))
     (options.out / "benchmarks.html").write_text(page(result))
     held = sum(r["holds"] for r in bench.rows)
     print(f"{held} of {len(bench.rows)} goals hold; {options.out / 'benchmarks.html'}")
