@@ -7,12 +7,14 @@
 #include <stet/io/onnx/arrangement.hpp>
 #include <stet/io/onnx/attributes.hpp>
 #include <stet/io/onnx/batch_view.hpp>
+#include <stet/io/onnx/codes_of_file.hpp>
 #include <stet/io/onnx/constant.hpp>
 #include <stet/io/onnx/schema.hpp>
 #include <stet/io/shared_constants.hpp>
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -43,9 +45,10 @@ struct Bias {
 /// The graph under construction and the values that exist.
 class Importer {
  public:
-  /// `outputs` are the values that the model ends at.
-  Importer(const ModelInfo& model, const std::string& name, const std::vector<std::string>& outputs)
-      : budget(name, content(model), 4, std::size_t{4} << 20), outputs_(outputs.begin(), outputs.end()) {
+  /// `outputs` are the values that the model ends at; `of_codes` is whether the file is one of integers.
+  Importer(const ModelInfo& model, const std::string& name, const std::vector<std::string>& outputs, bool of_codes = false)
+      : budget(name, content(model), of_codes ? 12 : 4, std::size_t{4} << 20), outputs_(outputs.begin(), outputs.end()) {
+    if (of_codes) codes.emplace().note(model);
     for (const OpsetInfo& o : model.opsets) {
       if (o.domain.empty() || o.domain == "ai.onnx") opset = o.version;
     }
@@ -69,6 +72,7 @@ class Importer {
   std::vector<std::string> training{};      ///< nodes that the file runs as in training
   std::set<DataType> converted{};           ///< floating-point types of the file that became float32
   std::set<const NodeInfo*> done{};         ///< nodes that another one has taken in
+  std::optional<CodesOfFile> codes{};       ///< of a file of integers
   const NodeInfo* node = nullptr;           ///< the one that is read
   std::vector<std::string> given{};         ///< the values that were made last
   std::int64_t opset = 0;
@@ -198,6 +202,7 @@ class Importer {
   /// Gives a parameter or buffer of a node the values of an initializer, or what was made of them.
   void assign(int id, graph::Role role, std::vector<float> v, const std::string& source) {
     uses.add(source, id, role, v);
+    if (codes) codes->source[{id, role}] = source;
     assign_made(id, role, std::move(v));
   }
   /// The same with values that are no constant of the file.

@@ -72,6 +72,10 @@ constexpr int bits(DataType type) {
 
 using Metadata = std::pair<std::string, std::string>;  ///< key, value
 
+/// Metadata of a file whose images are [N,H,W,C] at its ends, which nothing else in it says.
+inline constexpr const char* layout_key = "stet.layout";
+inline constexpr const char* layout_nhwc = "nhwc";
+
 /// Where the elements of a tensor lie.
 enum class DataLocation : std::int32_t {
   inside = 0,   ///< in the tensor itself
