@@ -13,6 +13,7 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/io/onnx/graph_reader.hpp>
+#include <stet/io/onnx/operators_of_codes.hpp>
 #include <stet/operators/onnx.hpp>
 #endif
 
@@ -33,7 +34,8 @@ namespace onnx {
 STET_ENTRY ModelOfCodes read_codes(const ModelInfo& model, const std::string& name, const ImportOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY ModelOfCodes read_codes(const ModelInfo& model, const std::string& name, const ImportOptions& options) {
-  return GraphReader(model, name, options, reader_of, folder_of, read_resized_codes).run_codes();
+  const auto read = [&](const ModelInfo& m) { return GraphReader(m, name, options, reader_of, folder_of, read_resized_codes).run_codes(); };
+  return has_operators_of_codes(model) ? read(with_codes_told(model, "load_onnx: " + name)) : read(model);
 }
 #endif
 

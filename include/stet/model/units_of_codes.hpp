@@ -91,12 +91,14 @@ class UnitsOfCodes {
     require(form != graph::IntegerForm::input || has_codes(id), Errc::unsupported,
             "the input is read as real numbers; that of integers becomes codes by one QuantizeLinear before all else");
     if (coded) fuse_activation(unit);
+    const auto layer_of_file = file_.layers.find(id);
+    require(!coded || !has_codes(unit.output) || file_.on_reals[at(id)] || layer_of_file == file_.layers.end() || !layer_of_file->second.weight_scale.empty(),
+            Errc::unsupported, "its weights are real numbers between codes; ONNX Runtime makes codes of them itself. Quantize them in the file");
     const bool integers = coded && has_codes(unit.output) && (onnx::moves_values(unit.op()) || !file_.on_reals[at(id)]) && form != graph::IntegerForm::none &&
-                          !graph::obstacle(unit.op(), graph().input_shapes(id), target_) && layer(unit);
+                          !graph::obstacle(unit.op(), graph().input_shapes(id), target_) && keeps_scale(unit) && ends_with_type(unit) && layer(unit);
     if (form == graph::IntegerForm::input || form == graph::IntegerForm::training) {
       unit.real_output = form == graph::IntegerForm::training && !has_codes(id);
     } else if (integers) {
-      require_bounds(unit);
       clamp_between(unit);
     } else {
       keep_real(unit, id);
@@ -125,13 +127,16 @@ class UnitsOfCodes {
     unit.deployed.op = graph::op::Real{std::make_shared<const PlannedFunction>(graph(), id)};
     unit.real_output = !has_codes(id);
   }
-  // ONNX Runtime bounds codes by the ends of their type; other bounds of a real operator it computes in float.
-  void require_bounds(const Unit& unit) const {
-    if (unit.deployed.activation == Activation::none || has_codes(unit.node) || unit.output == unit.node) return;
+  // Whether an activation before the first codes ends where their type does. ONNX Runtime leaves it out then, and computes
+  // the two in float otherwise.
+  [[nodiscard]] bool ends_with_type(const Unit& unit) const {
+    if (unit.output == unit.node || has_codes(unit.node) || !has_codes(unit.output)) return true;
     const Affine& y = codes(unit.output);
-    const integer::Bounds b = integer::clamp_bounds(target_.weighted_clamp, unit.deployed.activation, y.scale, y.zero_point, y.grid);
-    require(b == integer::Bounds{}, Errc::unsupported, "the {} behind it cuts codes to {}..{}, before the ends of their type; ONNX Runtime computes that in float",
-            integer::name(unit.deployed.activation), b.lo, b.hi);
+    return integer::clamp_bounds(target_.weighted_clamp, unit.deployed.activation, y.scale, y.zero_point, y.grid) == integer::Bounds{};
+  }
+  // Whether a mean of codes, which integers make under their scale alone, has that scale; else it is one of reals.
+  [[nodiscard]] bool keeps_scale(const Unit& unit) const {
+    return !graph::is<graph::op::AveragePool>(unit.op()) || codes(node(unit.node).inputs[0]) == codes(unit.output);
   }
   // A clamp between two scales is a table; within one it moves codes.
   void clamp_between(Unit& unit) const {
@@ -146,9 +151,8 @@ class UnitsOfCodes {
   bool layer(Unit& unit) {
     if (!unit.has_weights()) return true;
     const auto found = file_.layers.find(unit.node);
-    if (found == file_.layers.end() || !found->second.from_file) return false;
+    if (found == file_.layers.end()) return false;
     const onnx::CodesOfLayer& from = found->second;
-    require(!from.weight_scale.empty(), Errc::unsupported, "its weights are real numbers between codes; ONNX Runtime makes codes of them itself. Quantize them in the file");
     const Tensor<float>& w = file_.model.find_parameter(unit.node, graph::Role::weight)->value;
     LayerConstants c;
     const int axis = unit.channel_axis();

@@ -134,8 +134,6 @@ inline void read_clip_of_codes(Importer& g, const CodesInFile& c) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   const auto real = [&](std::int64_t q) { return c.meaning.scale * static_cast<float>(q - c.meaning.zero_point); };
   const integer::Activation bounds{lo == -128 ? -infinity : real(lo), hi == 127 ? infinity : real(hi)};
-  if (bounds == integer::Activation::none) return g.give(Arrangement(g.value()));
-  Arrangement y = g.value();
   graph::Operator op = graph::op::Clip{bounds};
   if (bounds == integer::Activation::relu) op = graph::op::Relu{};
   if (lo == hi) {  // one code for all, which no clip of real numbers has
@@ -143,10 +141,12 @@ inline void read_clip_of_codes(Importer& g, const CodesInFile& c) {
     table.fill(static_cast<std::int8_t>(lo));
     op = graph::op::Custom{std::make_shared<const graph::LookupOp>(table, c.meaning, c.meaning)};
   }
-  y.node = g.add(std::move(op), {y.node});
-  y.name.clear();
-  g.codes->of_node[y.node] = c.meaning;
-  g.give(std::move(y));
+  give_with_node(g, g.input_name(0), g.node->outputs[0], [&](int from) {
+    if (bounds == integer::Activation::none) return from;
+    const int id = g.add(std::move(op), {from});
+    g.codes->of_node[id] = c.meaning;
+    return id;
+  });
 }
 
 // The one node that reads a value, if it is of this kind.
@@ -198,13 +198,13 @@ inline void read_lookup(Importer& g, const CodesInFile& c) {
   integer::Table codes{};
   for (std::size_t i = 0; i < 256; ++i) codes[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(table->data[i] - (table->type == DataType::uint8 ? 128 : 0)));
   g.done.insert(gather);
-  Arrangement y = g.value();
-  y.node = g.graph.add(graph::op::Custom{std::make_shared<const graph::LookupOp>(codes, c.meaning, to.meaning)}, {y.node},
-                       g.arranger.free_name(gather->name.empty() ? out : gather->name)).id();
-  y.name.clear();
-  g.codes->of_node[y.node] = to.meaning;
   g.codes->on_codes[out] = to;
-  g.give(out, std::move(y));
+  give_with_node(g, g.input_name(0), out, [&](int from) {
+    const int id = g.graph.add(graph::op::Custom{std::make_shared<const graph::LookupOp>(codes, c.meaning, to.meaning)}, {from},
+                               g.arranger.free_name(gather->name.empty() ? out : gather->name)).id();
+    g.codes->of_node[id] = to.meaning;
+    return id;
+  });
 }
 
 }  // namespace detail

@@ -74,7 +74,6 @@ class GraphReader {
       const auto found = codes.dequantized_constants.find(source);
       if (id < 0 || (place.second != graph::Role::weight && place.second != graph::Role::bias)) continue;
       CodesOfLayer& layer = result.layers[id];
-      layer.from_file = true;
       if (found == codes.dequantized_constants.end()) continue;
       (place.second == graph::Role::weight ? layer.weight_scale : layer.bias_scale) = found->second.scale;
       if (place.second == graph::Role::bias) layer.bias = found->second.bias;

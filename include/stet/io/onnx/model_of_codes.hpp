@@ -13,9 +13,8 @@
 
 namespace stet::onnx {
 
-/// Constants of a layer in the file: scales of its weights, scales and codes of its bias; empty where they are no codes.
+/// Constants of a layer that the file has (others are made of what was read): scales of its weights, scales and codes of its bias; empty where they are no codes.
 struct CodesOfLayer {
-  bool from_file = false;  ///< whether the file has its constants, and not what was read made them
   std::vector<float> weight_scale{};
   std::vector<float> bias_scale{};
   std::vector<std::int32_t> bias{};

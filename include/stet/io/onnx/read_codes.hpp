@@ -78,6 +78,20 @@ inline void require_quantized_alone(const Importer& g) {
   }
 }
 
+// Gives an output the value of an input with another node, wherever its samples lie.
+template <class F>
+void give_with_node(Importer& g, const std::string& in, const std::string& out, F&& node_of) {
+  if (const auto moved = g.views.find(in); moved != g.views.end()) {
+    BatchView v = moved->second;
+    v.node = node_of(v.node);
+    return g.give_view(out, std::move(v));
+  }
+  Arrangement x = g.value();
+  require(x.node >= 0, Errc::unsupported, "'{}' is a part of another operator", in);
+  x.node = node_of(x.node);
+  g.give(out, std::move(x));
+}
+
 }  // namespace detail
 
 /// The node with the codes of another one under another scale and zero point.
@@ -116,20 +130,11 @@ inline void read_quantize(Importer& g, Attributes& a) {
   const std::string& in = g.input_name(0);
   require(!g.codes->on_codes.contains(in), Errc::unsupported, "'{}' is codes already", in);
   if (!g.codes->dequantized.contains(in)) detail::require_quantized_alone(g);
-  const auto say = [&](int node) {
+  g.codes->on_codes[out] = c;
+  detail::give_with_node(g, in, out, [&](int node) {
     const auto [found, fresh] = g.codes->of_node.emplace(node, c.meaning);
     return fresh ? node : rescaled(g, node, c.meaning);
-  };
-  g.codes->on_codes[out] = c;
-  if (const auto moved = g.views.find(in); moved != g.views.end()) {
-    BatchView v = moved->second;
-    v.node = say(v.node);
-    return g.give_view(out, std::move(v));
-  }
-  Arrangement x = g.value();
-  require(x.node >= 0, Errc::unsupported, "'{}' is a part of another operator", in);
-  x.node = say(x.node);
-  g.give(std::move(x));
+  });
 }
 
 /// The real values of codes: of constants, or of a value, which stays what it is.
@@ -145,8 +150,7 @@ inline void read_dequantize(Importer& g, Attributes& a) {
     require(detail::meaning(g, now.type).meaning == now.meaning, Errc::unsupported,
             "it takes the codes of '{}' for others than they were made as: another scale or zero point", in);
     g.codes->dequantized.insert(out);
-    if (const auto moved = g.views.find(in); moved != g.views.end()) return g.give_view(out, BatchView(moved->second));
-    return g.give(Arrangement(g.value()));
+    return detail::give_with_node(g, in, out, [](int node) { return node; });
   }
   const auto found = g.codes->tensors.find(in);
   const TensorInfo* const t = found == g.codes->tensors.end() ? nullptr : found->second;  // else a QuantizeLinear made it
