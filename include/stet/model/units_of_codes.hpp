@@ -3,12 +3,15 @@
 
 #include <stet/graph/integer_structure.hpp>
 #include <stet/graph/validate.hpp>
+#include <stet/integer/convolution.hpp>
+#include <stet/io/budget.hpp>
 #include <stet/io/fingerprint_text.hpp>
 #include <stet/io/onnx/codes_of_file.hpp>
 #include <stet/io/onnx/model_of_codes.hpp>
 #include <stet/io/problems.hpp>
 #include <stet/model/lower.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -24,7 +27,7 @@ namespace stet::detail {
 class UnitsOfCodes {
  public:
   UnitsOfCodes(onnx::ModelOfCodes file, const Target& target, std::string where)
-      : file_(std::move(file)), target_(target), where_(std::move(where)), taken_(nodes(), false), unit_of_(nodes(), -1) {}
+      : file_(std::move(file)), target_(target), where_(std::move(where)), packed_(where_, file_.content, 16, std::size_t{32} << 20), taken_(nodes(), false), unit_of_(nodes(), -1) {}
 
   /// Errors:    as load_onnx_integer
   IntegerModel run() {
@@ -34,6 +37,7 @@ class UnitsOfCodes {
       try {
         add(id);
       } catch (const Error& e) {
+        if (packed_.spent()) throw;
         problem(id, e.code(), e.what());
       }
     }
@@ -157,6 +161,10 @@ class UnitsOfCodes {
     LayerConstants c;
     const int axis = unit.channel_axis();
     const std::int64_t channels = w.shape()[axis];
+    if (axis == 0) {
+      packed_.take(static_cast<std::size_t>(
+          integer::ConvolutionWeights::packed_bytes(w.shape(), std::max<std::int64_t>(1, graph().input_shapes(unit.node)[0].back() / w.shape().back()))));
+    }
     c.weight_scale = from.weight_scale;
     require(c.weight_scale.size() == 1 || static_cast<std::int64_t>(c.weight_scale.size()) == channels, Errc::unsupported,
             "its weights have {} scales for {} outputs", c.weight_scale.size(), channels);
@@ -196,6 +204,7 @@ class UnitsOfCodes {
   onnx::ModelOfCodes file_;
   const Target& target_;
   std::string where_;
+  Budget packed_;  // of the weights as the engine will pack them
   std::vector<bool> taken_;
   std::vector<int> unit_of_;
   std::vector<Unit> units_;

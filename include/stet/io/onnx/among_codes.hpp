@@ -67,9 +67,12 @@ inline Arrangement constant_value(Importer& g, const std::string& name, const Co
   while (dims.size() > rank && dims[0] == 1) dims.erase(dims.begin());
   require(dims.size() <= rank && c.size() > 0, Errc::unsupported, "the constant '{}' has {} dimensions; it must be the same for every sample", name, c.dims.size());
   dims.insert(dims.begin(), rank - dims.size(), 1);
+  const std::vector<int> order = usual_order(rank);
+  const auto [found, fresh] = g.codes->operands.try_emplace({name, rank}, -1);
+  if (!fresh) return Arranger::make(found->second, dims, order);
+  g.budget.take(6 * c.size());
   Constant sample = c;
   sample.dims = dims;
-  const std::vector<int> order = usual_order(rank);
   Ints perm(order.begin(), order.end());
   sample = transposed(sample, perm);
   const Shape shape(sample.dims);
@@ -83,6 +86,7 @@ inline Arrangement constant_value(Importer& g, const std::string& name, const Co
   const int id = g.graph.add(graph::op::Constant{shape}, {}, g.arranger.free_name(name)).id();
   g.codes->of_node[id] = {d.scale[0], d.zero_point, Grid::int8()};
   g.codes->constants[id] = std::move(codes);
+  found->second = id;
   return Arranger::make(id, dims, order);
 }
 

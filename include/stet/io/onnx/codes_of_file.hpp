@@ -49,6 +49,8 @@ struct CodesOfFile {
   std::map<std::string, DequantizedConstant> dequantized_constants{};
   std::map<std::pair<int, graph::Role>, std::string> source{};  ///< the constants of layers
   std::map<std::string, const TensorInfo*> tensors{};
+  std::map<std::pair<std::string, std::size_t>, int> operands{};  ///< constants as nodes, by name and number of dimensions
+  std::set<std::string> quantized_alone{};                        ///< values that only QuantizeLinears read
 
   /// Notes which constants a file has.
   void note(const ModelInfo& model) {

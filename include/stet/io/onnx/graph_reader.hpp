@@ -56,7 +56,7 @@ class GraphReader {
     CodesOfFile& codes = *importer_.codes;
     codes.pass_on(importer_.graph, 0);
     Model model = made();
-    ModelOfCodes result{.model = std::move(model), .entries = entries_, .inputs = inputs_};
+    ModelOfCodes result{.model = std::move(model), .entries = entries_, .inputs = inputs_, .content = Importer::content(model_)};
     const auto now = [&](int id) { return node_of_.empty() ? id : node_of_[at(id)]; };
     result.codes.resize(at(result.model.graph().size()));
     result.on_reals.resize(result.codes.size(), false);

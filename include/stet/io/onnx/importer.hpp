@@ -59,6 +59,15 @@ class Importer {
     for (const TensorInfo& t : model.initializers) note_type(t.type);
   }
 
+  /// Bytes of a file's constants.
+  static std::size_t content(const ModelInfo& model) {
+    std::size_t bytes = 0;
+    for (const TensorInfo& t : model.initializers) bytes += t.data.size();
+    for (const NodeInfo& n : model.nodes) {
+      for (const AttributeInfo& a : n.attributes) bytes += a.tensor ? a.tensor->data.size() : 0;
+    }
+    return bytes;
+  }
   /// What constants and parameters may take that are made of the file's.
   Budget budget;
   Graph graph{};
@@ -265,15 +274,6 @@ class Importer {
     require(list.size() == 1, Errc::unsupported, "{} must be one number", what);
     return list[0];
   }
-  static std::size_t content(const ModelInfo& model) {
-    std::size_t bytes = 0;
-    for (const TensorInfo& t : model.initializers) bytes += t.data.size();
-    for (const NodeInfo& n : model.nodes) {
-      for (const AttributeInfo& a : n.attributes) bytes += a.tensor ? a.tensor->data.size() : 0;
-    }
-    return bytes;
-  }
-
   std::map<std::string, std::vector<const NodeInfo*>> readers_;
   std::set<std::string> outputs_;
   std::map<std::pair<int, graph::Role>, std::size_t> assigned_;

@@ -30,6 +30,7 @@ struct ModelOfCodes {
   std::vector<std::size_t> entries{};  ///< places of the model's inputs among those of the file
   std::size_t inputs = 0;              ///< how many the file has
   std::string input_fingerprint{};
+  std::size_t content = 0;  ///< bytes of the file's constants
 };
 
 }  // namespace stet::onnx

@@ -68,8 +68,9 @@ inline PerElement per_element(Importer& g, Attributes& a, const Ints& dims) {
 inline std::int64_t codes_least(DataType type) { return type == DataType::uint8 ? 0 : -128; }
 
 // The nodes that read a value all quantize it, and alike: nobody reads it as a real number.
-inline void require_quantized_alone(const Importer& g) {
+inline void require_quantized_alone(Importer& g) {
   const std::string& x = g.input_name(0);
+  if (!g.codes->quantized_alone.insert(x).second) return;
   require(!g.is_output(x), Errc::unsupported, "'{}' is also an output as real numbers; end at what its DequantizeLinear makes", x);
   for (const NodeInfo* reader : g.readers(x)) {
     const bool same = reader->op_type == "QuantizeLinear" && reader->inputs.size() == g.node->inputs.size() &&
@@ -98,6 +99,7 @@ void give_with_node(Importer& g, const std::string& in, const std::string& out, 
 inline int rescaled(Importer& g, int from, const Affine& to) {
   const Affine in = g.codes->of_node.at(from);
   if (in == to) return from;
+  g.budget.take(2 * sizeof(integer::Table));
   const int id = g.graph.add(graph::op::Custom{std::make_shared<const graph::LookupOp>(rescaling_table(in, to), in, to)}, {from},
                              g.arranger.free_name(g.label() + "_rescaled")).id();
   g.codes->of_node[id] = to;
@@ -157,7 +159,7 @@ inline void read_dequantize(Importer& g, Attributes& a) {
   const Constant whole = t == nullptr ? g.integers(0, "input") : Constant{.dims = t->dims};
   const detail::PerElement p = detail::per_element(g, a, whole.dims);
   const std::size_t count = t == nullptr ? whole.size() : at(product(whole.dims));
-  g.budget.take(2 * count * sizeof(float));
+  g.budget.take(count * sizeof(float));
   DequantizedConstant& made = g.codes->dequantized_constants[out];
   std::vector<std::int32_t> codes;
   if (t == nullptr) {
@@ -185,7 +187,7 @@ inline void read_dequantize(Importer& g, Attributes& a) {
   // As int8 codes: those of uint8 are 128 less, and so is their zero point.
   const bool uint8 = t != nullptr ? t->type == DataType::uint8 : detail::type_of(g, 2, DataType::uint8) == DataType::uint8;
   made.zero_point = static_cast<std::int32_t>(std::clamp<std::int64_t>(p.zero_of(0), -1024, 1024)) - (uint8 ? 128 : 0);
-  g.give(std::move(c));
+  g.constants[out] = std::move(c);
 }
 
 inline constexpr OperatorReader codes_readers[] = {{"QuantizeLinear", read_quantize}, {"DequantizeLinear", read_dequantize}};
