@@ -39,10 +39,13 @@ class UnitsOfCodes {
       } catch (const Error& e) {
         if (packed_.spent()) throw;
         problem(id, e.code(), e.what());
+        Unit stand_in;  // so that what is behind it is judged too
+        stand_in.real_output = !has_codes(id);
+        unit_of_[at(id)] = static_cast<int>(units_.size());
+        units_.push_back(std::move(stand_in));
       }
     }
     for (const int id : graph().outputs()) {
-      if (unit_of_[at(id)] < 0) continue;  // said above
       if (units_[at(unit_of_[at(id)])].real_output) {
         problem(id, Errc::unsupported, "is an output, but no QuantizeLinear makes codes of it; end before it: {.outputs = ...}");
       }
@@ -86,7 +89,6 @@ class UnitsOfCodes {
     unit.deployed.name = n.name;
     bool coded = true;
     for (const int in : n.inputs) {
-      if (unit_of_[at(in)] < 0) return;  // that one has been reported
       unit.deployed.inputs.push_back(unit_of_[at(in)]);
       coded = coded && has_codes(in);
     }
