@@ -32,10 +32,12 @@ namespace {
 
 using namespace stet;
 
-// [N,C,H,W] as [N,H,W,C]; others as they are.
+// Of a .onnx file [N,C,H,W] as [N,H,W,C], where that is what the model wants; others as they are.
+bool channels_first = false;
 Tensor<float> as_stet_has(const Tensor<float>& x, const Shape& wanted) {
-  const Shape& s = x.shape();
-  return s.rank() != 4 || s.unbatched() == wanted ? x : stet_test::images_last(x);
+  if (!channels_first || x.shape().rank() != 4) return x;
+  const Tensor<float> last = stet_test::images_last(x);
+  return last.shape().unbatched() == wanted ? last : x;
 }
 
 class Stages {
@@ -192,6 +194,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: load_model MODEL [X.npy[,X2.npy] Y.npy[,Y2.npy]] [--input H,W,C] [--target NAME] [--int8 PREFIX | --integers]\n");
     return 2;
   }
+  channels_first = files[0].ends_with(".onnx");
   set_warning_handler([](const std::string&) {});
   Stages stages;
   if (integers_wanted) {

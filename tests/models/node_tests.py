@@ -25,6 +25,7 @@ from onnx.backend.test.case.node import collect_testcases
 # Kinds of operators that docs/export.md claims for .onnx.
 CLAIMED = set(
     "Abs Add AveragePool BatchNormalization Celu Clip Concat Conv ConvTranspose DepthToSpace Div Dropout Elu Exp Flatten Gather Gelu Gemm "
+    "GroupNormalization InstanceNormalization LRN ReduceL1 ReduceL2 ReduceLogSum ReduceMin ReduceSumSquare "
     "GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity LayerNormalization LeakyRelu Log LogSoftmax MatMul Max MaxPool Min Mish Mul Neg "
     "PRelu Pad Pow ReduceMax ReduceMean ReduceSum Reciprocal Relu Reshape Resize Selu Sigmoid Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze "
     "Sub Sum Tanh Transpose Unsqueeze Upsample".split())
@@ -139,8 +140,8 @@ def as_one_sample(case, inputs, y):
 def taken(program, base, model, x, y, case):
     """What load_model says of a model: its kind and the text."""
     onnx.save(model, base + ".onnx")
-    np.save(base + ".x.npy", x)
-    np.save(base + ".y.npy", y)
+    np.save(base + ".x.npy", np.ascontiguousarray(x))
+    np.save(base + ".y.npy", np.ascontiguousarray(y))
     run = subprocess.run([program, base + ".onnx", base + ".x.npy", base + ".y.npy"], capture_output=True, text=True)
     stages = dict(line.split("\t", 1) for line in run.stdout.splitlines() if "\t" in line)
     text = stages.get("float", stages.get("load", run.stderr[-200:]))

@@ -134,7 +134,10 @@ class GraphReader {
               spec.shape.elements());
       return Tensor<float>(spec.shape, std::span<const float>(own));
     };
-    return Model(std::move(importer_.graph), value_of);
+    Model model(std::move(importer_.graph), value_of);
+    const std::set<std::pair<int, graph::Role>> fixed(importer_.fixed.begin(), importer_.fixed.end());
+    for (NamedParameter& p : model.parameters()) p.frozen = p.frozen || fixed.contains({p.node, p.role});
+    return model;
   }
 
   static const ModelInfo& checked(const ModelInfo& model, const std::string& name) {
@@ -163,6 +166,7 @@ class GraphReader {
     if (made.graph.size() == importer_.graph.size() && made.layers.empty()) return;
     for (Assignment& a : importer_.assignments) a.node = made.node_of[static_cast<std::size_t>(a.node)];
     std::erase_if(importer_.assignments, [](const Assignment& a) { return a.node < 0; });
+    for (auto& [node, role] : importer_.fixed) node = made.node_of[static_cast<std::size_t>(node)];
     for (const int id : made.layers) {
       const auto channels = static_cast<std::size_t>(made.graph.node(id).shape.back());
       importer_.budget.take(2 * channels * sizeof(float));

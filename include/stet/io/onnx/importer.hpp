@@ -78,6 +78,7 @@ class Importer {
   ConstantUses uses{};
   std::map<std::string, OpenLayer> open{};  ///< values that a constant factor or summand may still be put into
   std::map<int, ChannelLine> lines{};       ///< what is put into layers, and batch norms, behind their own constants
+  std::vector<std::pair<int, graph::Role>> fixed{};  ///< parameters that training leaves as they are
   std::vector<std::string> training{};      ///< nodes that the file runs as in training
   std::set<DataType> converted{};           ///< floating-point types of the file that became float32
   std::set<const NodeInfo*> done{};         ///< nodes that another one has taken in
