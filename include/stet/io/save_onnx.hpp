@@ -58,7 +58,7 @@ namespace detail {
 
 // Opset 17 with IR 8, or opset 21 with IR 10; read back before anybody sees it.
 inline std::vector<std::uint8_t> finish(ModelInfo model, std::string fingerprint, OnnxLayout layout) {
-  if (layout == OnnxLayout::nhwc) model.metadata.emplace_back(layout_key, layout_nhwc);
+  model.metadata.emplace_back(layout_key, layout == OnnxLayout::nhwc ? layout_nhwc : layout_nchw);
   if (!fingerprint.empty()) model.metadata.emplace_back(input_fingerprint_key, std::move(fingerprint));
   model.ir_version = model.opsets[0].version >= 21 ? 10 : 8;
   model.producer_name = "stet";

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -250,7 +251,7 @@ class GraphReader {
       last = last && reader->op_type == "Transpose" && reader->attributes.size() == 1 &&
              reader->attributes[0].integers == Ints{0, 3, 1, 2};
     }
-    last = last || (rank == 3 && images_last());
+    if (const std::optional<bool> said = images_last(); said && rank == 3) last = *said;
     const std::vector<int> order = last ? natural_order(3) : usual_order(rank);
     const std::int64_t batch = v.has_shape ? v.dims[0].value : -1;
     require(batch <= 0 || importer_.batch <= 0 || batch == importer_.batch, Errc::unsupported,
@@ -342,9 +343,11 @@ class GraphReader {
     }
   }
 
-  // Whether the file says that its images are [N,H,W,C], as those of OnnxLayout::nhwc do.
-  [[nodiscard]] bool images_last() const {
-    return std::ranges::any_of(model_.metadata, [](const Metadata& m) { return m.first == layout_key && m.second == layout_nhwc; });
+  // Whether the images at the ends of the file are [N,H,W,C], if it says so or otherwise.
+  [[nodiscard]] std::optional<bool> images_last() const {
+    const auto said = std::ranges::find(model_.metadata, layout_key, &Metadata::first);
+    if (said == model_.metadata.end() || (said->second != layout_nhwc && said->second != layout_nchw)) return std::nullopt;
+    return said->second == layout_nhwc;
   }
 
   // Images come out as stet has them; anything else in the order of ONNX.
@@ -355,7 +358,7 @@ class GraphReader {
     const Arrangement& a = found->second;
     const std::size_t rank = a.dims.size();
     const Shape& shape = importer_.graph.node(a.node).shape;
-    const bool own = rank == 3 && (images_last() || (shape.rank() == 3 && a.axis == natural_order(3)));
+    const bool own = rank == 3 && images_last().value_or(shape.rank() == 3 && a.axis == natural_order(3));
     const int id = importer_.arranger.arrange(a, own ? natural_order(3) : usual_order(rank));
     importer_.graph.output(id);
   }
