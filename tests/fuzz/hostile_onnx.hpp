@@ -175,6 +175,20 @@ inline std::vector<HostileFile> hostile_onnx() {
     files.push_back(y.file("12,000 codes of one value", y.node("DequantizeLinear", {y.node("Concat", readers, {axis(1)}), "scale0"})));
   }
   {
+    HostileOnnx s({4096, 2, 2});
+    files.push_back(s.file("LRN of 4,096 channels, 500 times", s.chain(500, "x", [&](auto& v) { return s.node("LRN", {v}, {attribute("size", std::int64_t{4096})}); })));
+    HostileOnnx t({4, 60000, 60000});
+    const auto one = t.floats("one", {4});
+    files.push_back(t.file("an instance norm of a huge image", t.node("InstanceNormalization", {"x", one, one})));
+    HostileOnnx u({256, 4, 4});
+    const auto matrices = u.floats("m", {256, 4, 4});
+    files.push_back(u.file("2,000 times 256 matrices", u.chain(2000, "x", [&](auto& v) { return u.node("MatMul", {v, matrices}); })));
+    HostileOnnx w({1, 4000, 4000});
+    files.push_back(w.file("windows with gaps, cut by padding", w.chain(50, "x", [&](auto& v) {
+      return w.node("MaxPool", {v}, {attribute("kernel_shape", Ints{64, 64}), attribute("dilations", Ints{50, 50}), attribute("pads", Ints(4, 3000))});
+    })));
+  }
+  {
     HostileOnnx s({8});
     std::vector<std::string> made;
     const auto shape = s.constant("s", {1}, Ints{65536});

@@ -57,28 +57,10 @@ class GraphReader {
     CodesOfFile& codes = *importer_.codes;
     codes.pass_on(importer_.graph, 0);
     Model model = made();
-    ModelOfCodes result{.model = std::move(model), .entries = entries_, .inputs = inputs_, .content = Importer::content(model_)};
-    const auto now = [&](int id) { return node_of_.empty() ? id : node_of_[at(id)]; };
-    result.codes.resize(at(result.model.graph().size()));
-    result.on_reals.resize(result.codes.size(), false);
-    for (const auto& [id, affine] : codes.of_node) {
-      if (now(id) >= 0) result.codes[at(now(id))] = affine;
-    }
-    for (const int id : codes.on_reals) {
-      if (now(id) >= 0) result.on_reals[at(now(id))] = true;
-    }
-    for (auto& [id, constant] : codes.constants) {
-      if (now(id) >= 0) result.constants[now(id)] = std::move(constant);
-    }
-    for (const auto& [place, source] : codes.source) {
-      const int id = now(place.first);
-      const auto found = codes.dequantized_constants.find(source);
-      if (id < 0 || (place.second != graph::Role::weight && place.second != graph::Role::bias)) continue;
-      CodesOfLayer& layer = result.layers[id];
-      if (found == codes.dequantized_constants.end()) continue;
-      (place.second == graph::Role::weight ? layer.weight_scale : layer.bias_scale) = found->second.scale;
-      if (place.second == graph::Role::bias) layer.bias = found->second.bias;
-    }
+    ModelOfCodes result = model_of_codes(std::move(model), codes, node_of_);
+    result.entries = entries_;
+    result.inputs = inputs_;
+    result.content = Importer::content(model_);
     for (const Metadata& m : model_.metadata) {
       if (m.first == input_fingerprint_key) result.input_fingerprint = m.second;
     }

@@ -221,6 +221,14 @@ class Importer {
     assigned_[{id, role}] = assignments.size();
     assignments.push_back({id, role, std::move(v)});
   }
+  /// The same of so many equal values, which training leaves as they are.
+  std::vector<float>& assign_fixed(int id, graph::Role role, std::int64_t count, float value) {
+    budget.take(at(count) * sizeof(float));
+    fixed.push_back({id, role});
+    assigned_[{id, role}] = assignments.size();
+    assignments.push_back({id, role, std::vector<float>(at(count), value)});
+    return assignments.back().values;
+  }
   /// What a parameter or buffer of a node gets; null if nothing does.
   [[nodiscard]] std::vector<float>* assigned(int id, graph::Role role) {
     const auto found = assigned_.find({id, role});

@@ -30,10 +30,5 @@ inline Arrangement times(Importer& g, const Arrangement& x, float factor) {
   if (factor == 1.0f) return x;
   return lined(g, x, Constant{.name = g.label(), .real = true, .reals = {factor}}, [](double c) { return Line{c, 0.0}; });
 }
-/// Gives a parameter values that are no constant of the file and that training leaves as they are.
-inline void assign_fixed(Importer& g, int id, graph::Role role, std::vector<float> values) {
-  g.fixed.push_back({id, role});
-  g.assign_made(id, role, std::move(values));
-}
 
 }  // namespace stet::onnx

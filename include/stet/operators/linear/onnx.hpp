@@ -147,6 +147,7 @@ inline void read_matrices(Importer& g, const Arrangement& x, const Constant& w) 
   for (std::int64_t i = 0; i < count; ++i) {
     const int part = g.graph.add(graph::op::Slice{0, i, i + 1}, {parts}, {}).id();
     made.push_back(g.add(graph::op::Linear{units, false}, {part}, w.name));
+    g.budget.take(at(depth * units) * sizeof(float));
     std::vector<float> matrix(at(depth * units));
     for (std::int64_t k = 0; k < depth; ++k) {
       for (std::int64_t u = 0; u < units; ++u) matrix[at(u * depth + k)] = w.reals[at((i * depth + k) * units + u)];

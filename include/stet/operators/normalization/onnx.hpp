@@ -2,7 +2,7 @@
 // Batch norm in .onnx: written and read.
 
 #include <stet/io/onnx/float_writer.hpp>
-#include <stet/io/onnx/importer.hpp>
+#include <stet/io/onnx/steps.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -72,8 +72,8 @@ inline void give_normalized(Importer& g, const Arrangement& value, std::int64_t 
   const Shape whole = g.graph.node(id).shape;
   id = g.graph.add(graph::op::Reshape{Shape{groups, size}}, {id}, {}).id();
   id = g.add(graph::op::LayerNorm{eps}, {id});
-  assign_fixed(g, id, graph::Role::gamma, std::vector<float>(at(size), 1.0f));
-  assign_fixed(g, id, graph::Role::beta, std::vector<float>(at(size), 0.0f));
+  g.assign_fixed(id, graph::Role::gamma, size, 1.0f);
+  g.assign_fixed(id, graph::Role::beta, size, 0.0f);
   id = g.graph.add(graph::op::Reshape{whole}, {id}, {}).id();
   Arrangement y = Arranger::make(id, value.dims, order);
   std::rotate(order.begin(), order.begin() + 1, order.end());  // channels last
@@ -112,15 +112,13 @@ inline void read_local_response_norm(Importer& g, Attributes& a) {
   const int x = g.image(g.value()), squares = g.graph.add(graph::op::Elementary{ElementaryFunction::square}, {x}, {}).id();
   const int sums = g.add(graph::op::Conv2D{.filters = static_cast<int>(channels), .kernel = 1}, {squares});
   const std::int64_t before = (size - 1) / 2, behind = size - 1 - before;
-  g.budget.take(at(channels * channels) * sizeof(float));
-  std::vector<float> weights(at(channels * channels), 0.0f);
+  std::vector<float>& weights = g.assign_fixed(sums, graph::Role::weight, channels * channels, 0.0f);
   for (std::int64_t to = 0; to < channels; ++to) {
     for (std::int64_t c = std::max<std::int64_t>(0, to - before); c <= std::min(channels - 1, to + behind); ++c) {
       weights[at(to * channels + c)] = alpha / static_cast<float>(size);
     }
   }
-  assign_fixed(g, sums, graph::Role::weight, std::move(weights));
-  assign_fixed(g, sums, graph::Role::bias, std::vector<float>(at(channels), bias));
+  g.assign_fixed(sums, graph::Role::bias, channels, bias);
   const int divisor = g.graph.add(graph::op::Elementary{ElementaryFunction::pow, -beta}, {sums}, {}).id();
   g.give_image(g.graph.add(graph::op::Mul{}, {x, divisor}, {}).id(), line);
 }
