@@ -89,6 +89,14 @@ void plan_onnx(Bytes bytes) {
     refused_or([&] { prepare_all(stet::import_onnx(info, "file", options_for(bytes))); });
   });
 }
+void run_onnx(Bytes bytes) {
+  refused_or([&] {
+    const stet::IntegerModel model = stet::import_onnx_integer(stet::onnx::decode(bytes, "file"), stet::targets::onnxruntime, "file", options_for(bytes));
+    const stet::Engine engine(model);
+    if (engine.bytes_per_sample() > 1 << 22 || engine.values().size() > 100 || model.inputs().size() > 1) return;
+    (void)engine.run(stet::Tensor<float>::zeros(engine.input_shape().batched(1)));
+  });
+}
 void plan_tflite(Bytes bytes) {
   refused_or([&] { prepare_all(stet::tflite::import_model(stet::tflite::decode(bytes, "file"), "file", options_for(bytes))); });
 }
@@ -112,10 +120,12 @@ void each_corpus_file(const std::string& reader, F&& f) {
 
 TEST_CASE("reading and planning a small .onnx file takes little") {
   const CaughtWarnings warnings;
-  for (const HostileFile& file : hostile_onnx()) within_the_rule(file.what, file.bytes.size(), [&] { plan_onnx(file.bytes); });
-  each_corpus_file("onnx", [](const std::string& name, const auto& bytes) {
-    within_the_rule(name, bytes.size(), [&] { plan_onnx(bytes); });
-  });
+  const auto both = [](const std::string& what, const std::vector<std::uint8_t>& bytes) {
+    within_the_rule(what + ", as float", bytes.size(), [&] { plan_onnx(bytes); });
+    within_the_rule(what + ", as integers", bytes.size(), [&] { run_onnx(bytes); });
+  };
+  for (const HostileFile& file : hostile_onnx()) both(file.what, file.bytes);
+  each_corpus_file("onnx", both);
 }
 
 TEST_CASE("reading, planning and running a small .tflite file takes little") {

@@ -148,6 +148,47 @@ inline std::vector<HostileFile> hostile_onnx() {
     files.push_back(t.file("joins nothing 10,000 times", t.node("Reshape", {"x", t.node("Concat", std::vector<std::string>(10000, "none"), {axis(1)})})));
   }
   {
+    const auto scale = [](HostileOnnx& s, int i) { return s.constant("scale" + std::to_string(i), {}, std::vector<float>{0.01f + 1e-6f * static_cast<float>(i)}); };
+    const auto coded = [&](HostileOnnx& s, const std::string& v, const std::string& by) { return s.node("DequantizeLinear", {s.node("QuantizeLinear", {v, by}), by}); };
+    HostileOnnx s({8});
+    int count = 0;
+    files.push_back(s.file("5,000 scales one after the other", s.chain(5000, "x", [&](auto& v) { return coded(s, v, scale(s, count++)); })));
+    HostileOnnx t({8});
+    const auto first = coded(t, "x", scale(t, 0));
+    std::vector<std::string> parts;
+    for (int i = 1; i < 5000; ++i) parts.push_back(coded(t, first, scale(t, i)));
+    files.push_back(t.file("5,000 scales of a value, joined", coded(t, t.node("Concat", parts, {axis(1)}), scale(t, 0))));
+    HostileOnnx u({65536});
+    const auto one = scale(u, 0), big = u.node("DequantizeLinear", {u.constant("c", {65536}, std::vector<std::uint8_t>(65536, 1)), one});
+    files.push_back(u.file("4,000 sums with a constant of codes", u.chain(4000, coded(u, "x", one), [&](auto& v) { return coded(u, u.node("Add", {v, big}), one); })));
+    HostileOnnx w({256});
+    const auto by = scale(w, 0);
+    std::vector<std::string> layers;
+    const auto codes = w.constant("w", {256, 256}, std::vector<std::int8_t>(65536, 1));
+    const auto in = coded(w, "x", by), matrix = w.node("DequantizeLinear", {codes, by});
+    for (int i = 0; i < 4000; ++i) layers.push_back(coded(w, w.node("MatMul", {in, matrix}), by));
+    files.push_back(w.file("4,000 layers of one matrix of codes", w.node("Concat", layers, {axis(1)})));
+    HostileOnnx y({8});
+    std::vector<std::string> readers;
+    for (int i = 0; i < 12000; ++i) readers.push_back(y.node("QuantizeLinear", {"x", "scale0"}));
+    scale(y, 0);
+    files.push_back(y.file("12,000 codes of one value", y.node("DequantizeLinear", {y.node("Concat", readers, {axis(1)}), "scale0"})));
+  }
+  {
+    HostileOnnx s({4096, 2, 2});
+    files.push_back(s.file("LRN of 4,096 channels, 500 times", s.chain(500, "x", [&](auto& v) { return s.node("LRN", {v}, {attribute("size", std::int64_t{4096})}); })));
+    HostileOnnx t({4, 60000, 60000});
+    const auto one = t.floats("one", {4});
+    files.push_back(t.file("an instance norm of a huge image", t.node("InstanceNormalization", {"x", one, one})));
+    HostileOnnx u({256, 4, 4});
+    const auto matrices = u.floats("m", {256, 4, 4});
+    files.push_back(u.file("2,000 times 256 matrices", u.chain(2000, "x", [&](auto& v) { return u.node("MatMul", {v, matrices}); })));
+    HostileOnnx w({1, 4000, 4000});
+    files.push_back(w.file("windows with gaps, cut by padding", w.chain(50, "x", [&](auto& v) {
+      return w.node("MaxPool", {v}, {attribute("kernel_shape", Ints{64, 64}), attribute("dilations", Ints{50, 50}), attribute("pads", Ints(4, 3000))});
+    })));
+  }
+  {
     HostileOnnx s({8});
     std::vector<std::string> made;
     const auto shape = s.constant("s", {1}, Ints{65536});

@@ -14,6 +14,7 @@
 #include <stet/io/safetensors.hpp>
 #include <stet/io/tflite/encode.hpp>
 #include <stet/io/wav.hpp>
+#include <stet/model/load_onnx_integer.hpp>
 #include <stet/model/plan_units.hpp>
 
 #include "mutate.hpp"
@@ -76,6 +77,15 @@ inline stet::ImportOptions options_for(Bytes bytes) {
 /// Cuts what was read into units, as prepare and check do first.
 inline void plan(const stet::Model& model) { (void)stet::find_units(model.graph(), stet::recipes::int8()); }
 
+/// Makes an engine of what was read, and runs it if it is small.
+inline void run(const stet::IntegerModel& model) {
+  std::int64_t elements = 0;
+  for (const auto& v : model.values) elements = std::max(elements, v.shape.elements());
+  const stet::Engine engine(model);
+  if (elements > 4096 || model.values.size() > 64 || model.inputs().size() > 1) return;
+  (void)engine.run(stet::Tensor<float>(engine.input_shape().batched(1)));
+}
+
 inline void read_tflite(Bytes bytes) {
   refused_or([&] {
     const stet::tflite::ModelInfo info = stet::tflite::decode(bytes, "fuzz");
@@ -87,13 +97,7 @@ inline void read_tflite(Bytes bytes) {
     });
     refused_or([&] { plan(stet::tflite::import_model(info, "fuzz", options_for(bytes))); });
     refused_or([&] {
-      const stet::IntegerModel model =
-          stet::tflite::import_integer_model(info, stet::targets::tflite_reference, "fuzz", options_for(bytes));
-      std::int64_t elements = 0;
-      for (const auto& v : model.values) elements = std::max(elements, v.shape.elements());
-      const stet::Engine engine(model);
-      if (elements > 4096 || model.values.size() > 64) return;
-      (void)engine.run(stet::Tensor<float>(engine.input_shape().batched(1)));
+      run(stet::tflite::import_integer_model(info, stet::targets::tflite_reference, "fuzz", options_for(bytes)));
     });
   });
 }
@@ -110,6 +114,7 @@ inline void read_onnx(Bytes bytes) {
       stet::onnx::read_external_data(whole, "/no such folder/fuzz.onnx");
     });
     refused_or([&] { plan(stet::import_onnx(info, "fuzz", options_for(bytes))); });
+    refused_or([&] { run(stet::import_onnx_integer(info, stet::targets::onnxruntime, "fuzz", options_for(bytes))); });
   });
 }
 

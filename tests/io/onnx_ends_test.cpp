@@ -99,11 +99,11 @@ TEST_CASE("problems of one kind are one line, with their number and the first no
   std::string y = "x";
   for (int i = 0; i < 12; ++i) y = s.node("Relu", {s.node("Erf", {y})});
   for (int i = 0; i < 2; ++i)
-    y = s.node("MaxPool", {y}, {attribute("kernel_shape", Ints{2, 2}), attribute("pads", Ints{1, 1, 1, 1}), attribute("dilations", Ints{2, 2 + i})});
+    y = s.node("AveragePool", {y}, {attribute("kernel_shape", Ints{2, 2}), attribute("pads", Ints{1, 1, 1, 1}), attribute("dilations", Ints{2, 2 + i})});
   const std::string text = s.refusal(y);
   CHECK_THAT(text,
              ContainsSubstring("\n  Erf (12 nodes: Erf0, Erf2, Erf4, ...): the operator Erf is not understood\n"));
-  CHECK_THAT(text, ContainsSubstring("\n  MaxPool24 (MaxPool): attribute dilations"));
+  CHECK_THAT(text, ContainsSubstring("\n  AveragePool24 (AveragePool): attribute dilations"));
   CHECK(std::count(text.begin(), text.end(), '\n') == 2);  // behind the first pool nothing is known of the second
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("behind a node that is not understood the file's own shapes go on", "[
   Source s({2, 6, 6});
   const auto up = s.node("Resize", {"x"});
   const auto pool =
-      s.node("MaxPool", {up}, {attribute("kernel_shape", Ints{2, 2}), attribute("pads", Ints{1, 1, 1, 1}), attribute("dilations", Ints{2, 2})});
+      s.node("AveragePool", {up}, {attribute("kernel_shape", Ints{2, 2}), attribute("pads", Ints{1, 1, 1, 1}), attribute("dilations", Ints{2, 2})});
   const auto y = s.node("GlobalAveragePool", {s.node("Conv", {pool, s.ramp("w", {2, 3, 1, 1})})});
   CHECK_THAT(s.refusal(y), !ContainsSubstring("Conv"));
   const auto described = [&](const std::string& name, const Ints& dims) {
@@ -122,7 +122,7 @@ TEST_CASE("behind a node that is not understood the file's own shapes go on", "[
   described(up, {2, 12, 12});
   described(pool, {2, 6, 6});
   CHECK_THAT(s.refusal(y), ContainsSubstring("Resize0") &&
-                               ContainsSubstring("MaxPool1 (MaxPool): attribute dilations") &&
+                               ContainsSubstring("AveragePool1 (AveragePool): attribute dilations") &&
                                ContainsSubstring("Conv2 (Conv): attribute group is 1 for 2 channels") &&
                                !ContainsSubstring("GlobalAveragePool"));
 }

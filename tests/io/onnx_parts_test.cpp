@@ -5,6 +5,7 @@
 
 #include "io/onnx_source.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace onnx_parts_test {
@@ -99,8 +100,8 @@ TEST_CASE("a rectifier with a slope per channel, or one", "[io][onnx]") {
   CHECK(run(m, -2, 1) == Floats{-1, 0.25f, 0, 1});
   m = s.load(s.node("PRelu", {"x", s.constant("one", {1}, Floats{0.5f})}));
   CHECK(kinds(m) == Kinds{"input", "leaky_relu"});
-  CHECK_THAT(s.refusal(s.node("PRelu", {"x", s.constant("each", {2, 1, 2}, Floats{1, 2, 3, 4})})),
-             ContainsSubstring("slope has 4 numbers"));
+  CHECK(run(s.load(s.node("PRelu", {"x", s.constant("each", {2, 1, 2}, Floats{1, 2, 3, 4})})), -2, 1) == Floats{-2, -3, 0, 1});
+  CHECK_THAT(s.refusal(s.node("PRelu", {"x", s.constant("many", {3, 1, 2}, Floats{1, 2, 3, 4, 5, 6})})), ContainsSubstring("has 3 elements where the value has 2"));
 }
 
 TEST_CASE("quotients, inverses and powers", "[io][onnx]") {
@@ -121,8 +122,16 @@ TEST_CASE("quotients, inverses and powers", "[io][onnx]") {
   CHECK(kinds(power(-0.5f)) == Kinds{"input", "rsqrt"});
   CHECK(run(power(3)) == Floats{0, 1, 8});
   CHECK_THAT(s.refusal(s.node("Pow", {"x", "x"})), ContainsSubstring("only a constant is understood"));
-  CHECK_THAT(s.refusal(s.node("Selu", {"x"}, {attribute("alpha", 1.0f)})), ContainsSubstring("only those of SELU"));
-  CHECK_THAT(s.refusal(s.node("Celu", {"x"}, {attribute("alpha", 2.0f)})), ContainsSubstring("only 1 is understood"));
+  // gamma * elu(x) and alpha * elu(x / alpha), at x = -2 ... 0.
+  const Floats selu = run(s.load(s.node("Selu", {"x"}, {attribute("alpha", 1.5f), attribute("gamma", 3.0f)})), -2);
+  const Floats celu = run(s.load(s.node("Celu", {"x"}, {attribute("alpha", 2.0f)})), -2);
+  for (int i = 0; i < 3; ++i) {
+    const float x = static_cast<float>(i - 2);
+    CHECK(std::abs(selu[static_cast<std::size_t>(i)] - (x > 0.0f ? 3.0f * x : 4.5f * (std::exp(x) - 1.0f))) < 1e-5f);
+    CHECK(std::abs(celu[static_cast<std::size_t>(i)] - (x > 0.0f ? x : 2.0f * (std::exp(x / 2.0f) - 1.0f))) < 1e-5f);
+  }
+  CHECK_THAT(s.refusal(s.node("Selu", {"x"}, {attribute("alpha", -1.0f)})), ContainsSubstring("alpha -1 and gamma"));
+  CHECK_THAT(s.refusal(s.node("Celu", {"x"}, {attribute("alpha", 0.0f)})), ContainsSubstring("must be positive"));
 }
 
 TEST_CASE("maxima and minima of values and constants, and of an image", "[io][onnx]") {
@@ -132,7 +141,9 @@ TEST_CASE("maxima and minima of values and constants, and of an image", "[io][on
   Model m = s.load(s.node("Min", {"x", s.constant("two", {}, Floats{2})}));
   CHECK(kinds(m) == Kinds{"input", "clip"});
   CHECK(run(m) == Floats{0, 1, 2, 2});
-  CHECK_THAT(s.refusal(s.node("Max", {"x", s.ramp("each", {4})})), ContainsSubstring("has 4 numbers; only one"));
+  CHECK(run(s.load(s.node("Max", {"x", s.constant("each", {4}, Floats{3, -1, 2, 5})}))) == Floats{3, 1, 2, 5});
+  CHECK(run(s.load(s.node("Min", {s.constant("other", {4}, Floats{3, -1, 2, 1}), "x"}))) == Floats{0, -1, 2, 1});
+  CHECK(run(s.load(s.node("Sum", {s.constant("added", {4}, Floats{3, -1, 2, 1}), "x", "x"}))) == Floats{3, 1, 6, 7});
   Source t({2, 2, 3});
   m = t.load(t.node("ReduceMax", {"x"}, {attribute("axes", Ints{2, 3}), attribute("keepdims", std::int64_t{0})}));
   CHECK(m.graph().node(m.graph().outputs()[0]).shape.elements() == 2);
@@ -158,7 +169,28 @@ TEST_CASE("largest values of windows with gaps are those of shifted parts", "[io
   CHECK(run(s.load(pool({1, 1}, {0, 0, 0, 0}))) == Floats{13, 14, 18, 19});
   CHECK(run(s.load(pool({1, 1}, {0, 0, 0, 0})), 0, -1) == Floats{0, -1, -5, -6});
   CHECK(run(s.load(pool({2, 1}, {0, 0, 0, 0}))) == Floats{13, 14});
-  CHECK_THAT(s.refusal(pool({1, 1}, {1, 1, 1, 1})), ContainsSubstring("without padding alone"));
+  // What lies in the padding is left out: against plain loops, of rising and falling values.
+  for (const Ints& strides : {Ints{1, 1}, Ints{2, 1}, Ints{1, 3}}) {
+    for (const Ints& pads : {Ints{1, 1, 1, 1}, Ints{2, 0, 0, 2}, Ints{0, 3, 2, 1}}) {
+      for (const float sign : {1.0f, -1.0f}) {
+        const Floats made = run(s.load(pool(strides, pads)), 0, sign);
+        Floats wanted;
+        for (std::int64_t top = -pads[0]; top + 2 < 4 + pads[2]; top += strides[0]) {
+          for (std::int64_t left = -pads[1]; left + 3 < 5 + pads[3]; left += strides[1]) {
+            float most = -100.0f;
+            for (const std::int64_t y : {top, top + 2}) {
+              for (const std::int64_t x : {left, left + 3}) {
+                if (y >= 0 && y < 4 && x >= 0 && x < 5) most = std::max(most, sign * static_cast<float>(y * 5 + x));
+              }
+            }
+            wanted.push_back(most);
+          }
+        }
+        CHECK(made == wanted);
+      }
+    }
+  }
+  CHECK_THAT(s.refusal(pool({1, 1}, {3, 0, 0, 0})), ContainsSubstring("windows of 2 elements that reach over 3"));
 }
 
 TEST_CASE("a sum over channels is a layer of ones", "[io][onnx]") {

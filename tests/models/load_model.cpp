@@ -1,16 +1,17 @@
 // Takes a model of somebody else through all stages and says how far it comes, one line `stage<TAB>result` each:
 //   load_model MODEL.onnx|MODEL.tflite [X.npy[,X2.npy] Y.npy[,Y2.npy]] [--input H,W,C] [--target NAME] [--int8 PREFIX]
-//   load_model MODEL.tflite X.npy[,X2.npy] Y.npy[,Y2.npy] --integers [--target NAME]
+//   load_model MODEL.tflite|MODEL.onnx X.npy[,X2.npy] Y.npy[,Y2.npy] --integers [--target NAME]
 // X are inputs as the file has them (images [N,C,H,W] of .onnx), Y what another program made of them; of several inputs and
 // outputs, all in their order. Stages: load, float
 // (the largest difference to Y relative to the largest |Y|), prepare, train (three steps on integers), convert, engine (codes
 // that differ between training forward and engine). With --int8 the integers are written to PREFIX.tflite, of the target
 // onnxruntime to PREFIX.onnx, the inputs to PREFIX.x.npy, PREFIX.x.1.npy, ... and the engine's codes to PREFIX.y.npy, PREFIX.y.1.npy,
 // ..., for judge_codes.py. With --integers the file is an int8 one: stages load and engine (codes that differ from Y, the codes
-// of another program). Exit status 0 if all stages pass.
+// of another program; of .onnx what they mean). Exit status 0 if all stages pass.
 #include <stet/engine/engine.hpp>
 #include <stet/io/load_onnx.hpp>
 #include <stet/io/load_tflite.hpp>
+#include <stet/model/load_onnx_integer.hpp>
 #include <stet/io/npy.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
@@ -31,10 +32,12 @@ namespace {
 
 using namespace stet;
 
-// [N,C,H,W] as [N,H,W,C]; others as they are.
+// Of a .onnx file [N,C,H,W] as [N,H,W,C], where that is what the model wants; others as they are.
+bool channels_first = false;
 Tensor<float> as_stet_has(const Tensor<float>& x, const Shape& wanted) {
-  const Shape& s = x.shape();
-  return s.rank() != 4 || s.unbatched() == wanted ? x : stet_test::images_last(x);
+  if (!channels_first || x.shape().rank() != 4) return x;
+  const Tensor<float> last = stet_test::images_last(x);
+  return last.shape().unbatched() == wanted ? last : x;
 }
 
 class Stages {
@@ -122,11 +125,25 @@ Model load(const std::string& path, const ImportOptions& options) {
   return path.ends_with(".onnx") ? load_onnx(path, options) : load_tflite(path, options);
 }
 
+// The codes of real outputs.
+std::vector<Tensor<std::int8_t>> codes_of(const std::vector<Tensor<float>>& reals, const IntegerModel& model) {
+  std::vector<Tensor<std::int8_t>> all;
+  for (std::size_t k = 0; k < reals.size(); ++k) {
+    const Affine& a = model.values[static_cast<std::size_t>(model.outputs[k])].codes;
+    all.push_back(Tensor<std::int8_t>::zeros(reals[k].shape()));
+    const auto to = all.back().edit();
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      to[i] = static_cast<std::int8_t>(std::clamp(round_half_even(reals[k].span()[i] / a.scale) + static_cast<float>(a.zero_point), -128.0f, 127.0f));
+    }
+  }
+  return all;
+}
+
 // An int8 file in the engine: its codes against those that another program made of the same real inputs.
 void run_integers(Stages& stages, const std::vector<std::string>& files, const Target& target, const ImportOptions& options) {
   std::optional<IntegerModel> model;
   stages.stage("load", [&] {
-    model = load_tflite_integer(files[0], target, options);
+    model = files[0].ends_with(".onnx") ? load_onnx_integer(files[0], target, options) : load_tflite_integer(files[0], target, options);
     return formatted("{} values", model->values.size());
   });
   stages.stage("engine", [&] {
@@ -137,7 +154,8 @@ void run_integers(Stages& stages, const std::vector<std::string>& files, const T
     }
     for (const int v : model->outputs) outputs.push_back(model->values[static_cast<std::size_t>(v)].shape);
     const std::vector<QTensor> codes = engine.run(load_all<float>(files[1], inputs));
-    const std::vector<Tensor<std::int8_t>> wanted = load_all<std::int8_t>(files[2], outputs);
+    const bool real = files[0].ends_with(".onnx");  // whose outputs are what codes mean
+    const std::vector<Tensor<std::int8_t>> wanted = real ? codes_of(load_all<float>(files[2], outputs), *model) : load_all<std::int8_t>(files[2], outputs);
     std::int64_t differ = 0, all = 0;
     for (std::size_t k = 0; k < codes.size(); ++k) {
       require(codes[k].codes.size() == wanted[k].size(), Errc::shape, "the output is {}, not {}", codes[k].codes.shape(), wanted[k].shape());
@@ -176,6 +194,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: load_model MODEL [X.npy[,X2.npy] Y.npy[,Y2.npy]] [--input H,W,C] [--target NAME] [--int8 PREFIX | --integers]\n");
     return 2;
   }
+  channels_first = files[0].ends_with(".onnx");
   set_warning_handler([](const std::string&) {});
   Stages stages;
   if (integers_wanted) {

@@ -7,11 +7,13 @@
 #include <stet/io/import_options.hpp>
 #include <stet/io/onnx/decode.hpp>
 #include <stet/io/onnx/external_data.hpp>
+#include <stet/io/onnx/model_of_codes.hpp>
 
 #include <string>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/io/onnx/graph_reader.hpp>
+#include <stet/io/onnx/operators_of_codes.hpp>
 #include <stet/operators/onnx.hpp>
 #endif
 
@@ -24,6 +26,20 @@ STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& na
   return onnx::GraphReader(model, name, options, onnx::reader_of, onnx::folder_of).run();
 }
 #endif
+
+namespace onnx {
+
+/// The same of a file of integers: its model of floats, and what values and constants are as codes. load_onnx_integer
+/// (model/load_onnx_integer.hpp) makes an IntegerModel of it.
+STET_ENTRY ModelOfCodes read_codes(const ModelInfo& model, const std::string& name, const ImportOptions& options = {});
+#if STET_DEFINE_ENTRIES
+STET_ENTRY ModelOfCodes read_codes(const ModelInfo& model, const std::string& name, const ImportOptions& options) {
+  const auto read = [&](const ModelInfo& m) { return GraphReader(m, name, options, reader_of, folder_of, read_resized_codes).run_codes(); };
+  return has_operators_of_codes(model) ? read(with_codes_told(model, "load_onnx: " + name)) : read(model);
+}
+#endif
+
+}  // namespace onnx
 
 /// Loads a float .onnx model, in order to train it on, quantize it or write it in another format. Tensors that lie in other
 /// files are read from the folder of the model; float16, bfloat16 and double become float32, which a warning says.

@@ -12,6 +12,7 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/io/fingerprint_text.hpp>
+#include <stet/io/tflite/joined_rows.hpp>
 #include <stet/operators/tflite.hpp>
 #endif
 
@@ -22,6 +23,10 @@ namespace stet::tflite {
 STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const ImportOptions& options = {});
 #if STET_DEFINE_ENTRIES
 STET_ENTRY Model import_model(const ModelInfo& model, const std::string& where, const ImportOptions& options) {
+  if (computes_rows(model)) {
+    const ModelInfo joined = with_joined_rows(model);
+    return FloatImporter(joined, options, where).run(row_of);
+  }
   return FloatImporter(model, options, where).run(row_of);
 }
 #endif

@@ -57,7 +57,8 @@ STET_ENTRY ModelInfo describe(const IntegerModel& model, const OnnxIntegerOption
 namespace detail {
 
 // Opset 17 with IR 8, or opset 21 with IR 10; read back before anybody sees it.
-inline std::vector<std::uint8_t> finish(ModelInfo model, std::string fingerprint) {
+inline std::vector<std::uint8_t> finish(ModelInfo model, std::string fingerprint, OnnxLayout layout) {
+  model.metadata.emplace_back(layout_key, layout == OnnxLayout::nhwc ? layout_nhwc : layout_nchw);
   if (!fingerprint.empty()) model.metadata.emplace_back(input_fingerprint_key, std::move(fingerprint));
   model.ir_version = model.opsets[0].version >= 21 ? 10 : 8;
   model.producer_name = "stet";
@@ -82,7 +83,7 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOp
   onnx::check_float(model.graph());
   check_finite("save_onnx", model);
   std::string fingerprint = fingerprint_text(options.ranges.inputs);
-  if (!options.fold_batch_norm) return onnx::detail::finish(onnx::describe(model, options), std::move(fingerprint));
+  if (!options.fold_batch_norm) return onnx::detail::finish(onnx::describe(model, options), std::move(fingerprint), options.layout);
   const FoldedBatchNorm folded = fold_batch_norm_with_map(model);
   OnnxOptions of_folded = options;
   if (options.format == OnnxFormat::int16x8) {
@@ -93,7 +94,7 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const Model& model, const OnnxOp
       if (made >= 0) of_folded.ranges.of_node[static_cast<std::size_t>(made)] = options.ranges.of_node[id];
     }
   }
-  return onnx::detail::finish(onnx::describe(folded.model, of_folded), std::move(fingerprint));
+  return onnx::detail::finish(onnx::describe(folded.model, of_folded), std::move(fingerprint), options.layout);
 }
 STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const OnnxIntegerOptions& options) {
   std::string problems = check_structure(model).text() + fault_lines(format_faults(IntegerFormat::onnx, model));
@@ -106,7 +107,7 @@ STET_ENTRY std::vector<std::uint8_t> onnx_bytes(const IntegerModel& model, const
         "to the integer model";
   }
   require(problems.empty(), Errc::unsupported, "save_onnx: this model cannot be written:{}", problems);
-  return onnx::detail::finish(onnx::describe(model, options), detail::fingerprint_text_of("save_onnx", model));
+  return onnx::detail::finish(onnx::describe(model, options), detail::fingerprint_text_of("save_onnx", model), options.layout);
 }
 #endif
 

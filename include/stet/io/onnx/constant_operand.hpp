@@ -128,9 +128,9 @@ inline void apply_line(Importer& g, const Arrangement& x, const std::string& nam
     return give(Arranger::make(from, x.dims, order), detail::channel_line(c, line_of), order.back());
   }
   // A number for each element: all of them are channels.
-  order = natural_order(x.dims.size());
+  order = usual_order(x.dims.size());
   const int from = g.arranger.arrange(x, order);
-  const Constant all = detail::repeated(g, c, x.dims);
+  const Constant all = transposed(detail::repeated(g, c, x.dims), Ints(order.begin(), order.end()));
   const int flat = g.graph.add(graph::op::Flatten{}, {from}, {}).id();
   const auto [layer, node] = detail::depthwise_line(g, flat, detail::channel_line(all, line_of), all);
   g.give(g.graph.add(graph::op::Reshape{g.graph.node(from).shape}, {node}, {}).id(), x.dims, order);

@@ -7,12 +7,14 @@
 #include <stet/io/onnx/arrangement.hpp>
 #include <stet/io/onnx/attributes.hpp>
 #include <stet/io/onnx/batch_view.hpp>
+#include <stet/io/onnx/codes_of_file.hpp>
 #include <stet/io/onnx/constant.hpp>
 #include <stet/io/onnx/schema.hpp>
 #include <stet/io/shared_constants.hpp>
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -43,9 +45,10 @@ struct Bias {
 /// The graph under construction and the values that exist.
 class Importer {
  public:
-  /// `outputs` are the values that the model ends at.
-  Importer(const ModelInfo& model, const std::string& name, const std::vector<std::string>& outputs)
-      : budget(name, content(model), 4, std::size_t{4} << 20), outputs_(outputs.begin(), outputs.end()) {
+  /// `outputs` are the values that the model ends at; `of_codes` is whether the file is one of integers.
+  Importer(const ModelInfo& model, const std::string& name, const std::vector<std::string>& outputs, bool of_codes = false)
+      : budget(name, content(model), of_codes ? 12 : 4, std::size_t{4} << 20), outputs_(outputs.begin(), outputs.end()) {
+    if (of_codes) codes.emplace().note(model);
     for (const OpsetInfo& o : model.opsets) {
       if (o.domain.empty() || o.domain == "ai.onnx") opset = o.version;
     }
@@ -56,6 +59,15 @@ class Importer {
     for (const TensorInfo& t : model.initializers) note_type(t.type);
   }
 
+  /// Bytes of a file's constants.
+  static std::size_t content(const ModelInfo& model) {
+    std::size_t bytes = 0;
+    for (const TensorInfo& t : model.initializers) bytes += t.data.size();
+    for (const NodeInfo& n : model.nodes) {
+      for (const AttributeInfo& a : n.attributes) bytes += a.tensor ? a.tensor->data.size() : 0;
+    }
+    return bytes;
+  }
   /// What constants and parameters may take that are made of the file's.
   Budget budget;
   Graph graph{};
@@ -66,9 +78,11 @@ class Importer {
   ConstantUses uses{};
   std::map<std::string, OpenLayer> open{};  ///< values that a constant factor or summand may still be put into
   std::map<int, ChannelLine> lines{};       ///< what is put into layers, and batch norms, behind their own constants
+  std::vector<std::pair<int, graph::Role>> fixed{};  ///< parameters that training leaves as they are
   std::vector<std::string> training{};      ///< nodes that the file runs as in training
   std::set<DataType> converted{};           ///< floating-point types of the file that became float32
   std::set<const NodeInfo*> done{};         ///< nodes that another one has taken in
+  std::optional<CodesOfFile> codes{};       ///< of a file of integers
   const NodeInfo* node = nullptr;           ///< the one that is read
   std::vector<std::string> given{};         ///< the values that were made last
   std::int64_t opset = 0;
@@ -198,6 +212,7 @@ class Importer {
   /// Gives a parameter or buffer of a node the values of an initializer, or what was made of them.
   void assign(int id, graph::Role role, std::vector<float> v, const std::string& source) {
     uses.add(source, id, role, v);
+    if (codes) codes->source[{id, role}] = source;
     assign_made(id, role, std::move(v));
   }
   /// The same with values that are no constant of the file.
@@ -205,6 +220,14 @@ class Importer {
     budget.take(v.size() * sizeof(float));
     assigned_[{id, role}] = assignments.size();
     assignments.push_back({id, role, std::move(v)});
+  }
+  /// The same of so many equal values, which training leaves as they are.
+  std::vector<float>& assign_fixed(int id, graph::Role role, std::int64_t count, float value) {
+    budget.take(at(count) * sizeof(float));
+    fixed.push_back({id, role});
+    assigned_[{id, role}] = assignments.size();
+    assignments.push_back({id, role, std::vector<float>(at(count), value)});
+    return assignments.back().values;
   }
   /// What a parameter or buffer of a node gets; null if nothing does.
   [[nodiscard]] std::vector<float>* assigned(int id, graph::Role role) {
@@ -260,15 +283,6 @@ class Importer {
     require(list.size() == 1, Errc::unsupported, "{} must be one number", what);
     return list[0];
   }
-  static std::size_t content(const ModelInfo& model) {
-    std::size_t bytes = 0;
-    for (const TensorInfo& t : model.initializers) bytes += t.data.size();
-    for (const NodeInfo& n : model.nodes) {
-      for (const AttributeInfo& a : n.attributes) bytes += a.tensor ? a.tensor->data.size() : 0;
-    }
-    return bytes;
-  }
-
   std::map<std::string, std::vector<const NodeInfo*>> readers_;
   std::set<std::string> outputs_;
   std::map<std::pair<int, graph::Role>, std::size_t> assigned_;

@@ -80,7 +80,7 @@ class OutputChoice {
       return makers_.contains(input) ? Tail::classifies : Tail::none;  // of the input itself
     }
     const bool same =
-        any_of(n.op_type, {"Identity", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Reshape", "Transpose", "Dropout"});
+        any_of(n.op_type, {"Identity", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Reshape", "Transpose", "Dropout", "QuantizeLinear", "DequantizeLinear"});
     return same ? Tail::rearranges : Tail::none;
   }
   std::string last() const {

@@ -72,6 +72,10 @@ constexpr int bits(DataType type) {
 
 using Metadata = std::pair<std::string, std::string>;  ///< key, value
 
+/// Metadata of a file that stet wrote: whether images at its ends are [N,H,W,C] or [N,C,H,W], which nothing else in it says.
+inline constexpr const char* layout_key = "stet.layout";
+inline constexpr const char *layout_nhwc = "nhwc", *layout_nchw = "nchw";
+
 /// Where the elements of a tensor lie.
 enum class DataLocation : std::int32_t {
   inside = 0,   ///< in the tensor itself

@@ -94,6 +94,7 @@ void visit_options(OptionsType type, F&& f) {
     case OptionsType::neg:
     case OptionsType::pow:
     case OptionsType::square:
+    case OptionsType::squared_difference:
     case OptionsType::cast:  // the types of the tensors
     case OptionsType::pad:
     case OptionsType::shape:

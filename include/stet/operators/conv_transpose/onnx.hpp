@@ -41,8 +41,10 @@ void write(const graph::op::ConvTranspose& o, auto& w) {
 }
 
 /// Padding from pads and output_padding; what padding same cuts off becomes that.
-inline Padding read_cut(Attributes& a, const Shape& image, Pair kernel, Pair stride) {
-  const Ints pads = a.integers("pads", {0, 0, 0, 0}), added = a.integers("output_padding", {0, 0});
+inline Padding read_cut(Attributes& a, const Shape& image, Pair kernel, Pair stride, bool line) {
+  const Ints pads = a.pads();
+  Ints added = a.integers("output_padding", line ? Ints{0} : Ints{0, 0});
+  if (line && added.size() == 1) added.insert(added.begin(), 0);
   const auto in_range = [](const Ints& all) {
     return std::all_of(all.begin(), all.end(), [](std::int64_t n) { return n >= 0 && n <= 65535; });
   };
@@ -60,9 +62,12 @@ inline Padding read_cut(Attributes& a, const Shape& image, Pair kernel, Pair str
 }
 
 inline void read_conv_transpose(Importer& g, Attributes& a) {
-  const Constant& w = g.reals(1, "weight");
+  Constant w = g.reals(1, "weight");
+  const bool line = w.dims.size() == 3 && g.value().dims.size() == 2;  // an image of height 1
+  if (line) a.expect_line();
+  if (line) w.dims.insert(w.dims.begin() + 2, 1);
   require(w.dims.size() == 4 && w.size() > 0 && w.dims[2] <= 65535 && w.dims[3] <= 65535 && w.dims[1] <= 1 << 30,
-          Errc::unsupported, "weight has {} dimensions; only those of images, [I,O,kh,kw], are understood", w.dims.size());
+          Errc::unsupported, "weight has {} dimensions; only those of images, [I,O,kh,kw], and of lines, [I,O,k], are understood", w.dims.size());
   const int from = g.image(g.value());
   const Shape image = g.graph.node(from).shape;
   const Pair kernel(static_cast<int>(w.dims[2]), static_cast<int>(w.dims[3])), stride = a.pair("strides");
@@ -79,14 +84,14 @@ inline void read_conv_transpose(Importer& g, Attributes& a) {
     require(c.size() == at(filters), Errc::unsupported, "bias has {} numbers for {} filters", c.size(), filters);
     bias = {c.reals, c.name};
   } else {
-    bias = g.bias_behind(filters, 2, output);
+    bias = g.bias_behind(filters, line ? 1 : 2, output);
   }
   const bool biased = !bias.values.empty();
-  const int id = g.add(graph::op::ConvTranspose{static_cast<int>(filters), kernel, stride, read_cut(a, image, kernel, stride), biased},
+  const int id = g.add(graph::op::ConvTranspose{static_cast<int>(filters), kernel, stride, read_cut(a, image, kernel, stride, line), biased},
                        {from}, w.name);
   g.assign(id, graph::Role::weight, transposed(w, Ints{1, 2, 3, 0}).reals, w.name);
   if (biased) g.assign(id, graph::Role::bias, std::move(bias.values), bias.source);
-  g.give_image(output, id);
+  g.give_image(output, id, line);
   g.open[output] = {id, 0};
 }
 

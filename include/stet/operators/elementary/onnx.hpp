@@ -1,6 +1,7 @@
 #pragma once
 // Elementary functions in .onnx: written and read. Codes are looked up in a table.
 
+#include <stet/io/onnx/steps.hpp>
 #include <stet/operators/elementwise/onnx.hpp>
 
 #include <cmath>
@@ -50,8 +51,10 @@ void read_elementary(Importer& g, Attributes&) {
 inline void read_selu(Importer& g, Attributes& a) {
   const auto alpha = static_cast<float>(graph::op::detail::selu_alpha), scale = static_cast<float>(graph::op::detail::selu_scale);
   const float got = a.real("alpha", alpha), gamma = a.real("gamma", scale);
-  require(std::fabs(got - alpha) < 1e-5f && std::fabs(gamma - scale) < 1e-5f, Errc::unsupported,
-          "attributes alpha {} and gamma {}: only those of SELU are understood; take Elu and a product", got, gamma);
+  if (std::fabs(got - alpha) >= 1e-5f || std::fabs(gamma - scale) >= 1e-5f) {
+    require(std::isfinite(got) && got >= 0.0f && std::isfinite(gamma), Errc::unsupported, "attributes alpha {} and gamma {} are not understood", got, gamma);
+    return g.give(times(g, stepped(g, graph::op::Elu{got}, g.value()), gamma));
+  }
   g.give_same(graph::op::Elementary{graph::op::ElementaryFunction::selu});
 }
 /// A value to a constant power.
@@ -95,28 +98,15 @@ inline void read_div(Importer& g, Attributes&) {
   y.node = node;
   g.give(std::move(y));
 }
-/// The rectifier with a slope for negative values: one number is a leaky ReLU, one per channel a x + (1 - a) relu(x).
+/// The rectifier with a slope for negative values: one number is a leaky ReLU, others are a x + (1 - a) relu(x).
 inline void read_prelu(Importer& g, Attributes&) {
   const Constant& slope = g.reals(1, "slope");
   require(slope.known && slope.size() >= 1, Errc::unsupported, "slope has no numbers");
   if (slope.size() == 1) return g.give_same(graph::op::LeakyRelu{slope.reals[0]});
-  const Arrangement x = g.value();
-  require(x.dims.size() >= 1 && slope.size() == at(x.dims[0]) && slope.trimmed().size() >= 1 && slope.trimmed()[0] == x.dims[0],
-          Errc::unsupported, "slope has {} numbers; one, or one per channel, is understood", slope.size());
-  const std::vector<int> order = usual_order(x.dims.size());
-  require(order.back() == 0, Errc::unsupported, "input has {} dimensions besides the batch", x.dims.size());
-  const int from = g.arranger.arrange(x, order);
-  ChannelLine own{{}, {}}, rest{{}, {}};
-  for (const float a : slope.reals) {
-    own.factor.push_back(static_cast<double>(a));
-    rest.factor.push_back(1.0 - static_cast<double>(a));
-    own.summand.push_back(0.0);
-    rest.summand.push_back(0.0);
-  }
-  const int positive = g.graph.add(graph::op::Relu{}, {from}, {}).id();
-  const Constant made{.name = slope.name, .real = true, .reals = {1.0f}};  // no second use of the constant itself
-  const int a = detail::depthwise_line(g, from, own, slope).second, b = detail::depthwise_line(g, positive, rest, made).second;
-  g.give(g.add(graph::op::Add{}, {a, b}), x.dims, order);
+  const Arrangement x = g.value(), positive = stepped(g, graph::op::Relu{}, x);
+  const Constant rest{.name = g.label(), .dims = slope.dims, .real = true, .reals = slope.reals};  // no second use of the constant itself
+  const Arrangement a = lined(g, x, slope, [](double c) { return Line{c, 0.0}; });
+  g.give(combined(g, graph::op::Add{}, a, lined(g, positive, rest, [](double c) { return Line{1.0 - c, 0.0}; })));
 }
 
 inline constexpr OperatorReader elementary_readers[] = {{"Abs", read_elementary<graph::op::ElementaryFunction::abs>},

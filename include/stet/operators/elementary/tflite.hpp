@@ -74,6 +74,12 @@ inline void read_prelu(const Site& s, FloatImporter& in) {
   const int positive = in.add(s, op::Relu{}, {x}, "positive");
   in.finish(s, op::Add{}, {in.affine(s, x, own, {0.0f}, "slope"), in.affine(s, positive, rest, {0.0f}, "rest")}, Activation::none);
 }
+inline void read_squared_difference(const Site& s, FloatImporter& in) {
+  s.expect_inputs(2, 2);
+  s.expect_options(OptionsType::squared_difference);
+  const int difference = in.add(s, op::Sub{}, {in.value(s, 0), in.value(s, 1)}, "difference");
+  in.finish(s, op::Elementary{op::ElementaryFunction::square}, {difference}, Activation::none);
+}
 inline void read_neg(const Site& s, FloatImporter& in) {
   s.expect_inputs(1, 1);
   (void)in.value(s, 0);
@@ -91,6 +97,7 @@ inline constexpr Row elementary_rows[] = {
     {Builtin::log, {detail::read_elementary<op::ElementaryFunction::log>, nullptr}, 1, 1, "1.14.0", "AddLog"},
     {Builtin::prelu, {detail::read_prelu, nullptr}},
     {Builtin::neg, {detail::read_neg, nullptr}},
+    {Builtin::squared_difference, {detail::read_squared_difference, nullptr}},
     {Builtin::pow, {detail::read_pow, nullptr}, 1, 1, "1.10.0"}};
 
 }  // namespace stet::tflite

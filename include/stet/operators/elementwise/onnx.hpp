@@ -5,7 +5,9 @@
 #include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
+#include <stet/io/onnx/steps.hpp>
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -48,12 +50,18 @@ inline void read_sub(Importer& g, Attributes&) {
   if (g.is_constant(1)) return read_line(g, 0, 1, [](double c) { return Line{1.0, -c}; });
   read_binary(g, graph::op::Sub{});
 }
-/// A sum of any number of values.
+/// A sum of any number of values and constants.
 inline void read_sum(Importer& g, Attributes&) {
   require(g.node->inputs.size() <= 64, Errc::unsupported, "{} inputs, at most 64 are read", g.node->inputs.size());
-  Arrangement sum = g.value(0);
-  for (std::size_t i = 1; i < g.node->inputs.size(); ++i) sum = combined(g, graph::op::Add{}, sum, g.value(i));
-  g.give(std::move(sum));
+  std::optional<Arrangement> sum;
+  for (std::size_t i = 0; i < g.node->inputs.size(); ++i) {
+    if (!g.is_constant(i)) sum = sum ? combined(g, graph::op::Add{}, *sum, g.value(i)) : g.value(i);
+  }
+  require(sum.has_value(), Errc::unsupported, "all inputs are constants");
+  for (std::size_t i = 0; i < g.node->inputs.size(); ++i) {
+    if (g.is_constant(i)) sum = lined(g, *sum, g.reals(i, "the constant operand"), [](double c) { return Line{1.0, c}; });
+  }
+  g.give(std::move(*sum));
 }
 inline void read_neg(Importer& g, Attributes&) {
   apply_line(g, 0, Constant{.name = g.label(), .real = true, .reals = {-1.0f}}, [](double c) { return Line{c, 0.0}; });

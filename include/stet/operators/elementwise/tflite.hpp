@@ -32,6 +32,13 @@ void read_with_constant(const Site& s, FloatImporter& in, std::size_t constant) 
   const std::size_t other = 1 - constant;
   const Shape x = in.shape(in.value(s, other));
   const Tensor<float> c = in.constant(s, constant);
+  if (std::is_same_v<Op, op::Mul> && x.rank() >= 1 && x.back() == 1 && c.size() > 1 && c.shape().back() == c.size() &&
+      s.activation() == Activation::none) {
+    // One channel times one number for each of several: a layer that makes them.
+    const int channels = static_cast<int>(c.size());
+    if (x.rank() != 3) return in.finish_made(s, op::Linear{.units = channels, .bias = false}, in.value(s, other), c.reshaped({c.size(), 1}), {});
+    return in.finish_made(s, op::Conv2D{.filters = channels, .kernel = 1, .bias = false}, in.value(s, other), c.reshaped({c.size(), 1, 1, 1}), {});
+  }
   s.require(x.rank() >= 1 && (c.size() == 1 || (c.size() == x.back() && c.shape().back() == c.size())),
             Errc::unsupported,
             "the constant {} has shape {}; only one number, or one per channel ({}), is understood",

@@ -4,6 +4,9 @@
 #include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
+#include <stet/io/onnx/steps.hpp>
+
+#include <cmath>
 
 namespace stet::onnx {
 
@@ -12,11 +15,12 @@ inline void write(const graph::op::Elu& o, IntegerWriter& w) { w.emit_lookup(w.r
 
 inline void read_elu(Importer& g, Attributes& a) { g.give_same(graph::op::Elu{a.real("alpha", 1.0f)}); }
 
-/// CELU, which is an ELU where alpha is 1.
+/// CELU, which is an ELU where alpha is 1, and otherwise alpha times that of x/alpha.
 inline void read_celu(Importer& g, Attributes& a) {
   const float alpha = a.real("alpha", 1.0f);
-  require(alpha == 1.0f, Errc::unsupported, "attribute alpha is {}; only 1 is understood", alpha);
-  g.give_same(graph::op::Elu{});
+  require(std::isfinite(alpha) && alpha > 0.0f, Errc::unsupported, "attribute alpha is {}, must be positive", alpha);
+  if (alpha == 1.0f) return g.give_same(graph::op::Elu{});
+  g.give(times(g, stepped(g, graph::op::Elu{}, times(g, g.value(), 1.0f / alpha)), alpha));
 }
 
 inline constexpr OperatorReader elu_readers[] = {{"Celu", read_celu}, {"Elu", read_elu}};

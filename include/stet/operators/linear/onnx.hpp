@@ -128,6 +128,38 @@ inline void read_gemm(Importer& g, Attributes& a) {
   add_linear(g, x, w, std::move(matrix), units, std::move(bias), output);
 }
 
+/// A value times one constant matrix for each of its dimensions in front: parts of it, a layer for each.
+inline void read_matrices(Importer& g, const Arrangement& x, const Constant& w) {
+  const std::size_t rank = x.dims.size();
+  const Ints own = w.trimmed();
+  bool fits = rank >= 3 && own.size() == rank;
+  std::int64_t count = 1;
+  for (std::size_t d = 0; fits && d + 2 < rank; ++d) {
+    fits = own[d] == x.dims[d] && count * own[d] <= 256;
+    count *= own[d];
+  }
+  const std::int64_t rows = fits ? x.dims[rank - 2] : 0, depth = x.dims.back();
+  fits = fits && own[rank - 2] == depth && own.back() >= 1 && own.back() <= 1 << 30;
+  require(fits, Errc::unsupported, "a constant factor must be a matrix with as many rows as the input's last dimension, or one for each of up to 256 matrices of the input");
+  const int units = static_cast<int>(own.back());
+  const int parts = g.arranger.reshaped(g.arranger.arrange(x, natural_order(rank)), Shape{count, rows, depth});
+  std::vector<int> made;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const int part = g.graph.add(graph::op::Slice{0, i, i + 1}, {parts}, {}).id();
+    made.push_back(g.add(graph::op::Linear{units, false}, {part}, w.name));
+    g.budget.take(at(depth * units) * sizeof(float));
+    std::vector<float> matrix(at(depth * units));
+    for (std::int64_t k = 0; k < depth; ++k) {
+      for (std::int64_t u = 0; u < units; ++u) matrix[at(u * depth + k)] = w.reals[at((i * depth + k) * units + u)];
+    }
+    g.assign_made(made.back(), graph::Role::weight, std::move(matrix));
+  }
+  Ints dims = x.dims;
+  dims.back() = units;
+  const int all = count == 1 ? made[0] : g.graph.add(graph::op::Concat{0}, std::move(made), {}).id();
+  g.give(Arranger::make(g.arranger.reshaped(all, Shape(dims)), dims, natural_order(rank)));
+}
+
 inline void read_matmul(Importer& g, Attributes&) {
   if (!g.is_constant(1)) {
     const Arrangement &x = g.value(), &y = g.value(1);
@@ -143,6 +175,7 @@ inline void read_matmul(Importer& g, Attributes&) {
   }
   const Arrangement& x = g.value();
   const Constant& w = g.reals(1, "B");
+  if (w.trimmed().size() > 2) return read_matrices(g, x, w);
   require(!x.dims.empty() && w.dims.size() == 2 && w.dims[0] == x.dims.back() && w.dims[1] >= 1 && w.dims[1] <= 1 << 30,
           Errc::unsupported, "a constant factor must be a matrix with as many rows as the input's last dimension");
   std::string output = g.node->outputs[0];

@@ -2,7 +2,7 @@
 // Batch norm in .onnx: written and read.
 
 #include <stet/io/onnx/float_writer.hpp>
-#include <stet/io/onnx/importer.hpp>
+#include <stet/io/onnx/steps.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -60,6 +60,72 @@ inline void read_batch_norm(Importer& g, Attributes& a) {
   g.give(std::move(y));
 }
 
-inline constexpr OperatorReader normalization_readers[] = {{"BatchNormalization", read_batch_norm}};
+/// A value [C, ...] normalized over groups of channels and all that lies behind them, then each channel's scale and bias: a
+/// LayerNorm over a group's numbers whose own scale of ones training leaves as it is, and a depthwise layer.
+inline void give_normalized(Importer& g, const Arrangement& value, std::int64_t groups, float eps, const Constant& scale, const Constant& bias) {
+  const std::int64_t channels = value.dims[0], size = product(value.dims) / groups;
+  require(scale.size() == at(channels) && bias.size() == at(channels), Errc::unsupported, "scale has {} numbers and bias {} for {} channels", scale.size(), bias.size(),
+          channels);
+  require(std::isfinite(eps) && eps > 0.0f, Errc::unsupported, "attribute epsilon is {}, must be positive", eps);
+  std::vector<int> order = natural_order(value.dims.size());
+  int id = g.arranger.arrange(value, order);
+  const Shape whole = g.graph.node(id).shape;
+  id = g.graph.add(graph::op::Reshape{Shape{groups, size}}, {id}, {}).id();
+  id = g.add(graph::op::LayerNorm{eps}, {id});
+  g.assign_fixed(id, graph::Role::gamma, size, 1.0f);
+  g.assign_fixed(id, graph::Role::beta, size, 0.0f);
+  id = g.graph.add(graph::op::Reshape{whole}, {id}, {}).id();
+  Arrangement y = Arranger::make(id, value.dims, order);
+  std::rotate(order.begin(), order.begin() + 1, order.end());  // channels last
+  id = g.arranger.arrange(y, order);
+  ChannelLine line{std::vector<double>(scale.reals.begin(), scale.reals.end()), std::vector<double>(bias.reals.begin(), bias.reals.end())};
+  g.give(detail::depthwise_line(g, id, line, scale).second, value.dims, order);
+}
+inline void read_instance_norm(Importer& g, Attributes& a) {
+  const Arrangement x = g.arranger.ordered(g.value());
+  require(x.dims.size() >= 2, Errc::unsupported, "input has {} dimensions; wants channels and something behind them", x.dims.size() + 1);
+  give_normalized(g, x, x.dims[0], a.real("epsilon", 1e-5f), g.reals(1, "scale"), g.reals(2, "bias"));
+}
+/// Scale and bias are one per channel, before opset 21 one per group.
+inline void read_group_norm(Importer& g, Attributes& a) {
+  const Arrangement x = g.arranger.ordered(g.value());
+  a.expect("stash_type", 1);
+  const std::int64_t groups = a.integer("num_groups", 0);
+  require(x.dims.size() >= 2 && groups >= 1 && x.dims[0] % groups == 0, Errc::unsupported, "attribute num_groups is {}, which does not divide the channels", groups);
+  const auto per_channel = [&](Constant c) {
+    if (c.size() != at(groups) || groups == x.dims[0]) return c;
+    const std::vector<float> of_group = std::exchange(c.reals, {});
+    for (std::int64_t i = 0; i < x.dims[0]; ++i) c.reals.push_back(of_group[at(i / (x.dims[0] / groups))]);
+    return c;
+  };
+  give_normalized(g, x, groups, a.real("epsilon", 1e-5f), per_channel(g.reals(1, "scale")), per_channel(g.reals(2, "bias")));
+}
+/// Divides by a power of the squares of neighbouring channels: y = x (bias + alpha/size sum of x^2)^-beta, the sum as a 1x1 convolution whose weights
+/// training leaves as they are.
+inline void read_local_response_norm(Importer& g, Attributes& a) {
+  using graph::op::ElementaryFunction;
+  const std::int64_t size = a.integer("size", 0), channels = g.value().dims.empty() ? 0 : g.value().dims[0];
+  const float alpha = a.real("alpha", 1e-4f), beta = a.real("beta", 0.75f), bias = a.real("bias", 1.0f);
+  require(size >= 1 && channels >= 1 && channels <= 4096 && std::isfinite(alpha) && std::isfinite(beta) && std::isfinite(bias), Errc::unsupported,
+          "attributes size {}, alpha {}, beta {} and bias {} for {} channels are not understood", size, alpha, beta, bias, channels);
+  const bool line = g.value().dims.size() == 2;
+  const int x = g.image(g.value()), squares = g.graph.add(graph::op::Elementary{ElementaryFunction::square}, {x}, {}).id();
+  const int sums = g.add(graph::op::Conv2D{.filters = static_cast<int>(channels), .kernel = 1}, {squares});
+  const std::int64_t before = (size - 1) / 2, behind = size - 1 - before;
+  std::vector<float>& weights = g.assign_fixed(sums, graph::Role::weight, channels * channels, 0.0f);
+  for (std::int64_t to = 0; to < channels; ++to) {
+    for (std::int64_t c = std::max<std::int64_t>(0, to - before); c <= std::min(channels - 1, to + behind); ++c) {
+      weights[at(to * channels + c)] = alpha / static_cast<float>(size);
+    }
+  }
+  g.assign_fixed(sums, graph::Role::bias, channels, bias);
+  const int divisor = g.graph.add(graph::op::Elementary{ElementaryFunction::pow, -beta}, {sums}, {}).id();
+  g.give_image(g.graph.add(graph::op::Mul{}, {x, divisor}, {}).id(), line);
+}
+
+inline constexpr OperatorReader normalization_readers[] = {{"BatchNormalization", read_batch_norm},
+                                                           {"GroupNormalization", read_group_norm},
+                                                           {"InstanceNormalization", read_instance_norm},
+                                                           {"LRN", read_local_response_norm}};
 
 }  // namespace stet::onnx

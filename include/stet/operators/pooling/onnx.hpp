@@ -3,8 +3,11 @@
 
 #include <stet/operators/convolution/onnx.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace stet::onnx {
 
@@ -60,28 +63,43 @@ inline int padding_behind(std::int64_t in, std::int64_t before, std::int64_t aft
   return static_cast<int>(start >= in + before ? after : start + kernel - in - before);
 }
 
-/// A largest value over every d-th element: the larger one of shifted parts, first of rows, then of columns.
-inline void read_dilated_max_pool(Importer& g, Attributes& a, Pair size, Pair stride, Pair dilation, bool line) {
-  require(a.pads() == Ints{0, 0, 0, 0} && a.integer("ceil_mode", 0) == 0 && a.text("auto_pad", "NOTSET") != "SAME_UPPER" &&
-              a.text("auto_pad", "NOTSET") != "SAME_LOWER",
-          Errc::unsupported, "attribute dilations: windows with gaps are understood without padding alone");
-  int id = g.image(g.value());
-  for (const int axis : {0, 1}) {
-    const std::int64_t in = g.graph.node(id).shape[axis];
-    const int kernel = axis == 0 ? size.height : size.width, step = axis == 0 ? stride.height : stride.width,
-              gap = axis == 0 ? dilation.height : dilation.width;
-    const std::int64_t reach = std::int64_t{kernel - 1} * gap + 1;
-    require(reach <= in && kernel <= 64, Errc::unsupported, "windows of {} elements that reach over {} of {}", kernel, reach, in);
-    const std::int64_t count = (in - reach) / step + 1;
+/// The largest along one axis of windows with gaps, of which the elements in the padding are left out: the larger one of shifted parts, apart for outputs whose
+/// windows lie on the image in the same way.
+inline int dilated_largest(Importer& g, int from, int axis, int kernel, int step, int gap, std::int64_t before, std::int64_t after) {
+  const std::int64_t in = g.graph.node(from).shape[axis], reach = std::int64_t{kernel - 1} * gap + 1;
+  require(reach <= in + before + after && kernel <= 64 && before < reach && after < reach, Errc::unsupported, "windows of {} elements that reach over {} of {}", kernel, reach,
+          in + before + after);
+  const std::int64_t count = (in + before + after - reach) / step + 1;
+  const auto on_image = [&](std::int64_t output) {  // the first and the last element of its window
+    const std::int64_t start = output * step - before;
+    return std::pair{start >= 0 ? 0 : (-start + gap - 1) / gap, std::min<std::int64_t>(kernel - 1, (in - 1 - start) / gap)};
+  };
+  std::vector<int> runs;
+  std::int64_t parts = 0;
+  for (std::int64_t i = 0, end = 0; i < count; i = end) {
+    const auto [first, last] = on_image(i);
+    require(first <= last, Errc::unsupported, "a window lies in the padding alone");
+    for (end = i + 1; end < count && on_image(end) == std::pair{first, last}; ++end) {
+    }
+    const std::int64_t n = end - i;
+    parts += last - first + 1;
+    require(parts <= 128, Errc::unsupported, "windows of {} elements, cut by padding in {} ways, are more than 128 parts", kernel, runs.size() + 1);
     int most = -1;
-    for (int k = 0; k < kernel; ++k) {
-      const std::int64_t first = std::int64_t{k} * gap;
-      const int part = g.add(graph::op::Slice{axis, first, first + (count - 1) * step + 1, count == 1 ? 1 : step}, {id});
+    for (std::int64_t k = first; k <= last; ++k) {
+      const std::int64_t begin = i * step - before + k * gap;
+      const int part = g.add(graph::op::Slice{axis, begin, begin + (n - 1) * step + 1, n == 1 ? 1 : step}, {from});
       most = most < 0 ? part : g.add(graph::op::Extremum{true}, {most, part});
     }
-    id = most;
+    runs.push_back(most);
   }
-  g.give_image(id, line);
+  return runs.size() == 1 ? runs[0] : g.add(graph::op::Concat{axis}, std::move(runs));
+}
+inline void read_dilated_max_pool(Importer& g, Attributes& a, Pair size, Pair stride, Pair dilation, bool line) {
+  require(a.integer("ceil_mode", 0) == 0 && a.text("auto_pad", "NOTSET") != "SAME_UPPER" && a.text("auto_pad", "NOTSET") != "SAME_LOWER", Errc::unsupported,
+          "attribute dilations: windows with gaps are understood with padding by numbers alone");
+  const Ints pads = a.text("auto_pad", "NOTSET") == "VALID" ? Ints{0, 0, 0, 0} : a.pads();
+  const int rows = dilated_largest(g, g.image(g.value()), 0, size.height, stride.height, dilation.height, pads[0], pads[2]);
+  g.give_image(dilated_largest(g, rows, 1, size.width, stride.width, dilation.width, pads[1], pads[3]), line);
 }
 
 template <class Op>

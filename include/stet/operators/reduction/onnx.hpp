@@ -3,6 +3,7 @@
 
 #include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/importer.hpp>
+#include <stet/io/onnx/steps.hpp>
 #include <stet/operators/pooling/onnx.hpp>
 
 #include <type_traits>
@@ -32,28 +33,41 @@ inline void write(const graph::op::Mean& o, FloatWriter& w) {
   write_reduction(o, "ReduceMean", w.model.opsets[0].version >= 18, w);
 }
 
-template <class Op>
-void read_reduction(Importer& g, Attributes& a) {
-  const Arrangement& x = g.value();
-  const std::size_t rank = x.dims.size();
+/// Which dimensions of a sample a reduction is over.
+struct Reduced {
+  std::vector<bool> dims{};
+  bool keep = true;     ///< whether they stay, with size 1
+  bool nothing = false;  ///< no axes, which say that nothing is reduced
+};
+/// Errors:    Errc::unsupported if the samples are among them
+inline Reduced read_reduced(Importer& g, Attributes& a) {
+  const std::size_t rank = g.value().dims.size();
   const Ints named = g.axes(a);
-  a.expect("noop_with_empty_axes", 0);
-  const bool keep = a.integer("keepdims", 1) != 0;
-  require(!named.empty(), Errc::unsupported, "axes are missing: a reduction over the batch is not understood");
-  std::vector<bool> reduced(rank, false);
-  for (const std::int64_t n : named) reduced[at(sample_axis(n, rank))] = true;
+  Reduced r{std::vector<bool>(rank, false), a.integer("keepdims", 1) != 0, named.empty() && a.integer("noop_with_empty_axes", 0) != 0};
+  a.ignore("noop_with_empty_axes");
+  require(!named.empty() || r.nothing, Errc::unsupported, "axes are missing: a reduction over the batch is not understood");
+  for (const std::int64_t n : named) r.dims[at(sample_axis(n, rank))] = true;
+  return r;
+}
 
+/// The sum or mean of a value.
+template <class Op>
+Arrangement reduce(Importer& g, const Arrangement& x, const Reduced& over) {
+  if (over.nothing) return x;
+  const std::size_t rank = x.dims.size();
+  const std::vector<bool>& reduced = over.dims;
+  const bool keep = over.keep;
   if (std::is_same_v<Op, graph::op::Mean> && rank == 2 && reduced[1] && !reduced[0] &&
       g.graph.node(x.node).shape.rank() == 3) {
     Arrangement y{g.add(graph::op::GlobalAveragePool{}, {g.image(x)}), {x.dims[0]}, {0}, {}};  // of a line
     if (keep) y.dims.push_back(1), y.axis.push_back(-1);
-    return g.give(std::move(y));
+    return y;
   }
   if (std::is_same_v<Op, graph::op::Mean> && rank == 2 && reduced[0] && !reduced[1]) {  // of tokens: they are an image's rows
     const int rows = g.arranger.reshaped(g.arranger.arrange(x, {0, 1}), Shape{x.dims[0], 1, x.dims[1]});
     Arrangement y{g.add(graph::op::GlobalAveragePool{}, {rows}), {x.dims[1]}, {0}, {}};
     if (keep) y.dims.insert(y.dims.begin(), 1), y.axis.insert(y.axis.begin(), -1);
-    return g.give(std::move(y));
+    return y;
   }
   const std::vector<int> order = usual_order(rank);
   std::vector<int> axes;
@@ -74,7 +88,23 @@ void read_reduction(Importer& g, Attributes& a) {
   const bool image = rank == 3 && axes == std::vector<int>{0, 1};
   const bool pools = image && std::is_same_v<Op, graph::op::Mean>;
   y.node = g.add(pools ? graph::Operator(graph::op::GlobalAveragePool{}) : graph::Operator(Op{axes, false}), {from});
-  g.give(std::move(y));
+  return y;
+}
+template <class Op>
+void read_reduction(Importer& g, Attributes& a) {
+  g.give(reduce<Op>(g, g.value(), read_reduced(g, a)));
+}
+/// A sum of a function of the elements, and a function of the sum.
+template <graph::op::ElementaryFunction before>
+void read_norm(Importer& g, Attributes& a) {
+  using graph::op::ElementaryFunction;
+  const Reduced over = read_reduced(g, a);
+  const bool root = g.node->op_type == "ReduceL2";
+  Arrangement y = reduce<graph::op::Sum>(g, stepped(g, graph::op::Elementary{before}, g.value()), over);
+  g.give(root ? stepped(g, graph::op::Elementary{ElementaryFunction::sqrt}, std::move(y)) : std::move(y));
+}
+inline void read_log_sum(Importer& g, Attributes& a) {
+  g.give(stepped(g, graph::op::Elementary{graph::op::ElementaryFunction::log}, reduce<graph::op::Sum>(g, g.value(), read_reduced(g, a))));
 }
 
 /// A sum over the channels: a layer whose weights are ones, because integers know no sum.
@@ -83,7 +113,7 @@ inline bool read_sum_of_channels(Importer& g, Attributes& a) {
   const std::size_t rank = x.dims.size();
   const Ints named = g.axes(a);
   if ((rank != 1 && rank != 3) || named.size() != 1 || sample_axis(named[0], rank) != 0) return false;
-  a.expect("noop_with_empty_axes", 0);
+  a.ignore("noop_with_empty_axes");
   const bool keep = a.integer("keepdims", 1) != 0;
   if (rank == 1 && !keep) return false;
   const graph::Operator image = graph::op::Conv2D{.filters = 1, .kernel = 1, .bias = false},
@@ -103,8 +133,8 @@ inline void read_sum_of_values(Importer& g, Attributes& a) {
   if (!read_sum_of_channels(g, a)) read_reduction<graph::op::Sum>(g, a);
 }
 /// The largest value along any dimensions: these moved to the end, and a window over them.
-inline void read_largest_of(Importer& g, const std::vector<bool>& reduced, bool keep) {
-  const Arrangement x = g.arranger.ordered(g.value());
+inline Arrangement largest_of(Importer& g, const Arrangement& value, const std::vector<bool>& reduced, bool keep) {
+  const Arrangement x = g.arranger.ordered(value);
   std::vector<int> order, axes;
   Ints kept, dims;
   std::int64_t count = 1;
@@ -127,19 +157,15 @@ inline void read_largest_of(Importer& g, const std::vector<bool>& reduced, bool 
   id = g.graph.add(graph::op::Reshape{{product(kept), count, 1}}, {id}, {}).id();
   const Pair size(1, static_cast<int>(count));
   id = g.add(graph::op::MaxPool{size, size, Padding::valid()}, {id});
-  g.give(g.graph.add(graph::op::Reshape{Shape(dims)}, {id}, {}).id(), dims, natural_order(dims.size()));
+  return Arranger::make(g.graph.add(graph::op::Reshape{Shape(dims)}, {id}, {}).id(), dims, natural_order(dims.size()));
 }
 /// The largest value of an image or line: a window as large as it.
-inline void read_largest(Importer& g, Attributes& a) {
-  const Arrangement& x = g.value();
+inline Arrangement largest(Importer& g, const Arrangement& x, const Reduced& over) {
+  if (over.nothing) return x;
   const std::size_t rank = x.dims.size();
-  const Ints named = g.axes(a);
-  a.expect("noop_with_empty_axes", 0);
-  const bool keep = a.integer("keepdims", 1) != 0;
-  std::vector<bool> reduced(rank, false);
-  for (const std::int64_t n : named) reduced[at(sample_axis(n, rank))] = true;
-  require(!named.empty(), Errc::unsupported, "axes are missing: a reduction over the batch is not understood");
-  if ((rank != 2 && rank != 3) || reduced[0]) return read_largest_of(g, reduced, keep);
+  const std::vector<bool>& reduced = over.dims;
+  const bool keep = over.keep;
+  if ((rank != 2 && rank != 3) || reduced[0]) return largest_of(g, x, reduced, keep);
   const int from = g.image(x);
   const Shape image = g.graph.node(from).shape;
   const bool height = rank == 3 && reduced[1], width = reduced[rank - 1];
@@ -153,10 +179,22 @@ inline void read_largest(Importer& g, Attributes& a) {
     y.dims.push_back(reduced[d] ? 1 : x.dims[d]);
     y.axis.push_back(reduced[d] ? -1 : axes[d]);
   }
-  g.give(std::move(y));
+  return y;
+}
+inline void read_largest(Importer& g, Attributes& a) { g.give(largest(g, g.value(), read_reduced(g, a))); }
+/// The least is the largest of the negative.
+inline void read_least(Importer& g, Attributes& a) {
+  const Reduced over = read_reduced(g, a);
+  g.give(times(g, largest(g, times(g, g.value(), -1.0f), over), -1.0f));
 }
 
-inline constexpr OperatorReader reduction_readers[] = {
-    {"ReduceMax", read_largest}, {"ReduceMean", read_reduction<graph::op::Mean>}, {"ReduceSum", read_sum_of_values}};
+inline constexpr OperatorReader reduction_readers[] = {{"ReduceL1", read_norm<graph::op::ElementaryFunction::abs>},
+                                                       {"ReduceL2", read_norm<graph::op::ElementaryFunction::square>},
+                                                       {"ReduceLogSum", read_log_sum},
+                                                       {"ReduceMax", read_largest},
+                                                       {"ReduceMean", read_reduction<graph::op::Mean>},
+                                                       {"ReduceMin", read_least},
+                                                       {"ReduceSum", read_sum_of_values},
+                                                       {"ReduceSumSquare", read_norm<graph::op::ElementaryFunction::square>}};
 
 }  // namespace stet::onnx

@@ -1,6 +1,7 @@
 #pragma once
 // Bilinear interpolation in .onnx: written, and the linear mode of Resize read.
 
+#include <stet/io/onnx/among_codes.hpp>
 #include <stet/io/onnx/float_writer.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/io/onnx/integer_writer.hpp>
@@ -41,8 +42,7 @@ inline bool has_exact_weights(std::int64_t in, std::int64_t out, Coordinates c) 
   return (power & (power - 1)) == 0 && power <= 128;
 }
 /// The matrix of an axis: row i, column j has the weight of sample j in output i, or the transposed.
-inline std::string axis_matrix(const std::string& name, const std::vector<integer::FixedPosition>& to, std::int64_t in, bool transposed,
-                               GraphWriter& w) {
+inline std::vector<float> axis_matrix(const std::vector<integer::FixedPosition>& to, std::int64_t in, bool transposed) {
   const auto out = static_cast<std::int64_t>(to.size());
   std::vector<float> m(static_cast<std::size_t>(in * out));
   for (std::int64_t i = 0; i < out; ++i) {
@@ -53,7 +53,7 @@ inline std::string axis_matrix(const std::string& name, const std::vector<intege
     put(p.lo, 256 - p.weight);
     put(p.hi, p.weight);
   }
-  return w.constant(name, transposed ? Ints{in, out} : Ints{out, in}, m);
+  return m;
 }
 /// On codes as whole numbers in float, whose products with weights of 8 bits per axis, and sums of these, float holds exactly:
 /// so no layout, kernel or order of a runtime matters. Between QuantizeLinear and DequantizeLinear ONNX Runtime resizes real
@@ -66,8 +66,9 @@ inline void write(const graph::op::ResizeBilinear& o, IntegerWriter& w) {
     y = add_linear_resize(o, w.name(), y, w);
   } else {
     const integer::ResizeParameters p = integer::make_resize(targets::onnxruntime, x, o.height, o.width, o.coordinates);
-    y = w.add("MatMul", w.name(), {y, axis_matrix(w.name() + ".columns", p.columns, x[1], true, w)}, w.name() + "_wide");
-    y = w.add("MatMul", w.name() + "_rows", {axis_matrix(w.name() + ".rows", p.rows, x[0], false, w), y});
+    const std::string columns = w.constant(w.name() + ".columns", {x[1], o.width}, axis_matrix(p.columns, x[1], true));
+    y = w.add("MatMul", w.name(), {y, columns}, w.name() + "_wide");
+    y = w.add("MatMul", w.name() + "_rows", {w.constant(w.name() + ".rows", {o.height, x[0]}, axis_matrix(p.rows, x[0], false)), y});
   }
   y = w.add("Round", w.name() + "_round", {y});
   w.place(w.code_cast(y), Layout::first);
@@ -137,6 +138,61 @@ inline void read_linear_resize(Importer& g, Attributes& a, const std::string& pl
           places);
   if (to == from) return g.give(g.value());
   g.give_image(g.add(graph::op::ResizeBilinear{to.height, to.width, *coordinates}, {g.image(g.value())}), line);
+}
+
+/// The interpolation whose matrices of rows [height,h] and columns [w,width] these are.
+/// Errors:    Errc::unsupported if there is none
+inline graph::op::ResizeBilinear interpolation_of(const Shape& image, const Constant& rows, const Constant& columns) {
+  const bool fit = rows.real && columns.real && rows.dims.size() == 2 && columns.dims.size() == 2 && rows.dims[1] == image[0] &&
+                   columns.dims[0] == image[1] && rows.dims[0] >= 1 && rows.dims[0] <= 65535 && columns.dims[1] >= 1 && columns.dims[1] <= 65535;
+  for (const Coordinates c : {Coordinates::half_pixel, Coordinates::align_corners, Coordinates::asymmetric}) {
+    if (!fit) break;
+    const int height = static_cast<int>(rows.dims[0]), width = static_cast<int>(columns.dims[1]);
+    const integer::ResizeParameters p = integer::make_resize(targets::onnxruntime, image, height, width, c);
+    if (axis_matrix(p.rows, image[0], false) == rows.reals && axis_matrix(p.columns, image[1], true) == columns.reals) return {height, width, c};
+  }
+  fail(Errc::unsupported, "codes are computed with as numbers; of that only the interpolation that stet writes is understood");
+}
+/// Codes as numbers in float that are interpolated: Cast, a Resize or two products with matrices, Round, Cast.
+inline void read_resized_codes(Importer& g) {
+  const auto behind = [&](const NodeInfo* of, std::string_view type) {
+    const NodeInfo* const next = of == nullptr ? nullptr : detail::sole_reader(g, of->outputs[0], type);
+    return next;
+  };
+  const NodeInfo *const cast = g.node, *resize = behind(cast, "Resize"), *columns = behind(cast, "MatMul");
+  const NodeInfo* const rows = behind(columns, "MatMul");
+  const NodeInfo* const round = behind(resize != nullptr ? resize : rows, "Round");
+  const NodeInfo* const back = behind(round, "Cast");
+  const CodesInFile codes = g.codes->on_codes.at(g.input_name(0));
+  require(back != nullptr && (resize != nullptr || (columns->inputs.size() == 2 && rows->inputs.size() == 2 && rows->inputs[1] == columns->outputs[0])),
+          Errc::unsupported, "codes are computed with as numbers; of that only the interpolation that stet writes is understood");
+  Attributes to(*back);
+  require(static_cast<DataType>(to.integer("to", 0)) == codes.type, Errc::unsupported, "codes come back from an interpolation as another type");
+  to.ignore("saturate");
+  to.finish();
+  if (resize != nullptr) {
+    g.give(Arrangement(g.value()));
+    g.node = resize;
+    Attributes a(*resize);
+    require(a.text("mode", "nearest") == "linear", Errc::unsupported, "only codes that are interpolated linearly are computed with as numbers");
+    read_linear_resize(g, a, a.text("coordinate_transformation_mode", "half_pixel"));
+    a.finish();
+  } else {
+    const int image = g.image(g.value());
+    g.node = rows;
+    const Constant& of_rows = g.constant(0, "matrix of rows");
+    g.node = columns;
+    const Constant& of_columns = g.constant(1, "matrix of columns");
+    g.node = rows;
+    g.give_image(g.add(interpolation_of(g.graph.node(image).shape, of_rows, of_columns), {image}));
+  }
+  const Arrangement y = g.values.at(g.node->outputs[0]);
+  g.codes->of_node[y.node] = codes.meaning;
+  for (const NodeInfo* taken : {resize, columns, rows, round, back}) {
+    if (taken != nullptr) g.done.insert(taken);
+  }
+  g.codes->on_codes[back->outputs[0]] = codes;
+  g.give(back->outputs[0], y);
 }
 
 }  // namespace stet::onnx

@@ -369,10 +369,13 @@ inline void read_depth_to_space(Importer& g, Attributes& a) {
 }
 inline void read_space_to_depth(Importer& g, Attributes& a) {
   const std::int64_t r = a.integer("blocksize", 0);
+  const std::string mode = a.text("mode", "DCR");
   const Ints& dims = g.value().dims;
+  require(mode == "DCR" || mode == "CRD", Errc::unsupported, "attribute mode is {}, must be DCR or CRD", mode);
   require(dims.size() == 3 && r >= 1 && r <= 4096 && dims[1] % r == 0 && dims[2] % r == 0, Errc::unsupported,
           "attribute blocksize is {}, which does not fit the image", r);
   const std::int64_t c = dims[0], h = dims[1] / r, w = dims[2] / r;
+  if (mode == "CRD") return move_blocks(g, {h, r, w, r, c}, {0, 2, 4, 1, 3}, {h, w, r * r * c});
   move_blocks(g, {h, r, w, r, c}, {0, 2, 1, 3, 4}, {h, w, r * r * c});
 }
 
