@@ -2,6 +2,7 @@
 // Pooling of codes: maximum and average over windows; scale and zero point stay.
 
 #include <stet/core/rounding.hpp>
+#include <stet/core/vectorized.hpp>
 #include <stet/core/window.hpp>
 #include <stet/integer/clamp.hpp>
 #include <stet/integer/codes.hpp>
@@ -71,7 +72,7 @@ void for_each_window(const char* op, const Codes& x, const Window& w, std::size_
               i, s);
     }
   }
-  parallel_chunks(s[0] * w.h.out, w.w.out * s[3] * w.taps(), [&](Chunk lines) {
+  parallel_chunks(s[0] * w.h.out, w.w.out * s[3] * w.taps(), [&](Chunk lines) { vectorized([&] {
     for (std::int64_t line = lines.first; line < lines.last; ++line) {
       const std::int64_t y = line % w.h.out;
       const std::int64_t origin = (line / w.h.out * s[1] + y * w.h.stride - w.h.before) * s[2] - w.w.before;
@@ -80,7 +81,7 @@ void for_each_window(const char* op, const Codes& x, const Window& w, std::size_
              horizontal[static_cast<std::size_t>(column)], (line * w.w.out + column) * s[3]);
       }
     }
-  });
+  }); });
 }
 
 // Sixteen codes or bytes as one vector; an extension of g++ and clang that needs no instruction set.
@@ -107,6 +108,38 @@ void store(const Vector& v, T* to, std::int64_t n) {
   }
 }
 
+// Maxima without their positions. The choice of a larger code is one instruction on bytes where a set has it, and compilers
+// find it in a plain loop only.
+inline void max_pool_codes(const Codes& x, const Window& w, Bounds bounds, std::span<std::int8_t> out) {
+  constexpr int block = 16;
+  const std::int64_t channels = x.shape().back();
+  const std::int64_t line = w.h.dilation * w.w.in * channels, step = w.w.dilation * channels;
+  const auto lo = static_cast<std::int8_t>(bounds.lo), hi = static_cast<std::int8_t>(bounds.hi);
+  for_each_window("max_pool", x, w, out.size(), [&](const std::int8_t* corner, Taps ys, Taps xs, std::int64_t element) STET_ALWAYS_INLINE {
+    std::int8_t* to = out.data() + element;
+    std::int64_t c = 0;
+    for (; c + block <= channels; c += block) {
+      std::int8_t best[block];
+      for (int j = 0; j < block; ++j) best[j] = lo;
+      for (std::int64_t ky = ys.first; ky < ys.last; ++ky) {
+        for (std::int64_t kx = xs.first; kx < xs.last; ++kx) {
+          const std::int8_t* from = corner + ky * line + kx * step + c;
+          for (int j = 0; j < block; ++j) best[j] = from[j] > best[j] ? from[j] : best[j];
+        }
+      }
+      for (int j = 0; j < block; ++j) best[j] = best[j] < hi ? best[j] : hi;
+      std::memcpy(to + c, best, block);
+    }
+    for (; c < channels; ++c) {
+      std::int8_t best = lo;
+      for (std::int64_t ky = ys.first; ky < ys.last; ++ky) {
+        for (std::int64_t kx = xs.first; kx < xs.last; ++kx) best = std::max(best, corner[ky * line + kx * step + c]);
+      }
+      to[c] = std::min(best, hi);
+    }
+  });
+}
+
 }  // namespace detail
 
 /// Takes the maximum code of each window.
@@ -122,6 +155,7 @@ inline void max_pool(const Codes& x, const Window& w, Bounds bounds, std::span<s
             out.size());
     require(w.taps() <= 256, Errc::unsupported, "max_pool: argmax of {} taps does not fit 8 bits", w.taps());
   }
+  if (argmax.empty()) return detail::max_pool_codes(x, w, bounds, out);
   const auto lo = detail::Codes16{} + static_cast<std::int8_t>(bounds.lo);
   const auto hi = detail::Codes16{} + static_cast<std::int8_t>(bounds.hi);
   detail::for_each_window("max_pool", x, w, out.size(),
@@ -143,7 +177,7 @@ inline void max_pool(const Codes& x, const Window& w, Bounds bounds, std::span<s
                               best = best < lo ? lo : best;
                               best = best > hi ? hi : best;
                               detail::store(best, out.data() + element + c, n);
-                              if (!argmax.empty()) detail::store(where, argmax.data() + element + c, n);
+                              detail::store(where, argmax.data() + element + c, n);
                             }
                           });
 }

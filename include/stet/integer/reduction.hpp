@@ -2,6 +2,7 @@
 // Mean of codes over height and width: the global average pool.
 
 #include <stet/core/rounding.hpp>
+#include <stet/core/vectorized.hpp>
 #include <stet/integer/clamp.hpp>
 #include <stet/integer/codes.hpp>
 #include <stet/integer/multiplier.hpp>
@@ -90,14 +91,16 @@ inline void mean(const Codes& x, const MeanParameters& p, std::span<std::int8_t>
       std::fill(sums.begin(), sums.end(), 0);
       const std::int8_t* from = x.data() + n * p.count * channels;
       constexpr int width = 16;
-      for (std::int64_t i = 0; i < p.count; ++i, from += channels) {
-        std::int32_t* __restrict to = sums.data();
-        std::int64_t c = 0;
-        for (; c + width <= channels; c += width) {
-          for (int j = 0; j < width; ++j) to[c + j] += from[c + j];
+      vectorized([&] {
+        for (std::int64_t i = 0; i < p.count; ++i, from += channels) {
+          std::int32_t* __restrict to = sums.data();
+          std::int64_t c = 0;
+          for (; c + width <= channels; c += width) {
+            for (int j = 0; j < width; ++j) to[c + j] += from[c + j];
+          }
+          for (; c < channels; ++c) to[c] += from[c];
         }
-        for (; c < channels; ++c) to[c] += from[c];
-      }
+      });
       for (std::int64_t c = 0; c < channels; ++c) {
         const std::int32_t sum = sums[static_cast<std::size_t>(c)];
         std::int32_t code = 0;
