@@ -95,7 +95,7 @@ class Checker {
     std::size_t number = 0;
     for (std::string line; std::getline(in, line);) {
       ++number;
-      static const std::regex include_line("^\\s*#\\s*include\\s*([<\"])([^>\"]+)[>\"].*");
+      static const std::regex include_line("^\\s*#\\s*(?:include|define STET_ISA_BODY)\\s*([<\"])([^>\"]+)[>\"].*");
       std::smatch m;
       if (!std::regex_match(line, m, include_line)) continue;
       check_include(file, room, umbrella, number, m[1] == "\"", m[2]);

@@ -149,7 +149,8 @@ class Library {
       std::ifstream in(entry.path());
       const std::string text{std::istreambuf_iterator<char>(in), {}};
       Header& header = headers_[fs::relative(entry.path(), root).string()];
-      static const std::regex include("#\\s*include\\s*<(stet/[^>]+)>");
+      // STET_ISA_BODY names what core/for_each_isa.hpp includes.
+      static const std::regex include("#\\s*(?:include|define STET_ISA_BODY)\\s*<(stet/[^>]+)>");
       for (std::sregex_iterator it(text.begin(), text.end(), include), end; it != end; ++it)
         header.includes.push_back((*it)[1]);
       header.words = words_of(code_of(text));
