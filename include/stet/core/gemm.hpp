@@ -32,11 +32,10 @@ class GemmRight {
       const std::int64_t length = std::min(depth_block, depth - k);
       T* to = out + k * padded_width<T>(columns);
       if (layout == Layout::plain) {
-        pack_panels<T, 1>(
+        pack_panels(
             length, columns, [=](std::int64_t i, std::int64_t j) { return b[(k + i) * b_stride + j]; }, to);
       } else {
-        pack_panels<T, line_run<T>>(
-            length, columns, [=](std::int64_t i, std::int64_t j) { return b[j * b_stride + k + i]; }, to);
+        pack_transposed_panels(length, columns, b + k, b_stride, to);
       }
     }
   }

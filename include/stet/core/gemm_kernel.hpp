@@ -6,6 +6,7 @@
 #include <stet/core/isa.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/core/tensor.hpp>
+#include <stet/core/transpose.hpp>
 
 #include <cstdint>
 #include <cstring>
@@ -115,36 +116,52 @@ void product(std::int64_t rows, std::int64_t columns, const Row& row, const Dept
   }
 }
 
-/// Neighbours in k that pack_panels reads together where the columns of B are contiguous: a line of the cache.
+// Columns of the last vector of a panel that B does not have are zero.
 template <class T>
-inline constexpr std::int64_t line_run = 64 / static_cast<std::int64_t>(sizeof(T));
-
-// Panel that begins with column j.
-template <class T, std::int64_t run, class F>
-void pack_panel(std::int64_t depth, std::int64_t columns, std::int64_t j, F value, T* out) {
-  const std::int64_t wide = columns - j < panel_width<T> ? columns - j : panel_width<T>;
+void clear_missing_columns(std::int64_t depth, std::int64_t wide, T* panel) {
   const std::int64_t stride = padded_width<T>(wide);
-  T* panel = out + j * depth;
-  for (std::int64_t first = 0; first < depth; first += run) {
-    const std::int64_t last = depth - first < run ? depth : first + run;
-    for (std::int64_t c = 0; c < wide; ++c) {
-      for (std::int64_t k = first; k < last; ++k) panel[k * stride + c] = value(k, j + c);
-    }
-    for (std::int64_t k = first; k < last; ++k) {
-      for (std::int64_t c = wide; c < stride; ++c) panel[k * stride + c] = T{0};
-    }
+  for (std::int64_t k = 0; k < depth && wide < stride; ++k) {
+    for (std::int64_t c = wide; c < stride; ++c) panel[k * stride + c] = T{0};
   }
 }
 
-/// Panels of B: value(k, j) for k in [0, depth) and j in [0, columns), missing columns of the last vector zero. `run`
-/// neighbours in k are read together: 1 if neighbours in j are neighbours in memory, else line_run. `value` should hold
-/// copies, which compilers can keep in registers.
-/// Shapes:    out [depth * padded_width(columns)]
-template <class T, std::int64_t run, class F>
-void pack_panels(std::int64_t depth, std::int64_t columns, const F& value, T* out) {
+// Calls f(first column, columns, panel) for every panel, in parallel.
+template <class T, class F>
+void for_each_panel(std::int64_t depth, std::int64_t columns, T* out, const F& f) {
   const std::int64_t panels = (columns + panel_width<T> - 1) / panel_width<T>;
   parallel_chunks(panels, depth * panel_width<T>, [&](Chunk chunk) {
-    for (std::int64_t p = chunk.first; p < chunk.last; ++p) pack_panel<T, run>(depth, columns, p * panel_width<T>, value, out);
+    for (std::int64_t p = chunk.first; p < chunk.last; ++p) {
+      const std::int64_t j = p * panel_width<T>;
+      const std::int64_t wide = columns - j < panel_width<T> ? columns - j : panel_width<T>;
+      f(j, wide, out + j * depth);
+      clear_missing_columns(depth, wide, out + j * depth);
+    }
+  });
+}
+
+/// Panels of B: value(k, j) for k in [0, depth) and j in [0, columns), missing columns of the last vector zero. Neighbours
+/// in j should be neighbours in memory, and `value` hold copies, which compilers can keep in registers.
+/// Shapes:    out [depth * padded_width(columns)]
+template <class T, class F>
+void pack_panels(std::int64_t depth, std::int64_t columns, const F& value, T* out) {
+  for_each_panel(depth, columns, out, [=](std::int64_t j, std::int64_t wide, T* panel) {
+    const std::int64_t stride = padded_width<T>(wide);
+    for (std::int64_t k = 0; k < depth; ++k) {
+      for (std::int64_t c = 0; c < wide; ++c) panel[k * stride + c] = value(k, j + c);
+    }
+  });
+}
+
+/// Panels of the transpose of a matrix [columns, depth] whose rows lie `stride` apart.
+/// Shapes:    out [depth * padded_width(columns)]
+template <class T>
+void pack_transposed_panels(std::int64_t depth, std::int64_t columns, const T* from, std::int64_t stride, T* out) {
+  for_each_panel(depth, columns, out, [=](std::int64_t j, std::int64_t wide, T* panel) {
+    constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));  // what is read of a row is a line of the cache
+    const std::int64_t to = padded_width<T>(wide);
+    for (std::int64_t k = 0; k < depth; k += line) {
+      transpose(from + j * stride + k, stride, wide, depth - k < line ? depth - k : line, panel + k * to, to);
+    }
   });
 }
 

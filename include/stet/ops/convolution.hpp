@@ -110,9 +110,7 @@ Tensor<T> conv2d_forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>
   T* panels = packed.edit().data();
   for (std::int64_t g = 0; g < groups; ++g) {
     const T* from = w.data() + g * filters * depth;
-    pack_panels<T, line_run<T>>(
-        depth, filters, [=](std::int64_t k, std::int64_t o) { return from[o * depth + k]; },
-        panels + g * depth * padded_width<T>(filters));
+    pack_transposed_panels(depth, filters, from, depth, panels + g * depth * padded_width<T>(filters));
   }
   return detail::convolve(x, packed.data(), w.shape()[0], bias == nullptr ? nullptr : bias->data(), window, groups);
 }
@@ -132,7 +130,7 @@ Tensor<T> conv2d_backward_input(const Tensor<T>& dy, const Tensor<T>& w, const W
     T* panels = packed.edit().data();
     for (std::int64_t g = 0; g < groups; ++g) {
       const T* from = w.data() + g * filters * taps * channels;
-      pack_panels<T, 1>(
+      pack_panels(
           depth, channels,
           [=](std::int64_t k, std::int64_t c) {
             return from[(k % filters * taps + taps - 1 - k / filters) * channels + c];
@@ -148,7 +146,7 @@ Tensor<T> conv2d_backward_input(const Tensor<T>& dy, const Tensor<T>& w, const W
   T* panels = packed.edit().data();
   for (std::int64_t g = 0; g < groups; ++g) {
     const T* from = w.data() + g * filters * width;
-    pack_panels<T, 1>(
+    pack_panels(
         filters, width, [=](std::int64_t k, std::int64_t j) { return from[k * width + j]; },
         panels + g * filters * padded_width<T>(width));
   }

@@ -76,7 +76,7 @@ Tensor<T> linear_backward_weight(const Tensor<X>& x, const Tensor<T>& dy, std::i
       for (std::int64_t first = 0; first < rows; first += block) {
         const std::int64_t count = std::min(block, rows - first);
         const X* from = x.data() + first * inputs + column;
-        pack_panels<T, 1>(
+        pack_panels(
             count, columns,
             [=](std::int64_t r, std::int64_t c) {
               if constexpr (std::is_same_v<T, X>) {
