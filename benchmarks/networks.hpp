@@ -6,7 +6,6 @@
 
 #include <stet/graph/builder.hpp>
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -14,11 +13,9 @@ namespace bench {
 
 namespace detail {
 
+using example::detail::conv;
+using example::detail::residual_block;
 using stet::graph::Value;
-
-inline Value conv(Value x, int filters, int kernel, int stride = 1) {
-  return batch_norm(conv2d(x, {.filters = filters, .kernel = kernel, .stride = stride, .bias = false}));
-}
 
 inline stet::Graph mlp() {
   stet::Graph g;
@@ -48,17 +45,11 @@ inline stet::Graph depthwise() {
   return g;
 }
 
-inline Value basic_block(Value x, int filters, int stride) {
-  const bool same = stride == 1 && x.shape()[2] == filters;
-  const Value y = conv(relu(conv(x, filters, 3, stride)), filters, 3);
-  return relu(add(y, same ? x : conv(x, filters, 1, stride)));
-}
-
 inline stet::Graph resnet20() {
   stet::Graph g;
   Value x = relu(conv(g.input({32, 32, 3}), 16, 3));
   for (const int filters : {16, 32, 64}) {
-    for (int block = 0; block < 3; ++block) x = basic_block(x, filters, block == 0 && filters > 16 ? 2 : 1);
+    for (int block = 0; block < 3; ++block) x = residual_block(x, filters, block == 0 && filters > 16 ? 2 : 1);
   }
   g.output(linear(global_average_pool(x), {.units = 10}));
   return g;
@@ -68,7 +59,7 @@ inline stet::Graph resnet18() {
   stet::Graph g;
   Value x = max_pool(relu(conv(g.input({32, 32, 3}), 64, 7, 2)), {.size = 3, .stride = 2, .padding = stet::Padding::same()});
   for (const int filters : {64, 128, 256, 512}) {
-    for (int block = 0; block < 2; ++block) x = basic_block(x, filters, block == 0 && filters > 64 ? 2 : 1);
+    for (int block = 0; block < 2; ++block) x = residual_block(x, filters, block == 0 && filters > 64 ? 2 : 1);
   }
   g.output(linear(global_average_pool(x), {.units = 10}));
   return g;
