@@ -3,6 +3,7 @@
 
 #include <stet/core/isa.hpp>
 #include <stet/integer/kernel/packed.hpp>
+#include <stet/integer/kernel/row_tiles.hpp>
 
 #if defined(__x86_64__)
 
@@ -63,15 +64,7 @@ inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, cons
 /// Accumulators of all rows with all panels; see portable::product.
 inline void product(const Operands& a, const PackedWeights& w, const std::int32_t* start, std::int32_t* acc,
                     std::int64_t stride) {
-  for (std::int64_t p = 0; p < w.panels(); ++p) {
-    const std::int64_t first = p * panel_outputs;
-    const std::int64_t columns = w.outputs() - first < panel_outputs ? w.outputs() - first : panel_outputs;
-    std::int64_t row = 0;
-    for (; row + 3 <= a.count; row += 3) {
-      detail::tile<3>(a, row, w.panel(p), start + first, acc + first, stride, columns);
-    }
-    for (; row < a.count; ++row) detail::tile<1>(a, row, w.panel(p), start + first, acc + first, stride, columns);
-  }
+  product_by_tiles(a, w, start, acc, stride, {{3, detail::tile<3>}, {1, detail::tile<1>}});
 }
 
 }  // namespace stet::kernel::implementation::avx2

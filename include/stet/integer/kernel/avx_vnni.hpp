@@ -3,6 +3,7 @@
 
 #include <stet/core/isa.hpp>
 #include <stet/integer/kernel/packed.hpp>
+#include <stet/integer/kernel/row_tiles.hpp>
 
 #if defined(__x86_64__)
 
@@ -59,18 +60,7 @@ inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, cons
 /// Accumulators of all rows with all panels; see portable::product.
 inline void product(const Operands& a, const PackedWeights& w, const std::int32_t* start, std::int32_t* acc,
                     std::int64_t stride) {
-  for (std::int64_t p = 0; p < w.panels(); ++p) {
-    const std::int64_t first = p * panel_outputs;
-    const std::int64_t columns = w.outputs() - first < panel_outputs ? w.outputs() - first : panel_outputs;
-    std::int64_t row = 0;
-    for (; row + 6 <= a.count; row += 6) {
-      detail::tile<6>(a, row, w.panel(p), start + first, acc + first, stride, columns);
-    }
-    for (; row + 2 <= a.count; row += 2) {
-      detail::tile<2>(a, row, w.panel(p), start + first, acc + first, stride, columns);
-    }
-    if (row < a.count) detail::tile<1>(a, row, w.panel(p), start + first, acc + first, stride, columns);
-  }
+  product_by_tiles(a, w, start, acc, stride, {{6, detail::tile<6>}, {2, detail::tile<2>}, {1, detail::tile<1>}});
 }
 
 }  // namespace stet::kernel::implementation::avx_vnni
