@@ -114,6 +114,7 @@ class Bench:
         if threads == 1:
             self.row("peak memory of a live step / own FP32", name, threads, t["live"][1] / t["fp32"][1], 0.7, True,
                      f"{t['live'][1] / 2**20:.0f} / {t['fp32'][1] / 2**20:.0f} MiB")
+            self.row("peak memory of a frozen step / own FP32", name, threads, t["frozen"][1] / t["fp32"][1], 0.7, True)
         if self.options.peers:
             note = f"{t['fp32'][0]:.2f} / {t['torch fp32'][0]:.2f} ms"
             self.row("own FP32 / PyTorch FP32", name, threads, t["fp32"][0] / t["torch fp32"][0], 0.95, True, note)
