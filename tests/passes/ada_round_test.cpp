@@ -250,7 +250,7 @@ TEST_CASE("outputs of layers of drawn networks lose no more than with the neares
         CHECK(is.scale == was.scale);
         bool right = true;
         for (std::int64_t i = 0; i < is.steps.size(); ++i) {
-          const std::int64_t c = is.channel(i);
+          const std::int64_t c = is.channel.index(i);
           if (!is.factor.empty() && is.factor[static_cast<std::size_t>(c)] == 0.0f) continue;
           const float code = std::nearbyint(is.steps[i]);
           right = right && std::fabs(is.steps[i] - code) < 1e-3f && floor_or_ceil(was.steps[i], static_cast<int>(code), is.grid);

@@ -173,7 +173,7 @@ TEST_CASE("layers of drawn networks lose no more than with the nearest codes, an
         CHECK(is.scale == was.scale);  // though the largest weight may have become smaller
         bool on_grid = true;
         for (std::int64_t i = 0; i < is.steps.size(); ++i) {
-          const std::int64_t c = is.channel(i);
+          const std::int64_t c = is.channel.index(i);
           if (!is.factor.empty() && is.factor[static_cast<std::size_t>(c)] == 0.0f) continue;
           on_grid = on_grid && std::fabs(is.steps[i] - std::nearbyint(is.steps[i])) < 1e-3f;
         }
