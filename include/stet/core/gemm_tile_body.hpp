@@ -1,5 +1,7 @@
 // The register tiles of the product kernel, for one width of vectors; see for_each_isa.hpp. Without a guard.
 
+#include <stet/core/requirements.hpp>
+
 #if defined(STET_ISA_NAMESPACE)
 
 namespace stet::inline STET_FLAGS::implementation::STET_ISA_NAMESPACE {

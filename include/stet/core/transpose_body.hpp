@@ -1,5 +1,7 @@
 // Transposed copies for one instruction set; see for_each_isa.hpp. Without a guard.
 
+#include <stet/core/requirements.hpp>
+
 #if defined(STET_ISA_NAMESPACE)
 
 namespace stet::inline STET_FLAGS::implementation::STET_ISA_NAMESPACE {

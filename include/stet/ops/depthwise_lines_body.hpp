@@ -1,5 +1,7 @@
 // Lines of a depthwise convolution for one width of vectors; see core/for_each_isa.hpp. Without a guard.
 
+#include <stet/core/requirements.hpp>
+
 #if defined(STET_ISA_NAMESPACE)
 
 namespace stet::detail::inline STET_FLAGS::implementation::STET_ISA_NAMESPACE {
