@@ -234,7 +234,7 @@ def bars(rows):
 
 
 STYLE = """:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:760px;margin:2rem auto;padding:0 1rem}
-svg{width:100%;height:auto;font-size:12px}svg text{fill:currentColor}h2{font-size:1.1rem;margin-top:2rem}p{color:GrayText}"""
+svg{width:100%;max-width:520px;height:auto;font-size:12px}svg text{fill:currentColor}h2{font-size:1.1rem;margin-top:2rem}p{color:GrayText}"""
 
 
 def page(result):
