@@ -3,15 +3,14 @@
 FP32 is eager and channels_last. QAT is what prepare_qat_fx makes with the default mapping of x86: fused observers and
 fake quantization, convolution and batch norm fused for training.
 """
-import resource
 import sys
-import time
 import warnings
 
 import torch
 from torch import nn
 
 from networks import NETWORKS, image
+from serve import serve
 
 
 def main():
@@ -34,14 +33,7 @@ def main():
         loss(model(x), y).backward()
         optimizer.step()
 
-    print("ready", flush=True)
-    for line in sys.stdin:
-        for _ in range(int(line)):
-            wall, cpu = time.perf_counter(), time.process_time()
-            step()
-            print(f"{1e3 * (time.perf_counter() - wall):.4f} {1e3 * (time.process_time() - cpu):.4f}", end=" ")
-        print(flush=True)
-    print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    serve(step)
 
 
 main()

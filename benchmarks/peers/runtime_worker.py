@@ -1,11 +1,11 @@
 """A runtime as a competitor of benchmarks/compare.py; see worker.cpp for what goes in and out.
     runtime_worker.py litert|onnxruntime FILE BATCH THREADS
 """
-import resource
 import sys
-import time
 
 import numpy as np
+
+from serve import serve
 
 
 def litert(path, batch, threads):
@@ -37,14 +37,7 @@ def onnxruntime(path, batch, threads):
 def main():
     runtime, path, batch, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     run = {"litert": litert, "onnxruntime": onnxruntime}[runtime](path, batch, threads)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        for _ in range(int(line)):
-            wall, cpu = time.perf_counter(), time.process_time()
-            run()
-            print(f"{1e3 * (time.perf_counter() - wall):.4f} {1e3 * (time.process_time() - cpu):.4f}", end=" ")
-        print(flush=True)
-    print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    serve(run)
 
 
 main()

@@ -1,0 +1,16 @@
+"""The protocol of benchmarks/compare.py; see worker.cpp for what goes in and out."""
+import resource
+import sys
+import time
+
+
+def serve(step):
+    """Calls step() as often as each line of the input says, and prints its milliseconds: wall clock and processor time."""
+    print("ready", flush=True)
+    for line in sys.stdin:
+        for _ in range(int(line)):
+            wall, cpu = time.perf_counter(), time.process_time()
+            step()
+            print(f"{1e3 * (time.perf_counter() - wall):.4f} {1e3 * (time.process_time() - cpu):.4f}", end=" ")
+        print(flush=True)
+    print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
