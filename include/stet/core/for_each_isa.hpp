@@ -1,9 +1,22 @@
 // Includes the file that STET_ISA_BODY names once for every width of vectors, with
 //   STET_ISA_NAMESPACE  baseline, avx2 or avx512: a namespace for what depends on it
 //   STET_VECTOR_BYTES   the width
+// In the namespace that encloses these, as `implementation`, STET_OF_FLOAT_ISA(f(x)) is f(x) of the one that this process uses.
 // Deliberately without a guard: every user has a body of its own.
 
 #include <stet/core/isa.hpp>
+
+#if !defined(STET_OF_FLOAT_ISA)
+#if STET_FLOAT_AVX2
+#define STET_OF_FLOAT_ISA(...)                                                             \
+  (float_isa() == FloatIsa::avx512 ? implementation::avx512::__VA_ARGS__                   \
+                                   : float_isa() == FloatIsa::avx2 ? implementation::avx2::__VA_ARGS__ : implementation::baseline::__VA_ARGS__)
+#elif STET_FLOAT_AVX512
+#define STET_OF_FLOAT_ISA(...) (float_isa() == FloatIsa::avx512 ? implementation::avx512::__VA_ARGS__ : implementation::baseline::__VA_ARGS__)
+#else
+#define STET_OF_FLOAT_ISA(...) (implementation::baseline::__VA_ARGS__)
+#endif
+#endif
 
 #if defined(STET_ISA_BODY)
 

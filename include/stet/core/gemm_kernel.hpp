@@ -72,22 +72,7 @@ inline namespace STET_FLAGS {
 /// The tiles of this process.
 template <class T>
 const ProductTiles<T>& product_tiles() {
-  static const ProductTiles<T> tiles = [] {
-    switch (float_isa()) {
-#if STET_FLOAT_AVX512
-      case FloatIsa::avx512: return implementation::avx512::product_tiles<T>();
-#else
-      case FloatIsa::avx512:
-#endif
-#if STET_FLOAT_AVX2
-      case FloatIsa::avx2: return implementation::avx2::product_tiles<T>();
-#else
-      case FloatIsa::avx2:
-#endif
-      case FloatIsa::baseline: break;
-    }
-    return implementation::baseline::product_tiles<T>();
-  }();
+  static const ProductTiles<T> tiles = STET_OF_FLOAT_ISA(product_tiles<T>());
   return tiles;
 }
 

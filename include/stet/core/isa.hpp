@@ -4,8 +4,8 @@
 
 #include <stet/core/error.hpp>
 
-#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdlib>
 #include <string>
 #include <string_view>

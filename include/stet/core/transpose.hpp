@@ -24,15 +24,7 @@ void transpose(const T* from, std::int64_t from_stride, std::int64_t rows, std::
 inline void transpose(const float* from, std::int64_t from_stride, std::int64_t rows, std::int64_t length, float* to,
                       std::int64_t to_stride) {
   const std::int64_t whole_rows = rows / 8 * 8, whole_length = length / 8 * 8;
-  switch (float_isa()) {
-    case FloatIsa::avx512:  // vectors of eight floats are enough
-    case FloatIsa::avx2:
-#if STET_FLOAT_AVX2
-      implementation::avx2::transpose_squares(from, from_stride, rows, length, to, to_stride);
-      break;
-#endif
-    case FloatIsa::baseline: implementation::baseline::transpose_squares(from, from_stride, rows, length, to, to_stride);
-  }
+  STET_OF_FLOAT_ISA(transpose_squares(from, from_stride, rows, length, to, to_stride));
   transpose<float>(from + whole_rows * from_stride, from_stride, rows - whole_rows, length, to + whole_rows, to_stride);
   transpose<float>(from + whole_length, from_stride, whole_rows, length - whole_length, to + whole_length * to_stride, to_stride);
 }

@@ -18,6 +18,13 @@ struct WindowLine {
   std::int64_t tap_count;
 };
 
+/// Kernels of an instruction set.
+template <class T>
+struct DepthwiseLines {
+  void (*forward)(const WindowLine<T>& line, std::int64_t pixels, std::int64_t channels, const T* w, const T* start, T* y);
+  void (*weight)(const WindowLine<T>& line, std::int64_t pixels, std::int64_t channels, const T* dy, T* sums);
+};
+
 }  // namespace stet::detail
 
 #define STET_ISA_BODY <stet/ops/depthwise_lines_body.hpp>
@@ -29,27 +36,8 @@ inline namespace STET_FLAGS {
 
 /// The kernels of this process.
 template <class T>
-struct DepthwiseLines {
-  void (*forward)(const WindowLine<T>& line, std::int64_t pixels, std::int64_t channels, const T* w, const T* start, T* y);
-  void (*weight)(const WindowLine<T>& line, std::int64_t pixels, std::int64_t channels, const T* dy, T* sums);
-};
-
-template <class T>
 DepthwiseLines<T> depthwise_lines() {
-  switch (float_isa()) {
-#if STET_FLOAT_AVX512
-    case FloatIsa::avx512: return {implementation::avx512::depthwise_forward_line<T>, implementation::avx512::depthwise_weight_line<T>};
-#else
-    case FloatIsa::avx512:
-#endif
-#if STET_FLOAT_AVX2
-    case FloatIsa::avx2: return {implementation::avx2::depthwise_forward_line<T>, implementation::avx2::depthwise_weight_line<T>};
-#else
-    case FloatIsa::avx2:
-#endif
-    case FloatIsa::baseline: break;
-  }
-  return {implementation::baseline::depthwise_forward_line<T>, implementation::baseline::depthwise_weight_line<T>};
+  return STET_OF_FLOAT_ISA(depthwise_lines<T>());
 }
 
 }  // namespace STET_FLAGS

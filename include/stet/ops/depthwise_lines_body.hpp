@@ -99,6 +99,11 @@ void depthwise_weight_line(const WindowLine<T>& line, std::int64_t pixels, std::
   }
 }
 
+template <class T>
+DepthwiseLines<T> depthwise_lines() {
+  return {depthwise_forward_line<T>, depthwise_weight_line<T>};
+}
+
 }  // namespace stet::detail::inline STET_FLAGS::implementation::STET_ISA_NAMESPACE
 
 #endif
