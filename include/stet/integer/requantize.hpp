@@ -132,4 +132,14 @@ inline void requantize_rows(const std::int32_t* acc, std::int64_t stride, std::i
   loops::requantize_dense(to, rows * channels, r, out, pass);
 }
 
+/// A sink of accumulators that makes codes of them. It refers to its requantizer.
+/// Shapes:    out [all rows, r.channels]
+struct CodesSink {
+  const Requantizer& r;
+  std::int8_t* out;
+  void operator()(std::int64_t first_row, std::int64_t rows, const std::int32_t* acc, std::int64_t stride) const {
+    requantize_rows(acc, stride, rows, r.channels, r, out + first_row * r.channels);
+  }
+};
+
 }  // namespace stet::integer
