@@ -64,28 +64,24 @@ void requantize_blocks(Set set, const std::int32_t* acc, std::int64_t n, const R
     if (entry == period) entry = 0;
   }
 }
-// The same by the commonest rule, where nobody asks which gradients pass and a set does it at once.
+// The same by the commonest rule, where nobody asks which gradients pass.
 template <class Set>
-bool requantize_half_even(Set set, const std::int32_t* acc, std::int64_t n, const Requantizer& r, std::int64_t entry, std::int8_t* out) {
-  if constexpr (requires { kernel::codes_half_even(set, acc, acc, r.scale.data(), 0.0f, 0.0f, 0, out); }) {
-    const auto below = static_cast<float>(r.bounds.lo - r.zero_point), above = static_cast<float>(r.bounds.hi - r.zero_point);
-    const std::int32_t* bias = r.bias.data();
-    const float* scale = r.scale.data();
-    const std::int32_t z = r.zero_point;
-    const auto period = static_cast<std::int64_t>(r.bias.size());
-    for (std::int64_t i = 0; i < n; i += block_elements) {
-      kernel::codes_half_even(set, acc + i, bias + entry, scale + entry, below, above, z, out + i);
-      entry += block_elements;
-      if (entry == period) entry = 0;
-    }
-    return true;
+void requantize_half_even(Set set, const std::int32_t* acc, std::int64_t n, const Requantizer& r, std::int64_t entry, std::int8_t* out) {
+  const auto below = static_cast<float>(r.bounds.lo - r.zero_point), above = static_cast<float>(r.bounds.hi - r.zero_point);
+  const std::int32_t* bias = r.bias.data();
+  const float* scale = r.scale.data();
+  const std::int32_t z = r.zero_point;
+  const auto period = static_cast<std::int64_t>(r.bias.size());
+  for (std::int64_t i = 0; i < n; i += block_elements) {
+    kernel::codes_half_even(set, acc + i, bias + entry, scale + entry, below, above, z, out + i);
+    entry += block_elements;
+    if (entry == period) entry = 0;
   }
-  return false;
 }
 inline void requantize_blocks(const std::int32_t* acc, std::int64_t n, const Requantizer& r, std::int64_t entry,
                               std::int8_t* out, std::uint32_t* pass) {
   kernel::with_block_set([=, &r](auto set) {
-    if (pass == nullptr && r.rule == Requantization::float_half_even && requantize_half_even(set, acc, n, r, entry, out)) return;
+    if (pass == nullptr && r.rule == Requantization::float_half_even) return requantize_half_even(set, acc, n, r, entry, out);
     switch (r.rule) {
       case Requantization::float_half_even:
         return requantize_blocks(set, acc, n, r, float_half_even(set, r), entry, out, pass);
