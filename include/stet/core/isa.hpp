@@ -12,6 +12,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 // What depends on the compile flags lives in an inline namespace of this name, so that units with different flags can be
@@ -37,6 +39,13 @@
 #define STET_TARGET_END STET_PRAGMA(GCC pop_options)
 #endif
 
+#if defined(__clang__)
+#define STET_TARGET_DOTPROD "dotprod"
+#define STET_TARGET_I8MM "dotprod,i8mm"
+#else
+#define STET_TARGET_DOTPROD "arch=armv8.2-a+dotprod"
+#define STET_TARGET_I8MM "arch=armv8.2-a+dotprod+i8mm"
+#endif
 #define STET_TARGET_AVX2 "avx2,fma"
 #define STET_TARGET_AVX_VNNI "avx2,fma,avxvnni"
 #define STET_TARGET_AVX512 "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq"
@@ -44,11 +53,11 @@
 
 namespace stet {
 
-/// What kernels may use, each with what stands before it; baseline is what the compile flags allow.
-enum class Isa { baseline, avx2, avx_vnni, avx512, avx512_vnni };
+/// What kernels may use, each with what stands before it on the same architecture; baseline is what the compile flags allow.
+enum class Isa { baseline, avx2, avx_vnni, avx512, avx512_vnni, dotprod, i8mm };
 
 /// The names that STET_ISA takes, in the order of the enumeration.
-inline constexpr std::array<const char*, 5> isa_names{"baseline", "avx2", "avx_vnni", "avx512", "avx512_vnni"};
+inline constexpr std::array<const char*, 7> isa_names{"baseline", "avx2", "avx_vnni", "avx512", "avx512_vnni", "dotprod", "i8mm"};
 
 inline const char* to_string(Isa isa) { return isa_names[static_cast<std::size_t>(isa)]; }
 
@@ -67,8 +76,15 @@ inline bool machine_has(Isa isa) {
     }
     case Isa::avx512: return avx512;
     case Isa::avx512_vnni: return avx512 && __builtin_cpu_supports("avx512vnni");
+    case Isa::dotprod:
+    case Isa::i8mm: return false;
   }
   return false;
+#elif defined(__aarch64__) && defined(__linux__)
+  constexpr unsigned long dotprod = 1ul << 20, i8mm = 1ul << 13;  // of the kernel's interface: HWCAP_ASIMDDP, HWCAP2_I8MM
+  const bool has_dotprod = (getauxval(AT_HWCAP) & dotprod) != 0;
+  return isa == Isa::baseline || (isa == Isa::dotprod && has_dotprod) ||
+         (isa == Isa::i8mm && has_dotprod && (getauxval(AT_HWCAP2) & i8mm) != 0);
 #else
   return isa == Isa::baseline;
 #endif
@@ -96,7 +112,7 @@ inline Isa chosen_isa(const char* wanted) {
 }  // namespace detail
 
 /// The set whose kernels run in this process: the best one that the machine has, or the one that the environment variable
-/// STET_ISA names (for tests: baseline, avx2, avx_vnni, avx512, avx512_vnni).
+/// STET_ISA names (for tests: baseline, avx2, avx_vnni, avx512, avx512_vnni; on aarch64 baseline, dotprod, i8mm).
 /// Errors:    Errc::range if STET_ISA names none that this machine has
 inline Isa isa() {
   static const Isa chosen = detail::chosen_isa(std::getenv("STET_ISA"));

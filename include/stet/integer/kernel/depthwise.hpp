@@ -193,6 +193,8 @@ inline DepthwiseKernel depthwise_kernel(Isa isa) {
     case Isa::avx_vnni:
     case Isa::avx512: return implementation::avx2::depthwise;
     case Isa::avx512_vnni: return implementation::avx512vnni::depthwise;
+    case Isa::dotprod:
+    case Isa::i8mm: break;
   }
 #endif
   static_cast<void>(isa);

@@ -9,6 +9,7 @@
 #include <stet/integer/kernel/avx512vnni.hpp>
 #include <stet/integer/kernel/avx_vnni.hpp>
 #include <stet/integer/kernel/codes_tail.hpp>
+#include <stet/integer/kernel/neon.hpp>
 #include <stet/integer/kernel/packed.hpp>
 #include <stet/integer/kernel/portable.hpp>
 #include <stet/integer/kernel/sse2.hpp>
@@ -39,7 +40,12 @@ inline ProductKernel product_kernel(Isa isa) {
     case Isa::avx_vnni: return implementation::avx_vnni::product;
     case Isa::avx512: return implementation::avx512::product;
     case Isa::avx512_vnni: return implementation::avx512vnni::product;
+    case Isa::dotprod:
+    case Isa::i8mm: break;
   }
+#elif defined(__aarch64__)
+  if (isa == Isa::i8mm) return implementation::i8mm::product;
+  if (isa == Isa::dotprod) return implementation::dotprod::product;
 #endif
   static_cast<void>(isa);
   return implementation::portable::product;
