@@ -1,6 +1,7 @@
 #pragma once
 // The tape: values with gradients, and record(), the one door through which an operator enters a backward function.
 
+#include <stet/autograd/batch_parts.hpp>
 #include <stet/core/parameter.hpp>
 #include <stet/core/tensor.hpp>
 
@@ -185,8 +186,14 @@ class RecordedParameter final : public TapeEntry {
 class Tape {
  public:
   Tape() = default;
+  /// A tape of one part of a batch: operators that make a value of the whole batch ask the other parts, which must run the
+  /// same operators at the same time. `parts` must outlive the tape; null: the tape has the whole batch.
+  explicit Tape(BatchParts* parts) : parts_(parts) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
+
+  /// The parts of the batch of which this tape has one; null if it has all of it.
+  [[nodiscard]] BatchParts* parts() const { return parts_; }
 
   /// A value without gradient.
   template <class T>
@@ -266,6 +273,7 @@ class Tape {
 
   std::vector<std::unique_ptr<detail::TapeEntry>> entries_;
   std::vector<std::shared_ptr<void>> slots_;
+  BatchParts* parts_ = nullptr;
   bool played_ = false;
 };
 
