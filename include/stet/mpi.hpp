@@ -11,10 +11,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
-#include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 // The C interface alone: the C++ one is long gone from the standard, and its header has warnings of its own.
@@ -130,6 +131,7 @@ class World final : public Communicator {
  private:
   static constexpr int alarm_tag_ = 7;
   static constexpr double leave_seconds_ = 5;
+  static constexpr std::string_view waited_ = "waited too long";
 
   static int count(std::size_t bytes) {
     require(bytes <= static_cast<std::size_t>(std::numeric_limits<int>::max()), Errc::range,
@@ -168,7 +170,7 @@ class World final : public Communicator {
       check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
       if (done != 0) break;
       if (tries % 16 == 15) require_no_alarm();
-      if (tries % 64 == 63 && clock() - begin > options_.timeout) give_up();
+      if (tries % 64 == 63 && clock() - begin > options_.timeout) give_up(rank_);
       rest(clock() - begin);
     }
     ++cost_.exchanges;
@@ -184,41 +186,42 @@ class World final : public Communicator {
     const timespec nap{0, waited < 0.1 ? 50'000 : 500'000};
     nanosleep(&nap, nullptr);
   }
-  void require_no_alarm() {
+  // What another process reported, if one did.
+  std::optional<std::pair<int, std::string>> alarm() {
     int there = 0;
     MPI_Status status;
     check(MPI_Iprobe(MPI_ANY_SOURCE, alarm_tag_, alarm_, &there, &status), "MPI_Iprobe");
-    if (there == 0) return;
+    if (there == 0) return std::nullopt;
     int length = 0;
     MPI_Get_count(&status, MPI_CHAR, &length);
     std::string text(static_cast<std::size_t>(length), ' ');
     MPI_Recv(text.data(), length, MPI_CHAR, status.MPI_SOURCE, alarm_tag_, alarm_, MPI_STATUS_IGNORE);
-    broken_ = true;
-    fail(Errc::io, "process {} of {} failed: {}", status.MPI_SOURCE, size_, text);
+    return std::pair(status.MPI_SOURCE, std::move(text));
   }
-  // Says who is here: the others are those that hang.
-  [[noreturn]] void give_up() {
-    const std::string what = formatted("did not get what others owe it within {} s", options_.timeout);
-    report_failure(what);
+  void require_no_alarm() {
+    const auto heard = alarm();
+    if (!heard) return;
+    if (heard->second == waited_) give_up(heard->first);
+    broken_ = true;
+    fail(Errc::io, "process {} of {} failed: {}", heard->first, size_, heard->second);
+  }
+  // Time is up, here or in the process `first`. All that live say so to each other: the others are those that hang.
+  [[noreturn]] void give_up(int first) {
     std::vector<bool> here(static_cast<std::size_t>(size_), false);
-    here[static_cast<std::size_t>(rank_)] = true;
+    here[static_cast<std::size_t>(rank_)] = here[static_cast<std::size_t>(first)] = true;
+    report_failure(waited_);
     for (const double begin = clock(); clock() - begin < std::min(2.0, options_.timeout);) {
-      int there = 0;
-      MPI_Status status;
-      MPI_Iprobe(MPI_ANY_SOURCE, alarm_tag_, alarm_, &there, &status);
-      if (there != 0) {
-        std::array<char, 4096> text{};
-        MPI_Recv(text.data(), static_cast<int>(text.size()), MPI_CHAR, status.MPI_SOURCE, alarm_tag_, alarm_, MPI_STATUS_IGNORE);
-        here[static_cast<std::size_t>(status.MPI_SOURCE)] = true;
-      }
+      if (const auto heard = alarm()) here[static_cast<std::size_t>(heard->first)] = true;
       rest(1e-2);
     }
     std::string missing;
     for (int r = 0; r < size_; ++r) {
       if (!here[static_cast<std::size_t>(r)]) missing += formatted("{}{}", missing.empty() ? "" : ", ", r);
     }
-    fail(Errc::io, "mpi::world: process {} waited for others for {} s (mpi::Options::timeout); no word from process {}; the last checkpoint is as it was, resume from it",
-         rank_, options_.timeout, missing.empty() ? "any in time, though all live" : missing);
+    fail(Errc::io,
+         "mpi::world: process {} waited for others for {} s (mpi::Options::timeout); no word from process {}; the last checkpoint is as it "
+         "was, resume from it",
+         first, options_.timeout, missing.empty() ? "any in time, though all live" : missing);
   }
   // Whether all processes have come to their end within so many seconds.
   bool all_leave(double seconds) {
@@ -227,13 +230,7 @@ class World final : public Communicator {
     int done = 0;
     for (const double begin = clock(); done == 0 && clock() - begin < seconds;) {
       if (MPI_Test(&request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) return false;
-      int there = 0;
-      MPI_Status status;
-      MPI_Iprobe(MPI_ANY_SOURCE, alarm_tag_, alarm_, &there, &status);
-      if (there != 0) {
-        std::array<char, 4096> text{};
-        MPI_Recv(text.data(), static_cast<int>(text.size()), MPI_CHAR, status.MPI_SOURCE, alarm_tag_, alarm_, MPI_STATUS_IGNORE);
-      }
+      (void)alarm();
       rest(1e-2);
     }
     return done != 0;

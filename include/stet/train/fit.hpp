@@ -175,7 +175,9 @@ FitReport fit_model(M& model, const Dataset& data, const FitOptions& options) {
   }
   std::vector<ParameterRef> parameters = parameter_refs(model);
   set_rates(parameters, options);
-  RunMonitor<M> monitor(model, options.monitor);
+  MonitorOptions watching = options.monitor;
+  watching.on = watching.on && first;
+  RunMonitor<M> monitor(model, watching);
   FitRun whole;
   FitRun& run = options.run == nullptr ? whole : *options.run;
   FitRun entered = run;  // a copy: what fails below leaves the run as it was
@@ -229,8 +231,7 @@ FitReport fit_model(M& model, const Dataset& data, const FitOptions& options) {
   const auto advance = [&]([[maybe_unused]] double progress) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
-  const auto alone = [&](const Batch& batch) -> std::vector<Tensor<float>> { return outputs_of(model, batch); };
-  const auto answer = [&](const Batch& batch) { return options.comm == nullptr ? alone(batch) : infer_together(*options.comm, alone, batch); };
+  const auto answer = [&](const Batch& batch) { return outputs_together(options.comm, model, batch); };
   monitor.restore(run.state());
   const auto watch = [&](const StepReport& report, const Batch& batch) { monitor.after_step(report, batch.inputs()); };
   const auto oscillating = [&] { return monitor.oscillating(); };

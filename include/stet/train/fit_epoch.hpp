@@ -55,9 +55,11 @@ inline std::optional<EpochReport> run_epoch(const FitStage& stage, const Dataset
   const double start = fit_clock();
   const Batches batches(data.size(), batches_of(o), static_cast<std::uint64_t>(epoch));
   const std::int64_t steps = batches.size(), total = steps * o.epochs;
+  const auto augmentation = [&](std::int64_t step) { return Rng(o.seed).split(0x4147u).split(static_cast<std::uint64_t>(step)); };
   BatchLoader loader(steps, [&](std::int64_t i) {
+    if (o.comm != nullptr) return data.batch(OwnParts(data, batches[i], o).samples());
     Batch batch = data.batch(batches[i]);
-    augment_batch(batch, o.augment, Rng(o.seed).split(0x4147u).split(static_cast<std::uint64_t>(epoch * steps + i)));
+    augment_batch(batch, o.augment, augmentation(epoch * steps + i));
     return batch;
   });
   double loss = 0, correct = 0, lr = 0;
@@ -71,8 +73,15 @@ inline std::optional<EpochReport> run_epoch(const FitStage& stage, const Dataset
     clear_gradients(parameters);
     const std::string where = formatted("step {} of epoch {}", i + 1, epoch + 1);
     const CommunicationCost before = o.comm == nullptr ? CommunicationCost() : o.comm->cost();
-    const BatchResult result = o.comm == nullptr ? learn_batch(stage, *batch, data, o, rng, where)
-                                                 : learn_parts(stage, *batch, data, o, parameters, rng, where);
+    double weight = batch->total_weight();
+    BatchResult result;
+    if (o.comm == nullptr) {
+      result = learn_batch(stage, *batch, data, o, rng, where);
+    } else {
+      const OwnParts own(data, batches[i], o);
+      result = learn_parts(stage, own, *batch, data, o, parameters, augmentation(step), rng, where);
+      weight = own.weight();
+    }
     require_finite(stage.statistics_fault(), where);
     const double factor = o.schedule.at(step, total);
     StepReport report{epoch, step, total, result.loss, factor * o.optimizer.lr(), 0.0, {}};
@@ -81,13 +90,12 @@ inline std::optional<EpochReport> run_epoch(const FitStage& stage, const Dataset
     if (o.clip_norm > 0) report.gradient_norm = clip_gradients(parameters, o.clip_norm);
     optimizer.step(parameters, factor);
     require_finite(optimizer.fault(), where);
-    const double weight = batch->total_weight();
     loss += result.loss * weight;
     correct += result.correct;
     of_output.add(result.of_output, weight);
     seen += weight;
     if (o.on_step) o.on_step(report);
-    stage.watch(report, *batch);
+    stage.watch(report, o.comm == nullptr ? *batch : batch->rows(0, std::min(o.part, batch->size())));
     lr = report.lr;
     progress.update(epoch, i + 1, loss / seen, correct / seen);
     if (o.stop_in_epoch && any_process(o.comm, o.stop_in_epoch(report))) {

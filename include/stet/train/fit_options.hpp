@@ -203,7 +203,8 @@ struct FitOptions {
   FitRun* run = nullptr;     ///< run that the call begins or goes on with (fit_run.hpp)
   /// Processes that train one model together, each of which calls fit with the same model, data and options (mpi::world() of
   /// stet/mpi.hpp); null: this one alone. Every step is cut into parts of so many samples, the processes share the parts, and
-  /// all end with the same model. The first one writes checkpoint and log, and shows progress; callbacks run in all of them.
+  /// all end with the same model. The first one writes checkpoint and log, shows progress and has the monitor, which looks at the
+  /// first part of a step; callbacks run in all of them. Augmentation sees a part at a time.
   Communicator* comm = nullptr;
   std::int64_t part = 16;  ///< samples of a part, with comm: another number gives other last bits, another number of processes does not
   SumOrder sums = SumOrder::fixed;

@@ -2,6 +2,8 @@
 // A step of fit that is cut into parts, each learned on a lane of its own, in this process or in another one.
 
 #include <stet/core/communicator.hpp>
+#include <stet/data/augment.hpp>
+#include <stet/data/dataset.hpp>
 #include <stet/train/learn_batch.hpp>
 #include <stet/train/part_meeting.hpp>
 #include <stet/train/part_tree.hpp>
@@ -27,35 +29,44 @@ struct BatchCut {
   }
 };
 
-// Samples of a batch and how much they count in its mean.
-struct PartOfBatch {
-  Batch batch;
-  double share;
-  PartOfBatch(const Batch& whole, Chunk samples) : batch(whole.rows(samples.first, samples.last)), share(batch.total_weight() / whole.total_weight()) {
-    if (share > 0) return;
-    // A mean of samples without weight is none: they get equal ones, so small that they are nothing beside others.
-    auto weights = batch.weights.edit();
-    std::fill(weights.begin(), weights.end(), 1e-30f);
+// The parts of one step that this process learns.
+class OwnParts {
+ public:
+  // `samples` are the positions of the whole step's in the data set.
+  OwnParts(const Dataset& data, std::span<const std::int64_t> samples, const FitOptions& o)
+      : cut_(static_cast<std::int64_t>(samples.size()), o), tree_(cut_.parts, o.comm->size()), run_(tree_.run_of(o.comm->rank())),
+        weight_(static_cast<double>(samples.size())) {
+    // A process without a part learns the last one too, for what comes of it to the model, and adds nothing.
+    if (run_.size() == 0) run_ = {cut_.parts - 1, cut_.parts};
+    first_ = cut_[run_.first].first;
+    own_ = samples.subspan(static_cast<std::size_t>(first_), static_cast<std::size_t>(cut_[run_.last - 1].last - first_));
+    if (!data.has_weights()) return;
+    weight_ = 0;
+    for (const std::int64_t i : samples) weight_ += static_cast<double>(data.weights()[static_cast<std::size_t>(i)]);
   }
-};
 
-// What a part adds to the loss of the batch.
-// Formula:   share of the part * loss of the part; of mixed samples that of both answers, by the share of each in the mixture
-inline StepLoss loss_of_part(std::span<const Var<Tensor<float>>> outputs, const PartOfBatch& own, const PartOfBatch* partners, double mixed,
-                             const FitOptions& o) {
-  const auto weighed = [&](const PartOfBatch& part, double factor) {
-    StepLoss loss = loss_of_answers(outputs, part.batch, o);
-    loss.total = loss.total * (part.share * factor);
-    for (double& of_output : loss.of_output) of_output *= part.share * factor;
-    return loss;
-  };
-  if (partners == nullptr) return weighed(own, 1.0);
-  StepLoss loss = weighed(own, 1.0 - mixed);
-  const StepLoss other = weighed(*partners, mixed);
-  loss.total = loss.total + other.total;
-  for (std::size_t k = 0; k < loss.of_output.size(); ++k) loss.of_output[k] += other.of_output[k];
-  return loss;
-}
+  [[nodiscard]] const PartTree& tree() const { return tree_; }
+  // Positions of the samples of this process's parts, which lie one behind the other.
+  [[nodiscard]] std::span<const std::int64_t> samples() const { return own_; }
+  [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(run_.size()); }
+  // How much the whole step counts in a mean over samples.
+  [[nodiscard]] double weight() const { return weight_; }
+  // Number among the parts of the step.
+  [[nodiscard]] std::uint64_t number(std::size_t i) const { return static_cast<std::uint64_t>(run_.first) + i; }
+  // One of them, cut out of a batch of all of them.
+  [[nodiscard]] Batch part(const Batch& all, std::size_t i) const {
+    const Chunk c = cut_[run_.first + static_cast<std::int64_t>(i)];
+    return all.rows(c.first - first_, c.last - first_);
+  }
+
+ private:
+  BatchCut cut_;
+  PartTree tree_;
+  Chunk run_;
+  std::int64_t first_ = 0;
+  std::span<const std::int64_t> own_{};
+  double weight_;
+};
 
 // The gradients of a lane one after the other, of those parameters that have one.
 inline std::vector<float> flat_gradients(std::span<const ParameterRef> parameters) {
@@ -87,31 +98,32 @@ inline void sum_gradients(const FitStage& stage, std::span<const ParameterRef> p
   }
 }
 
-// As learn_batch, with all processes. The model ends the step as every lane of every process does: statistics and ranges are made
-// of the whole batch by all of them, gradients are added up at the end.
-inline BatchResult learn_parts(const FitStage& stage, const Batch& batch, const Dataset& data, const FitOptions& o,
-                               std::span<const ParameterRef> parameters, const Rng& rng, std::string_view where) {
-  const BatchCut cut(batch.size(), o);
-  const PartTree tree(cut.parts, o.comm->size());
-  PartMeeting meeting(tree, *o.comm, o.sums == SumOrder::any);
-  const Chunk run = tree.run_of(o.comm->rank());
-  // A process without a part runs the last one again, for what comes of it to the model, and adds nothing.
-  const std::int64_t first = run.size() > 0 ? run.first : cut.parts - 1;
+// As learn_batch, with all processes; `batch` is that of parts.samples(). The model ends the step as every lane of every process
+// does: statistics and ranges are made of the whole step by all of them, gradients are added up at the end. Augmentation and
+// dropout draw from generators of the step's, one for each part.
+inline BatchResult learn_parts(const FitStage& stage, const OwnParts& own, const Batch& batch, const Dataset& data, const FitOptions& o,
+                               std::span<const ParameterRef> parameters, const Rng& augmentation, const Rng& dropout, std::string_view where) {
+  PartMeeting meeting(own.tree(), *o.comm, o.sums == SumOrder::any);
   stage.copy_lanes(meeting.size());
-  const bool mixes = !batch.mixing.partner.empty();
-  const Batch partners = mixes ? batch.of_partners() : Batch();
   std::vector<BatchResult> results(meeting.size());
   meeting.run([&](std::size_t lane, BatchParts& parts) {
-    const std::int64_t index = first + static_cast<std::int64_t>(lane);
-    const PartOfBatch own(batch, cut[index]);
-    std::vector<PartOfBatch> other;
-    if (mixes) other.emplace_back(partners, cut[index]);
-    Rng numbers = rng.split(static_cast<std::uint64_t>(index));
+    Batch part = own.part(batch, lane);
+    augment_batch(part, o.augment, augmentation.split(own.number(lane)));
+    const double share = part.total_weight() / own.weight();
+    if (!(share > 0)) {
+      // A mean of samples without weight is none: they get equal ones, so small that they are nothing beside others.
+      for (float& w : part.weights.edit()) w = 1e-30f;
+    }
+    Rng numbers = dropout.split(own.number(lane));
     BatchResult& r = results[lane];
     {
       Tape tape(&parts);
-      r = learn_on(tape, stage, lane, own.batch, data, numbers, where, [&](std::span<const Var<Tensor<float>>> outputs) -> StepLoss {
-        return loss_of_part(outputs, own, mixes ? &other[0] : nullptr, batch.mixing.share, o);
+      // The loss of the step is the sum of what its parts add: their losses, by how much they count.
+      r = learn_on(tape, stage, lane, part, data, numbers, where, [&](std::span<const Var<Tensor<float>>> outputs) -> StepLoss {
+        StepLoss loss = loss_of(outputs, part, o);
+        loss.total = loss.total * share;
+        for (double& of_output : loss.of_output) of_output *= share;
+        return loss;
       });
     }
     std::vector<double> sums{r.loss, r.correct};
@@ -119,7 +131,7 @@ inline BatchResult learn_parts(const FitStage& stage, const Batch& batch, const 
     parts.combine(sums, {});
     r = {sums[0], sums[1], {sums.begin() + 2, sums.end()}};
   });
-  sum_gradients(stage, parameters, tree, meeting.size(), o);
+  sum_gradients(stage, parameters, own.tree(), meeting.size(), o);
   return results[0];
 }
 

@@ -35,11 +35,13 @@ class PartMeeting {
         seats_(static_cast<std::size_t>(std::max<std::int64_t>(1, tree.run_of(comm.rank()).size()))) {
     pthread_mutex_init(&mutex_, nullptr);
     pthread_cond_init(&changed_, nullptr);
+    pthread_cond_init(&free_, nullptr);
     for (Seat& seat : seats_) seat.meeting = this;
   }
   PartMeeting(const PartMeeting&) = delete;
   PartMeeting& operator=(const PartMeeting&) = delete;
   ~PartMeeting() {
+    pthread_cond_destroy(&free_);
     pthread_cond_destroy(&changed_);
     pthread_mutex_destroy(&mutex_);
   }
@@ -47,10 +49,12 @@ class PartMeeting {
   // Parts of this process; one that only receives where it has none.
   [[nodiscard]] std::size_t size() const { return seats_.size(); }
 
-  // Calls part(index, its BatchParts) for all parts of this process at the same time, and ends when all have ended.
+  // Calls part(index, its BatchParts) for all parts of this process, each on a thread, and ends when all have ended. As many as
+  // threads() work at a time: a part that waits for others lets the next one go on.
   // Errors:    what the first of them threw by itself; Errc::io if no thread can be started
   void run(FunctionRef<void(std::size_t, BatchParts&)> part) {
-    const int share = std::max(1, threads() / static_cast<int>(size()));
+    const int allowed = threads(), share = std::max(1, allowed / static_cast<int>(size()));
+    slots_ = std::min(size(), static_cast<std::size_t>(std::max(1, allowed)));
     struct Job {
       PartMeeting* meeting;
       FunctionRef<void(std::size_t, BatchParts&)>* part;
@@ -61,6 +65,7 @@ class PartMeeting {
       void work() {
         const ThreadShare own(share);
         try {
+          meeting->enter();
           (*part)(index, meeting->seats_[index]);
           meeting->leave(false);
         } catch (...) {
@@ -84,6 +89,7 @@ class PartMeeting {
       if (error != 0) break;
     }
     if (error != 0) {
+      enter();
       leave(true);
     } else {
       jobs[0].work();
@@ -125,6 +131,20 @@ class PartMeeting {
     pthread_mutex_t& mutex_;
   };
 
+  void enter() {
+    const Lock lock(mutex_);
+    acquire();
+  }
+  // The place of one that works; under the mutex.
+  void acquire() {
+    while (working_ >= slots_) pthread_cond_wait(&free_, &mutex_);
+    ++working_;
+  }
+  void release() {
+    --working_;
+    pthread_cond_signal(&free_);
+  }
+
   // The last one to come does the work of all.
   void meet() {
     const Lock lock(mutex_);
@@ -147,12 +167,15 @@ class PartMeeting {
       pthread_cond_broadcast(&changed_);
       return;
     }
+    release();
     while (round == round_ && !broken_) pthread_cond_wait(&changed_, &mutex_);
+    acquire();
     if (round == round_) throw LeftAlone();
   }
   // A part has come to its end.
   void leave(bool failed) {
     const Lock lock(mutex_);
+    release();
     ++ended_;
     if (failed || waiting_ > 0) broken_ = true;
     pthread_cond_broadcast(&changed_);
@@ -200,11 +223,11 @@ class PartMeeting {
   Communicator& comm_;
   bool in_any_order_;
   std::vector<Seat> seats_;
-  std::size_t waiting_ = 0, ended_ = 0;  // the mutex guards these and all below
+  std::size_t waiting_ = 0, ended_ = 0, working_ = 0, slots_ = 1;  // the mutex guards these and all below
   std::uint64_t round_ = 0;
   bool broken_ = false;
   pthread_mutex_t mutex_{};
-  pthread_cond_t changed_{};
+  pthread_cond_t changed_{}, free_{};
 };
 
 }  // namespace stet::detail

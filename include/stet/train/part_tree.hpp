@@ -113,9 +113,10 @@ void sum_in_order(const PartTree& tree, Communicator& comm, std::span<const std:
   const std::vector<Chunk> mine = tree.nodes_of(comm.rank());
   const auto array_of = [&](const Chunk& node) { return arrays[static_cast<std::size_t>(node.first - first)]; };
 
-  // What every process has of all is sent whole where latency outweighs volume.
+  // Short arrays go to all processes whole, in one exchange: in pieces every process would wait for a message from each other
+  // one, which costs more than what such a message could carry instead.
   constexpr std::size_t short_bytes = 16384;
-  const bool whole = nodes * length * sizeof(T) <= short_bytes;
+  const bool whole = nodes * length * sizeof(T) <= short_bytes * ranks;
   std::vector<Chunk> pieces(ranks);
   for (std::size_t r = 0; r < ranks; ++r) {
     pieces[r] = whole ? Chunk{0, static_cast<std::int64_t>(length)} : chunk_of(static_cast<std::int64_t>(length), processes, static_cast<std::int64_t>(r));
