@@ -34,20 +34,24 @@ double now() { return mpi::detail::clock(); }
 // One of many processes, all of which are like this one.
 class Pretended final : public Communicator {
  public:
-  Pretended(int processes, double latency, double bandwidth) : size_(processes), latency_(latency), bandwidth_(bandwidth) {}
+  Pretended(int processes, double latency, double bandwidth)
+      : size_(processes), latency_(latency), bandwidth_(bandwidth) {}
   [[nodiscard]] int rank() const override { return 0; }
   [[nodiscard]] int size() const override { return size_; }
 
   // Recursive doubling, or Bruck's.
-  void all_gather(std::span<const std::byte> mine, std::span<const std::size_t> sizes, std::span<std::byte> all) override {
+  void all_gather(std::span<const std::byte> mine, std::span<const std::size_t> sizes,
+                  std::span<std::byte> all) override {
     repeat(mine, sizes, all);
-    spend(rounds() * latency_ + static_cast<double>(all.size() - mine.size()) / bandwidth_, mine.size() * (sizes.size() - 1));
+    spend(rounds() * latency_ + static_cast<double>(all.size() - mine.size()) / bandwidth_,
+          mine.size() * (sizes.size() - 1));
   }
   // A message for each of the others.
-  void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_sizes, std::span<std::byte> receive,
-                  std::span<const std::size_t> receive_sizes) override {
+  void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_sizes,
+                  std::span<std::byte> receive, std::span<const std::size_t> receive_sizes) override {
     repeat(send.first(send_sizes[0]), receive_sizes, receive);
-    spend((size_ - 1) * latency_ + static_cast<double>(send.size() - send_sizes[0]) / bandwidth_, send.size() - send_sizes[0]);
+    spend((size_ - 1) * latency_ + static_cast<double>(send.size() - send_sizes[0]) / bandwidth_,
+          send.size() - send_sizes[0]);
   }
   void add_in_any_order(std::span<float> values) override { add(values); }
   void add_in_any_order(std::span<double> values) override { add(values); }
@@ -69,7 +73,8 @@ class Pretended final : public Communicator {
   void add(std::span<T> values) {
     for (T& v : values) v *= static_cast<T>(size_);
     const double share = static_cast<double>(size_ - 1) / size_;
-    spend(2 * rounds() * latency_ + 2 * share * static_cast<double>(values.size_bytes()) / bandwidth_, values.size_bytes());
+    spend(2 * rounds() * latency_ + 2 * share * static_cast<double>(values.size_bytes()) / bandwidth_,
+          values.size_bytes());
   }
   void spend(double seconds, std::size_t bytes) {
     cost_.seconds += seconds;
@@ -113,7 +118,13 @@ Times time_steps(M& model, const Dataset& data, const Settings& s, Communicator&
   std::vector<double> steps, exchanges;
   Times t;
   double last = 0;
-  FitOptions o{.batch = s.batch, .optimizer = Adam{.lr = 1e-4}, .monitor = {.on = false}, .progress = ProgressMode::quiet, .comm = &comm, .part = s.part, .sums = s.sums};
+  FitOptions o{.batch = s.batch,
+               .optimizer = Adam{.lr = 1e-4},
+               .monitor = {.on = false},
+               .progress = ProgressMode::quiet,
+               .comm = &comm,
+               .part = s.part,
+               .sums = s.sums};
   o.epochs = static_cast<int>(s.steps);
   o.on_step = [&](const StepReport& step) {
     const double time = now();
@@ -162,12 +173,13 @@ void ping() {
     return median(all);
   };
   const double small = seconds(8, 2000), large = seconds(1 << 22, 200);
-  if (rank == 0) fmt::print("latency {:.2f} us, bandwidth {:.2f} GB/s\n", 1e6 * small, (1 << 22) / (large - small) / 1e9);
+  if (rank == 0)
+    fmt::print("latency {:.2f} us, bandwidth {:.2f} GB/s\n", 1e6 * small, (1 << 22) / (large - small) / 1e9);
 }
 
 void print(int processes, const Settings& s, const Times& t, double step) {
-  fmt::print("{:>9} {:>7} {:>10.2f} {:>10.2f} {:>6.1f} % {:>10.1f} {:>9} {:>12.0f}\n", processes, s.batch, step, t.exchange, 100 * t.exchange / step, t.kilobytes,
-             t.exchanges, 1e3 * static_cast<double>(s.batch) / step);
+  fmt::print("{:>9} {:>7} {:>10.2f} {:>10.2f} {:>6.1f} % {:>10.1f} {:>9} {:>12.0f}\n", processes, s.batch, step,
+             t.exchange, 100 * t.exchange / step, t.kilobytes, t.exchanges, 1e3 * static_cast<double>(s.batch) / step);
 }
 
 int run(std::map<std::string, std::string> given) {
@@ -175,7 +187,9 @@ int run(std::map<std::string, std::string> given) {
     ping();
     return 0;
   }
-  const auto number = [&](const char* name, double otherwise) { return given.contains(name) ? std::atof(given[name].c_str()) : otherwise; };
+  const auto number = [&](const char* name, double otherwise) {
+    return given.contains(name) ? std::atof(given[name].c_str()) : otherwise;
+  };
   Settings s;
   if (given.contains("--network")) s.network = given["--network"];
   if (given.contains("--stage")) s.stage = given["--stage"];
@@ -185,7 +199,8 @@ int run(std::map<std::string, std::string> given) {
   if (given["--order"] == "any") s.sums = SumOrder::any;
   set_threads(1);
   const auto heading = [&](const char* how) {
-    fmt::print("{}, {}, parts of {}, sums in {} order, {}\n", s.network, s.stage, s.part, s.sums == SumOrder::any ? "any" : "fixed", how);
+    fmt::print("{}, {}, parts of {}, sums in {} order, {}\n", s.network, s.stage, s.part,
+               s.sums == SumOrder::any ? "any" : "fixed", how);
     fmt::print("processes   batch    step ms exchange ms  share kB sent   exchanges samples/s\n");
   };
   if (given.contains("--simulate")) {

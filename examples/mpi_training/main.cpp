@@ -36,7 +36,8 @@ DatasetSplit load_data(const Options& o) {
 }
 
 std::vector<std::string> own_files() {
-  return {"fp32.checkpoint", "qat.checkpoint", "fp32.safetensors", "qat.safetensors", "int8.safetensors", "results.json"};
+  return {"fp32.checkpoint", "qat.checkpoint",   "fp32.safetensors",
+          "qat.safetensors", "int8.safetensors", "results.json"};
 }
 
 // Files belong to the first process; the others wait until its folder is ready.
@@ -76,12 +77,20 @@ int run(Options o) {
     const auto say_once = [&](const std::string& text) {
       if (folder.first()) say("{}", text);
     };
-    say_once(fmt::format("{} on {}: {} training and {} test images, {} processes with {} threads each\n", o.network, data.train.name(),
-                         data.train.size(), data.test.size(), comm->size(), threads()));
+    say_once(fmt::format("{} on {}: {} training and {} test images, {} processes with {} threads each\n", o.network,
+                         data.train.name(), data.train.size(), data.test.size(), comm->size(), threads()));
     const auto options = [&](const char* title, int epochs, double lr, const char* checkpoint) {
-      return FitOptions{.epochs = epochs, .batch = o.batch, .optimizer = Adam{.lr = lr}, .schedule = Cosine{}, .seed = o.seed, .title = title,
-                        .checkpoint = folder.file(checkpoint), .resume = true,  // the folder has no checkpoint of another run
-                        .comm = comm, .part = o.part, .sums = o.any_order ? SumOrder::any : SumOrder::fixed};
+      return FitOptions{.epochs = epochs,
+                        .batch = o.batch,
+                        .optimizer = Adam{.lr = lr},
+                        .schedule = Cosine{},
+                        .seed = o.seed,
+                        .title = title,
+                        .checkpoint = folder.file(checkpoint),
+                        .resume = true,  // the folder has no checkpoint of another run
+                        .comm = comm,
+                        .part = o.part,
+                        .sums = o.any_order ? SumOrder::any : SumOrder::fixed};
     };
     const EvaluateOptions together{.comm = comm};
     std::vector<Row> rows;
@@ -118,10 +127,12 @@ int run(Options o) {
     write_file_atomically(folder.file("results.json"), json.dump(2) + "\n");
     for (const FitReport* report : {&trained, &tuned}) {
       std::int64_t steps = 0;
-      for (std::size_t i = 0; i < report->epochs.size(); ++i) steps += steps_per_epoch(data.train.size(), {.size = o.batch});
+      for (std::size_t i = 0; i < report->epochs.size(); ++i)
+        steps += steps_per_epoch(data.train.size(), {.size = o.batch});
       const CommunicationCost& c = report->communication;
-      say("{}: {:.1f} s; of process 0 and step: {:.1f} kB sent in {:.1f} exchanges, {:.2f} ms in them\n", report == &trained ? "fp32" : "qat",
-          report->seconds, static_cast<double>(c.bytes) / 1e3 / static_cast<double>(steps),
+      say("{}: {:.1f} s; of process 0 and step: {:.1f} kB sent in {:.1f} exchanges, {:.2f} ms in them\n",
+          report == &trained ? "fp32" : "qat", report->seconds,
+          static_cast<double>(c.bytes) / 1e3 / static_cast<double>(steps),
           static_cast<double>(c.exchanges) / static_cast<double>(steps), 1e3 * c.seconds / static_cast<double>(steps));
     }
     say("int8.safetensors has hash {:016x}; all files are in {}/\n", hash, o.out);

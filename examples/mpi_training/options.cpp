@@ -13,7 +13,8 @@ Options read_options(int argc, char** argv) {
   Options o;
   o.data_directory = stet::fashion_mnist_directory;
   CLI::App app(
-      "Trains a network in FP32 and with quantization-aware training, in as many processes as mpirun starts; the files are "
+      "Trains a network in FP32 and with quantization-aware training, in as many processes as mpirun starts; the files "
+      "are "
       "the same for any number of them.");
   app.add_option("--network", o.network, "the network")->check(CLI::IsMember(network_names()))->capture_default_str();
   app.add_option("--epochs", o.epochs, "epochs of FP32 training")->check(CLI::PositiveNumber)->capture_default_str();
@@ -28,7 +29,8 @@ Options read_options(int argc, char** argv) {
       ->capture_default_str();
   add_rate(app, "--lr", o.lr, "FP32 training");
   add_rate(app, "--qat-lr", o.qat_lr, "QAT");
-  app.add_flag("--any-order", o.any_order, "add gradients as is fastest: the last bits then depend on the number of processes");
+  app.add_flag("--any-order", o.any_order,
+               "add gradients as is fastest: the last bits then depend on the number of processes");
   app.add_option("--timeout", o.timeout, "seconds that processes wait for the slowest one")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -51,7 +51,8 @@ inline void check(int result, const char* call) {
   std::array<char, MPI_MAX_ERROR_STRING> text{};
   int length = 0;
   MPI_Error_string(result, text.data(), &length);
-  fail(Errc::io, "{}: {}; another process has probably ended: look at the first error of all", call, std::string(text.data(), static_cast<std::size_t>(length)));
+  fail(Errc::io, "{}: {}; another process has probably ended: look at the first error of all", call,
+       std::string(text.data(), static_cast<std::size_t>(length)));
 }
 
 class World final : public Communicator {
@@ -66,7 +67,8 @@ class World final : public Communicator {
       MPI_Query_thread(&provided);
     }
     require(provided >= MPI_THREAD_SERIALIZED, Errc::unsupported,
-            "mpi::world: MPI was started for one thread only; start it with MPI_Init_thread(..., MPI_THREAD_SERIALIZED, ...), or not at all before");
+            "mpi::world: MPI was started for one thread only; start it with MPI_Init_thread(..., "
+            "MPI_THREAD_SERIALIZED, ...), or not at all before");
     // Of its own, so that messages of the program's cannot be taken for ours; failures go a third way.
     check(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
     check(MPI_Comm_dup(MPI_COMM_WORLD, &alarm_), "MPI_Comm_dup");
@@ -96,18 +98,20 @@ class World final : public Communicator {
   [[nodiscard]] int rank() const override { return rank_; }
   [[nodiscard]] int size() const override { return size_; }
 
-  void all_gather(std::span<const std::byte> mine, std::span<const std::size_t> sizes, std::span<std::byte> all) override {
+  void all_gather(std::span<const std::byte> mine, std::span<const std::size_t> sizes,
+                  std::span<std::byte> all) override {
     const Pieces pieces(sizes);
     exchange("MPI_Iallgatherv", mine.size() * static_cast<std::size_t>(size_ - 1), [&](MPI_Request* request) {
-      return MPI_Iallgatherv(mine.data(), count(mine.size()), MPI_BYTE, all.data(), pieces.counts.data(), pieces.starts.data(), MPI_BYTE, comm_, request);
+      return MPI_Iallgatherv(mine.data(), count(mine.size()), MPI_BYTE, all.data(), pieces.counts.data(),
+                             pieces.starts.data(), MPI_BYTE, comm_, request);
     });
   }
-  void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_sizes, std::span<std::byte> receive,
-                  std::span<const std::size_t> receive_sizes) override {
+  void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_sizes,
+                  std::span<std::byte> receive, std::span<const std::size_t> receive_sizes) override {
     const Pieces to(send_sizes), from(receive_sizes);
     exchange("MPI_Ialltoallv", send.size() - send_sizes[static_cast<std::size_t>(rank_)], [&](MPI_Request* request) {
-      return MPI_Ialltoallv(send.data(), to.counts.data(), to.starts.data(), MPI_BYTE, receive.data(), from.counts.data(), from.starts.data(), MPI_BYTE,
-                            comm_, request);
+      return MPI_Ialltoallv(send.data(), to.counts.data(), to.starts.data(), MPI_BYTE, receive.data(),
+                            from.counts.data(), from.starts.data(), MPI_BYTE, comm_, request);
     });
   }
   void add_in_any_order(std::span<float> values) override { add(values, MPI_FLOAT); }
@@ -135,7 +139,8 @@ class World final : public Communicator {
 
   static int count(std::size_t bytes) {
     require(bytes <= static_cast<std::size_t>(std::numeric_limits<int>::max()), Errc::range,
-            "mpi::world: a message of {} bytes is longer than MPI counts; take smaller parts or a smaller model", bytes);
+            "mpi::world: a message of {} bytes is longer than MPI counts; take smaller parts or a smaller model",
+            bytes);
     return static_cast<int>(bytes);
   }
   struct Pieces {
@@ -161,7 +166,8 @@ class World final : public Communicator {
   // Starts an exchange and waits for its end, for a failure of another process, or until time is up.
   template <class Start>
   void exchange(const char* call, std::size_t bytes, Start start) {
-    require(!broken_, Errc::state, "mpi::world: a process failed before; its communicator is of no more use, start the program again");
+    require(!broken_, Errc::state,
+            "mpi::world: a process failed before; its communicator is of no more use, start the program again");
     const double begin = clock();
     MPI_Request request = MPI_REQUEST_NULL;
     check(start(&request), call);
@@ -219,7 +225,8 @@ class World final : public Communicator {
       if (!here[static_cast<std::size_t>(r)]) missing += formatted("{}{}", missing.empty() ? "" : ", ", r);
     }
     fail(Errc::io,
-         "mpi::world: process {} waited for others for {} s (mpi::Options::timeout); no word from process {}; the last checkpoint is as it "
+         "mpi::world: process {} waited for others for {} s (mpi::Options::timeout); no word from process {}; the last "
+         "checkpoint is as it "
          "was, resume from it",
          first, options_.timeout, missing.empty() ? "any in time, though all live" : missing);
   }

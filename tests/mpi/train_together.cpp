@@ -32,8 +32,12 @@ Model network() {
 }
 
 int run(const std::string& checkpoint, std::map<std::string, std::string> given) {
-  const auto number = [&](const char* name, double otherwise) { return given.contains(name) ? std::atof(given[name].c_str()) : otherwise; };
-  const auto is_here = [&](const char* name, const Communicator& comm) { return static_cast<int>(number(name, -1)) == comm.rank(); };
+  const auto number = [&](const char* name, double otherwise) {
+    return given.contains(name) ? std::atof(given[name].c_str()) : otherwise;
+  };
+  const auto is_here = [&](const char* name, const Communicator& comm) {
+    return static_cast<int>(number(name, -1)) == comm.rank();
+  };
   Communicator* const comm = mpi::world({.timeout = number("timeout", 60)});
   set_threads(static_cast<int>(number("threads", 1)));
 
@@ -45,7 +49,11 @@ int run(const std::string& checkpoint, std::map<std::string, std::string> given)
   QatModel model = prepare(network(), recipe);
   calibrate(model, train);
 
-  FitOptions o = stet_test::quiet_fit({.epochs = static_cast<int>(number("epochs", 8)), .batch = 20, .optimizer = Adam{.lr = 1e-2}, .schedule = Cosine{}, .clip_norm = 1.0});
+  FitOptions o = stet_test::quiet_fit({.epochs = static_cast<int>(number("epochs", 8)),
+                                       .batch = 20,
+                                       .optimizer = Adam{.lr = 1e-2},
+                                       .schedule = Cosine{},
+                                       .clip_norm = 1.0});
   o.validation = &validation;
   o.augment = {AddNoise{}};
   o.checkpoint = checkpoint;
@@ -62,9 +70,12 @@ int run(const std::string& checkpoint, std::map<std::string, std::string> given)
   };
   const FitReport report = fit(model, train, o);
   std::string end = detail::describe_start(model);
-  for (const EpochReport& e : report.epochs) end += fmt::format("{} {} {} {}\n", e.loss, e.accuracy, e.validation_loss, e.validation_accuracy);
-  const Evaluation together = evaluate(model, validation, {.batch = 7, .comm = comm}), alone = evaluate(model, validation);
-  require(together.loss == alone.loss && together.correct == alone.correct, Errc::state, "processes evaluate otherwise than one");
+  for (const EpochReport& e : report.epochs)
+    end += fmt::format("{} {} {} {}\n", e.loss, e.accuracy, e.validation_loss, e.validation_accuracy);
+  const Evaluation together = evaluate(model, validation, {.batch = 7, .comm = comm}),
+                   alone = evaluate(model, validation);
+  require(together.loss == alone.loss && together.correct == alone.correct, Errc::state,
+          "processes evaluate otherwise than one");
   detail::require_same(*comm, end);
   if (comm->rank() == 0) fmt::print("{:016x}\n", Hash64().text(end).value());
   return 0;

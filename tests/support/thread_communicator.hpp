@@ -65,7 +65,8 @@ class ThreadCommunicator final : public stet::Communicator {
   [[nodiscard]] int rank() const override { return rank_; }
   [[nodiscard]] int size() const override { return world_.size(); }
 
-  void all_gather(std::span<const std::byte> mine, std::span<const std::size_t> sizes, std::span<std::byte> all) override {
+  void all_gather(std::span<const std::byte> mine, std::span<const std::size_t> sizes,
+                  std::span<std::byte> all) override {
     require_size(mine.size() == sizes[static_cast<std::size_t>(rank_)]);
     count(mine.size());
     world_.meet(rank_, mine, {}, [&](const auto& sent, const auto&) {
@@ -78,8 +79,8 @@ class ThreadCommunicator final : public stet::Communicator {
       require_size(at == all.size());
     });
   }
-  void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_sizes, std::span<std::byte> receive,
-                  std::span<const std::size_t> receive_sizes) override {
+  void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_sizes,
+                  std::span<std::byte> receive, std::span<const std::size_t> receive_sizes) override {
     std::vector<std::size_t> offsets(send_sizes.size() + 1, 0);
     std::partial_sum(send_sizes.begin(), send_sizes.end(), offsets.begin() + 1);
     require_size(offsets.back() == send.size());

@@ -30,7 +30,8 @@ Model network() {
 
 // 45 samples in batches of 20: the last step has 5, fewer parts than processes, and the last part of each step is not full.
 FitOptions options() {
-  return quiet_fit({.epochs = 4, .batch = 20, .optimizer = Adam{.lr = 1e-2}, .schedule = Cosine{}, .clip_norm = 1.0, .part = 3});
+  return quiet_fit(
+      {.epochs = 4, .batch = 20, .optimizer = Adam{.lr = 1e-2}, .schedule = Cosine{}, .clip_norm = 1.0, .part = 3});
 }
 
 // What a run makes of the model, in one number; all ranks must say the same.
@@ -44,7 +45,8 @@ std::uint64_t together(int ranks, int threads_each, const M& start, const Datase
     own.comm = &comm;
     const FitReport report = fit(model, data, own);
     std::string end = detail::describe_start(model);
-    for (const EpochReport& e : report.epochs) end += formatted("{} {} {} {}\n", e.loss, e.accuracy, e.validation_loss, e.validation_accuracy);
+    for (const EpochReport& e : report.epochs)
+      end += formatted("{} {} {} {}\n", e.loss, e.accuracy, e.validation_loss, e.validation_accuracy);
     ends[static_cast<std::size_t>(comm.rank())] = end;
   });
   set_threads(0);

@@ -37,11 +37,12 @@ class Communicator {
 
   /// Gives every process what all of them bring, in the order of ranks.
   /// Shapes:    sizes: bytes of every rank, known to all; mine has sizes[rank], all has their sum
-  virtual void all_gather(std::span<const std::byte> mine, std::span<const std::size_t> sizes, std::span<std::byte> all) = 0;
+  virtual void all_gather(std::span<const std::byte> mine, std::span<const std::size_t> sizes,
+                          std::span<std::byte> all) = 0;
   /// Gives every process the piece that each of them has for it, in the order of ranks.
   /// Shapes:    send_sizes: bytes for every rank; receive_sizes: bytes from every rank; the spans have their sums
-  virtual void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_sizes, std::span<std::byte> receive,
-                          std::span<const std::size_t> receive_sizes) = 0;
+  virtual void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_sizes,
+                          std::span<std::byte> receive, std::span<const std::size_t> receive_sizes) = 0;
   /// Replaces values by the sums over all processes, added in whatever order is fastest: the last bits depend on the number of
   /// processes and may differ from run to run, but all processes get the same.
   virtual void add_in_any_order(std::span<float> values) = 0;

@@ -37,20 +37,20 @@ struct AccumulatorStatistics {
   /// Makes them those of all parts of a batch.
   void combine(BatchParts& parts) {
     const std::size_t channels = sum.size();
-    std::vector<double> sums(2 * channels + 1), largest(2 * channels);
+    std::vector<double> sums(2 * channels + 1), ends(2 * channels);
     for (std::size_t c = 0; c < channels; ++c) {
       sums[c] = static_cast<double>(sum[c]);
       sums[channels + c] = squares[c];
-      largest[c] = -static_cast<double>(lowest[c]);
-      largest[channels + c] = static_cast<double>(highest[c]);
+      ends[c] = -static_cast<double>(lowest[c]);
+      ends[channels + c] = static_cast<double>(highest[c]);
     }
     sums.back() = static_cast<double>(rows);
-    parts.combine(sums, largest);
+    parts.combine(sums, ends);
     for (std::size_t c = 0; c < channels; ++c) {
       sum[c] = static_cast<std::int64_t>(sums[c]);
       squares[c] = sums[channels + c];
-      lowest[c] = static_cast<std::int32_t>(-largest[c]);
-      highest[c] = static_cast<std::int32_t>(largest[channels + c]);
+      lowest[c] = static_cast<std::int32_t>(-ends[c]);
+      highest[c] = static_cast<std::int32_t>(ends[channels + c]);
     }
     rows = static_cast<std::int64_t>(sums.back());
   }

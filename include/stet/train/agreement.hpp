@@ -24,7 +24,8 @@ inline bool is_first(const Communicator* comm) { return comm == nullptr || comm-
 
 // What of the program and its machine decides bits.
 inline std::string describe_program() {
-  return formatted("stet {}.{}.{}\ninstruction set {}\n", STET_VERSION_MAJOR, STET_VERSION_MINOR, STET_VERSION_PATCH, to_string(isa()));
+  return formatted("stet {}.{}.{}\ninstruction set {}\n", STET_VERSION_MAJOR, STET_VERSION_MINOR, STET_VERSION_PATCH,
+                   to_string(isa()));
 }
 
 // One number of every process.
@@ -49,7 +50,8 @@ inline std::string text_of_first(Communicator& comm, const std::string& own) {
   std::vector<std::size_t> sizes(static_cast<std::size_t>(comm.size()), 0);
   sizes[0] = gather(comm, static_cast<std::uint64_t>(own.size()))[0];
   std::string text(sizes[0], ' ');
-  comm.all_gather(std::as_bytes(std::span(own.data(), first ? own.size() : 0)), sizes, std::as_writable_bytes(std::span(text.data(), text.size())));
+  comm.all_gather(std::as_bytes(std::span(own.data(), first ? own.size() : 0)), sizes,
+                  std::as_writable_bytes(std::span(text.data(), text.size())));
   return text;
 }
 
@@ -67,7 +69,8 @@ inline void require_same(Communicator& comm, const std::string& lines) {
   const std::vector<std::string_view> a = lines_of(there), b = lines_of(lines);
   for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
     const std::string_view x = i < a.size() ? a[i] : "nothing", y = i < b.size() ? b[i] : "nothing";
-    if (x != y) which += formatted("{}process 0 has '{}', process {} '{}'", which.empty() ? ": " : "; ", x, comm.rank(), y);
+    if (x != y)
+      which += formatted("{}process 0 has '{}', process {} '{}'", which.empty() ? ": " : "; ", x, comm.rank(), y);
   }
   fail(Errc::state, "fit: processes that train together must do the same, and {} differ{} from process 0{}", others,
        others.find(',') == std::string::npos ? "s" : "", which);

@@ -6,6 +6,7 @@
 #include <stet/core/parallel.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/model/forward.hpp>
+#include <stet/train/agreement.hpp>
 #include <stet/train/fit_options.hpp>
 #include <stet/train/fit_stage.hpp>
 #include <stet/train/optimizer.hpp>

@@ -22,8 +22,8 @@ struct FitStage {
   FunctionRef<void(double)> advance;
   FunctionRef<std::vector<Tensor<float>>(const Batch&)> infer;  // for validation
   FunctionRef<void()> save;
-  FunctionRef<std::string()> statistics_fault;  // of running means and variances, after every step
-  FunctionRef<std::string()> fault;             // of everything, after every epoch
+  FunctionRef<std::string()> statistics_fault;               // of running means and variances, after every step
+  FunctionRef<std::string()> fault;                          // of everything, after every epoch
   FunctionRef<void(const StepReport&, const Batch&)> watch;  // after every step, to look
   FunctionRef<double()> oscillating;
   FunctionRef<void()> keep_best, restore_best;

@@ -15,7 +15,9 @@ namespace stet::detail {
 
 // What infer makes of a batch, of which every process does its share of the samples. Each sample stands for itself, so this is
 // what one process would get.
-inline std::vector<Tensor<float>> infer_together(Communicator& comm, FunctionRef<std::vector<Tensor<float>>(const Batch&)> infer, const Batch& batch) {
+inline std::vector<Tensor<float>> infer_together(Communicator& comm,
+                                                 FunctionRef<std::vector<Tensor<float>>(const Batch&)> infer,
+                                                 const Batch& batch) {
   const int processes = comm.size();
   if (processes == 1 || batch.size() < processes) return infer(batch);
   const Chunk own = chunk_of(batch.size(), processes, comm.rank());
@@ -24,7 +26,8 @@ inline std::vector<Tensor<float>> infer_together(Communicator& comm, FunctionRef
     Tensor<float> whole(part.shape().unbatched().batched(batch.size()));
     const auto each = static_cast<std::size_t>(whole.size() / batch.size()) * sizeof(float);
     std::vector<std::size_t> sizes;
-    for (int r = 0; r < processes; ++r) sizes.push_back(static_cast<std::size_t>(chunk_of(batch.size(), processes, r).size()) * each);
+    for (int r = 0; r < processes; ++r)
+      sizes.push_back(static_cast<std::size_t>(chunk_of(batch.size(), processes, r).size()) * each);
     comm.all_gather(std::as_bytes(part.span()), sizes, std::as_writable_bytes(whole.edit()));
     all.push_back(std::move(whole));
   }

@@ -23,8 +23,9 @@ struct BatchResult {
 };
 
 // Forward, loss and backward on a tape.
-inline BatchResult learn_on(Tape& tape, const FitStage& stage, std::size_t lane, const Batch& batch, const Dataset& data, Rng& rng,
-                            std::string_view where, FunctionRef<StepLoss(std::span<const Var<Tensor<float>>>)> loss_of_outputs) {
+inline BatchResult learn_on(Tape& tape, const FitStage& stage, std::size_t lane, const Batch& batch,
+                            const Dataset& data, Rng& rng, std::string_view where,
+                            FunctionRef<StepLoss(std::span<const Var<Tensor<float>>>)> loss_of_outputs) {
   // A value that diverged is found in the layer, which does not know the step.
   const auto located = [&](auto run) {
     try {
@@ -33,15 +34,20 @@ inline BatchResult learn_on(Tape& tape, const FitStage& stage, std::size_t lane,
       if (e.code() != Errc::range) throw;
       const std::string_view what = e.what();
       const bool said = what.find("lower the learning rate") != std::string_view::npos;
-      throw Error(Errc::range, formatted("fit: at {}: {}{}", where, what,
-                                         said ? "" : "; if it came with training, lower the learning rate, warm it up or set clip_norm"));
+      throw Error(
+          Errc::range,
+          formatted("fit: at {}: {}{}", where, what,
+                    said ? "" : "; if it came with training, lower the learning rate, warm it up or set clip_norm"));
     }
   };
-  const std::vector<Var<Tensor<float>>> outputs = located([&] { return stage.forward(lane, tape, batch, {.rng = &rng}); });
+  const std::vector<Var<Tensor<float>>> outputs =
+      located([&] { return stage.forward(lane, tape, batch, {.rng = &rng}); });
   StepLoss loss = loss_of_outputs(outputs);
-  const bool trains = std::any_of(outputs.begin(), outputs.end(), [](const Var<Tensor<float>>& y) { return y.wanted(); });
+  const bool trains =
+      std::any_of(outputs.begin(), outputs.end(), [](const Var<Tensor<float>>& y) { return y.wanted(); });
   require(!trains || (loss.total.wanted() && &loss.total.tape() == &tape), Errc::state,
-          "fit: the loss does not depend on the model's output, so that nothing is learned; compute it from y by functions of the tape "
+          "fit: the loss does not depend on the model's output, so that nothing is learned; compute it from y by "
+          "functions of the tape "
           "(stet/ops), not from y.value(), and on y.tape()");
   const auto value = static_cast<double>(loss.total.value()[0]);
   require(std::isfinite(value), Errc::range,
@@ -58,8 +64,8 @@ inline BatchResult learn_on(Tape& tape, const FitStage& stage, std::size_t lane,
 }
 
 // One batch as a whole. What the tape holds is free again when this returns, so that the optimizer writes parameters in place.
-inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, const Dataset& data, const FitOptions& o, Rng& rng,
-                               std::string_view where) {
+inline BatchResult learn_batch(const FitStage& stage, const Batch& batch, const Dataset& data, const FitOptions& o,
+                               Rng& rng, std::string_view where) {
   Tape tape;
   return learn_on(tape, stage, 0, batch, data, rng, where,
                   [&](std::span<const Var<Tensor<float>>> outputs) -> StepLoss { return loss_of(outputs, batch, o); });

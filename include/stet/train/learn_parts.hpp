@@ -22,7 +22,8 @@ namespace stet::detail {
 struct BatchCut {
   std::int64_t samples, part, parts;
   BatchCut(std::int64_t size, const FitOptions& o)
-      : samples(size), part(o.sums == SumOrder::any ? 0 : o.part),
+      : samples(size),
+        part(o.sums == SumOrder::any ? 0 : o.part),
         parts(part == 0 ? std::min<std::int64_t>(size, o.comm->size()) : (size + part - 1) / part) {}
   [[nodiscard]] Chunk operator[](std::int64_t i) const {
     return part == 0 ? chunk_of(samples, parts, i) : Chunk{i * part, std::min(samples, (i + 1) * part)};
@@ -34,12 +35,15 @@ class OwnParts {
  public:
   // `samples` are the positions of the whole step's in the data set.
   OwnParts(const Dataset& data, std::span<const std::int64_t> samples, const FitOptions& o)
-      : cut_(static_cast<std::int64_t>(samples.size()), o), tree_(cut_.parts, o.comm->size()), run_(tree_.run_of(o.comm->rank())),
+      : cut_(static_cast<std::int64_t>(samples.size()), o),
+        tree_(cut_.parts, o.comm->size()),
+        run_(tree_.run_of(o.comm->rank())),
         weight_(static_cast<double>(samples.size())) {
     // A process without a part learns the last one too, for what comes of it to the model, and adds nothing.
     if (run_.size() == 0) run_ = {cut_.parts - 1, cut_.parts};
     first_ = cut_[run_.first].first;
-    own_ = samples.subspan(static_cast<std::size_t>(first_), static_cast<std::size_t>(cut_[run_.last - 1].last - first_));
+    own_ =
+        samples.subspan(static_cast<std::size_t>(first_), static_cast<std::size_t>(cut_[run_.last - 1].last - first_));
     if (!data.has_weights()) return;
     weight_ = 0;
     for (const std::int64_t i : samples) weight_ += static_cast<double>(data.weights()[static_cast<std::size_t>(i)]);
@@ -71,16 +75,19 @@ class OwnParts {
 // The gradients of a lane one after the other, of those parameters that have one.
 inline std::vector<float> flat_gradients(std::span<const ParameterRef> parameters) {
   std::vector<float> flat;
-  for (const ParameterRef& p : parameters) flat.insert(flat.end(), p.parameter->gradient.span().begin(), p.parameter->gradient.span().end());
+  for (const ParameterRef& p : parameters)
+    flat.insert(flat.end(), p.parameter->gradient.span().begin(), p.parameter->gradient.span().end());
   return flat;
 }
 
 // Gives lane 0, the model, the sums of the gradients of all parts.
-inline void sum_gradients(const FitStage& stage, std::span<const ParameterRef> parameters, const PartTree& tree, std::size_t lanes, const FitOptions& o) {
+inline void sum_gradients(const FitStage& stage, std::span<const ParameterRef> parameters, const PartTree& tree,
+                          std::size_t lanes, const FitOptions& o) {
   std::vector<std::vector<float>> flat{flat_gradients(parameters)};
   for (std::size_t i = 1; i < lanes; ++i) {
     flat.push_back(flat_gradients(stage.lane_parameters(i)));
-    require(flat[i].size() == flat[0].size(), Errc::state, "fit: parts of one batch give gradients to {} and to {} numbers; all parts must run the same operators",
+    require(flat[i].size() == flat[0].size(), Errc::state,
+            "fit: parts of one batch give gradients to {} and to {} numbers; all parts must run the same operators",
             flat[0].size(), flat[i].size());
   }
   std::vector<std::span<float>> arrays(flat.begin(), flat.end());
@@ -101,8 +108,9 @@ inline void sum_gradients(const FitStage& stage, std::span<const ParameterRef> p
 // As learn_batch, with all processes; `batch` is that of parts.samples(). The model ends the step as every lane of every process
 // does: statistics and ranges are made of the whole step by all of them, gradients are added up at the end. Augmentation and
 // dropout draw from generators of the step's, one for each part.
-inline BatchResult learn_parts(const FitStage& stage, const OwnParts& own, const Batch& batch, const Dataset& data, const FitOptions& o,
-                               std::span<const ParameterRef> parameters, const Rng& augmentation, const Rng& dropout, std::string_view where) {
+inline BatchResult learn_parts(const FitStage& stage, const OwnParts& own, const Batch& batch, const Dataset& data,
+                               const FitOptions& o, std::span<const ParameterRef> parameters, const Rng& augmentation,
+                               const Rng& dropout, std::string_view where) {
   PartMeeting meeting(own.tree(), *o.comm, o.sums == SumOrder::any);
   stage.copy_lanes(meeting.size());
   std::vector<BatchResult> results(meeting.size());
@@ -119,12 +127,13 @@ inline BatchResult learn_parts(const FitStage& stage, const OwnParts& own, const
     {
       Tape tape(&parts);
       // The loss of the step is the sum of what its parts add: their losses, by how much they count.
-      r = learn_on(tape, stage, lane, part, data, numbers, where, [&](std::span<const Var<Tensor<float>>> outputs) -> StepLoss {
-        StepLoss loss = loss_of(outputs, part, o);
-        loss.total = loss.total * share;
-        for (double& of_output : loss.of_output) of_output *= share;
-        return loss;
-      });
+      r = learn_on(tape, stage, lane, part, data, numbers, where,
+                   [&](std::span<const Var<Tensor<float>>> outputs) -> StepLoss {
+                     StepLoss loss = loss_of(outputs, part, o);
+                     loss.total = loss.total * share;
+                     for (double& of_output : loss.of_output) of_output *= share;
+                     return loss;
+                   });
     }
     std::vector<double> sums{r.loss, r.correct};
     sums.insert(sums.end(), r.of_output.begin(), r.of_output.end());

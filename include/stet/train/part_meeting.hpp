@@ -24,14 +24,18 @@ namespace stet::detail {
 // What a part throws that was left alone: the reason is another one's.
 class LeftAlone : public Error {
  public:
-  LeftAlone() : Error(Errc::state, "a part of the batch waits for others, and one of them ended; all parts must run the same operators") {}
+  LeftAlone()
+      : Error(Errc::state,
+              "a part of the batch waits for others, and one of them ended; all parts must run the same operators") {}
 };
 
 class PartMeeting {
  public:
   // `in_any_order`: sums of other processes are added as is fastest.
   PartMeeting(const PartTree& tree, Communicator& comm, bool in_any_order)
-      : tree_(tree), comm_(comm), in_any_order_(in_any_order),
+      : tree_(tree),
+        comm_(comm),
+        in_any_order_(in_any_order),
         seats_(static_cast<std::size_t>(std::max<std::int64_t>(1, tree.run_of(comm.rank()).size()))) {
     pthread_mutex_init(&mutex_, nullptr);
     pthread_cond_init(&changed_, nullptr);
@@ -95,7 +99,10 @@ class PartMeeting {
       jobs[0].work();
     }
     for (std::size_t i = 1; i < started; ++i) pthread_join(jobs[i].thread, nullptr);
-    require(error == 0, Errc::io, "fit: the system refused to start a thread for a part of the batch (error {}); make larger parts (FitOptions::part)", error);
+    require(error == 0, Errc::io,
+            "fit: the system refused to start a thread for a part of the batch (error {}); make larger parts "
+            "(FitOptions::part)",
+            error);
     std::exception_ptr first;
     for (const Job& job : jobs) {
       if (!job.failure) continue;
@@ -185,8 +192,8 @@ class PartMeeting {
     const std::size_t sums = seats_[0].sums.size(), largest = seats_[0].largest.size();
     for (const Seat& seat : seats_) {
       require(seat.sums.size() == sums && seat.largest.size() == largest, Errc::state,
-              "BatchParts: parts of one batch bring {} and {} numbers; all parts must run the same operators", sums + largest,
-              seat.sums.size() + seat.largest.size());
+              "BatchParts: parts of one batch bring {} and {} numbers; all parts must run the same operators",
+              sums + largest, seat.sums.size() + seat.largest.size());
     }
     if (sums > 0) add_up();
     if (largest > 0) find_largest(largest);

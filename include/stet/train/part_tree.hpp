@@ -45,7 +45,8 @@ class PartTree {
     for (std::int64_t step = 1; step < parts; step *= 2) {
       std::vector<Chunk> rest;
       for (std::size_t k = 0; k < nodes.size(); ++k) {
-        const bool pair = k + 1 < nodes.size() && nodes[k].first % (2 * step) == 0 && nodes[k].last == nodes[k].first + step &&
+        const bool pair = k + 1 < nodes.size() && nodes[k].first % (2 * step) == 0 &&
+                          nodes[k].last == nodes[k].first + step &&
                           nodes[k + 1].last == std::min(parts, nodes[k].first + 2 * step);
         rest.push_back({nodes[k].first, pair ? nodes[k + 1].last : nodes[k].last});
         if (pair) {
@@ -119,7 +120,8 @@ void sum_in_order(const PartTree& tree, Communicator& comm, std::span<const std:
   const bool whole = nodes * length * sizeof(T) <= short_bytes * ranks;
   std::vector<Chunk> pieces(ranks);
   for (std::size_t r = 0; r < ranks; ++r) {
-    pieces[r] = whole ? Chunk{0, static_cast<std::int64_t>(length)} : chunk_of(static_cast<std::int64_t>(length), processes, static_cast<std::int64_t>(r));
+    pieces[r] = whole ? Chunk{0, static_cast<std::int64_t>(length)}
+                      : chunk_of(static_cast<std::int64_t>(length), processes, static_cast<std::int64_t>(r));
   }
   const auto bytes = [](std::int64_t numbers) { return static_cast<std::size_t>(numbers) * sizeof(T); };
   std::vector<T> send, receive(nodes * static_cast<std::size_t>(pieces[own].size()));
@@ -128,14 +130,16 @@ void sum_in_order(const PartTree& tree, Communicator& comm, std::span<const std:
     send_sizes[r] = bytes(pieces[r].size()) * mine.size();
     receive_sizes[r] = bytes(pieces[own].size()) * count[r];
     for (std::size_t k = 0; k < mine.size() && (r == 0 || !whole); ++k) {
-      const auto piece = array_of(mine[k]).subspan(static_cast<std::size_t>(pieces[r].first), static_cast<std::size_t>(pieces[r].size()));
+      const auto piece = array_of(mine[k]).subspan(static_cast<std::size_t>(pieces[r].first),
+                                                   static_cast<std::size_t>(pieces[r].size()));
       send.insert(send.end(), piece.begin(), piece.end());
     }
   }
   if (whole) {
     comm.all_gather(std::as_bytes(std::span(send)), receive_sizes, std::as_writable_bytes(std::span(receive)));
   } else {
-    comm.all_to_all(std::as_bytes(std::span(send)), send_sizes, std::as_writable_bytes(std::span(receive)), receive_sizes);
+    comm.all_to_all(std::as_bytes(std::span(send)), send_sizes, std::as_writable_bytes(std::span(receive)),
+                    receive_sizes);
   }
   const auto piece_length = static_cast<std::size_t>(pieces[own].size());
   fold_nodes(tree, std::span(receive), piece_length);
