@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 #include <limits>
 #include <optional>
 #include <span>
@@ -100,22 +101,46 @@ class World final : public Communicator {
 
   void all_gather(std::span<const std::byte> mine, std::span<const std::size_t> sizes,
                   std::span<std::byte> all) override {
-    const Pieces pieces(sizes);
+    prepare(mine, {}, all.size(), sizes);
     exchange("MPI_Iallgatherv", mine.size() * static_cast<std::size_t>(size_ - 1), [&](MPI_Request* request) {
-      return MPI_Iallgatherv(mine.data(), count(mine.size()), MPI_BYTE, all.data(), pieces.counts.data(),
-                             pieces.starts.data(), MPI_BYTE, comm_, request);
+      return MPI_Iallgatherv(now_.send.data(), count(mine.size()), MPI_BYTE, now_.receive.data(),
+                             now_.from.counts.data(), now_.from.starts.data(), MPI_BYTE, comm_, request);
     });
+    std::copy(now_.receive.begin(), now_.receive.end(), all.begin());
   }
   void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_sizes,
                   std::span<std::byte> receive, std::span<const std::size_t> receive_sizes) override {
-    const Pieces to(send_sizes), from(receive_sizes);
+    prepare(send, send_sizes, receive.size(), receive_sizes);
     exchange("MPI_Ialltoallv", send.size() - send_sizes[static_cast<std::size_t>(rank_)], [&](MPI_Request* request) {
-      return MPI_Ialltoallv(send.data(), to.counts.data(), to.starts.data(), MPI_BYTE, receive.data(),
-                            from.counts.data(), from.starts.data(), MPI_BYTE, comm_, request);
+      return MPI_Ialltoallv(now_.send.data(), now_.to.counts.data(), now_.to.starts.data(), MPI_BYTE,
+                            now_.receive.data(), now_.from.counts.data(), now_.from.starts.data(), MPI_BYTE, comm_,
+                            request);
     });
+    std::copy(now_.receive.begin(), now_.receive.end(), receive.begin());
   }
   void add_in_any_order(std::span<float> values) override { add(values, MPI_FLOAT); }
   void add_in_any_order(std::span<double> values) override { add(values, MPI_DOUBLE); }
+  void begin_addition(std::span<float> values) override {
+    require_usable();
+    const double begin = clock();
+    additions_.push_back({values, {values.begin(), values.end()}, MPI_REQUEST_NULL});
+    Addition& a = additions_.back();
+    check(MPI_Iallreduce(MPI_IN_PLACE, a.sums.data(), count(a.sums.size()), MPI_FLOAT, MPI_SUM, comm_, &a.request),
+          "MPI_Iallreduce");
+    // Messages move on only while MPI is called.
+    int done = 0;
+    for (Addition& earlier : additions_) check(MPI_Test(&earlier.request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+    note(begin, values.size_bytes());
+  }
+  void finish_additions() override {
+    const double begin = clock();
+    for (Addition& a : additions_) {
+      wait(a.request, "MPI_Iallreduce");
+      std::copy(a.sums.begin(), a.sums.end(), a.values.begin());
+    }
+    additions_.clear();
+    cost_.seconds += clock() - begin;
+  }
 
   void report_failure(std::string_view what) noexcept override {
     if (broken_) return;
@@ -156,21 +181,56 @@ class World final : public Communicator {
     }
   };
 
-  template <class T>
-  void add(std::span<T> values, MPI_Datatype type) {
-    exchange("MPI_Iallreduce", values.size_bytes(), [&](MPI_Request* request) {
-      return MPI_Iallreduce(MPI_IN_PLACE, values.data(), count(values.size()), type, MPI_SUM, comm_, request);
-    });
+  // An exchange that is broken off may still be served until the end of the program: what it reads and writes is ours, and stays.
+  struct Exchange {
+    std::vector<std::byte> send{}, receive{};
+    Pieces to{{}}, from{{}};
+  };
+  struct Addition {
+    std::span<float> values;
+    std::vector<float> sums;
+    MPI_Request request;
+  };
+  void prepare(std::span<const std::byte> send, std::span<const std::size_t> to, std::size_t receive,
+               std::span<const std::size_t> from) {
+    require_usable();
+    now_.send.assign(send.begin(), send.end());
+    now_.receive.resize(receive);
+    now_.to = Pieces(to);
+    now_.from = Pieces(from);
   }
-
-  // Starts an exchange and waits for its end, for a failure of another process, or until time is up.
-  template <class Start>
-  void exchange(const char* call, std::size_t bytes, Start start) {
+  void require_usable() const {
     require(!broken_, Errc::state,
             "mpi::world: a process failed before; its communicator is of no more use, start the program again");
+  }
+
+  template <class T>
+  void add(std::span<T> values, MPI_Datatype type) {
+    const std::span<const std::byte> bytes = std::as_bytes(values);
+    prepare({}, {}, bytes.size(), {});
+    std::copy(bytes.begin(), bytes.end(), now_.receive.begin());
+    exchange("MPI_Iallreduce", bytes.size(), [&](MPI_Request* request) {
+      return MPI_Iallreduce(MPI_IN_PLACE, now_.receive.data(), count(values.size()), type, MPI_SUM, comm_, request);
+    });
+    std::copy(now_.receive.begin(), now_.receive.end(), std::as_writable_bytes(values).begin());
+  }
+
+  template <class Start>
+  void exchange(const char* call, std::size_t bytes, Start start) {
     const double begin = clock();
     MPI_Request request = MPI_REQUEST_NULL;
     check(start(&request), call);
+    wait(request, call);
+    note(begin, bytes);
+  }
+  void note(double begin, std::size_t bytes) {
+    ++cost_.exchanges;
+    cost_.bytes += static_cast<std::int64_t>(bytes);
+    cost_.seconds += clock() - begin;
+  }
+  // Waits for the end of an exchange, for a failure of another process, or until time is up.
+  void wait(MPI_Request& request, const char* call) {
+    const double begin = clock();
     int done = 0;
     for (std::int64_t tries = 0; done == 0; ++tries) {
       check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
@@ -179,9 +239,6 @@ class World final : public Communicator {
       if (tries % 64 == 63 && clock() - begin > options_.timeout) give_up(rank_);
       rest(clock() - begin);
     }
-    ++cost_.exchanges;
-    cost_.bytes += static_cast<std::int64_t>(bytes);
-    cost_.seconds += clock() - begin;
   }
   // More processes than cores must not spin on those that others need.
   static void rest(double waited) {
@@ -248,6 +305,8 @@ class World final : public Communicator {
   int rank_ = 0, size_ = 1;
   bool owner_ = false, broken_ = false;
   CommunicationCost cost_{};
+  Exchange now_{};
+  std::deque<Addition> additions_{};
 };
 
 }  // namespace detail

@@ -1,7 +1,7 @@
 #pragma once
 // BatchParts: how a value of a whole batch is made where the batch is cut into parts, each on a tape of its own.
 
-#include <stet/core/requirements.hpp>
+#include <stet/core/parameter.hpp>
 
 #include <span>
 
@@ -22,6 +22,10 @@ class BatchParts {
   /// Errors:    Errc::state if another part ended with an error or brought other numbers; what the exchange with other
   ///            processes says
   virtual void combine(std::span<double> sums, std::span<double> largest) = 0;
+
+  /// The backward pass will add nothing more to the gradient of this parameter; called for each one that is on the tape, in the
+  /// order in which that happens. For those who send gradients while the pass goes on.
+  virtual void gradient_ready(Parameter& parameter) { (void)parameter; }
 };
 
 }  // namespace stet

@@ -47,6 +47,11 @@ class Communicator {
   /// processes and may differ from run to run, but all processes get the same.
   virtual void add_in_any_order(std::span<float> values) = 0;
   virtual void add_in_any_order(std::span<double> values) = 0;
+  /// Begins the same and returns, so that work goes on meanwhile; values must stay where they are, untouched, until
+  /// finish_additions(). Other exchanges may come between. Without an own way of doing so it adds at once.
+  virtual void begin_addition(std::span<float> values) { add_in_any_order(values); }
+  /// Waits for all that begin_addition() began.
+  virtual void finish_additions() {}
 
   /// Tells the others that this process failed, so that they end with this text and do not wait.
   virtual void report_failure(std::string_view what) noexcept = 0;

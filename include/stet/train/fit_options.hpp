@@ -51,8 +51,8 @@ struct StepReport {
 /// In which order the parts of a step are added up where several processes train (FitOptions::comm).
 enum class SumOrder {
   fixed,  ///< that of a tree over the parts: the same bits for any number of processes and threads
-  /// Whatever is fastest. A step has one part per process, and results depend on their number in the last bits, which training
-  /// makes larger; a repetition may differ too.
+  /// Whatever is fastest: a step has one part per process, and gradients are sent while the backward pass goes on, 1 MiB at a time.
+  /// Results depend on the number of processes in the last bits, which training makes larger; a repetition may differ too.
   any
 };
 

@@ -4,6 +4,7 @@
 #include <stet/core/communicator.hpp>
 #include <stet/data/augment.hpp>
 #include <stet/data/dataset.hpp>
+#include <stet/train/gradient_buckets.hpp>
 #include <stet/train/learn_batch.hpp>
 #include <stet/train/part_meeting.hpp>
 #include <stet/train/part_tree.hpp>
@@ -40,7 +41,8 @@ class OwnParts {
         run_(tree_.run_of(o.comm->rank())),
         weight_(static_cast<double>(samples.size())) {
     // A process without a part learns the last one too, for what comes of it to the model, and adds nothing.
-    if (run_.size() == 0) run_ = {cut_.parts - 1, cut_.parts};
+    adds_ = run_.size() > 0;
+    if (!adds_) run_ = {cut_.parts - 1, cut_.parts};
     first_ = cut_[run_.first].first;
     own_ =
         samples.subspan(static_cast<std::size_t>(first_), static_cast<std::size_t>(cut_[run_.last - 1].last - first_));
@@ -55,6 +57,8 @@ class OwnParts {
   [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(run_.size()); }
   // How much the whole step counts in a mean over samples.
   [[nodiscard]] double weight() const { return weight_; }
+  // Whether they count: not where there are fewer parts than processes.
+  [[nodiscard]] bool adds() const { return adds_; }
   // Number among the parts of the step.
   [[nodiscard]] std::uint64_t number(std::size_t i) const { return static_cast<std::uint64_t>(run_.first) + i; }
   // One of them, cut out of a batch of all of them.
@@ -67,6 +71,7 @@ class OwnParts {
   BatchCut cut_;
   PartTree tree_;
   Chunk run_;
+  bool adds_ = true;
   std::int64_t first_ = 0;
   std::span<const std::int64_t> own_{};
   double weight_;
@@ -91,12 +96,7 @@ inline void sum_gradients(const FitStage& stage, std::span<const ParameterRef> p
             flat[0].size(), flat[i].size());
   }
   std::vector<std::span<float>> arrays(flat.begin(), flat.end());
-  if (o.sums == SumOrder::any) {
-    if (tree.run_of(o.comm->rank()).size() == 0) std::fill(flat[0].begin(), flat[0].end(), 0.0f);
-    o.comm->add_in_any_order(arrays[0]);
-  } else {
-    sum_in_order<float>(tree, *o.comm, arrays);
-  }
+  sum_in_order<float>(tree, *o.comm, arrays);
   auto from = flat[0].begin();
   for (const ParameterRef& p : parameters) {
     const auto to = p.parameter->gradient.edit();
@@ -112,6 +112,9 @@ inline BatchResult learn_parts(const FitStage& stage, const OwnParts& own, const
                                const FitOptions& o, std::span<const ParameterRef> parameters, const Rng& augmentation,
                                const Rng& dropout, std::string_view where) {
   PartMeeting meeting(own.tree(), *o.comm, o.sums == SumOrder::any);
+  const bool in_any_order = o.sums == SumOrder::any;
+  GradientBuckets buckets(parameters, *o.comm, own.adds());
+  if (in_any_order) meeting.send_when_ready(buckets);
   stage.copy_lanes(meeting.size());
   std::vector<BatchResult> results(meeting.size());
   meeting.run([&](std::size_t lane, BatchParts& parts) {
@@ -140,7 +143,11 @@ inline BatchResult learn_parts(const FitStage& stage, const OwnParts& own, const
     parts.combine(sums, {});
     r = {sums[0], sums[1], {sums.begin() + 2, sums.end()}};
   });
-  sum_gradients(stage, parameters, own.tree(), meeting.size(), o);
+  if (in_any_order) {
+    buckets.finish();
+  } else {
+    sum_gradients(stage, parameters, own.tree(), meeting.size(), o);
+  }
   return results[0];
 }
 

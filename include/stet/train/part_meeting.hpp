@@ -6,6 +6,7 @@
 #include <stet/core/communicator.hpp>
 #include <stet/core/error.hpp>
 #include <stet/core/parallel.hpp>
+#include <stet/train/gradient_buckets.hpp>
 #include <stet/train/part_tree.hpp>
 
 #include <algorithm>
@@ -50,6 +51,8 @@ class PartMeeting {
     pthread_mutex_destroy(&mutex_);
   }
 
+  // Lets gradients of the one part that this process has be sent as soon as they are complete.
+  void send_when_ready(GradientBuckets& buckets) { ready_ = &buckets; }
   // Parts of this process; one that only receives where it has none.
   [[nodiscard]] std::size_t size() const { return seats_.size(); }
 
@@ -123,6 +126,9 @@ class PartMeeting {
       sums = s;
       largest = l;
       meeting->meet();
+    }
+    void gradient_ready(Parameter& parameter) override {
+      if (meeting->ready_ != nullptr) meeting->ready_->take(parameter);
     }
     PartMeeting* meeting = nullptr;
     std::span<double> sums{}, largest{};
@@ -206,6 +212,7 @@ class PartMeeting {
     std::vector<std::span<double>> arrays;
     for (Seat& seat : seats_) arrays.push_back(seat.sums);
     if (in_any_order_) {
+      if (tree_.run_of(comm_.rank()).size() == 0) std::fill(arrays[0].begin(), arrays[0].end(), 0.0);
       comm_.add_in_any_order(arrays[0]);
     } else {
       sum_in_order<double>(tree_, comm_, arrays);
@@ -229,6 +236,7 @@ class PartMeeting {
   PartTree tree_;
   Communicator& comm_;
   bool in_any_order_;
+  GradientBuckets* ready_ = nullptr;
   std::vector<Seat> seats_;
   std::size_t waiting_ = 0, ended_ = 0, working_ = 0, slots_ = 1;  // the mutex guards these and all below
   std::uint64_t round_ = 0;
