@@ -14,6 +14,7 @@
 #include <stet/stet.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,7 +46,9 @@ class SharedFolder {
  public:
   SharedFolder(const Options& o, Communicator& comm) : path_(o.out), first_(comm.rank() == 0) {
     if (first_) folder_.emplace(o.out, "mpi_training", o.values, own_files(), o.begin);
-    comm.all_gather({}, std::vector<std::size_t>(static_cast<std::size_t>(comm.size()), 0), {});
+    const std::byte ready{1};
+    std::vector<std::byte> all(static_cast<std::size_t>(comm.size()));
+    comm.all_gather({&ready, 1}, std::vector<std::size_t>(all.size(), 1), all);  // ends when the first has come
   }
   [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
   [[nodiscard]] bool first() const { return first_; }
