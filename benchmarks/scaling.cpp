@@ -93,9 +93,9 @@ struct Settings {
   SumOrder sums = SumOrder::fixed;
 };
 
-Dataset images(std::int64_t count) {
+Dataset images(const Shape& shape, std::int64_t count) {
   Rng rng(1);
-  Tensor<std::uint8_t> x(Shape{count, 28, 28, 1});
+  Tensor<std::uint8_t> x(shape.batched(count));
   for (std::uint8_t& v : x.edit()) v = static_cast<std::uint8_t>(rng.below(256));
   Tensor<std::int32_t> labels(Shape{count});
   for (std::int32_t& l : labels.edit()) l = static_cast<std::int32_t>(rng.below(10));
@@ -144,8 +144,8 @@ Times time_steps(M& model, const Dataset& data, const Settings& s, Communicator&
 
 // Of so many steps, one per epoch: epochs of one step are all alike.
 Times measure(const Settings& s, Communicator& comm) {
-  const Dataset data = images(s.batch);
   Model fp32(bench::make_network(s.network), Rng(1));
+  const Dataset data = images(fp32.graph().node(fp32.graph().inputs()[0]).shape, s.batch);
   if (s.stage == "fp32") return time_steps(fp32, data, s, comm);
   Recipe recipe = recipes::int8();
   const double frozen_at = s.stage == "frozen" ? 0.0 : 1.0;
