@@ -79,7 +79,7 @@ std::function<void()> training(M model, Batch batch) {
 std::function<void()> work(const std::string& mode, const Model& fp32, const Dataset& data, const Batch& batch) {
   if (mode == "fp32") return training(fp32, batch);
   if (mode == "infer") {
-    return [model = std::make_shared<Model>(fp32), batch] { return void(infer(*model, batch.x)); };
+    return [plan = std::make_shared<InferencePlan>(fp32), batch] { return void(infer(*plan, batch.x)); };
   }
   QatModel qat = quantizing(fp32, data);
   if (mode == "live") return training(std::move(qat), batch);

@@ -15,6 +15,7 @@
 #include <stet/model/calibrate.hpp>
 #include <stet/model/check.hpp>
 #include <stet/model/convert.hpp>
+#include <stet/model/inference_plan.hpp>
 #include <stet/model/observe_ranges.hpp>
 #include <stet/model/prepare.hpp>
 #include <stet/model/quantize.hpp>

@@ -4,8 +4,11 @@
 #include "support/catch.hpp"
 
 #include <stet/integer/convolution.hpp>
+#include <stet/integer/requantize.hpp>
 
+#include <cmath>
 #include <mutex>
+#include <vector>
 
 namespace convolution_test {
 
@@ -42,6 +45,25 @@ struct Collector {
   }
 };
 
+// Codes of a convolution are those of its accumulators, whatever the rule and wherever they are cut off.
+void check_codes(const Tensor<std::int8_t>& x, int z, const integer::ConvolutionWeights& weights, const Window& window,
+                 const std::vector<std::int32_t>& accumulators, Rng& rng) {
+  const std::int64_t outputs = weights.outputs();
+  std::vector<float> scales(static_cast<std::size_t>(outputs));
+  std::vector<std::int32_t> bias(scales.size());
+  for (float& s : scales) s = static_cast<float>(std::exp(rng.uniform(-9.0, -1.0)));
+  for (std::int32_t& b : bias) b = static_cast<std::int32_t>(rng.below(20001)) - 10000;
+  for (const auto rule : {integer::Requantization::float_half_even, integer::Requantization::double_rounding, integer::Requantization::half_away_double}) {
+    const int lo = static_cast<int>(rng.below(100)) - 128, hi = 127 - static_cast<int>(rng.below(100));
+    const auto r = integer::make_requantizer(rule, 0.5f, scales, 0.9f, static_cast<int>(rng.below(256)) - 128, bias, lo, hi, false);
+    std::vector<std::int8_t> expected(accumulators.size()), codes(accumulators.size(), 77);
+    const auto rows = static_cast<std::int64_t>(accumulators.size()) / outputs;
+    integer::requantize_rows(accumulators.data(), outputs, rows, outputs, r, expected.data());
+    integer::convolve_to_codes(x, z, weights, window, r, codes.data());
+    CHECK(codes == expected);
+  }
+}
+
 void check(const Case& c, Rng& rng, int lo = -127, int hi = 127) {
   INFO("x " << c.x.str() << " outputs " << c.outputs << " kernel " << c.kernel.height << "x" << c.kernel.width
             << " stride " << c.stride.height << " dilation " << c.dilation.width << " groups " << c.groups);
@@ -57,6 +79,7 @@ void check(const Case& c, Rng& rng, int lo = -127, int hi = 127) {
     integer::convolve(x, z, packed, window, got);
     CHECK(std::equal(got.acc.begin(), got.acc.end(), expected.begin(), expected.end()));
     CHECK(std::count(got.seen.begin(), got.seen.end(), 1) == static_cast<std::ptrdiff_t>(got.seen.size()));
+    check_codes(x, z, packed, window, got.acc, rng);
   }
   set_threads(0);
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace stet {
 
@@ -26,8 +27,16 @@ class GemmRight {
 
   /// Shapes:    b [depth, columns], or [columns, depth] if transposed, with row stride b_stride
   GemmRight(Layout layout, std::int64_t depth, std::int64_t columns, const T* b, std::int64_t b_stride)
-      : depth_(depth), columns_(columns), packed_(Shape{depth * padded_width<T>(columns)}) {
-    T* out = packed_.edit().data();
+      : GemmRight(depth, columns, pack(layout, depth, columns, b, b_stride)) {}
+
+  /// Of what pack() made of a matrix of the same size.
+  GemmRight(std::int64_t depth, std::int64_t columns, Tensor<T> packed)
+      : depth_(depth), columns_(columns), packed_(std::move(packed)) {}
+
+  /// The matrix in the kernel's order.
+  static Tensor<T> pack(Layout layout, std::int64_t depth, std::int64_t columns, const T* b, std::int64_t b_stride) {
+    Tensor<T> packed(Shape{depth * padded_width<T>(columns)});
+    T* out = packed.edit().data();
     for (std::int64_t k = 0; k < depth; k += depth_block) {
       const std::int64_t length = std::min(depth_block, depth - k);
       T* to = out + k * padded_width<T>(columns);
@@ -38,6 +47,7 @@ class GemmRight {
         pack_transposed_panels(length, columns, b + k, b_stride, to);
       }
     }
+    return packed;
   }
 
   /// Formula:   c = a b + bias, or c += a b if `accumulate`

@@ -1,17 +1,25 @@
 #pragma once
 // Square roots of many numbers. Compilers keep std::sqrt scalar because of errno.
 
+#include <stet/core/entry.hpp>
 #include <stet/core/isa.hpp>
 
 #include <cmath>
 #include <cstdint>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
+#if STET_DEFINE_ENTRIES && defined(__x86_64__)
+#include <immintrin.h>  // a third of a second for every unit that reads it
 #endif
 
 namespace stet {
 
+/// Square roots in place, correctly rounded: the same bits on every instruction set.
+STET_ENTRY void square_roots(float* x, std::int64_t n);
+inline void square_roots(double* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) x[i] = std::sqrt(x[i]);
+}
+
+#if STET_DEFINE_ENTRIES
 namespace detail {
 
 #if defined(__x86_64__)
@@ -38,8 +46,7 @@ inline std::int64_t square_roots_sse2(float* x, std::int64_t n) {
 
 }  // namespace detail
 
-/// Square roots in place, correctly rounded: the same bits on every instruction set.
-inline void square_roots(float* x, std::int64_t n) {
+STET_ENTRY void square_roots(float* x, std::int64_t n) {
   std::int64_t i = 0;
 #if defined(__x86_64__)
   i = isa() >= Isa::avx512 ? detail::square_roots_avx512(x, n)
@@ -48,8 +55,6 @@ inline void square_roots(float* x, std::int64_t n) {
 #endif
   for (; i < n; ++i) x[i] = std::sqrt(x[i]);
 }
-inline void square_roots(double* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) x[i] = std::sqrt(x[i]);
-}
+#endif
 
 }  // namespace stet

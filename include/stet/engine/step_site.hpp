@@ -3,9 +3,8 @@
 
 #include <stet/engine/values.hpp>
 #include <stet/graph/resolve.hpp>
-#include <stet/integer/convolution.hpp>
 #include <stet/integer/lookup.hpp>
-#include <stet/integer/requantize.hpp>
+#include <stet/integer/requantizer.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -27,18 +26,14 @@ class StepSite : public NodeSite {
   [[nodiscard]] const Shape& image() const { return in().shape; }
   [[nodiscard]] const Tensor<std::int8_t>& weights() const { return node_.constants.weights; }
 
-  // A layer: packed weights, their product on codes, and the requantization of its sums.
+  // A layer: packed weights, and multiply(input, its zero point, weights, requantizer, memory for the codes).
   template <class Op, class Weights, class Multiply>
   EngineRun layer(const Op& o, std::shared_ptr<const Weights> weights, Multiply multiply) const {
     auto r = std::make_shared<const integer::Requantizer>(resolve(o));
     const Affine& x = in().codes;
     integer::check_accumulators(node_.name.c_str(), weights->magnitudes(), x.zero_point, {x.grid.lo, x.grid.hi}, *r);
     return [weights, r, multiply, z = x.zero_point, from = node_.inputs[0], to = node_.output](auto& v) {
-      std::int8_t* y = at(v, to).edit().data();
-      const std::int64_t c = r->channels;
-      multiply(at(v, from), z, *weights, [&](std::int64_t first, std::int64_t rows, const std::int32_t* acc, std::int64_t stride) {
-        integer::requantize_rows(acc, stride, rows, c, *r, y + first * c);
-      });
+      multiply(at(v, from), z, *weights, *r, at(v, to).edit().data());
     };
   }
 

@@ -88,36 +88,63 @@ constexpr int channel_axis_at(std::size_t index, std::index_sequence<I...>) {
 }  // namespace detail
 
 /// What an operator is in a network of integers.
-inline IntegerForm form(const Operator& o) {
+STET_ENTRY IntegerForm form(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY IntegerForm form(const Operator& o) {
   return match(o, [](const auto& x) { return op::integer_form(x); });
 }
+#endif
 /// Whether it multiplies by weights that become codes.
 inline bool has_weights(const Operator& o) { return form(o) == IntegerForm::layer; }
 /// Whether its codes are those of its inputs, under the same scale.
 inline bool moves_codes(const Operator& o) { return form(o) == IntegerForm::moves; }
 /// Axis of the weights that counts output channels.
-inline int channel_axis(const Operator& o) {
+STET_ENTRY int channel_axis(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY int channel_axis(const Operator& o) {
   return detail::channel_axis_at(o.index(), std::make_index_sequence<Operator::count>{});
 }
+#endif
 
 /// Whether it applies an activation that stands behind it: layers, and who says so.
-inline bool takes_activation(const Operator& o) {
+STET_ENTRY bool takes_activation(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY bool takes_activation(const Operator& o) {
   return match(o, [](const auto& x) { return x.form == IntegerForm::layer || requires { x.takes_activation; }; });
 }
+#endif
 /// Whether its gradient knows a trained scale of the output: layers, and who says so.
-inline bool trains_scale(const Operator& o) {
+STET_ENTRY bool trains_scale(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY bool trains_scale(const Operator& o) {
   return match(o, [](const auto& x) { return x.form == IntegerForm::layer || requires { x.trains_scale; }; });
 }
+#endif
 /// Whether every value that it makes is one of its input, or 0.
-inline bool keeps_values(const Operator& o) {
+STET_ENTRY bool keeps_values(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY bool keeps_values(const Operator& o) {
   return match(o, [](const auto& x) { return requires { x.keeps_values; }; });
 }
+#endif
 /// Whether a channel of its input times a positive number comes out times that number, for every channel.
-inline bool scales_channels(const Operator& o) {
+STET_ENTRY bool scales_channels(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY bool scales_channels(const Operator& o) {
   return match(o, [](const auto& x) { return requires { x.scales_channels; }; });
 }
+#endif
+/// Whether it would rather choose among values finer than codes.
+STET_ENTRY bool orders_inputs(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY bool orders_inputs(const Operator& o) {
+  return match(o, [](const auto& x) { return requires { x.orders_inputs; }; });
+}
+#endif
 /// The clamp that an operator is: relu and relu6 on their own; none for all others.
-inline integer::Activation clamp_of(const Operator& o) {
+STET_ENTRY integer::Activation clamp_of(const Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY integer::Activation clamp_of(const Operator& o) {
   return match(o, [](const auto& x) {
     if constexpr (requires { x.clamps; }) {
       return x.clamps;
@@ -126,8 +153,11 @@ inline integer::Activation clamp_of(const Operator& o) {
     }
   });
 }
+#endif
 /// The operator that integers know in place of one of a graph; most are it themselves.
-inline Operator integer_form_of(const Operator& o, std::span<const Shape> in, const Shape& out) {
+STET_ENTRY Operator integer_form_of(const Operator& o, std::span<const Shape> in, const Shape& out);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY Operator integer_form_of(const Operator& o, std::span<const Shape> in, const Shape& out) {
   return match(o, [&](const auto& x) -> Operator {
     if constexpr (requires { as_integer(x, in, out); }) {
       if (auto other = as_integer(x, in, out)) return *other;
@@ -135,8 +165,11 @@ inline Operator integer_form_of(const Operator& o, std::span<const Shape> in, co
     return x;
   });
 }
+#endif
 /// What stands in its way among integers: that they or the target do not know it, or know it only otherwise.
-inline std::optional<Obstacle> obstacle(const Operator& o, std::span<const Shape> in, const Target& target) {
+STET_ENTRY std::optional<Obstacle> obstacle(const Operator& o, std::span<const Shape> in, const Target& target);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::optional<Obstacle> obstacle(const Operator& o, std::span<const Shape> in, const Target& target) {
   return match(o, [&](const auto& x) -> std::optional<Obstacle> {
     using Op = std::remove_cvref_t<decltype(x)>;
     if constexpr (Op::form == IntegerForm::none || requires { no_integer_form(x); }) {
@@ -146,6 +179,7 @@ inline std::optional<Obstacle> obstacle(const Operator& o, std::span<const Shape
     return limit ? limit : target_limit(x, in, target);
   });
 }
+#endif
 
 // The dispatchers are not inlined: it saves compile time, and g++ then has no reason to warn about the arity of
 // operators that a caller's constant arguments cannot hold.

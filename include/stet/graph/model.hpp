@@ -67,11 +67,9 @@ class Model {
     return lookup<const Parameter>(*this, name);
   }
   /// Parameter of a node by its role, null if there is none.
-  [[nodiscard]] Parameter* find_parameter(int node, graph::Role role) {
-    for (auto p = first_of(parameters_, node); p != parameters_.end() && p->node == node; ++p) {
-      if (p->role == role) return &p->parameter;
-    }
-    return nullptr;
+  [[nodiscard]] Parameter* find_parameter(int node, graph::Role role) { return of_node<Parameter>(parameters_, node, role); }
+  [[nodiscard]] const Parameter* find_parameter(int node, graph::Role role) const {
+    return of_node<const Parameter>(parameters_, node, role);
   }
 
   /// Buffer by name, such as "batch_norm_1.mean".
@@ -122,6 +120,13 @@ class Model {
   template <class Entries>
   static auto first_of(Entries& entries, int node) -> decltype(entries.begin()) {
     return std::lower_bound(entries.begin(), entries.end(), node, [](const auto& e, int n) { return e.node < n; });
+  }
+  template <class P, class Entries>
+  static P* of_node(Entries& entries, int node, graph::Role role) {
+    for (auto p = first_of(entries, node); p != entries.end() && p->node == node; ++p) {
+      if (p->role == role) return &p->parameter;
+    }
+    return nullptr;
   }
   // The entry of a name (the graph of a model that was moved from says so), which is "<node>.<suffix>" (both may have dots); null if there is none.
   template <class Entries>

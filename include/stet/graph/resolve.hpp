@@ -57,7 +57,10 @@ float step_before_rounding(const Op&, std::span<const float> input_scales) {
 
 /// Requantization of a layer, whichever it is.
 /// Errors:    as resolve; Errc::unsupported if the operator is none
-inline integer::Requantizer resolve_layer(const graph::Operator& layer, const Surroundings& s,
+STET_ENTRY integer::Requantizer resolve_layer(const graph::Operator& layer, const Surroundings& s,
+                                          std::span<const float> weight_scale, std::span<const std::int32_t> bias);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY integer::Requantizer resolve_layer(const graph::Operator& layer, const Surroundings& s,
                                           std::span<const float> weight_scale, std::span<const std::int32_t> bias) {
   return graph::match(layer, [&](const auto& o) -> integer::Requantizer {
     if constexpr (graph::op::LayerOp<std::remove_cvref_t<decltype(o)>>) {
@@ -67,9 +70,12 @@ inline integer::Requantizer resolve_layer(const graph::Operator& layer, const Su
     }
   });
 }
+#endif
 
 /// The table function of an operator, if it is one.
-inline std::optional<TableFunction> table_of(const graph::Operator& o) {
+STET_ENTRY std::optional<TableFunction> table_of(const graph::Operator& o);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY std::optional<TableFunction> table_of(const graph::Operator& o) {
   return graph::match(o, [](const auto& op) -> std::optional<TableFunction> {
     if constexpr (requires { table_function(op); }) {
       if (integer_form(op) == graph::IntegerForm::computes) return table_function(op);
@@ -77,6 +83,7 @@ inline std::optional<TableFunction> table_of(const graph::Operator& o) {
     return std::nullopt;
   });
 }
+#endif
 
 /// The surroundings of a node of a model, for as long as both live.
 class NodeSite {
@@ -115,9 +122,12 @@ class NodeSite {
 
 /// Checks that a target can run a node of a model at its scales.
 /// Errors:    Errc::range or Errc::unsupported, as resolve
-inline void require_resolvable(const IntegerModel& model, const IntegerNode& node, const Target& target) {
+STET_ENTRY void require_resolvable(const IntegerModel& model, const IntegerNode& node, const Target& target);
+#if STET_DEFINE_ENTRIES
+STET_ENTRY void require_resolvable(const IntegerModel& model, const IntegerNode& node, const Target& target) {
   const NodeSite site(model, node, target);
   graph::match_integer(node.op, [&](const auto& o) { (void)site.resolve(o); });
 }
+#endif
 
 }  // namespace stet

@@ -7,6 +7,7 @@
 #include <stet/integer/bands.hpp>
 #include <stet/integer/codes.hpp>
 #include <stet/integer/kernel/product.hpp>
+#include <stet/integer/requantize.hpp>
 
 #include <algorithm>
 #include <array>
@@ -94,14 +95,21 @@ class ConvolutionWeights {
   std::vector<std::int64_t> sums_, magnitudes_;
 };
 
-/// Convolves codes with packed weights, without bias.
-/// Formula:   acc[n,y,x,o] = sum over taps inside the image of w[o,tap] * (q[n,tap] - z_x)
-/// Shapes:    x [N,H,W,I] -> rows of N*H'*W' pixels with O accumulators, given to the sink
-/// Units:     acc in steps of s_x * s_w[o]
-/// Errors:    Errc::shape if x is not [N,H,W,I] with the weights' I or the window does not fit it or the weights;
-///            Errc::range if z_x lies outside int8
-inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights, const Window& window,
-                     AccumulatorSink sink) {
+namespace detail {
+
+// Rows of a block, whose accumulators stay in the first-level cache and that shares no word of pass bits.
+inline constexpr std::int64_t most_block_rows = 512;
+inline std::int64_t block_rows(std::int64_t outputs) {
+  const std::int64_t unit = std::lcm(32 / std::gcd<std::int64_t>(outputs, 32), std::int64_t{8});
+  return std::clamp((std::int64_t{8192} / outputs) / unit * unit, unit, most_block_rows);
+}
+
+// Walks over the blocks of a convolution. make() gives what takes those of a chunk: multiply(operands, weights of a group,
+// where sums start, first output of the group, first row) for every group, then finish(first row, rows). Sums start with
+// `bias`, if there is one.
+template <class Make>
+void for_each_block(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights, const Window& window,
+                    const std::int32_t* bias, const Make& make) {
   const Shape& s = x.shape();
   require(s.rank() == 4 && s[3] == weights.inputs(), Errc::shape,
           "convolve: weights expect an input [N,H,W,{}], got {}", weights.inputs(), s);
@@ -134,24 +142,21 @@ inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights&
                                                             g * weights.group_inputs();
     }
     for (std::int64_t o = 0; o < group_outputs; ++o) {
-      start[static_cast<std::size_t>(g * padded + o)] =
-          static_cast<std::int32_t>(-(z_x + 128) * weights.sums()[static_cast<std::size_t>(g * group_outputs + o)]);
+      const auto output = static_cast<std::size_t>(g * group_outputs + o);
+      const std::int64_t zero = -(z_x + 128) * weights.sums()[output];
+      start[static_cast<std::size_t>(g * padded + o)] = static_cast<std::int32_t>(bias == nullptr ? zero : zero + bias[output]);
     }
   }
 
-  // Blocks of rows whose accumulators stay in the first-level cache and that share no word of pass bits.
-  constexpr std::int64_t most_rows = 512;
-  const std::int64_t unit = std::lcm(32 / std::gcd<std::int64_t>(outputs, 32), std::int64_t{8});
-  const std::int64_t block = std::clamp((std::int64_t{8192} / outputs) / unit * unit, unit, most_rows);
+  const std::int64_t block = block_rows(outputs);
   const std::int64_t chunk = chunk_pixels(window, pixels, outputs, weights.taps());
   parallel((pixels + chunk - 1) / chunk, [&](std::int64_t index) {
     const std::int64_t first = index * chunk;
     const std::int64_t last = std::min(first + chunk, pixels);
     const Bands bands(window, s[3], x.data(), z_x, first, last);
     Bands::Walker walker(bands);
-    Tensor<std::int32_t> storage(Shape{block, outputs});
-    std::int32_t* acc = storage.edit().data();
-    std::array<const std::uint8_t*, most_rows> rows;
+    auto emit = make();
+    std::array<const std::uint8_t*, most_block_rows> rows;
     for (std::int64_t row = first; row < last; row += block) {
       const std::int64_t count = std::min(block, last - row);
       for (std::int64_t r = 0; r < count;) {
@@ -161,13 +166,85 @@ inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights&
       }
       for (std::int64_t g = 0; g < groups; ++g) {
         const kernel::Operands operands{rows.data(), count, offsets.data() + g * segments, segments, segment_groups};
-        kernel::product(operands, *weights.view(g, window.w.dilation == 1).packed, start.data() + g * padded,
-                        acc + g * group_outputs, outputs);
+        emit.multiply(operands, *weights.view(g, window.w.dilation == 1).packed, start.data() + g * padded, g * group_outputs, row);
       }
-      sink(row, count, acc, outputs);
+      emit.finish(row, count);
     }
   });
 }
+
+// Accumulators of a block, for a sink.
+class ToSink {
+ public:
+  ToSink(std::int64_t outputs, AccumulatorSink sink)
+      : outputs_(outputs), sink_(sink), storage_(Shape{block_rows(outputs), outputs}), acc_(storage_.edit().data()) {}
+  void multiply(const kernel::Operands& a, const kernel::PackedWeights& w, const std::int32_t* start, std::int64_t output, std::int64_t) {
+    kernel::product(a, w, start, acc_ + output, outputs_);
+  }
+  void finish(std::int64_t row, std::int64_t count) { sink_(row, count, acc_, outputs_); }
+
+ private:
+  std::int64_t outputs_;
+  AccumulatorSink sink_;
+  Tensor<std::int32_t> storage_;
+  std::int32_t* acc_;
+};
+
+// Codes, made by the kernel.
+struct ToCodes {
+  kernel::CodesTail tail;
+  void multiply(const kernel::Operands& a, const kernel::PackedWeights& w, const std::int32_t* start, std::int64_t, std::int64_t row) const {
+    kernel::CodesTail at = tail;
+    at.out += row * tail.stride;
+    kernel::product_to_codes(a, w, start, at);
+  }
+  void finish(std::int64_t, std::int64_t) const {}
+};
+
+}  // namespace detail
+
+/// Convolves codes with packed weights, without bias.
+/// Formula:   acc[n,y,x,o] = sum over taps inside the image of w[o,tap] * (q[n,tap] - z_x)
+/// Shapes:    x [N,H,W,I] -> rows of N*H'*W' pixels with O accumulators, given to the sink
+/// Units:     acc in steps of s_x * s_w[o]
+/// Errors:    Errc::shape if x is not [N,H,W,I] with the weights' I or the window does not fit it or the weights;
+///            Errc::range if z_x lies outside int8
+inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights, const Window& window,
+                     AccumulatorSink sink) {
+  detail::for_each_block(x, z_x, weights, window, nullptr, [&] { return detail::ToSink(weights.outputs(), sink); });
+}
+
+/// Convolves codes and requantizes.
+/// Formula:   convolve, then requantize_rows
+/// Shapes:    x [N,H,W,I] -> out [N*H'*W', O]
+/// Errors:    as convolve; Errc::shape if the requantizer has another number of channels
+inline void convolve_to_codes(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights, const Window& window,
+                              const Requantizer& r, std::int8_t* out) {
+  require(r.channels == weights.outputs(), Errc::shape, "convolve_to_codes: weights have {} outputs, requantization has {}",
+          weights.outputs(), r.channels);
+  if (!kernel::makes_codes() || weights.groups() != 1 || r.rule != Requantization::float_half_even) {
+    return convolve(x, z_x, weights, window, CodesSink{r, out});
+  }
+  const kernel::CodesTail tail{r.scale.data(), static_cast<float>(r.bounds.lo - r.zero_point), static_cast<float>(r.bounds.hi - r.zero_point),
+                               r.zero_point, out, r.channels};
+  detail::for_each_block(x, z_x, weights, window, r.bias.data(), [&] { return detail::ToCodes{tail}; });
+}
+
+namespace detail {
+
+// The input of a linear layer as images of one pixel.
+inline Codes rows_of(const Codes& x, const ConvolutionWeights& weights) {
+  const Shape& s = x.shape();
+  require(weights.shape().rank() == 2 && weights.groups() == 1, Errc::shape,
+          "linear: weights must be [O,I] without groups, got {} in {} groups", weights.shape(), weights.groups());
+  const bool rows = s.rank() >= 2 && s.back() == weights.inputs();
+  require(rows || (s.rank() >= 2 && s.product(1, s.rank()) == weights.inputs()), Errc::shape,
+          "linear: weights {} expect rows of {} inputs, got {}", weights.shape(), weights.inputs(), s);
+  return {Shape{rows ? s.product(0, s.rank() - 1) : s[0], 1, 1, weights.inputs()}, {x.data(), static_cast<std::size_t>(x.size())}};
+}
+inline Window row_window() { return make_window("linear", 1, 1, 1, 1, 1, Padding::valid()); }
+
+}  // namespace detail
 
 /// Multiplies a batch of rows of codes with packed weights, without bias.
 /// Formula:   acc[n,o] = sum over i of w[o,i] * (q[n,i] - z_x)
@@ -176,15 +253,14 @@ inline void convolve(const Codes& x, std::int32_t z_x, const ConvolutionWeights&
 /// Errors:    Errc::shape if the weights are not [O,I] with I elements per row of x;
 ///            Errc::range if z_x lies outside int8
 inline void linear(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights, AccumulatorSink sink) {
-  const Shape& s = x.shape();
-  require(weights.shape().rank() == 2 && weights.groups() == 1, Errc::shape,
-          "linear: weights must be [O,I] without groups, got {} in {} groups", weights.shape(), weights.groups());
-  const bool rows = s.rank() >= 2 && s.back() == weights.inputs();
-  require(rows || (s.rank() >= 2 && s.product(1, s.rank()) == weights.inputs()), Errc::shape,
-          "linear: weights {} expect rows of {} inputs, got {}", weights.shape(), weights.inputs(), s);
-  const Shape image{rows ? s.product(0, s.rank() - 1) : s[0], 1, 1, weights.inputs()};
-  convolve(Codes(image, {x.data(), static_cast<std::size_t>(x.size())}), z_x, weights,
-           make_window("linear", 1, 1, 1, 1, 1, Padding::valid()), sink);
+  convolve(detail::rows_of(x, weights), z_x, weights, detail::row_window(), sink);
+}
+
+/// The same, requantized.
+/// Shapes:    out [N,O]
+/// Errors:    as linear and convolve_to_codes
+inline void linear_to_codes(const Codes& x, std::int32_t z_x, const ConvolutionWeights& weights, const Requantizer& r, std::int8_t* out) {
+  convolve_to_codes(detail::rows_of(x, weights), z_x, weights, detail::row_window(), r, out);
 }
 
 }  // namespace stet::integer

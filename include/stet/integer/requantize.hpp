@@ -64,9 +64,24 @@ void requantize_blocks(Set set, const std::int32_t* acc, std::int64_t n, const R
     if (entry == period) entry = 0;
   }
 }
+// The same by the commonest rule, where nobody asks which gradients pass.
+template <class Set>
+void requantize_half_even(Set set, const std::int32_t* acc, std::int64_t n, const Requantizer& r, std::int64_t entry, std::int8_t* out) {
+  const auto below = static_cast<float>(r.bounds.lo - r.zero_point), above = static_cast<float>(r.bounds.hi - r.zero_point);
+  const std::int32_t* bias = r.bias.data();
+  const float* scale = r.scale.data();
+  const std::int32_t z = r.zero_point;
+  const auto period = static_cast<std::int64_t>(r.bias.size());
+  for (std::int64_t i = 0; i < n; i += block_elements) {
+    kernel::codes_half_even(set, acc + i, bias + entry, scale + entry, below, above, z, out + i);
+    entry += block_elements;
+    if (entry == period) entry = 0;
+  }
+}
 inline void requantize_blocks(const std::int32_t* acc, std::int64_t n, const Requantizer& r, std::int64_t entry,
                               std::int8_t* out, std::uint32_t* pass) {
   kernel::with_block_set([=, &r](auto set) {
+    if (pass == nullptr && r.rule == Requantization::float_half_even) return requantize_half_even(set, acc, n, r, entry, out);
     switch (r.rule) {
       case Requantization::float_half_even:
         return requantize_blocks(set, acc, n, r, float_half_even(set, r), entry, out, pass);
@@ -112,5 +127,15 @@ inline void requantize_rows(const std::int32_t* acc, std::int64_t stride, std::i
   for (std::int64_t row = 0; row < rows; ++row) std::copy_n(acc + row * stride, channels, to + row * channels);
   loops::requantize_dense(to, rows * channels, r, out, pass);
 }
+
+/// A sink of accumulators that makes codes of them. It refers to its requantizer.
+/// Shapes:    out [all rows, r.channels]
+struct CodesSink {
+  const Requantizer& r;
+  std::int8_t* out;
+  void operator()(std::int64_t first_row, std::int64_t rows, const std::int32_t* acc, std::int64_t stride) const {
+    requantize_rows(acc, stride, rows, r.channels, r, out + first_row * r.channels);
+  }
+};
 
 }  // namespace stet::integer

@@ -29,10 +29,19 @@ struct ForwardOptions {
 
 namespace detail {
 
-// Runs all nodes. `trained` is the same model in training, null in evaluation.
+// A node of an InferencePlan: what was prepared of it, and the node whose value it makes, itself or one behind it; -1 if a node
+// in front of it makes its value.
+struct PlannedNode {
+  PreparedLayer layer{};
+  int makes = -1;
+  Clamp clamp = Clamp::none;  // of a batch norm that is not part of a layer
+};
+
+// Runs all nodes. `trained` is the same model in training, null in evaluation. `plan` is empty or has an entry for every node;
+// then there are no options.
 STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
-                                                     std::span<const Tensor<float>> inputs,
-                                                     const ForwardOptions& options);
+                                                     std::span<const Tensor<float>> inputs, const ForwardOptions& options,
+                                                     std::span<const PlannedNode> plan = {});
 // Whether an operator can run.
 STET_ENTRY bool runs_on_tape(const graph::Operator& op);
 #if STET_DEFINE_ENTRIES
@@ -49,21 +58,24 @@ STET_ENTRY Var<Tensor<float>> run_node(const graph::Operator& op, NodeContext& c
       context);
 }
 
-// The activation that can run as the clamp of this batch norm: the only reader of its value. -1 if there is none.
-inline int fused_activation(const Graph& graph, int id, Clamp& clamp) {
-  if (!graph::is<graph::op::BatchNorm>(graph.node(id).op) || graph.is_output(id)) return -1;
-  const std::vector<int> readers = graph.consumers(id);
-  if (readers.size() != 1) return -1;
-  const integer::Activation next = graph::clamp_of(graph.node(readers[0]).op);
+// The only node that reads a value, -1 if there are none or several or the value is an output.
+inline int sole_reader(const Graph& graph, int id) {
+  const std::vector<int>& readers = graph.consumers(id);
+  return readers.size() != 1 || graph.is_output(id) ? -1 : readers[0];
+}
+// The activation that alone reads a node's value and can run as its clamp; -1 if there is none.
+inline int clamp_behind(const Graph& graph, int id, Clamp& clamp) {
+  const int reader = sole_reader(graph, id);
+  const integer::Activation next = reader < 0 ? integer::Activation::none : graph::clamp_of(graph.node(reader).op);
   clamp = next == integer::Activation::relu    ? Clamp::relu
           : next == integer::Activation::relu6 ? Clamp::relu6
                                                : Clamp::none;
-  return clamp == Clamp::none ? -1 : readers[0];
+  return clamp == Clamp::none ? -1 : reader;
 }
 
 STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& model, Model* trained,
-                                                     std::span<const Tensor<float>> inputs,
-                                                     const ForwardOptions& options) {
+                                                     std::span<const Tensor<float>> inputs, const ForwardOptions& options,
+                                                     std::span<const PlannedNode> plan) {
   const Graph& graph = model.graph();
   const auto count = static_cast<std::size_t>(graph.size());
   require_inputs("forward", graph, inputs);
@@ -79,7 +91,7 @@ STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& mo
   for (std::size_t i = 0; i < count; ++i) {
     const int id = static_cast<int>(i);
     const graph::Node& node = graph.nodes()[i];
-    if (values[i]) continue;  // made by the node it is fused into
+    if (values[i] || (!plan.empty() && plan[i].makes < 0)) continue;  // made by the node it is fused into
     NodeContext context(tape, model, trained, id, options.rng, &options.parameter);
     if (node.inputs.empty()) context.add_input(tape.constant(inputs[next_input++]));
     for (const int from : node.inputs) {
@@ -91,8 +103,15 @@ STET_ENTRY std::vector<Var<Tensor<float>>> run_model(Tape& tape, const Model& mo
         context.add_input(*value);
       }
     }
+    if (!plan.empty()) {
+      context.prepare(plan[i].layer);
+      context.fuse(plan[i].clamp);
+      values[static_cast<std::size_t>(plan[i].makes)].emplace(run_node(node.op, context));
+      continue;
+    }
     Clamp clamp = Clamp::none;
-    const int fused = options.observe || options.value ? -1 : fused_activation(graph, id, clamp);
+    const bool fuses = graph::is<graph::op::BatchNorm>(node.op) && !options.observe && !options.value;
+    const int fused = fuses ? clamp_behind(graph, id, clamp) : -1;
     if (fused >= 0) context.fuse(clamp);
     values[fused >= 0 ? static_cast<std::size_t>(fused) : i].emplace(run_node(node.op, context));
     if (options.value) {

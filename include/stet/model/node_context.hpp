@@ -5,7 +5,9 @@
 #include <stet/core/random.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/ops/normalization.hpp>
+#include <stet/ops/scale_shift.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <span>
 #include <string_view>
@@ -14,6 +16,14 @@ namespace stet {
 
 /// Whether a forward pass learns (batch statistics, dropout, gradients) or only computes.
 enum class Mode { evaluation, training };
+
+/// What an InferencePlan keeps of a layer: its weights in the order in which products read them, and what the batch norm and
+/// the activation behind it do to its results. Empty weights: nothing is kept, the node runs as always.
+struct PreparedLayer {
+  Tensor<float> weights{};
+  ScaleShift<float> tail{};
+  [[nodiscard]] bool empty() const { return weights.empty(); }
+};
 
 /// One node of a forward pass: its inputs, parameters and buffers. Made by forward().
 class NodeContext {
@@ -40,6 +50,10 @@ class NodeContext {
   /// The clamp that the node applies to its value because the activation behind it is fused into it.
   [[nodiscard]] Clamp clamp() const { return clamp_; }
   void fuse(Clamp clamp) { clamp_ = clamp; }
+
+  /// What was prepared of this layer; null if nothing was.
+  [[nodiscard]] const PreparedLayer* prepared() const { return prepared_; }
+  void prepare(const PreparedLayer& layer) { prepared_ = layer.empty() ? nullptr : &layer; }
 
   /// Whether training leaves what the node has as it is.
   [[nodiscard]] bool frozen() const { return model_.frozen(node_); }
@@ -72,8 +86,10 @@ class NodeContext {
  private:
   template <class Named, class List>
   Named& find(List& list, std::string_view suffix) const {
-    for (auto& entry : list) {
-      if (entry.node == node_ && std::string_view(entry.name).substr(node().name.size() + 1) == suffix) return entry;
+    // Entries are in node order.
+    auto first = std::lower_bound(list.begin(), list.end(), node_, [](const auto& e, int n) { return e.node < n; });
+    for (auto entry = first; entry != list.end() && entry->node == node_; ++entry) {
+      if (std::string_view(entry->name).substr(node().name.size() + 1) == suffix) return *entry;
     }
     fail(Errc::range, "{}: has no parameter or buffer '{}'", node().name, suffix);
   }
@@ -85,6 +101,7 @@ class NodeContext {
   Rng* rng_;
   const Replace* replace_;
   Clamp clamp_ = Clamp::none;
+  const PreparedLayer* prepared_ = nullptr;
   bool evaluates_ = false;
   std::vector<Var<Tensor<float>>> inputs_;
 };
@@ -95,6 +112,11 @@ namespace train_op {
 template <class Op>
 bool on_tape(const Op&) {
   return true;
+}
+// The weights of a layer as PreparedLayer keeps them; empty where an operator has nothing to prepare.
+template <class Op>
+Tensor<float> prepared_weights(const Op&, const Tensor<float>&) {
+  return {};
 }
 
 }  // namespace train_op

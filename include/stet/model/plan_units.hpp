@@ -17,6 +17,7 @@
 
 namespace stet {
 
+#if STET_DEFINE_ENTRIES
 namespace detail {
 
 class UnitPlanner {
@@ -327,6 +328,7 @@ class UnitPlanner {
 };
 
 }  // namespace detail
+#endif
 
 /// Cuts a graph into units and says what stands in the way.
 struct UnitPlanning {

@@ -36,9 +36,7 @@ struct Unit {
     return own != Activation::none ? own : deployed.activation;
   }
   /// Whether it would rather choose among values finer than its input's codes (max_pool).
-  [[nodiscard]] bool orders_inputs() const {
-    return graph::match(deployed.op, [](const auto& o) { return requires { o.orders_inputs; }; });
-  }
+  [[nodiscard]] bool orders_inputs() const { return graph::orders_inputs(deployed.op); }
   [[nodiscard]] int channel_axis() const { return graph::channel_axis(deployed.op); }
 };
 

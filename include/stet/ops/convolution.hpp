@@ -7,6 +7,7 @@
 #include <stet/core/lanes.hpp>
 #include <stet/ops/bands.hpp>
 #include <stet/ops/record_layer.hpp>
+#include <stet/ops/scale_shift.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -36,10 +37,11 @@ std::vector<std::int64_t> window_segments(const Bands<T, X>& bands, int groups) 
   return segments;
 }
 
-// Convolution with weights that are already packed: one group of panels [depth, filters] after the other.
+// Convolution with weights that are already packed: one group of panels [depth, filters] after the other. `tail` is applied
+// to the results while they are in the cache.
 template <class T>
 Tensor<T> convolve(const Tensor<T>& x, const T* packed, std::int64_t filters, const T* bias, const Window& w,
-                   int groups) {
+                   int groups, const ScaleShift<T>& tail = ScaleShift<T>()) {
   const Bands<T> bands(w, x.shape()[0], x.shape()[3]);
   const std::int64_t channels = bands.channels / groups;
   const std::int64_t group_filters = filters / groups;
@@ -55,7 +57,10 @@ Tensor<T> convolve(const Tensor<T>& x, const T* packed, std::int64_t filters, co
     Tensor<std::int64_t> offsets(Shape{together * bands.pixels()});
     T* memory = buffer.edit().data();
     std::int64_t* offset = offsets.edit().data();
-    for (std::int64_t p = 0; p < together * bands.pixels(); ++p) offset[p] = bands.offset(p / w.w.out, p % w.w.out);
+    for (std::int64_t line = 0; line < together * bands.band_lines; ++line) {  // a division per pixel would show for one image
+      const std::int64_t first = bands.offset(line, 0);
+      for (std::int64_t i = 0; i < w.w.out; ++i) offset[line * w.w.out + i] = first + i * w.w.stride * bands.channels;
+    }
     for (std::int64_t i = chunk.first; i < chunk.last; i += together) {
       const auto band = bands.load(x.data(), i, memory, std::min(together, chunk.last - i));
       T* out = y + band.first_pixel(w) * filters;
@@ -66,6 +71,7 @@ Tensor<T> convolve(const Tensor<T>& x, const T* packed, std::int64_t filters, co
             Panels<T>{packed + g * total * padded_width<T>(group_filters), 0}, out + g * group_filters, filters,
             Start<T>{bias == nullptr ? nullptr : bias + g * group_filters, 0});
       }
+      tail.apply(out, band.lines * w.w.out * filters);
     }
   });
   return result;
@@ -98,12 +104,10 @@ inline Window conv2d_window(const Shape& x, const Shape& w, const Shape* bias, c
                      options.dilation, options.padding);
 }
 
-/// Convolves a batch of images.
-/// Formula:   y[n,i,j,o] = b[o] + sum over taps and channels of x[n, i*stride - before + ky*dilation, ..., c] * w[o,ky,kx,c]
-/// Shapes:    x [N,H,W,C], w [O,kh,kw,C/groups], bias [O] or null -> y [N,window.h.out,window.w.out,O]
+/// The weights of a convolution in the order of the product kernel, for conv2d_packed.
+/// Shapes:    w [O,kh,kw,C/groups]
 template <class T>
-Tensor<T> conv2d_forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>* bias, const Window& window,
-                         int groups) {
+Tensor<T> pack_filters(const Tensor<T>& w, int groups) {
   const std::int64_t filters = w.shape()[0] / groups;
   const std::int64_t depth = w.shape().product(1, 4);
   Tensor<T> packed(Shape{groups * depth * padded_width<T>(filters)});
@@ -112,7 +116,23 @@ Tensor<T> conv2d_forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>
     const T* from = w.data() + g * filters * depth;
     pack_transposed_panels(depth, filters, from, depth, panels + g * depth * padded_width<T>(filters));
   }
-  return detail::convolve(x, packed.data(), w.shape()[0], bias == nullptr ? nullptr : bias->data(), window, groups);
+  return packed;
+}
+
+/// conv2d_forward with weights that pack_filters packed, and `tail` applied to its results.
+template <class T>
+Tensor<T> conv2d_packed(const Tensor<T>& x, const Tensor<T>& packed, std::int64_t filters, const Tensor<T>* bias,
+                        const Window& window, int groups, const ScaleShift<T>& tail = ScaleShift<T>()) {
+  return detail::convolve(x, packed.data(), filters, bias == nullptr ? nullptr : bias->data(), window, groups, tail);
+}
+
+/// Convolves a batch of images.
+/// Formula:   y[n,i,j,o] = b[o] + sum over taps and channels of x[n, i*stride - before + ky*dilation, ..., c] * w[o,ky,kx,c]
+/// Shapes:    x [N,H,W,C], w [O,kh,kw,C/groups], bias [O] or null -> y [N,window.h.out,window.w.out,O]
+template <class T>
+Tensor<T> conv2d_forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>* bias, const Window& window,
+                         int groups) {
+  return conv2d_packed(x, pack_filters(w, groups), w.shape()[0], bias, window, groups);
 }
 
 /// Gradient of a convolution with respect to its input.

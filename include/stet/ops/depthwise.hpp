@@ -7,6 +7,7 @@
 #include <stet/ops/convolution.hpp>
 #include <stet/ops/depthwise_lines.hpp>
 #include <stet/ops/record_layer.hpp>
+#include <stet/ops/scale_shift.hpp>
 
 #include <cstdint>
 #include <cstring>
@@ -90,10 +91,10 @@ Tensor<T> sum_repeated_channels(const Tensor<T>& x, std::int64_t multiplier) {
 
 /// Convolves every channel on its own.
 /// Formula:   y[n,i,j,c*m+k] = b[c*m+k] + sum over taps of x[n, i*stride - before + ky*dilation, ..., c] * w[0,ky,kx,c*m+k]
-/// Shapes:    x [N,H,W,C], w [1,kh,kw,C*m], bias [C*m] or null -> y [N,window.h.out,window.w.out,C*m]
+/// Shapes:    x [N,H,W,C], w [1,kh,kw,C*m], bias [C*m] or null -> y [N,window.h.out,window.w.out,C*m]; `tail` is applied to y
 template <class T>
 Tensor<T> depthwise_conv2d_forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>* bias,
-                                   const Window& window) {
+                                   const Window& window, const ScaleShift<T>& tail = ScaleShift<T>()) {
   const detail::DepthwiseLines<T> lines = detail::depthwise_lines<T>();
   const std::int64_t channels = w.shape()[3];
   const Tensor<T> image = detail::repeat_channels(x, channels / x.shape()[3]);
@@ -105,6 +106,7 @@ Tensor<T> depthwise_conv2d_forward(const Tensor<T>& x, const Tensor<T>& w, const
     detail::for_each_window_line(
         bands, image.data(), chunk, [&](const detail::WindowLine<T>& line, std::int64_t pixel) {
           lines.forward(line, window.w.out, channels, w.data(), starts.data(), y + pixel * channels);
+          tail.apply(y + pixel * channels, window.w.out * channels);
         });
   });
   return result;

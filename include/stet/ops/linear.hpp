@@ -5,6 +5,7 @@
 #include <stet/core/gemm.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/ops/record_layer.hpp>
+#include <stet/ops/scale_shift.hpp>
 
 #include <cstdint>
 #include <type_traits>
@@ -22,20 +23,35 @@ inline void check_linear(const Shape& x, const Shape& w, const Shape* bias) {
           bias == nullptr ? Shape{} : *bias);
 }
 
+/// The weights of a linear layer in the order of the product kernel, for linear_packed.
+/// Shapes:    w [out,in]
+template <class T>
+Tensor<T> pack_linear(const Tensor<T>& w) {
+  return GemmRight<T>::pack(Layout::transposed, w.shape()[1], w.shape()[0], w.data(), w.shape()[1]);
+}
+
+/// linear_forward with weights that pack_linear packed, and `tail` applied to its results.
+template <class T>
+Tensor<T> linear_packed(const Tensor<T>& x, const Tensor<T>& packed, std::int64_t outputs, const Tensor<T>* bias,
+                        const ScaleShift<T>& tail = ScaleShift<T>()) {
+  const std::int64_t rows = x.shape()[0], inputs = x.shape()[1];
+  Tensor<T> result(Shape{rows, outputs});
+  T* y = result.edit().data();
+  const GemmRight<T> right(inputs, outputs, packed);
+  parallel_blocks(rows, product_block, inputs * outputs, [&](Chunk chunk) {
+    T* to = y + chunk.first * outputs;
+    right.product(chunk.size(), x.data() + chunk.first * inputs, inputs, to, outputs, bias == nullptr ? nullptr : bias->data());
+    tail.apply(to, chunk.size() * outputs);
+  });
+  return result;
+}
+
 /// Applies a linear layer.
 /// Formula:   y[n,o] = b[o] + sum over i of x[n,i] * w[o,i]
 /// Shapes:    x [N,in], w [out,in], bias [out] or null -> y [N,out]
 template <class T>
 Tensor<T> linear_forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>* bias) {
-  const std::int64_t rows = x.shape()[0], inputs = x.shape()[1], outputs = w.shape()[0];
-  Tensor<T> result(Shape{rows, outputs});
-  T* y = result.edit().data();
-  const GemmRight<T> right(Layout::transposed, inputs, outputs, w.data(), inputs);
-  parallel_blocks(rows, product_block, inputs * outputs, [&](Chunk chunk) {
-    right.product(chunk.size(), x.data() + chunk.first * inputs, inputs, y + chunk.first * outputs, outputs,
-                  bias == nullptr ? nullptr : bias->data());
-  });
-  return result;
+  return linear_packed(x, pack_linear(w), w.shape()[0], bias);
 }
 
 /// Gradient of a linear layer with respect to its input.

@@ -4,11 +4,11 @@
 
 #include <stet/autograd/tape.hpp>
 #include <stet/ops/channel_periods.hpp>
+#include <stet/ops/scale_shift.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 namespace stet {
@@ -18,14 +18,6 @@ struct BatchNormOptions {
   double eps = 1e-5;
   double momentum = 0.1;  ///< weight of the batch in the running statistics, as PyTorch counts it
 };
-
-/// Mean and biased variance of every channel.
-struct Moments {
-  Tensor<double> mean{}, variance{};
-};
-
-/// The clamp that follows a normalization: none, ReLU or ReLU6.
-enum class Clamp { none, relu, relu6 };
 
 /// Parameters of one batch normalization, for the plain functions.
 /// Shapes:    gamma, beta [C]; moments [C]
@@ -121,33 +113,10 @@ void update_running(const Moments& batch, std::int64_t rows, double momentum, Te
 }
 
 namespace detail {
-
-// Ends of a clamp; infinite without one, so that the loops need no second form.
 template <class T>
-struct ClampEnds {
-  T low, high;
-  explicit ClampEnds(Clamp clamp)
-      : low(clamp == Clamp::none ? -std::numeric_limits<T>::infinity() : T{0}),
-        high(clamp == Clamp::relu6 ? T{6} : std::numeric_limits<T>::infinity()) {}
-};
-
-// Normalization as y = scale * x + shift.
-template <class T>
-struct ScaleAndShift {
-  Tensor<T> scale, shift;
-  ScaleAndShift(const BatchNorm<T>& bn, const ChannelPeriods& pattern) {
-    Tensor<double> a(Shape{pattern.channels}), b(Shape{pattern.channels});
-    double* to_a = a.edit().data();
-    double* to_b = b.edit().data();
-    for (std::int64_t c = 0; c < pattern.channels; ++c) {
-      to_a[c] = static_cast<double>(bn.gamma[c]) / std::sqrt(bn.moments.variance[c] + bn.eps);
-      to_b[c] = static_cast<double>(bn.beta[c]) - bn.moments.mean[c] * to_a[c];
-    }
-    scale = pattern.repeat<T>(to_a);
-    shift = pattern.repeat<T>(to_b);
-  }
-};
-
+ScaleShift<T> scale_shift(const BatchNorm<T>& bn) {
+  return {bn.gamma, bn.beta, bn.moments, bn.eps, bn.clamp};
+}
 }  // namespace detail
 
 /// Normalizes, scales, shifts and clamps.
@@ -158,18 +127,14 @@ Tensor<T> batch_norm_forward(const Tensor<T>& x, const BatchNorm<T>& bn) {
   Tensor<T> result(x.shape());
   if (x.empty()) return result;
   const detail::ChannelPeriods pattern(x.shape().back(), x.size());
-  const detail::ScaleAndShift<T> factors(bn, pattern);
-  const T* __restrict a = factors.scale.data();
-  const T* __restrict b = factors.shift.data();
+  const ScaleShift<T> factors = detail::scale_shift(bn);
+  const T* __restrict a = factors.scale();
+  const T* __restrict b = factors.shift();
   const T* __restrict from = x.data();
   T* __restrict to = result.edit().data();
-  const detail::ClampEnds<T> ends(bn.clamp);
+  const detail::ClampEnds<T> ends = factors.ends();
   pattern.for_each([=](std::int64_t e, std::int64_t n) {
-    lanes(n, [=](std::int64_t i) {
-      const T z = from[e + i] * a[i] + b[i];
-      const T low = z < ends.low ? ends.low : z;
-      to[e + i] = low > ends.high ? ends.high : low;
-    });
+    lanes(n, [=](std::int64_t i) { to[e + i] = ends(from[e + i] * a[i] + b[i]); });
   });
   return result;
 }
@@ -190,14 +155,14 @@ BatchNormGradients<T> batch_norm_backward(const Tensor<T>& x, const Tensor<T>& d
     return result;
   }
   const detail::ChannelPeriods pattern(channels, x.size());
-  const detail::ScaleAndShift<T> factors(bn, pattern);
+  const ScaleShift<T> factors = detail::scale_shift(bn);
   const Tensor<T> means = pattern.repeat<T>(bn.moments.mean.data());
-  const T* __restrict a = factors.scale.data();
-  const T* __restrict b = factors.shift.data();
+  const T* __restrict a = factors.scale();
+  const T* __restrict b = factors.shift();
   const T* __restrict mean = means.data();
   const T* __restrict from = x.data();
   const T* __restrict gradient = dy.data();
-  const detail::ClampEnds<T> ends(bn.clamp);
+  const detail::ClampEnds<T> ends = factors.ends();
   const auto passed = [=](std::int64_t e, std::int64_t p) {
     const T z = from[e] * a[p] + b[p];
     const T g = gradient[e];  // read in any case: a conditional load does not vectorize

@@ -30,11 +30,19 @@ struct SchemeTraits {
   bool keeps_scale = false;  ///< a search: recipes keep the scale that was found when the model was prepared
 };
 
+class AnyScheme;
+
+namespace detail {
+// What a recipe begins with, made where the library is and not where a recipe is: a scheme brings its loops along.
+STET_ENTRY AnyScheme default_weights();      // Int8PerChannel
+STET_ENTRY AnyScheme default_activations();  // Int8Activation
+}  // namespace detail
+
 /// Any Scheme as a value; a call costs one virtual function per tensor.
 class AnyScheme {
  public:
   /// Eight bits per channel, as convolutions have them.
-  AnyScheme() : AnyScheme(Int8PerChannel()) {}
+  AnyScheme() : AnyScheme(detail::default_weights()) {}
   template <class S>
     requires(!std::same_as<std::remove_cvref_t<S>, AnyScheme>)
   AnyScheme(S scheme)  // NOLINT: implicit by design, `.weights = AdditivePowersOfTwo(4)`
@@ -197,6 +205,11 @@ STET_ENTRY Var<Tensor<float>> AnyScheme::fake_quantize(const Var<Tensor<float>>&
     if (dx.wanted()) dx.add(estimator.pull(dy, kept, p).dx);
   });
 }
+
+namespace detail {
+STET_ENTRY AnyScheme default_weights() { return Int8PerChannel(); }
+STET_ENTRY AnyScheme default_activations() { return Int8Activation(); }
+}  // namespace detail
 
 STET_ENTRY std::string activation_refusal(const AnyScheme& scheme) {
   const SchemeTraits& t = scheme.traits();

@@ -53,7 +53,7 @@ struct Recipe {
   AnyScheme weights = symmetric(8), linear_weights = symmetric(8, false);
   /// Scheme of activations, with which integer kernels compute if activation_refusal says nothing; any other is simulated
   /// with parameters for the observed range, or for the values at hand where it needs those.
-  AnyScheme activations = Int8Activation();
+  AnyScheme activations = detail::default_activations();  ///< Int8Activation()
   /// Bits of the layers at both ends: the weights of layers that read the input or make the output, what the latter
   /// read, and the output itself. Without it they are as the others.
   std::optional<int> end_bits{};

@@ -2,10 +2,11 @@
 // Distillation as a loss of fit: the FP32 model teaches the quantized one.
 
 #include <stet/data/dataset.hpp>
-#include <stet/model/forward.hpp>
+#include <stet/model/inference_plan.hpp>
 #include <stet/ops/distillation.hpp>
 
 #include <cstddef>
+#include <memory>
 
 namespace stet {
 
@@ -15,12 +16,12 @@ namespace stet {
 ///
 /// Formula:   distillation_loss
 /// Of models with several outputs it is the loss of one: options.losses = {{Distillation(teacher, {}, 0)}, ...}.
-/// The teacher must outlive the run and must not change.
+/// It teaches as the teacher is when it is made, and holds it as an InferencePlan.
 /// Errors:    Errc::range if the teacher has no such output
 class Distillation {
  public:
   explicit Distillation(const Model& teacher, const DistillationOptions& options = {}, std::size_t output = 0)
-      : teacher_(&teacher), options_(options), output_(output) {
+      : teacher_(std::make_shared<const InferencePlan>(teacher)), options_(options), output_(output) {
     const std::size_t outputs = teacher.graph().outputs().size();
     require(output < outputs, Errc::range, "Distillation: the teacher has {} outputs, output {} does not exist", outputs, output);
   }
@@ -30,7 +31,7 @@ class Distillation {
   }
 
  private:
-  const Model* teacher_;
+  std::shared_ptr<const InferencePlan> teacher_;
   DistillationOptions options_;
   std::size_t output_;
 };

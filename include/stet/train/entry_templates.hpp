@@ -1,7 +1,8 @@
 #pragma once
-// Entry points that are templates, for the two models they are mostly called with (see core/entry.hpp). A program's own
+// Entry points that are templates, for the types they are mostly called with (see core/entry.hpp). A program's own
 // model types, and header-only programs, make theirs where they call them.
 
+#include <stet/train/adam.hpp>
 #include <stet/train/checkpoint.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit.hpp>
@@ -16,6 +17,7 @@
 
 namespace stet {
 
+STET_ENTRY_TEMPLATE void detail::adam_block<float>(const detail::AdamStep&, std::span<float>, std::span<const float>, std::span<const std::span<float>>);
 STET_ENTRY_TEMPLATE FitReport fit<Model>(Model&, const Dataset&, const FitOptions&);
 STET_ENTRY_TEMPLATE FitReport fit<QatModel>(QatModel&, const Dataset&, const FitOptions&);
 STET_ENTRY_TEMPLATE Evaluation evaluate<Model>(const Model&, const Dataset&, const EvaluateOptions&);

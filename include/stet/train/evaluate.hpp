@@ -3,7 +3,7 @@
 
 #include <stet/core/parallel.hpp>
 #include <stet/data/dataset.hpp>
-#include <stet/model/forward.hpp>
+#include <stet/model/inference_plan.hpp>
 #include <stet/train/confusion.hpp>
 #include <stet/train/infer_together.hpp>
 
@@ -125,6 +125,13 @@ concept Classifier = requires(const M& model, std::span<const Tensor<float>> inp
 
 namespace detail {
 
+// What answers many batches of a model that does not change meanwhile.
+inline InferencePlan ready_to_infer(const Model& model) { return InferencePlan(model); }
+template <class M>
+const M& ready_to_infer(const M& model) {
+  return model;
+}
+
 // All that a model makes of a batch.
 template <Classifier M>
 std::vector<Tensor<float>> outputs_of(const M& model, const Batch& batch) {
@@ -165,9 +172,10 @@ STET_ENTRY Tensor<float> chosen_output(const char* op, const std::vector<Tensor<
 /// Errors:    as evaluate_logits and infer; Errc::range if the model has several outputs and none is named
 template <Classifier M>
 Evaluation evaluate(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
+  const auto& asked = detail::ready_to_infer(model);
   return detail::evaluate_batches(
       [&](const Batch& batch) -> Tensor<float> {
-        return detail::chosen_output("evaluate", detail::outputs_together(options.comm, model, batch), options.output);
+        return detail::chosen_output("evaluate", detail::outputs_together(options.comm, asked, batch), options.output);
       },
       data,
       options);

@@ -137,7 +137,7 @@ double evaluate(const M& model, const Dataset& data, const Metric& metric, const
   require(static_cast<bool>(metric), Errc::state, "evaluate: the metric '{}' has no function", metric.name);
   EvaluateOptions o = options;
   if (metric.output >= 0) o.output = metric.output;
-  return metric.value(predict(model, data, o), data.truth().for_output(static_cast<std::size_t>(std::max(0, o.output))));
+  return metric.value(predict(detail::ready_to_infer(model), data, o), data.truth().for_output(static_cast<std::size_t>(std::max(0, o.output))));
 }
 
 /// Formula:   mean of |y - target|; this metric and those below count each sample by its weight, where the data have some

@@ -3,6 +3,8 @@
 // exactly.
 
 #include <stet/core/isa.hpp>
+#include <stet/integer/kernel/blocks.hpp>
+#include <stet/integer/kernel/codes_tail.hpp>
 #include <stet/integer/kernel/packed.hpp>
 
 #if defined(__x86_64__)
@@ -24,11 +26,36 @@ inline __m512i broadcast(const std::uint8_t* x) {
   return _mm512_set1_epi32(four);
 }
 
+// Where sums go as they are.
+struct Sums {
+  std::int32_t* acc;
+  std::int64_t stride;
+  [[nodiscard]] Sums from(std::int64_t output) const { return {acc + output, stride}; }
+  void store(std::int64_t row, std::int64_t output, __mmask16 mask, __m512i sum) const {
+    _mm512_mask_storeu_epi32(acc + row * stride + output, mask, sum);
+  }
+};
+// Where they go as codes.
+struct Codes {
+  CodesTail tail;
+  [[nodiscard]] Codes from(std::int64_t output) const {
+    CodesTail t = tail;
+    t.scale += output;
+    t.out += output;
+    return {t};
+  }
+  void store(std::int64_t row, std::int64_t output, __mmask16 mask, __m512i sum) const {
+    __m512 v = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(all_lanes, sum), _mm512_loadu_ps(tail.scale + output));
+    v = _mm512_maskz_min_ps(all_lanes, _mm512_maskz_max_ps(all_lanes, v, _mm512_set1_ps(tail.below)), _mm512_set1_ps(tail.above));
+    const __m512i q = _mm512_add_epi32(nearest_even(v), _mm512_set1_epi32(tail.zero_point));
+    _mm_mask_storeu_epi8(tail.out + row * tail.stride + output, mask, _mm512_maskz_cvtepi32_epi8(all_lanes, q));
+  }
+};
+
 // Rows [row, row+R) with P panels, the last of which has `columns` outputs.
-template <int R, int P>
+template <int R, int P, class To>
 [[gnu::noinline]] inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, std::int64_t panel_bytes,
-                                   const std::int32_t* start, std::int32_t* acc, std::int64_t stride,
-                                   std::int64_t columns) {
+                                   const std::int32_t* start, const To& to, std::int64_t columns) {
   __m512i sum[static_cast<std::size_t>(R)][static_cast<std::size_t>(P)];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -54,21 +81,34 @@ template <int R, int P>
   const auto mask = static_cast<__mmask16>((1u << columns) - 1u);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    std::int32_t* to = acc + (row + r) * stride;
 #pragma GCC unroll 4
-    for (int p = 0; p + 1 < P; ++p) _mm512_storeu_si512(to + p * panel_outputs, sum[r][p]);
-    _mm512_mask_storeu_epi32(to + (P - 1) * panel_outputs, mask, sum[r][P - 1]);
+    for (int p = 0; p + 1 < P; ++p) to.store(row + r, p * panel_outputs, all_lanes, sum[r][p]);
+    to.store(row + r, (P - 1) * panel_outputs, mask, sum[r][P - 1]);
   }
 }
 
-template <int P>
-inline void rows(const Operands& a, const std::int8_t* w, std::int64_t panel_bytes, const std::int32_t* start,
-                 std::int32_t* acc, std::int64_t stride, std::int64_t columns) {
+template <int P, class To>
+inline void rows(const Operands& a, const std::int8_t* w, std::int64_t panel_bytes, const std::int32_t* start, const To& to,
+                 std::int64_t columns) {
   constexpr int R = P == 1 ? 12 : 8;
   std::int64_t row = 0;
-  for (; row + R <= a.count; row += R) tile<R, P>(a, row, w, panel_bytes, start, acc, stride, columns);
-  for (; row + 4 <= a.count; row += 4) tile<4, P>(a, row, w, panel_bytes, start, acc, stride, columns);
-  for (; row < a.count; ++row) tile<1, P>(a, row, w, panel_bytes, start, acc, stride, columns);
+  for (; row + R <= a.count; row += R) tile<R, P>(a, row, w, panel_bytes, start, to, columns);
+  for (; row + 4 <= a.count; row += 4) tile<4, P>(a, row, w, panel_bytes, start, to, columns);
+  for (; row < a.count; ++row) tile<1, P>(a, row, w, panel_bytes, start, to, columns);
+}
+
+template <class To>
+inline void panels(const Operands& a, const PackedWeights& w, const std::int32_t* start, const To& to) {
+  for (std::int64_t p = 0; p < w.panels(); p += 2) {
+    const std::int64_t first = p * panel_outputs;
+    const std::int64_t left = w.outputs() - first;
+    if (left > panel_outputs) {
+      const std::int64_t columns = left < 2 * panel_outputs ? left - panel_outputs : panel_outputs;
+      rows<2>(a, w.panel(p), w.panel_bytes(), start + first, to.from(first), columns);
+    } else {
+      rows<1>(a, w.panel(p), w.panel_bytes(), start + first, to.from(first), left);
+    }
+  }
 }
 
 }  // namespace detail
@@ -76,16 +116,11 @@ inline void rows(const Operands& a, const std::int8_t* w, std::int64_t panel_byt
 /// Accumulators of all rows with all panels; see portable::product.
 inline void product(const Operands& a, const PackedWeights& w, const std::int32_t* start, std::int32_t* acc,
                     std::int64_t stride) {
-  for (std::int64_t p = 0; p < w.panels(); p += 2) {
-    const std::int64_t first = p * panel_outputs;
-    const std::int64_t left = w.outputs() - first;
-    if (left > panel_outputs) {
-      const std::int64_t columns = left < 2 * panel_outputs ? left - panel_outputs : panel_outputs;
-      detail::rows<2>(a, w.panel(p), w.panel_bytes(), start + first, acc + first, stride, columns);
-    } else {
-      detail::rows<1>(a, w.panel(p), w.panel_bytes(), start + first, acc + first, stride, left);
-    }
-  }
+  detail::panels(a, w, start, detail::Sums{acc, stride});
+}
+/// Their codes; see product_to_codes.
+inline void product_to_codes(const Operands& a, const PackedWeights& w, const std::int32_t* start, const CodesTail& tail) {
+  detail::panels(a, w, start, detail::Codes{tail});
 }
 
 }  // namespace stet::kernel::implementation::avx512vnni

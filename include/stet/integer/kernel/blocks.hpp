@@ -52,6 +52,16 @@ inline void store_codes(Portable, const Block32& __restrict v, std::int32_t lo, 
   }
 }
 
+/// float_half_even and store_codes of acc + bias at once: what is cut to [below, above] is rounded and moved by z, so the limits
+/// must be whole numbers, lo - z and hi - z.
+inline void codes_half_even(Portable set, const std::int32_t* acc, const std::int32_t* bias, const float* scale, float below, float above,
+                            std::int32_t z, std::int8_t* out) {
+  Block32 sum, v;
+  biased(set, acc, bias, sum);
+  float_half_even(set, sum, scale, below, above, v);
+  store_codes(set, v, static_cast<std::int32_t>(below), static_cast<std::int32_t>(above), z, out);
+}
+
 /// x[j] * multiplier[j] * 2^(shift[j]-31), rounded half up, then half away from zero; multipliers must not be negative.
 inline void double_rounding(Portable, const Block32& x, const std::int32_t* __restrict multiplier,
                             const std::int32_t* __restrict shift, Block32& __restrict y) {
@@ -144,6 +154,20 @@ inline void store_codes(Avx512, const Block32& v, std::int32_t lo, std::int32_t 
   for (int j = 0; j < block_elements; j += 16) {
     __m512i q = _mm512_maskz_max_epi32(all_lanes, _mm512_load_si512(v.value + j), low);
     q = _mm512_add_epi32(_mm512_maskz_min_epi32(all_lanes, q, high), zero_point);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), _mm512_maskz_cvtepi32_epi8(all_lanes, q));
+  }
+}
+
+/// The same.
+inline void codes_half_even(Avx512, const std::int32_t* acc, const std::int32_t* bias, const float* scale, float below, float above,
+                            std::int32_t z, std::int8_t* out) {
+  const __m512 low = _mm512_set1_ps(below), high = _mm512_set1_ps(above);
+  const __m512i zero_point = _mm512_set1_epi32(z);
+  for (int j = 0; j < block_elements; j += 16) {
+    const __m512i sum = _mm512_add_epi32(_mm512_loadu_si512(acc + j), _mm512_loadu_si512(bias + j));
+    __m512 v = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(all_lanes, sum), _mm512_loadu_ps(scale + j));
+    v = _mm512_maskz_min_ps(all_lanes, _mm512_maskz_max_ps(all_lanes, v, low), high);
+    const __m512i q = _mm512_add_epi32(nearest_even(v), zero_point);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), _mm512_maskz_cvtepi32_epi8(all_lanes, q));
   }
 }

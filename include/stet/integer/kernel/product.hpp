@@ -3,10 +3,12 @@
 
 #include <stet/core/isa.hpp>
 #include <stet/core/lanes.hpp>
+#include <stet/core/vectorized.hpp>
 #include <stet/integer/kernel/avx2.hpp>
 #include <stet/integer/kernel/avx512.hpp>
 #include <stet/integer/kernel/avx512vnni.hpp>
 #include <stet/integer/kernel/avx_vnni.hpp>
+#include <stet/integer/kernel/codes_tail.hpp>
 #include <stet/integer/kernel/packed.hpp>
 #include <stet/integer/kernel/portable.hpp>
 #include <stet/integer/kernel/sse2.hpp>
@@ -21,7 +23,7 @@ namespace stet::kernel {
 
 /// Copies codes as operands: code + 128, which is the code with its sign bit flipped.
 inline void copy_operands(const std::int8_t* from, std::int64_t n, std::uint8_t* to) {
-  lanes(n, [=](std::int64_t i) { to[i] = static_cast<std::uint8_t>(from[i] ^ -128); });
+  vectorized([=] { lanes(n, [=](std::int64_t i) { to[i] = static_cast<std::uint8_t>(from[i] ^ -128); }); });
 }
 
 /// A kernel: accumulators of all rows with all panels.
@@ -50,6 +52,23 @@ inline void product(const Operands& a, const PackedWeights& w, const std::int32_
                     std::int64_t stride) {
   static const ProductKernel kernel = product_kernel(isa());
   kernel(a, w, start, acc, stride);
+}
+
+/// Whether this machine's kernel can make codes of its sums at once.
+inline bool makes_codes() {
+#if defined(__x86_64__)
+  return isa() == Isa::avx512_vnni;
+#else
+  return false;
+#endif
+}
+/// The product as codes; only where makes_codes().
+/// Formula:   as product, then as CodesTail says
+inline void product_to_codes([[maybe_unused]] const Operands& a, [[maybe_unused]] const PackedWeights& w,
+                             [[maybe_unused]] const std::int32_t* start, [[maybe_unused]] const CodesTail& tail) {
+#if defined(__x86_64__)
+  implementation::avx512vnni::product_to_codes(a, w, start, tail);
+#endif
 }
 
 /// Product of dense rows with packed weights of one segment.

@@ -4,14 +4,15 @@
 #include <stet/engine/step_site.hpp>
 #include <stet/integer/convolution.hpp>
 
+#include <cstdint>
 #include <memory>
 
 namespace stet::detail {
 
 inline EngineRun step(const graph::op::Linear& o, const StepSite& s) {
   return s.layer(o, std::make_shared<const integer::ConvolutionWeights>(s.weights()),
-                 [](const auto& x, std::int32_t z, const auto& weights, integer::AccumulatorSink sink) {
-                   integer::linear(x, z, weights, sink);
+                 [](const auto& x, std::int32_t z, const auto& weights, const auto& r, std::int8_t* y) {
+                   integer::linear_to_codes(x, z, weights, r, y);
                  });
 }
 

@@ -39,12 +39,22 @@ inline Var<Tensor<float>> matrix_products(const Var<Tensor<float>>& a, const Var
 
 }  // namespace detail
 
+inline Tensor<float> prepared_weights(const graph::op::Linear&, const Tensor<float>& weight) { return pack_linear(weight); }
+
 inline Var<Tensor<float>> forward(const graph::op::Linear& o, NodeContext& c) {
   const Shape in = c.input().shape();
   const bool flat = in.rank() == 2;
   const Var<Tensor<float>> x = flat ? c.input() : reshape(c.input(), {in.product(0, in.rank() - 1), in.back()});
-  const Var<Tensor<float>> w = c.parameter("weight");
-  const Var<Tensor<float>> y = o.bias ? linear(x, w, c.parameter("bias")) : linear(x, w);
+  const auto apply = [&] {
+    const Var<Tensor<float>> w = c.parameter("weight");
+    if (const PreparedLayer* layer = c.prepared()) {
+      const Tensor<float> bias = o.bias ? c.parameter("bias").value() : Tensor<float>();
+      check_linear(x.shape(), w.shape(), o.bias ? &bias.shape() : nullptr);
+      return c.tape().constant(linear_packed(x.value(), layer->weights, o.units, o.bias ? &bias : nullptr, layer->tail));
+    }
+    return o.bias ? linear(x, w, c.parameter("bias")) : linear(x, w);
+  };
+  const Var<Tensor<float>> y = apply();
   return flat ? y : reshape(y, in.with(in.rank() - 1, o.units));
 }
 

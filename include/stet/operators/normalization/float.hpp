@@ -5,6 +5,12 @@
 
 namespace stet::train_op {
 
+// A batch norm in evaluation as the tail of the layer in front of it.
+inline ScaleShift<float> prepared_tail(const graph::op::BatchNorm& o, NodeContext& c, Clamp clamp) {
+  const Moments moments{stet::detail::to_double(c.buffer("mean")), stet::detail::to_double(c.buffer("variance"))};
+  return {c.parameter("gamma").value(), c.parameter("beta").value(), moments, static_cast<double>(o.eps), clamp};
+}
+
 inline Var<Tensor<float>> forward(const graph::op::BatchNorm& o, NodeContext& c) {
   const Var<Tensor<float>> gamma = c.parameter("gamma"), beta = c.parameter("beta");
   const auto eps = static_cast<double>(o.eps);
