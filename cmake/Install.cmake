@@ -15,6 +15,6 @@ configure_package_config_file(cmake/stetConfig.cmake.in ${PROJECT_BINARY_DIR}/st
   INSTALL_DESTINATION ${STET_CMAKE_DIR})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/stetConfigVersion.cmake
   COMPATIBILITY SameMinorVersion ${architecture})
-install(FILES cmake/stetImages.cmake ${PROJECT_BINARY_DIR}/stetConfig.cmake ${PROJECT_BINARY_DIR}/stetConfigVersion.cmake
+install(FILES cmake/stetImages.cmake cmake/stetMpi.cmake ${PROJECT_BINARY_DIR}/stetConfig.cmake ${PROJECT_BINARY_DIR}/stetConfigVersion.cmake
   DESTINATION ${STET_CMAKE_DIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/stet)

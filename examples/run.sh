@@ -2,6 +2,7 @@
 # Installs what is missing, builds an example and runs it. Arguments pass through to the program:
 #   sh examples/run.sh --help | --quick | --network separable | ...   the main job: examples/fashion_mnist
 #   sh examples/run.sh fine_tune MODEL.onnx --data FOLDER ...         another example, by its name
+#   sh examples/run.sh mpi_training --processes N ...                 in N processes of MPI (default: one per core)
 # After the main job and fine_tune the files that they wrote run in LiteRT and ONNX Runtime, where Python can have them.
 # STET_BUILD_DIR says where to build (default: build/).
 set -eu
@@ -13,10 +14,20 @@ if [ $# -gt 0 ] && [ -e "$root/examples/$1/main.cpp" ]; then
   shift
 fi
 
+processes=$(nproc)
+if [ $program = mpi_training ] && [ "${1:-}" = --processes ]; then
+  processes=${2:?--processes needs a number}
+  shift 2
+fi
+
 . "$root/cmake/packages.sh"
 want_build
 want_library libcli11-dev "the program's options"
 want_library nlohmann-json3-dev "writes results.json"
+if [ $program = mpi_training ]; then
+  want_library libopenmpi-dev "MPI, to build with"
+  want mpirun openmpi-bin "starts the processes"
+fi
 # Without it the program says how to get the data, and offers images that it draws itself.
 want_optional dataset-fashion-mnist "the images to train on (Fashion-MNIST, 30 MB)"
 judged=
@@ -39,6 +50,10 @@ cmake --build "$build/release" --target $program -j "$(nproc)" >> "$log" 2>&1 ||
 # Threads that wait by spinning cost more than they gain on a machine that does other work too.
 OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 export OMP_WAIT_POLICY
+if [ $program = mpi_training ]; then
+  # On one machine: more processes than cores are fine, and so is root, say in a container.
+  exec mpirun --oversubscribe --allow-run-as-root -n "$processes" "$build/release/examples/$program" "$@"
+fi
 [ -n "$judged" ] || exec "$build/release/examples/$program" "$@"
 
 started=$build/started

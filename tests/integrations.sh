@@ -51,6 +51,16 @@ for program in integrate_raw integrate_eigen integrate_libtorch integrate_mlpack
     failed=$((failed + 1))
   fi
 done
+# Inside torch.distributed: a library for a Python program.
+if cmake --build "$build/release" --target torch_distributed -j "$(nproc)" > "$build/torch_distributed.log" 2>&1 &&
+  "$python" "$root/examples/torch_distributed/train.py" "$build/release/examples/libtorch_distributed.so" > "$build/torch_distributed.log" 2>&1; then
+  tail -n 1 "$build/torch_distributed.log"
+  passed=$((passed + 1))
+else
+  echo "torch_distributed FAILED:"
+  tail -n 5 "$build/torch_distributed.log"
+  failed=$((failed + 1))
+fi
 if sh "$root/tests/structure/excerpts.sh" "$root"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -22,14 +22,18 @@ if ! "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wconversion -Werror \
 fi
 END
 
+# stet/mpi.hpp where this compiler has MPI without being told; else tests/mpi compiles it, with the MPI that CMake found.
+others=
+echo '#include <mpi.h>' | "$compiler" -x c++ -fsyntax-only - 2> /dev/null || others='! -path stet/mpi.hpp'
+
 if [ "$which" = together ]; then
-  (cd "$include" && find stet -name '*.hpp' | sort | sed 's/.*/#include <&>/') > "$work/all.cpp"
+  (cd "$include" && find stet -name '*.hpp' $others | sort | sed 's/.*/#include <&>/') > "$work/all.cpp"
   "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror \
     "-I$include" -isystem "$eigen" "$work/all.cpp"
   exit
 fi
 if [ "$which" = cxx17 ]; then
-  (cd "$include" && find stet -name '*.hpp' ! -name version.hpp | sort) > "$work/headers"
+  (cd "$include" && find stet -name '*.hpp' ! -name version.hpp $others | sort) > "$work/headers"
   while read -r header; do
     if echo "#include <$header>" | "$compiler" -std=c++17 -x c++ -fsyntax-only "-I$include" - > "$work/log" 2>&1 ||
        ! grep -q 'error: .*stet needs C++20' "$work/log" || [ "$(grep -c 'error:' "$work/log")" -gt 2 ]; then
@@ -43,7 +47,7 @@ if [ "$which" = cxx17 ]; then
 fi
 find "$tests" -name '*_test.cpp' -exec grep -m 1 -h '^#include' {} + | sed -n 's/^#include <\(stet\/.*\)>$/\1/p' |
   sort -u > "$work/first"
-room_headers() { (cd "$include" && find stet -maxdepth 2 -name '*.hpp' | sort); }
+room_headers() { (cd "$include" && find stet -maxdepth 2 -name '*.hpp' $others | sort); }
 case $which in
   inner) (cd "$include" && find stet -mindepth 3 -name '*.hpp') ;;
   tested) room_headers | comm -12 - "$work/first" ;;

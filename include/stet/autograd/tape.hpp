@@ -1,10 +1,12 @@
 #pragma once
 // The tape: values with gradients, and record(), the one door through which an operator enters a backward function.
 
+#include <stet/autograd/batch_parts.hpp>
 #include <stet/core/parameter.hpp>
 #include <stet/core/tensor.hpp>
 
 #include <memory>
+#include <set>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -164,9 +166,15 @@ class Recorded final : public RecordedOperator<G, In...> {
 // A parameter on the tape.
 class RecordedParameter final : public TapeEntry {
  public:
-  RecordedParameter(Slot<Tensor<float>>* slot, Parameter* parameter) : slot_(slot), parameter_(parameter) {}
+  // `parts`: who hears that the gradient is complete then; null: nobody.
+  RecordedParameter(Slot<Tensor<float>>* slot, Parameter* parameter, BatchParts* parts) : slot_(slot), parameter_(parameter), parts_(parts) {}
   void play() override {
-    if (!slot_->filled) return;
+    if (slot_->filled) take();
+    if (parts_ != nullptr) parts_->gradient_ready(*parameter_);
+  }
+
+ private:
+  void take() {
     if (parameter_->gradient.shape() == parameter_->value.shape()) {
       accumulate(parameter_->gradient, slot_->take());
     } else {
@@ -174,9 +182,9 @@ class RecordedParameter final : public TapeEntry {
     }
   }
 
- private:
   Slot<Tensor<float>>* slot_;
   Parameter* parameter_;
+  BatchParts* parts_;
 };
 
 }  // namespace detail
@@ -185,8 +193,14 @@ class RecordedParameter final : public TapeEntry {
 class Tape {
  public:
   Tape() = default;
+  /// A tape of one part of a batch: operators that make a value of the whole batch ask the other parts, which must run the
+  /// same operators at the same time. `parts` must outlive the tape; null: the tape has the whole batch.
+  explicit Tape(BatchParts* parts) : parts_(parts) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
+
+  /// The parts of the batch of which this tape has one; null if it has all of it.
+  [[nodiscard]] BatchParts* parts() const { return parts_; }
 
   /// A value without gradient.
   template <class T>
@@ -212,7 +226,9 @@ class Tape {
   /// A trained tensor; backward adds to parameter.gradient. The parameter must outlive the tape.
   Var<Tensor<float>> parameter(Parameter& parameter) {
     Var<Tensor<float>> v = variable(parameter.value);
-    add(new detail::RecordedParameter(v.slot_, &parameter));
+    BatchParts* first_use = nullptr;  // the backward pass comes to the first use last
+    if (parts_ != nullptr && parameters_.insert(&parameter).second) first_use = parts_;
+    add(new detail::RecordedParameter(v.slot_, &parameter, first_use));
     return v;
   }
 
@@ -266,6 +282,8 @@ class Tape {
 
   std::vector<std::unique_ptr<detail::TapeEntry>> entries_;
   std::vector<std::shared_ptr<void>> slots_;
+  BatchParts* parts_ = nullptr;
+  std::set<const Parameter*> parameters_;  // with parts: those that are on the tape
   bool played_ = false;
 };
 

@@ -45,6 +45,11 @@ inline std::atomic<int>& thread_setting() {
   static std::atomic<int> threads{0};  // 0: as many as OpenMP offers
   return threads;
 }
+// As thread_setting, of the calling thread alone; 0: it has none of its own.
+inline int& thread_share() {
+  static thread_local int threads = 0;
+  return threads;
+}
 // Whether this process was forked from one that had used OpenMP: its threads are not here, and libgomp would wait for
 // them forever.
 inline std::atomic<bool>& threads_lost() {
@@ -60,12 +65,27 @@ inline void watch_forks() {
 /// Sets how many threads parallel loops may use, in all calls from now on; 0 gives the choice back to OpenMP.
 inline void set_threads(int threads) { detail::thread_setting() = threads < 0 ? 0 : threads; }
 
+/// Lets the calling thread's parallel loops use so many threads while it lives, whatever set_threads says: for threads of
+/// one's own that work side by side. Results do not depend on it.
+class ThreadShare {
+ public:
+  explicit ThreadShare(int threads) : before_(detail::thread_share()) { detail::thread_share() = threads < 1 ? 1 : threads; }
+  ThreadShare(const ThreadShare&) = delete;
+  ThreadShare& operator=(const ThreadShare&) = delete;
+  ~ThreadShare() { detail::thread_share() = before_; }
+
+ private:
+  int before_;
+};
+
 inline namespace STET_PARALLEL {
 
 /// Threads that a parallel loop would use now; 1 without OpenMP, and in a process that was forked after a parallel loop.
 inline int threads() {
 #if defined(_OPENMP)
   if (detail::threads_lost()) return 1;
+  const int own = detail::thread_share();
+  if (own > 0) return own;
   const int set = detail::thread_setting();
   return set > 0 ? set : omp_get_max_threads();
 #else

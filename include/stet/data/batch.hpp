@@ -64,6 +64,20 @@ struct Batch {
     for (Truth& t : b.more_truth) t = {theirs(t.labels), theirs(t.targets)};
     return b;
   }
+  /// Samples [first, last) with their answers and weights, as a batch of their own; who is mixed with whom is left out.
+  /// Errors:    Errc::range if there are no such samples
+  [[nodiscard]] Batch rows(std::int64_t first, std::int64_t last) const {
+    require(0 <= first && first < last && last <= size(), Errc::range, "Batch: samples {} to {} of {} do not exist", first, last, size());
+    const auto cut = [&]<class T>(const Tensor<T>& all) {
+      if (all.empty()) return all;
+      const std::int64_t each = all.size() / size();
+      return Tensor<T>(all.shape().unbatched().batched(last - first), all.span().subspan(static_cast<std::size_t>(first * each), static_cast<std::size_t>((last - first) * each)));
+    };
+    Batch b{cut(x), cut(labels), cut(targets), {}, {}, cut(weights), {}};
+    for (const Tensor<float>& input : more_inputs) b.more_inputs.push_back(cut(input));
+    for (const Truth& t : more_truth) b.more_truth.push_back({cut(t.labels), cut(t.targets)});
+    return b;
+  }
   /// All inputs in the order of the model's.
   [[nodiscard]] std::vector<Tensor<float>> inputs() const {
     std::vector<Tensor<float>> all{x};

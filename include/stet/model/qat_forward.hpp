@@ -33,7 +33,7 @@ inline std::vector<Var<Tensor<float>>> observed_forward(Tape& tape, QatModel& qa
     if (inner) inner(node, value);
   };
   std::vector<Var<Tensor<float>>> outputs = forward(tape, qat.model(), inputs, Mode::training, options);
-  for (Quantizer& q : qat.quantizers()) q.end_step();
+  end_step(qat.quantizers(), tape.parts());
   return outputs;
 }
 

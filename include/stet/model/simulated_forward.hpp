@@ -58,9 +58,7 @@ STET_ENTRY std::vector<Var<Tensor<float>>> simulated_forward(Tape& tape, const Q
   };
   std::vector<Var<Tensor<float>>> outputs =
       run_model(tape, qat.model(), trained == nullptr ? nullptr : &trained->model(), inputs, options);
-  if (trained != nullptr) {
-    for (Quantizer& q : trained->quantizers()) q.end_step();
-  }
+  if (trained != nullptr) end_step(trained->quantizers(), tape.parts());
   return outputs;
 }
 #endif

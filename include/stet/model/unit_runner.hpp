@@ -119,9 +119,7 @@ class UnitRunner {
         pass_.reals[static_cast<std::size_t>(in)].reset();
       }
     }
-    if (pass_.trains()) {
-      for (Quantizer& q : pass_.trained->quantizers()) q.end_step();
-    }
+    if (pass_.trains()) end_step(pass_.trained->quantizers(), pass_.tape.parts());
     std::vector<Var<QTensor>> outputs;
     for (const int id : pass_.qat.graph().outputs()) outputs.push_back(*results[static_cast<std::size_t>(id)]);
     return outputs;

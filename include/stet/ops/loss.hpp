@@ -6,6 +6,7 @@
 #include <stet/ops/map.hpp>
 #include <stet/ops/softmax.hpp>
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -108,8 +109,25 @@ CrossEntropy<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t
   return result;
 }
 
+namespace detail {
+
+// The mean over a batch is that of its parts' means, by the weights of their samples. Weights of classes make another one of
+// it: by this factor a part's loss counts more or less, so that the mean of the parts is the batch's.
+// Formula:   (rows / rows of all parts) * (samples of all parts / samples), both by weight; 1 without weights of classes
+inline double part_of_class_weights(BatchParts* parts, const Tensor<std::int32_t>& labels, const CrossEntropyOptions& o) {
+  if (parts == nullptr || o.class_weights.empty()) return 1.0;
+  const SampleWeights of_sample("softmax_cross_entropy", o.sample_weights, labels.size());
+  double rows = 0;
+  for (std::int64_t n = 0; n < labels.size(); ++n) rows += of_sample[n] * o.class_weights[static_cast<std::size_t>(labels[n])];
+  std::array<double, 2> sums{rows, of_sample.sum};
+  parts->combine(sums, {});
+  return rows / sums[0] * (sums[1] / of_sample.sum);
+}
+
+}  // namespace detail
+
 /// Softmax cross-entropy on the tape, averaged over the batch.
-/// Formula:   as cross_entropy
+/// Formula:   as cross_entropy; on the tape of a part of a batch (BatchParts) weights of classes count over all parts
 /// Shapes:    logits [N,C], labels [N] -> loss []
 /// Gradient:  dlogits = dloss * (softmax - target) * w
 /// Errors:    as cross_entropy
@@ -117,9 +135,10 @@ template <class T>
 Var<Tensor<T>> softmax_cross_entropy(const Var<Tensor<T>>& logits, const Tensor<std::int32_t>& labels,
                                      const CrossEntropyOptions& options = {}) {
   CrossEntropy<T> result = cross_entropy(logits.value(), labels, options, logits.wanted());
-  return record(Tensor<T>::filled({}, static_cast<T>(result.loss)), std::tie(logits),
-                [d = std::move(result.dlogits)](const Tensor<T>& dloss, auto dlogits) {
-                  const T scale = dloss[0];
+  const double factor = detail::part_of_class_weights(logits.tape().parts(), labels, options);
+  return record(Tensor<T>::filled({}, static_cast<T>(result.loss * factor)), std::tie(logits),
+                [d = std::move(result.dlogits), factor](const Tensor<T>& dloss, auto dlogits) {
+                  const T scale = static_cast<T>(static_cast<double>(dloss[0]) * factor);
                   dlogits.add(detail::map(d, [scale](T v) { return v * scale; }));
                 });
 }

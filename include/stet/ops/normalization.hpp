@@ -6,8 +6,10 @@
 #include <stet/ops/channel_periods.hpp>
 #include <stet/ops/scale_shift.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 namespace stet {
 
@@ -26,6 +28,7 @@ struct BatchNorm {
   double eps = 1e-5;
   Clamp clamp = Clamp::none;
   bool frozen = false;  ///< moments are given: they do not depend on x
+  BatchParts* parts = nullptr;  ///< x is one part of the batch whose moments these are; null: all of it
 };
 
 /// Which gradients of a batch normalization are wanted, and the gradients.
@@ -61,6 +64,38 @@ Moments batch_moments(const Tensor<T>& x) {
   }
   return m;
 }
+
+namespace detail {
+
+// Moments of the whole batch from those of each part, and its rows. Deviations are taken from `centre`, which all parts know,
+// so that means that are large beside the deviation cancel only as far as they lie from it.
+template <class T>
+void combine_moments(BatchParts& parts, Moments& m, std::int64_t& rows, const Tensor<T>& centre) {
+  const std::int64_t channels = m.mean.size();
+  std::vector<double> sums(2 * static_cast<std::size_t>(channels) + 1);
+  double* const deviation = sums.data();
+  double* const square = deviation + channels;
+  double* const mean = m.mean.edit().data();
+  double* const variance = m.variance.edit().data();
+  const auto own = static_cast<double>(rows);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double d = mean[c] - static_cast<double>(centre[c]);
+    deviation[c] = own * d;
+    square[c] = own * (variance[c] + d * d);
+  }
+  sums.back() = own;
+  parts.combine(sums, {});
+  const double n = sums.back();
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double d = deviation[c] / n;
+    const double v = square[c] / n - d * d;
+    mean[c] = static_cast<double>(centre[c]) + d;
+    variance[c] = v < 0 ? 0 : v;
+  }
+  rows = static_cast<std::int64_t>(n);
+}
+
+}  // namespace detail
 
 /// Moves running statistics towards those of a batch of `rows` rows; the variance as n/(n-1).
 /// Formula:   running = (1 - momentum) * running + momentum * batch
@@ -107,7 +142,8 @@ Tensor<T> batch_norm_forward(const Tensor<T>& x, const BatchNorm<T>& bn) {
 /// Gradients of a batch normalization; x is the input, from which the normalized values are computed again.
 /// Formula:   g = dy where the clamp passes (z inside its ends, NaN does not), else 0; n rows; h = (x - mean) / sqrt(variance + eps)
 ///            dbeta = sum g; dgamma = sum g*h; dx = gamma / sqrt(variance + eps) * (g - dbeta/n - h*dgamma/n),
-///            frozen: dx = gamma / sqrt(variance + eps) * g
+///            frozen: dx = gamma / sqrt(variance + eps) * g; of a part of a batch n and the sums in dx are of all parts, dgamma
+///            and dbeta of this one: those of all parts add up to the batch's
 /// Shapes:    x, dy [..., C]; dx is left empty unless want_dx
 template <class T>
 BatchNormGradients<T> batch_norm_backward(const Tensor<T>& x, const Tensor<T>& dy, const BatchNorm<T>& bn,
@@ -144,12 +180,21 @@ BatchNormGradients<T> batch_norm_backward(const Tensor<T>& x, const Tensor<T>& d
   Tensor<double> offsets = Tensor<double>::zeros({channels});
   double* slope = slopes.edit().data();
   double* offset = offsets.edit().data();
-  const auto rows = static_cast<double>(x.size() / channels);
+  auto rows = static_cast<double>(x.size() / channels);
+  const auto inverse_std = [&](std::int64_t c) { return 1.0 / std::sqrt(bn.moments.variance[c] + bn.eps); };
   for (std::int64_t c = 0; c < channels; ++c) {
-    const double inverse = 1.0 / std::sqrt(bn.moments.variance[c] + bn.eps);
     dbeta[c] = static_cast<T>(sum[c]);
-    dgamma[c] = static_cast<T>(product[c] * inverse);
-    if (bn.frozen) continue;
+    dgamma[c] = static_cast<T>(product[c] * inverse_std(c));
+  }
+  if (bn.parts != nullptr && !bn.frozen) {
+    std::vector<double> of_batch(sum, sum + 2 * channels);
+    of_batch.push_back(rows);
+    bn.parts->combine(of_batch, {});
+    std::copy_n(of_batch.data(), 2 * channels, sum);
+    rows = of_batch.back();
+  }
+  for (std::int64_t c = 0; c < channels && !bn.frozen; ++c) {
+    const double inverse = inverse_std(c);
     const double scale = static_cast<double>(bn.gamma[c]) * inverse;
     slope[c] = -scale * inverse * inverse * product[c] / rows;
     offset[c] = -scale * sum[c] / rows;
@@ -208,7 +253,8 @@ Tensor<double> to_double(const Tensor<T>& values) {
 }  // namespace detail
 
 /// Batch normalization on the tape with the statistics of the batch, followed by a clamp; moves the running statistics.
-/// Formula:   y = clamp(gamma * (x - mean) / sqrt(variance + eps) + beta), mean and biased variance over all rows
+/// Formula:   y = clamp(gamma * (x - mean) / sqrt(variance + eps) + beta), mean and biased variance over all rows, of a part of
+///            a batch over those of all parts (BatchParts)
 /// Shapes:    x [..., C], gamma, beta, running_mean, running_variance [C] -> y [..., C]
 /// Gradient:  as batch_norm_backward; the clamp passes where 0 < z (and z < 6)
 /// Errors:    Errc::shape if a parameter is not [C] or there is only one row; Errc::range if eps or momentum is
@@ -222,13 +268,18 @@ Var<Tensor<T>> batch_norm_clamp(const Var<Tensor<T>>& x, const Var<Tensor<T>>& g
                            options.eps);
   require(options.momentum >= 0 && options.momentum <= 1, Errc::range, "batch_norm: momentum is {}, must be in 0..1",
           options.momentum);
-  const std::int64_t rows = x.shape().product(0, x.shape().rank() - 1);
-  require(rows > 1, Errc::shape, "batch_norm: batch statistics need more than one row, input is {}", x.shape());
+  std::int64_t rows = x.shape().product(0, x.shape().rank() - 1);
+  BatchParts* const parts = x.tape().parts();
+  require(rows > 1 || parts != nullptr, Errc::shape, "batch_norm: batch statistics need more than one row, input is {}", x.shape());
 
   Moments moments = batch_moments(x.value());
+  if (parts != nullptr) {
+    detail::combine_moments(*parts, moments, rows, running_mean);
+    require(rows > 1, Errc::shape, "batch_norm: batch statistics need more than one row, all parts of the batch have {}", rows);
+  }
   update_running(moments, rows, options.momentum, running_mean, running_variance);
   return detail::record_batch_norm(
-      x, gamma, beta, BatchNorm<T>{gamma.value(), beta.value(), std::move(moments), options.eps, clamp, false});
+      x, gamma, beta, BatchNorm<T>{gamma.value(), beta.value(), std::move(moments), options.eps, clamp, false, parts});
 }
 
 /// Batch normalization on the tape with the statistics of the batch.

@@ -1,6 +1,7 @@
 #pragma once
 // Statistics of integer accumulators per channel: what live batch norm and the observers need, without a float copy.
 
+#include <stet/autograd/batch_parts.hpp>
 #include <stet/core/channel_pattern.hpp>
 #include <stet/core/tensor.hpp>
 #include <stet/core/vectorized.hpp>
@@ -32,6 +33,26 @@ struct AccumulatorStatistics {
   [[nodiscard]] double variance(std::size_t c) const {
     const double m = mean(c);
     return std::max(squares[c] / static_cast<double>(rows) - m * m, 0.0);
+  }
+  /// Makes them those of all parts of a batch.
+  void combine(BatchParts& parts) {
+    const std::size_t channels = sum.size();
+    std::vector<double> sums(2 * channels + 1), ends(2 * channels);
+    for (std::size_t c = 0; c < channels; ++c) {
+      sums[c] = static_cast<double>(sum[c]);
+      sums[channels + c] = squares[c];
+      ends[c] = -static_cast<double>(lowest[c]);
+      ends[channels + c] = static_cast<double>(highest[c]);
+    }
+    sums.back() = static_cast<double>(rows);
+    parts.combine(sums, ends);
+    for (std::size_t c = 0; c < channels; ++c) {
+      sum[c] = static_cast<std::int64_t>(sums[c]);
+      squares[c] = sums[channels + c];
+      lowest[c] = static_cast<std::int32_t>(-ends[c]);
+      highest[c] = static_cast<std::int32_t>(ends[channels + c]);
+    }
+    rows = static_cast<std::int64_t>(sums.back());
   }
 };
 

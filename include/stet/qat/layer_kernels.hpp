@@ -2,6 +2,7 @@
 // The element loops of a quantized layer: accumulators to codes with clip bits, and gradients back through them. All
 // run over dense [rows, channels] in chunks that are multiples of the channel pattern, so a clip word never straddles.
 
+#include <stet/autograd/batch_parts.hpp>
 #include <stet/core/bits.hpp>
 #include <stet/core/channel_pattern.hpp>
 #include <stet/core/parallel.hpp>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -119,6 +121,15 @@ inline void affine_to_codes(std::span<const std::int32_t> acc, const ChannelPatt
 struct ClippedSums {
   std::vector<double> gradient;     ///< sum of g
   std::vector<double> product;      ///< sum of g*(acc - centre)
+
+  /// Those of all parts of a batch.
+  [[nodiscard]] ClippedSums combined(BatchParts& parts) const {
+    std::vector<double> both = gradient;
+    both.insert(both.end(), product.begin(), product.end());
+    parts.combine(both, {});
+    const auto middle = both.begin() + static_cast<std::ptrdiff_t>(gradient.size());
+    return {std::vector<double>(both.begin(), middle), std::vector<double>(middle, both.end())};
+  }
 };
 
 /// Formula:   g = dy where pass, else 0

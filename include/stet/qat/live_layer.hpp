@@ -61,6 +61,7 @@ struct LiveCoefficients {
 ///            gradient; dw and dx of the product with the other's dequantized codes; k is a constant; per-tensor channels
 ///            without a code but 0 as in a frozen layer (132); a trained range: ds = (sum dy*y_q -
 ///            sum_c(gamma*dgamma + beta*dbeta)) / s_y
+///            Of a part of a batch (BatchParts) statistics and the sums in the gradient of acc are those of all parts
 /// Errors:    Errc::shape if fewer than two values per channel are normalized
 /// Source:    docs/math.md, equations 44 to 49; Krishnamoorthi 2018, arXiv 1806.08342, section 3.2
 inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, const Var<Tensor<float>>& w,
@@ -96,7 +97,9 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
                          collector.add(first, rows, start, static_cast<std::int64_t>(channels));
                        });
   }
-  const AccumulatorStatistics statistics = collector.finish();
+  AccumulatorStatistics statistics = collector.finish();
+  BatchParts* const parts = w.tape().parts();
+  if (parts != nullptr) statistics.combine(*parts);
   require(statistics.rows > 1, Errc::shape,
           "live_layer: batch norm needs at least two values per channel, output is {}", out_shape);
 
@@ -160,23 +163,25 @@ inline Var<QTensor> live_layer(const Product& product, const Var<QTensor>& x, co
   if (range_of_output.wanted() || scaling.estimator.estimator != nullptr) learned = codes;
   return record(
       std::move(codes), std::tie(x, w, norm.gamma, norm.beta, range_of_output),
-      [product, xq = x.value(), weights, per_channel, silent, k = std::move(k), co = std::move(co), acc, pass, pattern, n,
+      [parts, product, xq = x.value(), weights, per_channel, silent, k = std::move(k), co = std::move(co), acc, pass, pattern, n,
        beta = norm.beta.value(), learned = std::move(learned), output = scaling.output, estimator = scaling.estimator](const Tensor<float>& dy, const auto& dx, const auto& dw,
                                                                const auto& dgamma, const auto& dbeta, const auto& drange) {
         const std::size_t count = co.centre.size();
         const detail::PassedGradient g = detail::estimated(estimator, dy, pass, learned ? &*learned : nullptr);
         const ClippedSums sums = clipped_sums(g.dy.span(), g.pass.span(), acc.span(), co.centre, pattern);
+        const ClippedSums of_batch = parts == nullptr ? sums : sums.combined(*parts);
         // With xhat = (acc - m)*s_u*r - shift*r: sum g*xhat from the two sums; then
         // du = gamma*r*(g - sum g/n - xhat * (sum g*xhat)/n), scaled to weight steps for the products.
         std::vector<float> slope(count), curve(count), offset(count), dgamma_values(count), dbeta_values(count);
         double passed = 0.0;  // sum of g times batch norm's output
         for (std::size_t c = 0; c < count; ++c) {
           const double r = co.inverse_std[c];
-          const double gx = r * (co.unit[c] * sums.product[c] - co.shift[c] * sums.gradient[c]);
+          const auto with_xhat = [&](const ClippedSums& s) { return r * (co.unit[c] * s.product[c] - co.shift[c] * s.gradient[c]); };
+          const double gx = with_xhat(sums), gx_of_batch = with_xhat(of_batch);
           const double scale = co.gamma[c] * r * static_cast<double>(weights.scale[per_channel ? c : 0]);
           slope[c] = static_cast<float>(scale);
-          curve[c] = static_cast<float>(-scale * (gx / n) * r * co.unit[c]);
-          offset[c] = static_cast<float>(-scale * (sums.gradient[c] / n - (gx / n) * r * co.shift[c]));
+          curve[c] = static_cast<float>(-scale * (gx_of_batch / n) * r * co.unit[c]);
+          offset[c] = static_cast<float>(-scale * (of_batch.gradient[c] / n - (gx_of_batch / n) * r * co.shift[c]));
           dgamma_values[c] = static_cast<float>(k[c] < 0.0f ? -gx : gx);
           dbeta_values[c] = static_cast<float>(sums.gradient[c]);
           passed += co.gamma[c] * gx + static_cast<double>(beta[static_cast<std::int64_t>(c)]) * sums.gradient[c];

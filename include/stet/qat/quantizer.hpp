@@ -1,6 +1,7 @@
 #pragma once
 // Quantizer: the range of one activation (or scale group) on its way from observation to frozen scale and zero point.
 
+#include <stet/autograd/batch_parts.hpp>
 #include <stet/core/parameter.hpp>
 #include <stet/qat/any_learned_range.hpp>
 #include <stet/qat/any_scheme.hpp>
@@ -9,11 +10,13 @@
 #include <stet/quant/observer.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace stet {
 
@@ -115,6 +118,8 @@ class Quantizer {
     }
     observe(range);
   }
+  /// What the step has observed so far, if anything.
+  [[nodiscard]] std::optional<Range> observed() const { return has_pending_ ? std::optional<Range>(pending_) : std::nullopt; }
   /// Takes what the step observed into the running range and renews scale and zero point.
   void end_step() {
     if (state_ == QuantizerState::training) stepped_ = true;
@@ -287,5 +292,26 @@ class Quantizer {
   float smallest_ = QParamsOptions{}.eps;  // scale
   QuantizerState state_ = QuantizerState::observing;
 };
+
+/// Ends a step of all quantizers of a model. Of a part of a batch every range becomes that of all parts: ranges merge exactly.
+inline void end_step(std::span<Quantizer> quantizers, BatchParts* parts) {
+  if (parts != nullptr) {
+    std::vector<double> ends;
+    for (const Quantizer& q : quantizers) {
+      const std::optional<Range> range = q.observed();
+      if (!range) continue;
+      ends.push_back(-static_cast<double>(range->lo));
+      ends.push_back(static_cast<double>(range->hi));
+    }
+    if (!ends.empty()) parts->combine({}, ends);
+    std::size_t next = 0;
+    for (Quantizer& q : quantizers) {
+      if (!q.observed()) continue;
+      q.observe({static_cast<float>(-ends[next]), static_cast<float>(ends[next + 1])});
+      next += 2;
+    }
+  }
+  for (Quantizer& q : quantizers) q.end_step();
+}
 
 }  // namespace stet

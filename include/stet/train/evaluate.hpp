@@ -5,6 +5,7 @@
 #include <stet/data/dataset.hpp>
 #include <stet/model/inference_plan.hpp>
 #include <stet/train/confusion.hpp>
+#include <stet/train/infer_together.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -25,6 +26,9 @@ struct Evaluation {
 struct EvaluateOptions {
   std::int64_t batch = 128;  ///< images at a time; the result does not depend on it
   int output = -1;           ///< of a model with several, the one that is asked, counted from 0; -1: the only one
+  /// Processes that all make this call with the same model and data (FitOptions::comm): each asks the model about its share of
+  /// every batch, and all get the result that one alone would; null: this one alone.
+  Communicator* comm = nullptr;
 };
 
 /// Position of the largest number; the lowest of equals.
@@ -142,6 +146,13 @@ std::vector<Tensor<float>> outputs_of(const M& model, const Batch& batch) {
   }
 }
 
+// The same of processes that share the samples.
+template <Classifier M>
+std::vector<Tensor<float>> outputs_together(Communicator* comm, const M& model, const Batch& batch) {
+  if (comm == nullptr) return outputs_of(model, batch);
+  return infer_together(*comm, [&](const Batch& part) { return outputs_of(model, part); }, batch);
+}
+
 // The output that options name.
 // Errors:    Errc::range if there is none such, or several and none is named
 STET_ENTRY Tensor<float> chosen_output(const char* op, const std::vector<Tensor<float>>& outputs, int output);
@@ -163,7 +174,10 @@ template <Classifier M>
 Evaluation evaluate(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
   const auto& asked = detail::ready_to_infer(model);
   return detail::evaluate_batches(
-      [&](const Batch& batch) -> Tensor<float> { return detail::chosen_output("evaluate", detail::outputs_of(asked, batch), options.output); }, data,
+      [&](const Batch& batch) -> Tensor<float> {
+        return detail::chosen_output("evaluate", detail::outputs_together(options.comm, asked, batch), options.output);
+      },
+      data,
       options);
 }
 

@@ -4,6 +4,7 @@
 #include <stet/io/file.hpp>
 #include <stet/io/file_lock.hpp>
 #include <stet/model/forward.hpp>
+#include <stet/train/agreement.hpp>
 #include <stet/train/evaluate.hpp>
 #include <stet/train/fit_check.hpp>
 #include <stet/train/fit_checkpoint.hpp>
@@ -11,12 +12,15 @@
 #include <stet/train/fit_options.hpp>
 #include <stet/train/fit_run.hpp>
 #include <stet/train/log.hpp>
+#include <stet/train/run_identity.hpp>
 #include <stet/train/run_monitor.hpp>
 #include <stet/train/validate.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
+#include <exception>
 #include <limits>
 #include <optional>
 #include <span>
@@ -81,7 +85,8 @@ inline bool compare_epoch(FitState& state, const EpochReport& report, const FitO
 
 STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const FitOptions& o,
                              std::span<const ParameterRef> parameters, FitRun& run) {
-  Progress progress(o.title, o.epochs, steps_per_epoch(data.size(), batches_of(o)), o.progress);
+  const bool first = is_first(o.comm);
+  Progress progress(o.title, o.epochs, steps_per_epoch(data.size(), batches_of(o)), first ? o.progress : ProgressMode::quiet);
   FitState& state = run.state();
   const std::int64_t last = o.stop_after == 0 ? o.epochs : std::min<std::int64_t>(o.epochs, state.epoch + o.stop_after);
   while (state.epoch < last && !state.stopped) {
@@ -91,7 +96,7 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
     if (!made) {
       state.stopped = state.stopped_by_callback = true;
       run.inside_epoch(false);
-      if (!o.checkpoint.empty()) stage.save();
+      if (!o.checkpoint.empty() && first) stage.save();
       break;
     }
     EpochReport& report = *made;
@@ -106,10 +111,10 @@ STET_ENTRY FitReport run_fit(const FitStage& stage, const Dataset& data, const F
     progress.finish_epoch(state.epoch, report.loss, report.accuracy, note);
     state.record(report);
     ++state.epoch;
-    if (o.stop_when && o.stop_when(report)) state.stopped = state.stopped_by_callback = true;
+    if (o.stop_when && any_process(o.comm, o.stop_when(report))) state.stopped = state.stopped_by_callback = true;
     run.inside_epoch(false);
-    if (!o.checkpoint.empty()) stage.save();
-    if (!o.log.empty()) write_file_atomically(o.log, log_text(o, state.report()));
+    if (!o.checkpoint.empty() && first) stage.save();
+    if (!o.log.empty() && first) write_file_atomically(o.log, log_text(o, state.report()));
     if (o.on_epoch) o.on_epoch(report);
   }
   FitReport report = state.report();
@@ -150,25 +155,12 @@ STET_ENTRY bool enter_run(FitRun& run, const FitOptions& o, std::span<const Para
 }
 #endif
 
-}  // namespace detail
-
-/// Trains a model: with softmax cross-entropy where the data have labels, with mean squared error where they have targets, with
-/// options.loss where that is set. Of several outputs each is compared with the data's answers for it (Dataset::with_labels,
-/// with_targets), and the sum of their losses, weighed as options.losses says, is made small. Every run of the same options on
-/// the same data is the same, bit for bit, whatever the thread count, and so is a run that was interrupted and resumed from its checkpoint, or done in parts.
-///
-/// Every call is a run of its own, unless options.run or a resumed checkpoint goes on with one: a quantized model goes
-/// through its schedule over this run's epochs, and what an earlier run froze moves again (QatModel::begin_run).
-/// Errors:    Errc::range if an option is impossible, a label has no logit, or the loss, a parameter, a buffer of the
-///            optimizer or a running mean or variance becomes infinite or not a number (named with step and epoch);
-///            Errc::shape if images do not fit the model; Errc::state if options contradict each other or a run or
-///            checkpoint is another, or the checkpoint file holds a run that has not come to its end and neither resume nor
-///            replace is set; those of the model's forward. All but the loss are found before anything is changed
 template <Trainable M>
-FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
-  detail::check_fit(data, options);
+FitReport fit_model(M& model, const Dataset& data, const FitOptions& options) {
+  check_fit(data, options);
+  const bool first = is_first(options.comm);
   if constexpr (requires { model.graph(); }) {
-    detail::check_fit_data(model.graph(), data, options, [&]([[maybe_unused]] double progress) {
+    check_fit_data(model.graph(), data, options, [&]([[maybe_unused]] double progress) {
       if constexpr (requires { model.batch_norm_live_at(progress); }) {
         return model.batch_norm_live_at(progress);
       } else {
@@ -176,77 +168,128 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
       }
     });
   }
+  const CommunicationCost before = options.comm == nullptr ? CommunicationCost() : options.comm->cost();
+  if (options.comm != nullptr) {
+    require(std::copy_constructible<M>, Errc::unsupported, "fit: parts of a batch are learned on copies of the model, and this one cannot be copied; leave options.comm out");
+    if constexpr (requires { model.require_calibrated("fit"); }) model.require_calibrated("fit: with options.comm");
+  }
   std::vector<ParameterRef> parameters = parameter_refs(model);
-  detail::set_rates(parameters, options);
-  detail::RunMonitor<M> monitor(model, options.monitor);
+  set_rates(parameters, options);
+  MonitorOptions watching = options.monitor;
+  watching.on = watching.on && first;
+  RunMonitor<M> monitor(model, watching);
   FitRun whole;
   FitRun& run = options.run == nullptr ? whole : *options.run;
   FitRun entered = run;  // a copy: what fails below leaves the run as it was
   const bool keeps_best = options.early_stop.restore_best;
-  if (keeps_best && !entered.best().has_value()) entered.best() = detail::BestModel<M>{model};
-  const auto best_of = [](FitRun& r) { return std::any_cast<detail::BestModel<M>>(&r.best()); };  // null if there is none
+  if (keeps_best && !entered.best().has_value()) entered.best() = BestModel<M>{model};
+  const auto best_of = [](FitRun& r) { return std::any_cast<BestModel<M>>(&r.best()); };  // null if there is none
   std::optional<FileLock> lock;
-  if (!options.checkpoint.empty()) {
+  if (!options.checkpoint.empty() && first) {
     lock.emplace(options.checkpoint + ".lock", "fit: the checkpoint " + options.checkpoint);
     require_writable(options.checkpoint);  // now, not after the first epoch
   }
-  if (!options.log.empty()) require_writable(options.log);
+  if (!options.log.empty() && first) require_writable(options.log);
   std::string description, start;
-  if (lock || options.run != nullptr) {  // else nobody asks
-    description = detail::describe_run(data, options);
-    start = run.begun() ? run.start() : detail::describe_start(model);
+  if (!options.checkpoint.empty() || options.run != nullptr || options.comm != nullptr) {  // else nobody asks
+    description = describe_run(data, options);
+    start = run.begun() ? run.start() : describe_start(model);
   }
   if (run.begun() && !run.broken() && !run.finished()) {
     require(
-        run.left() == detail::describe_start(model), Errc::state,
+        run.left() == describe_start(model), Errc::state,
         "fit: options.run goes on with the model as the last part left it, and this one has other weights or ranges; "
         "give it the same model, unchanged, or begin a new FitRun");
   }
-  if (detail::enter_run(entered, options, parameters, description, start)) {
-    start = detail::load_run(options, description + start, model, entered.optimizer(), entered.state(),
+  if (enter_run(entered, options, parameters, description, start)) {
+    start = load_run(options, description + start, model, entered.optimizer(), entered.state(),
                              best_of(entered));
     entered.start_with(start);
     entered.inside_epoch(false);
   } else if constexpr (requires { model.begin_run(); }) {
     if (!run.begun()) model.begin_run();
   }
+  if (options.comm != nullptr) {
+    const std::string where = formatted("epoch {}\nmodel {}", entered.state().epoch, describe_start(model));
+    require_same(*options.comm, describe_program() + formatted("stop_after {}\n", options.stop_after) + description + start + where);
+  }
   run = std::move(entered);
-  const auto step = [&](Tape& tape, const Batch& batch, const ForwardOptions& o) -> std::vector<Var<Tensor<float>>> {
+  // Copies share all numbers with the model until one of them writes.
+  std::vector<M> copies;
+  const auto lane = [&](std::size_t i) -> M& { return i == 0 ? model : copies[i - 1]; };
+  const auto copy_lanes = [&](std::size_t lanes) {
+    if constexpr (std::copy_constructible<M>) copies.assign(lanes - 1, model);
+  };
+  const auto lane_parameters = [&](std::size_t i) -> std::vector<ParameterRef> { return parameter_refs(lane(i)); };
+  const auto step = [&](std::size_t i, Tape& tape, const Batch& batch, const ForwardOptions& o) -> std::vector<Var<Tensor<float>>> {
     if constexpr (TrainsOnLists<M>) {
-      return forward(tape, model, std::span<const Tensor<float>>(batch.inputs()), Mode::training, o);
+      return forward(tape, lane(i), std::span<const Tensor<float>>(batch.inputs()), Mode::training, o);
     } else {
-      return {forward(tape, model, batch.x, Mode::training, o)};
+      return {forward(tape, lane(i), batch.x, Mode::training, o)};
     }
   };
   const auto advance = [&]([[maybe_unused]] double progress) {
     if constexpr (requires { model.advance(progress); }) model.advance(progress);
   };
-  const auto answer = [&](const Batch& batch) { return detail::outputs_of(model, batch); };
+  const auto answer = [&](const Batch& batch) { return outputs_together(options.comm, model, batch); };
   monitor.restore(run.state());
   const auto watch = [&](const StepReport& report, const Batch& batch) { monitor.after_step(report, batch.inputs()); };
   const auto oscillating = [&] { return monitor.oscillating(); };
   const auto save = [&] {
     monitor.keep(run.state());
-    detail::save_run(options, description + start, model, run.optimizer(), run.state(), best_of(run));
+    save_run(options, description + start, model, run.optimizer(), run.state(), best_of(run));
   };
-  const auto statistics_fault = [&] { return detail::find_statistics_fault(model); };
-  const auto fault = [&] { return detail::find_fault(model); };
+  const auto statistics_fault = [&] { return find_statistics_fault(model); };
+  const auto fault = [&] { return find_fault(model); };
   const auto keep_best = [&] {
     if (keeps_best) best_of(run)->model = model;
   };
   const auto restore_best = [&] {
     if (keeps_best) model = best_of(run)->model;
   };
-  FitReport report = detail::run_fit({step, advance, answer, save, statistics_fault, fault, watch, oscillating, keep_best, restore_best}, data,
+  FitReport report = run_fit({step, copy_lanes, lane_parameters, advance, answer, save, statistics_fault, fault, watch, oscillating, keep_best, restore_best}, data,
                                      options, parameters, run);
+  if (options.comm != nullptr) report.communication = options.comm->cost() - before;
   monitor.report(report, run.finished());
   monitor.keep(run.state());
-  if (options.run != nullptr) run.leave(detail::describe_start(model));
+  if (options.run != nullptr) run.leave(describe_start(model));
   if constexpr (requires { training_warnings(model); }) {
     // Of a part, phases that are still to come are no loss.
     if (run.finished()) report.warnings = training_warnings(model);
   }
   return report;
+}
+
+}  // namespace detail
+
+/// Trains a model: with softmax cross-entropy where the data have labels, with mean squared error where they have targets, with
+/// options.loss where that is set. Of several outputs each is compared with the data's answers for it (Dataset::with_labels,
+/// with_targets), and the sum of their losses, weighed as options.losses says, is made small. Every run of the same options on
+/// the same data is the same, bit for bit, whatever the thread count, and so is a run that was interrupted and resumed from its checkpoint, or done in parts.
+///
+/// With options.comm several processes train one model: every step is cut into parts, statistics of batch norm and ranges are
+/// those of the whole batch, and the gradients of all parts are added up. With SumOrder::fixed model and reports have the same
+/// bits for any number of processes and threads, and so has a run that is resumed with another number; they are not those of
+/// a run without comm, in which sums are cut otherwise.
+///
+/// Every call is a run of its own, unless options.run or a resumed checkpoint goes on with one: a quantized model goes
+/// through its schedule over this run's epochs, and what an earlier run froze moves again (QatModel::begin_run).
+/// Errors:    Errc::range if an option is impossible, a label has no logit, or the loss, a parameter, a buffer of the
+///            optimizer or a running mean or variance becomes infinite or not a number (named with step and epoch);
+///            Errc::shape if images do not fit the model; Errc::state if options contradict each other or a run or
+///            checkpoint is another, or the checkpoint file holds a run that has not come to its end and neither resume nor
+///            replace is set; those of the model's forward. With options.comm
+///            Errc::state in all processes if one of them has another program, other options, data or start, and
+///            Errc::io if one of them failed, ended or does not come. All but the loss are found before anything is changed
+template <Trainable M>
+FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
+  if (options.comm == nullptr) return detail::fit_model(model, data, options);
+  try {
+    return detail::fit_model(model, data, options);
+  } catch (const std::exception& e) {
+    options.comm->report_failure(e.what());  // else the others would wait
+    throw;
+  }
 }
 
 }  // namespace stet

@@ -91,6 +91,7 @@ STET_ENTRY void check_fit(const Dataset& data, const FitOptions& o) {
   require(o.epochs >= 1, Errc::range, "fit: epochs is {}, must be at least 1", o.epochs);
   require(o.batch >= 1, Errc::range, "fit: batch is {}, must be at least 1", o.batch);
   (void)steps_per_epoch(data.size(), batches_of(o));
+  require(o.part >= 1, Errc::range, "fit: part is {} samples, must be at least 1", o.part);
   require(o.clip_norm >= 0, Errc::range, "fit: clip_norm is {}, must not be negative", o.clip_norm);
   require(o.label_smoothing >= 0 && o.label_smoothing <= 1, Errc::range,
           "fit: label_smoothing is {}, must be in 0..1", o.label_smoothing);

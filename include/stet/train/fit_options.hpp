@@ -2,6 +2,7 @@
 // Options and results of fit.
 
 #include <stet/autograd/tape.hpp>
+#include <stet/core/communicator.hpp>
 #include <stet/data/augment.hpp>
 #include <stet/data/batches.hpp>
 #include <stet/data/dataset.hpp>
@@ -44,6 +45,15 @@ struct StepReport {
   double loss = 0;                   ///< of this batch, before the update
   double lr = 0;                     ///< rule and schedule multiplied
   double gradient_norm = 0;          ///< before clipping; 0 if clip_norm is 0
+  CommunicationCost communication{}; ///< of this process with others in this step (FitOptions::comm)
+};
+
+/// In which order the parts of a step are added up where several processes train (FitOptions::comm).
+enum class SumOrder {
+  fixed,  ///< that of a tree over the parts: the same bits for any number of processes and threads
+  /// Whatever is fastest: a step has one part per process, and gradients are sent while the backward pass goes on, 1 MiB at a time.
+  /// Results depend on the number of processes in the last bits, which training makes larger; a repetition may differ too.
+  any
 };
 
 /// One epoch of a run.
@@ -76,6 +86,7 @@ struct FitReport {
   /// What the monitor of a quantized model found in this run, in the order of its beginning (FitOptions::monitor).
   std::vector<TrainingFinding> findings{};
   std::string metric{};  ///< name of FitOptions::metric
+  CommunicationCost communication{};  ///< of this process with others, in this call (FitOptions::comm)
 
   /// A line per epoch, then one per warning and one per finding that is not among them.
   [[nodiscard]] std::string str() const {
@@ -190,6 +201,13 @@ struct FitOptions {
   bool drop_last = false;    ///< leave out the last batch of an epoch if it is not full
   int stop_after = 0;        ///< end this call after so many epochs of the run, which goes on in a later call; 0: at its end
   FitRun* run = nullptr;     ///< run that the call begins or goes on with (fit_run.hpp)
+  /// Processes that train one model together, each of which calls fit with the same model, data and options (mpi::world() of
+  /// stet/mpi.hpp); null: this one alone. Every step is cut into parts of so many samples, the processes share the parts, and
+  /// all end with the same model. The first one writes checkpoint and log, shows progress and has the monitor, which looks at the
+  /// first part of a step; callbacks run in all of them. Augmentation sees a part at a time.
+  Communicator* comm = nullptr;
+  std::int64_t part = 16;  ///< samples of a part, with comm: another number gives other last bits, another number of processes does not
+  SumOrder sums = SumOrder::fixed;
   /// What else makes this run what it is, of the loss and the callbacks, which have no text: a run with another one is not
   /// continued.
   std::string identity{};

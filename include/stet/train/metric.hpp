@@ -89,7 +89,7 @@ template <Classifier M>
 Tensor<float> predict(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
   return detail::predict_batches(
       [&](const Batch& batch) {
-        return std::vector<Tensor<float>>{detail::chosen_output("predict", detail::outputs_of(model, batch), options.output)};
+        return std::vector<Tensor<float>>{detail::chosen_output("predict", detail::outputs_together(options.comm, model, batch), options.output)};
       },
       data, options)[0];
 }
@@ -97,7 +97,7 @@ Tensor<float> predict(const M& model, const Dataset& data, const EvaluateOptions
 /// Errors:    as predict_outputs
 template <Classifier M>
 std::vector<Tensor<float>> predict_all(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
-  return detail::predict_batches([&](const Batch& batch) { return detail::outputs_of(model, batch); }, data, options);
+  return detail::predict_batches([&](const Batch& batch) { return detail::outputs_together(options.comm, model, batch); }, data, options);
 }
 
 namespace detail {

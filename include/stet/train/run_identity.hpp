@@ -79,7 +79,9 @@ STET_ENTRY std::string describe_run(const Dataset& data, const FitOptions& o) {
   line("optimizer", o.optimizer.describe() + "; three updates at rate 1 give " + three_updates(o.optimizer));
   line("schedule", factors(o.schedule, total));
   line("epochs", o.epochs);
-  line("batch", o.batch);
+  // With other processes the cut into parts decides bits, and not how many processes there are.
+  const std::string parts = o.comm == nullptr ? "" : o.sums == SumOrder::any ? ", in a part per process" : formatted(", in parts of {}", o.part);
+  line("batch", formatted("{}{}", o.batch, parts));
   line("last batch", o.drop_last ? "dropped if it is not full" : "kept");
   line("seed", o.seed);
   line("label_smoothing", o.label_smoothing);
