@@ -10,14 +10,14 @@ namespace stet::c {
 inline constexpr Kernel arithmetic_kernels[] = {
     {"cut", "", R"(
 /* x between two codes. */
-static int8_t stet_cut(int32_t x, int32_t low, int32_t high) {
+static inline int8_t stet_cut(int32_t x, int32_t low, int32_t high) {
   return (int8_t)(x < low ? low : x > high ? high : x);
 }
 )"},
     {"scaled", "", R"(
 /* x * multiplier * 2^(shift - 31), rounded twice: the product half up, its shift to the right half away from zero.
    Right shifts of negative numbers fill with the sign, as all compilers for microcontrollers do. */
-static int32_t stet_scaled(int32_t x, int32_t multiplier, int32_t shift) {
+static inline int32_t stet_scaled(int32_t x, int32_t multiplier, int32_t shift) {
   const int32_t left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
   const int64_t product = (int64_t)x * ((int64_t)1 << left) * multiplier;
   const int32_t high = (int32_t)((product + ((int64_t)1 << 30)) >> 31);
@@ -28,14 +28,14 @@ static int32_t stet_scaled(int32_t x, int32_t multiplier, int32_t shift) {
 )"},
     {"stored", "", R"(
 /* x as a float of its own: no compiler may carry more digits of it into the next operation. */
-static float stet_stored(float x) {
+static inline float stet_stored(float x) {
   const volatile float y = x;
   return y;
 }
 )"},
     {"half_even", "", R"(
 /* The nearest integer of a number below 2^22, half to even. */
-static int32_t stet_half_even(float x) {
+static inline int32_t stet_half_even(float x) {
   const int32_t whole = (int32_t)x;
   const float part = x - (float)whole;
   const int32_t odd = whole & 1;
@@ -44,7 +44,7 @@ static int32_t stet_half_even(float x) {
 )"},
     {"scaled_float", "stored half_even", R"(
 /* x * factor in float, between two integers, rounded half to even. */
-static int32_t stet_scaled_float(int32_t x, float factor, int32_t low, int32_t high) {
+static inline int32_t stet_scaled_float(int32_t x, float factor, int32_t low, int32_t high) {
   const float y = stet_stored((float)x * factor);
   return stet_half_even(y < (float)low ? (float)low : y > (float)high ? (float)high : y);
 }
@@ -54,7 +54,7 @@ static int32_t stet_scaled_float(int32_t x, float factor, int32_t low, int32_t h
 #error "the products of this program must be rounded to double: on x86 compile with -msse2 -mfpmath=sse"
 #endif
 /* x * factor in double, between two integers, rounded half away from zero. */
-static int32_t stet_scaled_double(int32_t x, double factor, int32_t low, int32_t high) {
+static inline int32_t stet_scaled_double(int32_t x, double factor, int32_t low, int32_t high) {
   const volatile double product = (double)x * factor; /* volatile: as in stet_stored */
   const double all = product;
   const double y = all < (double)low ? (double)low : all > (double)high ? (double)high : all;

@@ -32,7 +32,7 @@ typedef struct {
   int32_t z, multiplier, shift, low, high;
 } stet_sum;
 static void stet_add(const stet_sum *p, int32_t n, const int8_t *a, int32_t a_step, const int8_t *b, int32_t b_step, int8_t *y) {
-ADD  for (int32_t i = 0; i < n; ++i) {
+CMSIS  for (int32_t i = 0; i < n; ++i) {
     const int32_t one = stet_scaled((a[i * a_step] - p->zero_point_1) * (1 << 20), p->multiplier_1, p->shift_1);
     const int32_t two = stet_scaled((b[i * b_step] - p->zero_point_2) * (1 << 20), p->multiplier_2, p->shift_2);
     const int32_t sum = stet_scaled(one + p->sign * two, p->multiplier, p->shift);
@@ -59,7 +59,7 @@ typedef struct {
 } stet_product;
 static void stet_multiply(const stet_product *p, int32_t n, const int8_t *a, int32_t a_step, const int8_t *b, int32_t b_step,
                           int8_t *y) {
-MUL  for (int32_t i = 0; i < n; ++i) {
+CMSIS  for (int32_t i = 0; i < n; ++i) {
     const int32_t product = (a[i * a_step] - p->zero_point_1) * (b[i * b_step] - p->zero_point_2);
     y[i] = (int8_t)(stet_cut(stet_scaled(product, p->multiplier, p->shift), p->low - p->z, p->high - p->z) + p->z);
   }
@@ -236,6 +236,26 @@ static int stet_within(int32_t n, const int8_t *x, int32_t low, int32_t high) {
 static void stet_dequantize(int32_t n, const int8_t *x, float scale, int32_t z, float *y) {
   for (int32_t i = 0; i < n; ++i) y[i] = scale * (float)(x[i] - z);
 }
+)"},
+};
+
+/// What stands at CMSIS in the kernels above.
+/// Source:    ARM-software/CMSIS-NN, Include/arm_nnfunctions.h
+inline constexpr Kernel cmsis_element_calls[] = {
+    {"add", "", R"(#ifdef STET_WITH_CMSIS_NN
+  if (a_step == 1 && b_step == 1 && p->sign == 1) {
+    (void)arm_elementwise_add_s8(a, b, -p->zero_point_1, p->multiplier_1, p->shift_1, -p->zero_point_2, p->multiplier_2, p->shift_2,
+                                 20, y, p->z, p->multiplier, p->shift, p->low, p->high, n);
+    return;
+  }
+#endif
+)"},
+    {"multiply", "", R"(#ifdef STET_WITH_CMSIS_NN
+  if (a_step == 1 && b_step == 1) {
+    (void)arm_elementwise_mul_s8(a, b, -p->zero_point_1, -p->zero_point_2, y, p->z, p->multiplier, p->shift, p->low, p->high, n);
+    return;
+  }
+#endif
 )"},
 };
 

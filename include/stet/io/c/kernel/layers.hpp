@@ -29,21 +29,21 @@ typedef struct {
 )"},
     {"code_double_rounding", "layer cut scaled", R"(
 /* The code of a sum of output o. */
-static int8_t stet_code_double_rounding(const stet_layer *l, int32_t o, int32_t sum) {
+static inline int8_t stet_code_double_rounding(const stet_layer *l, int32_t o, int32_t sum) {
   const int32_t x = stet_scaled(sum, l->multiplier[o], l->shift[o]), z = l->out_zero_point;
   return (int8_t)(stet_cut(x, l->low - z, l->high - z) + z);
 }
 )"},
     {"code_half_away_double", "layer scaled_double", R"(
 /* The code of a sum of output o. */
-static int8_t stet_code_half_away_double(const stet_layer *l, int32_t o, int32_t sum) {
+static inline int8_t stet_code_half_away_double(const stet_layer *l, int32_t o, int32_t sum) {
   const int32_t z = l->out_zero_point;
   return (int8_t)(stet_scaled_double(sum, l->factor[o], l->low - z, l->high - z) + z);
 }
 )"},
     {"code_float_half_even", "layer scaled_float", R"(
 /* The code of a sum of output o. */
-static int8_t stet_code_float_half_even(const stet_layer *l, int32_t o, int32_t sum) {
+static inline int8_t stet_code_float_half_even(const stet_layer *l, int32_t o, int32_t sum) {
   const int32_t z = l->out_zero_point;
   return (int8_t)(stet_scaled_float(sum, l->scale[o], l->low - z, l->high - z) + z);
 }
