@@ -1,11 +1,13 @@
 // Programs of save_c_program, compiled and run on this machine, against the engine: every code of every value.
-//   c_programs DIR [--models N] [--seed S] [--networks] [--images N]
+//   c_programs DIR [--models N] [--seed S] [--networks] [--images N] [--keep]
 // draws the models of the seeds S to S+N-1 (tests/support/network_generator.hpp) with the scales of tests/runtimes, and with --networks
 // trains the three networks of examples/fashion_mnist for an epoch on 6,000 images and compares N test images (10,000). Each model is
-// written under tflite_micro, tflite_reference and litert_default. The last line is 'N programs, C codes compared, D differing'; the
+// written under tflite_micro, tflite_reference and litert_default. --keep leaves each program in a folder of its own, with samples.h
+// for cortex_m.sh. The last line is 'N programs, C codes compared, D differing'; the
 // status is 1 if anything differs, or does not compile.
 
 #include <stet/data/idx.hpp>
+#include <stet/io/c/text.hpp>
 #include <stet/io/save_c_program.hpp>
 #include <stet/model/convert.hpp>
 #include <stet/stet.hpp>
@@ -28,17 +30,33 @@ namespace {
 
 constexpr Target judged[] = {targets::tflite_micro, targets::tflite_reference, targets::litert_default};
 
+// What a program without files reads and should make.
+void write_samples(const std::string& folder, const ProgramEnds& ends, std::int64_t samples) {
+  const auto array = [](const char* name, const std::vector<std::int8_t>& codes) {
+    std::string text = fmt::format("static const signed char {}[] = {{\n", name);
+    c::append_numbers(text, codes);
+    return text + "};\n";
+  };
+  const auto n = static_cast<std::size_t>(samples);
+  const std::string text = fmt::format("#define SAMPLES {}\n#define INPUTS {}\n#define OUTPUTS {}\n", n, ends.input_codes.size() / n, ends.codes.size() / n) +
+                           array("samples_in", ends.input_codes) + array("samples_out", ends.codes);
+  write_file_atomically(folder + "/samples.h", std::string_view(text));
+}
+
 struct Judge {
   std::string directory;
   std::int64_t programs = 0, compared = 0, differing = 0, failures = 0, refused = 0;
 
+  bool keep = false;
+
   // Compiles the program of a model and compares both entries with the engine's codes and reals.
   void judge(const std::string& what, const IntegerModel& model, const std::vector<Tensor<float>>& x) {
-    const std::string folder = directory + "/network";
+    const std::string folder = directory + "/" + (keep ? what + "_" + std::string(model.target.name) : "network");
     save_c_program(folder, model);
     const CProgram program(folder, model, directory + "/run");
     ++programs;
     const ProgramEnds wanted = engine_ends(model, x);
+    if (keep) write_samples(folder, wanted, x[0].shape()[0]);
     const std::int64_t before = differing;
     const auto count = [&](const auto& made, const auto& should) {
       compared += static_cast<std::int64_t>(should.size());
@@ -89,7 +107,7 @@ void judge_drawn(Judge& judge, std::uint64_t seed) {
       ++judge.refused;
       continue;
     }
-    judge.judge(fmt::format("seed {}", seed), with_all_outputs(integers), random_inputs(model, 4, seed + 1000));
+    judge.judge(fmt::format("seed{}", seed), with_all_outputs(integers), random_inputs(model, 4, seed + 1000));
   }
 }
 
@@ -128,6 +146,8 @@ int run(int argc, char** argv) {
       models = number();
     } else if (std::strcmp(argv[i], "--images") == 0) {
       images = static_cast<std::int64_t>(number());
+    } else if (std::strcmp(argv[i], "--keep") == 0) {
+      judge.keep = true;
     } else if (std::strcmp(argv[i], "--networks") == 0) {
       networks = true;
     } else {
@@ -135,7 +155,7 @@ int run(int argc, char** argv) {
     }
   }
   require(!judge.directory.empty() && (networks || models > 0), Errc::range,
-          "usage: c_programs DIR [--models N] [--seed S] [--networks] [--images N]");
+          "usage: c_programs DIR [--models N] [--seed S] [--networks] [--images N] [--keep]");
   require(::mkdir(judge.directory.c_str(), 0777) == 0 || errno == EEXIST, Errc::io, "cannot make {}", judge.directory);
   for (std::uint64_t s = seed; s < seed + models; ++s) judge_drawn(judge, s);
   if (networks) judge_networks(judge, images);
