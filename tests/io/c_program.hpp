@@ -54,17 +54,21 @@ inline ProgramEnds engine_ends(const IntegerModel& model, const std::vector<Tens
   return ends;
 }
 
+/// All liberties that a compiler may take: instructions that multiply and add with one rounding among them.
+inline const std::string fast_c = "-O3 -march=native -ffp-contract=fast";
+
 /// A folder of save_c_program, compiled with c_program_main.c.
 class CProgram {
  public:
-  CProgram(std::string folder, const IntegerModel& model, std::string program) : program_(std::move(program)) {
+  CProgram(const std::string& folder, const IntegerModel& model, std::string program, const std::string& flags = "-O1")
+      : program_(std::move(program)) {
     const std::string name = folder.substr(folder.rfind('/') + 1);
     const auto count = [&](const std::vector<int>& values) {
       std::int64_t n = 0;
       for (const int v : values) n += model.values[static_cast<std::size_t>(v)].shape.elements();
       return std::to_string(n);
     };
-    const std::string command = strict_c99 + "-O1 '-DPROGRAM_HEADER=\"" + folder + "/" + name + ".h\"' -DPROGRAM=" + name + " -DPROGRAM_CODES=" + name +
+    const std::string command = strict_c99 + flags + " '-DPROGRAM_HEADER=\"" + folder + "/" + name + ".h\"' -DPROGRAM=" + name + " -DPROGRAM_CODES=" + name +
                                 "_codes -DPROGRAM_INPUTS=" + count(model.inputs()) + " -DPROGRAM_OUTPUTS=" + count(model.outputs) + " " + folder + "/" + name +
                                 ".c " STET_TEST_DIR "/io/c_program_main.c -o " + program_;
     compiles_ = std::system(command.c_str()) == 0;

@@ -50,10 +50,10 @@ struct Judge {
   bool keep = false;
 
   // Compiles the program of a model and compares both entries with the engine's codes and reals.
-  void judge(const std::string& what, const IntegerModel& model, const std::vector<Tensor<float>>& x) {
+  void judge(const std::string& what, const IntegerModel& model, const std::vector<Tensor<float>>& x, const std::string& flags = "-O1") {
     const std::string folder = directory + "/" + (keep ? what + "_" + std::string(model.target.name) : "network");
     save_c_program(folder, model);
-    const CProgram program(folder, model, directory + "/run");
+    const CProgram program(folder, model, directory + "/run", flags);
     ++programs;
     const ProgramEnds wanted = engine_ends(model, x);
     if (keep) write_samples(folder, wanted, x[0].shape()[0]);
@@ -107,7 +107,7 @@ void judge_drawn(Judge& judge, std::uint64_t seed) {
       ++judge.refused;
       continue;
     }
-    judge.judge(fmt::format("seed{}", seed), with_all_outputs(integers), random_inputs(model, 4, seed + 1000));
+    judge.judge(fmt::format("seed{}", seed), with_all_outputs(integers), random_inputs(model, 4, seed + 1000), seed % 2 == 0 ? "-O1" : fast_c);
   }
 }
 
@@ -122,7 +122,7 @@ void judge_networks(Judge& judge, std::int64_t images) {
       recipe.target = target;
       const IntegerModel integers = quantize(model, recipe, data.train.first(2000));
       const std::int64_t before = judge.differing;
-      judge.judge(name, integers, {test.batch(0, test.size()).x});
+      judge.judge(name, integers, {test.batch(0, test.size()).x}, fast_c);
       std::printf("%s, %s: %lld images, %lld differ; %lld bytes of RAM, %lld of constants\n", name, std::string(target.name).c_str(),
                   static_cast<long long>(test.size()), static_cast<long long>(judge.differing - before),
                   static_cast<long long>(c_program_memory(integers).ram()), static_cast<long long>(c_program_memory(integers).flash()));
