@@ -26,7 +26,7 @@ namespace {
 
 int run(const std::string& command) { return std::system(command.c_str()); }
 
-const std::string strict = "gcc -std=c99 -pedantic -Wall -Wextra -Werror ";
+const std::string strict = "gcc -std=c99 -pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wcast-qual -Werror ";
 
 }  // namespace
 

@@ -24,7 +24,7 @@ END
 
 if [ "$which" = together ]; then
   (cd "$include" && find stet -name '*.hpp' | sort | sed 's/.*/#include <&>/') > "$work/all.cpp"
-  "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror \
+  "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Werror \
     "-I$include" -isystem "$eigen" "$work/all.cpp"
   exit
 fi
