@@ -1,7 +1,8 @@
 // Programs of save_c_program, compiled and run on this machine, against the engine: every code of every value.
-//   c_programs DIR [--models N] [--seed S] [--networks] [--images N] [--keep]
+//   c_programs DIR [--models N] [--seed S] [--networks | --network NAME] [--images N] [--keep]
 // draws the models of the seeds S to S+N-1 (tests/support/network_generator.hpp) with the scales of tests/runtimes, and with --networks
-// trains the three networks of examples/fashion_mnist for an epoch on 6,000 images and compares N test images (10,000). Each model is
+// trains the three networks of examples/fashion_mnist (or the one that is named) for an epoch on 6,000 images and compares N test images
+// (10,000). Each model is
 // written under tflite_micro, tflite_reference and litert_default. --keep leaves each program in a folder of its own, with samples.h
 // for cortex_m.sh. The last line is 'N programs, C codes compared, D differing'; the
 // status is 1 if anything differs, or does not compile.
@@ -111,9 +112,9 @@ void judge_drawn(Judge& judge, std::uint64_t seed) {
   }
 }
 
-void judge_networks(Judge& judge, std::int64_t images) {
+void judge_networks(Judge& judge, const std::vector<std::string>& names, std::int64_t images) {
   const DatasetSplit data = load_fashion_mnist();
-  for (const char* name : {"plain", "residual", "separable"}) {
+  for (const std::string& name : names) {
     Model model(example::make_network(name), Rng(1));
     (void)fit(model, data.train.first(6000), {.epochs = 1, .batch = 64, .progress = ProgressMode::quiet});
     const Dataset test = data.test.first(images);
@@ -123,7 +124,7 @@ void judge_networks(Judge& judge, std::int64_t images) {
       const IntegerModel integers = quantize(model, recipe, data.train.first(2000));
       const std::int64_t before = judge.differing;
       judge.judge(name, integers, {test.batch(0, test.size()).x}, fast_c);
-      std::printf("%s, %s: %lld images, %lld differ; %lld bytes of RAM, %lld of constants\n", name, std::string(target.name).c_str(),
+      std::printf("%s, %s: %lld images, %lld codes or reals differ; %lld bytes of RAM, %lld of constants\n", name.c_str(), std::string(target.name).c_str(),
                   static_cast<long long>(test.size()), static_cast<long long>(judge.differing - before),
                   static_cast<long long>(c_program_memory(integers).ram()), static_cast<long long>(c_program_memory(integers).flash()));
     }
@@ -134,7 +135,7 @@ int run(int argc, char** argv) {
   Judge judge;
   std::uint64_t seed = 1, models = 0;
   std::int64_t images = 10000;
-  bool networks = false;
+  std::vector<std::string> networks;
   for (int i = 1; i < argc; ++i) {
     const auto number = [&] {
       require(i + 1 < argc, Errc::range, "{} needs a number", argv[i]);
@@ -148,17 +149,20 @@ int run(int argc, char** argv) {
       images = static_cast<std::int64_t>(number());
     } else if (std::strcmp(argv[i], "--keep") == 0) {
       judge.keep = true;
+    } else if (std::strcmp(argv[i], "--network") == 0) {
+      require(i + 1 < argc, Errc::range, "--network needs a name");
+      networks = {argv[++i]};
     } else if (std::strcmp(argv[i], "--networks") == 0) {
-      networks = true;
+      networks = {"plain", "residual", "separable"};
     } else {
       judge.directory = argv[i];
     }
   }
-  require(!judge.directory.empty() && (networks || models > 0), Errc::range,
-          "usage: c_programs DIR [--models N] [--seed S] [--networks] [--images N] [--keep]");
+  require(!judge.directory.empty() && (!networks.empty() || models > 0), Errc::range,
+          "usage: c_programs DIR [--models N] [--seed S] [--networks | --network NAME] [--images N] [--keep]");
   require(::mkdir(judge.directory.c_str(), 0777) == 0 || errno == EEXIST, Errc::io, "cannot make {}", judge.directory);
   for (std::uint64_t s = seed; s < seed + models; ++s) judge_drawn(judge, s);
-  if (networks) judge_networks(judge, images);
+  if (!networks.empty()) judge_networks(judge, networks, images);
   if (judge.refused > 0) std::printf("%lld models that a target refuses\n", static_cast<long long>(judge.refused));
   std::printf("%lld programs, %lld codes compared, %lld differing\n", static_cast<long long>(judge.programs),
               static_cast<long long>(judge.compared), static_cast<long long>(judge.differing));
@@ -168,6 +172,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // long runs say where they are, into files too
   try {
     return run(argc, argv);
   } catch (const std::exception& e) {
