@@ -119,6 +119,28 @@ TEST_CASE("sums of half a step round as the target says in a C program too") {
   }
 }
 
+TEST_CASE("with STET_WITH_CMSIS_NN a C program calls functions of CMSIS-NN with their arguments") {
+  const TemporaryDirectory dir;
+  const std::string flags = "-O1 -DSTET_WITH_CMSIS_NN -I" STET_TEST_DIR "/io/cmsis_stand_in";
+  for (const std::uint64_t seed : {1u, 2u}) {
+    INFO("seed " << seed);
+    const IntegerModel model = with_all_outputs(every_operator(seed));
+    save_c_program(dir.path("net"), model);
+    const CProgram c(dir.path("net"), model, dir.path("run"), flags);
+    REQUIRE(c.compiles());
+    Rng rng(seed);
+    Tensor<float> x(Shape{3, 7, 6, 4});
+    for (float& v : x.edit()) v = static_cast<float>(rng.normal());
+    const ProgramEnds wanted = engine_ends(model, {x});
+    CHECK(c.run(wanted.input_codes) == wanted.codes);
+    CHECK(c.status() == 0);  // else none of them was called
+  }
+  // Rules that CMSIS-NN does not have are computed as without it.
+  const IntegerModel model = with_all_outputs(every_operator(1, targets::litert_default));
+  save_c_program(dir.path("net"), model);
+  CHECK(read_text(dir.path("net/net.c")).find("arm_convolve") == std::string::npos);
+}
+
 TEST_CASE("a C program has no symbol but its two functions, and calls memcpy and memset alone") {
   const TemporaryDirectory dir;
   save_c_program(dir.path("net"), every_operator(1));
