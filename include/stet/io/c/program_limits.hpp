@@ -2,10 +2,10 @@
 // What a C program cannot hold of a node: rules of a target that need more than whole numbers and single products.
 
 #include <stet/graph/resolve.hpp>
-#include <stet/operators/pooling/graph.hpp>
 
 #include <cstdint>
 #include <cstdlib>
+#include <type_traits>
 #include <vector>
 
 namespace stet::c {
