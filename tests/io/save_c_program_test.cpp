@@ -51,7 +51,10 @@ TEST_CASE("a C program makes the engine's codes and reals of every value") {
       const IntegerModel model = with_all_outputs(every_operator(seed, target));
       const std::string folder = dir.path("drawn" + std::to_string(seed));
       save_c_program(folder, model);
-      const CProgram c(folder, model, dir.path("run"), seed == 2 ? fast_c : "-O1");
+      const CProgram c(folder, model, dir.path("run"),
+                       seed == 1   ? "-O1"
+                       : seed == 2 ? fast_c
+                                   : "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all");
       REQUIRE(c.compiles());
       Rng rng(seed);
       Tensor<float> x(Shape{5, 7, 6, 4});
