@@ -6,5 +6,6 @@
 #include <stet/io/load_onnx.hpp>
 #include <stet/io/load_tflite.hpp>
 #include <stet/io/save_c.hpp>
+#include <stet/io/save_c_program.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs what is missing, builds and runs the tests:   sh tests/run.sh [--fast | --full] [--integrations] [--build DIR]
-#   (default)    all tests with g++, 200 random models in LiteRT and ONNX Runtime, the bit-exact tests with clang at
-#                -O3 -march=native, the rooms that own memory under sanitizers, fuzzing, packaging
+#   (default)    all tests with g++, 200 random models in LiteRT and ONNX Runtime, random models as C programs, the bit-exact
+#                tests with clang at -O3 -march=native, the rooms that own memory under sanitizers, fuzzing, packaging
 #   --fast       only the g++ build and the packaging tests
-#   --full       all tests with both compilers and under sanitizers, the bit-exact ones at all flags, every header alone,
+#   --full       all tests with both compilers and under sanitizers, the bit-exact ones at all flags, C programs on Cortex-M under qemu
+#                (by default too, where qemu-system-arm and gcc-arm-none-eabi are installed), every header alone,
 #                misuse refused by both compilers: more than twice as long
 #   --integrations  also stet inside Eigen, libtorch and mlpack programs (tests/integrations.sh; --full includes it)
 #   --build DIR  where to build (default: build/)
@@ -17,7 +18,7 @@ while [ $# -gt 0 ]; do
     --fast | --full) extent=${1#--} ;;
     --integrations) integrations=1 ;;
     --build) shift; build=$1 ;;
-    *) sed -n '2,11s/^# //p' "$0"; exit 2 ;;
+    *) sed -n '2,12s/^# //p' "$0"; exit 2 ;;
   esac
   shift
 done
@@ -30,6 +31,12 @@ want_optional libpng-dev "the pictures that tests read (.png)"
 want_optional libjpeg-dev "the same (.jpg)"
 want_optional libopenmpi-dev "the tests with several processes"
 want_optional openmpi-bin "starts them"
+want_optional pkg-config "one of the ways in which an installed stet is found"
+if [ $extent = full ]; then
+  want_optional gcc-arm-none-eabi "compiles for microcontrollers"
+  want_optional libnewlib-arm-none-eabi "their C library"
+  want_optional qemu-system-arm "runs what was compiled for them"
+fi
 [ $extent = fast ] || want_library python3-venv "the environment of the runtimes that judge exported models"
 CLANG=
 for compiler in clang++-16 clang++-17 clang++-18 clang++-19; do
@@ -135,6 +142,28 @@ if [ $extent != fast ]; then
     fi
   else
     fail "setup of the runtimes"
+  fi
+  stage_end
+
+  stage "C programs, on this machine and on Cortex-M: every code"
+  models=12 seeds=1
+  [ $extent = default ] || models=200 seeds=10
+  if [ -e "$build/dev/build.ninja" ] && cmake --build "$build/dev" --target stet_c_programs; then
+    if "$build/dev/tests/stet_c_programs" "$build/c_programs" --models $models 2> "$build/c_programs.log"; then
+      passed=$((passed + 1))
+    else
+      cat "$build/c_programs.log"
+      fail "stet_c_programs --models $models"
+    fi
+    status=0
+    sh "$root/tests/microcontroller/cortex_m.sh" "$build/dev/tests/stet_c_programs" "$build/cortex_m" --models $seeds || status=$?
+    case $status in
+      0) passed=$((passed + 1)) ;;
+      77) ;;  # it has said what is missing
+      *) fail "tests/microcontroller/cortex_m.sh" ;;
+    esac
+  else
+    fail "build of the C programs"
   fi
   stage_end
 fi

@@ -1,6 +1,7 @@
 // Exported integers read back as they are in the model.
 
 #include <stet/io/integers.hpp>
+#include <stet/io/json_reader.hpp>
 #include <stet/model/quantize.hpp>
 
 #include "io/temporary_directory.hpp"
@@ -70,7 +71,7 @@ TEST_CASE("integers in .npy files are those of the model", "[bits]") {
   const TemporaryDirectory dir;
   const IntegerModel m = model();
   save_integers_npy(dir.path("net_"), m);
-  CHECK(dir.files() == 9 + 2 * m.values.size() + 1);  // and the fingerprint
+  CHECK(dir.files() == 9 + 2 * m.values.size() + 2);  // and the fingerprint and the description
   for (const IntegerValue& v : m.values) {
     INFO(v.name);
     const auto scale = load_npy<float>(dir.path("net_" + v.name + ".scale.npy"));
@@ -87,6 +88,30 @@ TEST_CASE("integers in .npy files are those of the model", "[bits]") {
     const auto scale = load_npy<float>(prefix + ".weight_scale.npy");
     CHECK(std::vector<float>(scale.span().begin(), scale.span().end()) == op.weight_scale);
   });
+}
+
+TEST_CASE("the description beside .npy files says what arrays do not") {
+  const TemporaryDirectory dir;
+  const IntegerModel m = model();
+  save_integers_npy(dir.path("net_"), m);
+  const Json j = parse_json(read_text(dir.path("net_model.json")));
+  CHECK(j.at("target").as_string() == "litert_default");
+  CHECK(j.at("inputs").items().size() == 1);
+  CHECK(j.at("inputs").items()[0].as_string() == "image");
+  CHECK(j.at("outputs").items()[0].as_string() == "head");
+  REQUIRE(j.at("nodes").items().size() == m.nodes.size());
+  const Json& conv = j.at("nodes").items()[1];
+  CHECK(conv.at("operator").as_string() == "conv2d");
+  CHECK(conv.at("inputs").items()[0].as_string() == "image");
+  CHECK(conv.at("output").as_string() == "features");
+  CHECK(conv.at("activation").items()[0].as_double() == 0.0);
+  CHECK(conv.at("activation").items()[1].kind() == Json::Kind::null);
+  REQUIRE(j.at("values").items().size() == m.values.size());
+  CHECK(j.at("values").items()[0].at("shape").items()[2].as_uint64() == 3);
+  CHECK(j.at("values").items()[1].at("lowest").as_double() == -128);
+  // Every array is a file and every file an array.
+  for (const Json& name : j.at("arrays").items()) CHECK(std::filesystem::exists(dir.path("net_" + name.as_string() + ".npy")));
+  CHECK(j.at("arrays").items().size() + 2 == dir.files());
 }
 
 TEST_CASE("a directory that does not exist is an io error") {

@@ -9,8 +9,8 @@ set -- -G Ninja -DCMAKE_CXX_COMPILER="$cxx"
 if [ "$mode" = installed ]; then
   "$cmake" "$@" -S "$source" -B "$work/stet" -DSTET_BUILD_TESTS=OFF -DSTET_BUILD_EXAMPLES=OFF -DSTET_BUILD_BENCHMARKS=OFF
   "$cmake" --install "$work/stet" --prefix "$work/prefix"
-  if find "$work/prefix" -type f | grep -q -v -e '\.hpp$' -e '\.cmake$' -e LICENSE; then
-    echo "something else than headers, CMake files and the licence was installed"
+  if find "$work/prefix" -type f | grep -q -v -e '\.hpp$' -e '\.cmake$' -e '/stet\.pc$' -e LICENSE; then
+    echo "something else than headers, files of CMake and pkg-config and the licence was installed"
     exit 1
   fi
   # The compiled part is installed on request, beside the headers, which may lie in a folder of their own.

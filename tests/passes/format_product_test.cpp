@@ -4,6 +4,7 @@
 #include <stet/io/load_tflite.hpp>
 #include <stet/io/onnx/decode.hpp>
 #include <stet/io/save_c.hpp>
+#include <stet/io/save_c_program.hpp>
 #include <stet/io/save_onnx.hpp>
 #include <stet/io/save_tflite.hpp>
 #include <stet/model/calibrate.hpp>
@@ -167,8 +168,10 @@ std::string refusal(IntegerFormat format, const IntegerModel& model, const Tempo
       if (in_tflm) save_c_array(dir.path("array.c"), "net", bytes);
     } else if (format == IntegerFormat::onnx) {
       CHECK_FALSE(onnx::decode(onnx_bytes(model), "written").nodes.empty());
-    } else {
+    } else if (format == IntegerFormat::c) {
       save_c_weights(dir.path("weights.c"), model);
+    } else {
+      save_c_program(dir.path("program"), model);
     }
   } catch (const Error& e) {
     CHECK(e.code() == Errc::unsupported);
@@ -206,7 +209,8 @@ int agree(const Model& model, const Recipe& recipe, const Dataset& data, const T
       REQUIRE(e.what.starts_with(start));
       const std::size_t end = e.what.ends_with(" can") ? e.what.rfind("; ") : e.what.size();
       CHECK_THAT(words, ContainsSubstring(e.what.substr(start.size(), end - start.size())));
-      const bool own = (format == IntegerFormat::onnx) == (recipe.target == targets::onnxruntime) && format != IntegerFormat::c;
+      const bool own = (format == IntegerFormat::onnx) == (recipe.target == targets::onnxruntime) && format != IntegerFormat::c &&
+                       format != IntegerFormat::c_program;
       CHECK(e.severity == (own ? Severity::warning : Severity::note));
     }
   }
@@ -249,7 +253,7 @@ TEST_CASE("a padded average pool is known to be no .tflite before training") {
   CHECK(report.writes(IntegerFormat::onnx));
   CHECK(report.writes(IntegerFormat::c));
   CHECK_THAT(report.str(), ContainsSubstring("cannot be written as .tflite: AVERAGE_POOL_2D leaves out the padding"));
-  CHECK_THAT(report.str(), ContainsSubstring("; .onnx and C can"));
+  CHECK_THAT(report.str(), ContainsSubstring("; .onnx, C and a C program can"));
 }
 
 TEST_CASE("a model without operators is quantized and written") {

@@ -28,7 +28,7 @@ echo '#include <mpi.h>' | "$compiler" -x c++ -fsyntax-only - 2> /dev/null || oth
 
 if [ "$which" = together ]; then
   (cd "$include" && find stet -name '*.hpp' $others | sort | sed 's/.*/#include <&>/') > "$work/all.cpp"
-  "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror \
+  "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Werror \
     "-I$include" -isystem "$eigen" "$work/all.cpp"
   exit
 fi

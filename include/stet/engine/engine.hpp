@@ -1,10 +1,10 @@
 #pragma once
 // Engine: runs an IntegerModel. Weights are packed and memory is planned once; no training code is included.
 
-#include <stet/engine/memory_plan.hpp>
 #include <stet/engine/step.hpp>
 #include <stet/engine/workspaces.hpp>
 #include <stet/graph/integer_structure.hpp>
+#include <stet/graph/memory_plan.hpp>
 #include <stet/integer/input_output.hpp>
 #include <stet/quant/qtensor.hpp>
 #include <stet/quant/range.hpp>

@@ -8,6 +8,7 @@
 
 #if STET_DEFINE_ENTRIES
 #include <stet/graph/resolve.hpp>
+#include <stet/io/c/program_limits.hpp>
 #include <stet/io/onnx/float_fault.hpp>
 #include <stet/io/tflite/window_plan.hpp>
 #include <stet/operators/tflite.hpp>
@@ -17,10 +18,10 @@
 
 namespace stet {
 
-/// Files that save_tflite, save_onnx and save_c_weights make of an IntegerModel.
-enum class IntegerFormat { tflite, onnx, c };
+/// Files that save_tflite, save_onnx, save_c_weights and save_c_program make of an IntegerModel.
+enum class IntegerFormat { tflite, onnx, c, c_program };
 
-inline constexpr IntegerFormat integer_formats[] = {IntegerFormat::tflite, IntegerFormat::onnx, IntegerFormat::c};
+inline constexpr IntegerFormat integer_formats[] = {IntegerFormat::tflite, IntegerFormat::onnx, IntegerFormat::c, IntegerFormat::c_program};
 
 /// Name of a format, as in messages.
 inline const char* name(IntegerFormat format) {
@@ -28,6 +29,7 @@ inline const char* name(IntegerFormat format) {
     case IntegerFormat::tflite: return ".tflite";
     case IntegerFormat::onnx: return ".onnx";
     case IntegerFormat::c: return "C";
+    case IntegerFormat::c_program: return "a C program";
   }
   return "unknown";
 }
@@ -62,12 +64,14 @@ class FormatCheck {
         check_kept_float(node, question);
         if (format_ == IntegerFormat::tflite) check_tflite(node);
         if (format_ == IntegerFormat::c) check_tables(node);
+        if (format_ == IntegerFormat::c_program) c::require_program(model_, node);
         if (question == FormatQuestion::all) check_numbers(node);
       } catch (const Error& e) {
         faults_.push_back({e.code(), index, node.name, e.what()});
       }
     }
     if (format_ == IntegerFormat::c) check_c();
+    if (format_ == IntegerFormat::c_program) check_arena();
     return std::move(faults_);
   }
 
@@ -80,6 +84,7 @@ class FormatCheck {
     if (o == nullptr) return;
     const graph::RealFunction& f = function_of(*o);
     require(format_ != IntegerFormat::c, Errc::unsupported, "{} is kept in float, which tables of C do not hold", f.kind());
+    require(format_ != IntegerFormat::c_program, Errc::unsupported, "{} is kept in float, which a C program does not hold", f.kind());
     const std::string_view fault = format_ == IntegerFormat::onnx ? onnx::float_fault(f.graph()) : tflite::float_fault(f.graph());
     require(fault.empty(), Errc::unsupported, "{} is kept in float: {}", f.kind(), fault);
     require(question == FormatQuestion::shapes || f.model() != nullptr, Errc::state, "{} is kept in float, but has no parameters yet",
@@ -127,10 +132,19 @@ class FormatCheck {
     }
   }
 
+  // Places are 32-bit numbers.
+  void check_arena() {
+    std::int64_t bytes = 0;
+    for (const IntegerValue& v : model_.values) bytes += v.real ? 0 : v.shape.elements() + 63;
+    if (bytes < std::int64_t{1} << 31) return;
+    faults_.push_back({Errc::unsupported, -1, "", formatted("values of {} bytes; a C program has places for fewer than 2^31", bytes)});
+  }
+
   // The same functions with which the engine prepares the operator: what they refuse, a runtime aborts on.
   void check_numbers(const IntegerNode& node) const {
     if (format_ == IntegerFormat::c) return require_resolvable(model_, node, targets::tflite_micro);
     require_resolvable(model_, node, model_.target);
+    if (format_ == IntegerFormat::c_program) c::require_exact_sums(model_, node);
     // Integers for a runtime of another format must still run in LiteRT.
     if (format_ == IntegerFormat::tflite && model_.target != targets::tflite_reference &&
         model_.target != targets::litert_default) {

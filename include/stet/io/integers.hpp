@@ -4,13 +4,17 @@
 #include <stet/graph/integer_model.hpp>
 #include <stet/graph/integer_structure.hpp>
 #include <stet/io/fingerprint_text.hpp>
+#include <stet/io/json.hpp>
 #include <stet/io/npy.hpp>
 #include <stet/io/packed_codes.hpp>
 #include <stet/io/safetensors.hpp>
 
+#include <cmath>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace stet {
@@ -92,20 +96,64 @@ inline void save_integers(const std::string& path, const IntegerModel& model) {
   file.save(path);
 }
 
+namespace detail {
+
+// What arrays alone do not say: how nodes and values hang together, in which order they run, and by whose arithmetic.
+inline Json description_of(const IntegerModel& model, const std::vector<std::string>& arrays) {
+  const auto name_of = [&](int v) { return Json(model.values[static_cast<std::size_t>(v)].name); };
+  const auto names = [&](const std::vector<int>& values) {
+    Json list = Json::array();
+    for (const int v : values) list.push(name_of(v));
+    return list;
+  };
+  const auto bound = [](float v) { return std::isfinite(v) ? Json(static_cast<double>(v)) : Json(); };
+  Json nodes = Json::array(), values = Json::array(), files = Json::array();
+  for (const IntegerNode& node : model.nodes) {
+    Json entry = Json::object({{"name", node.name}, {"operator", graph::kind(node.op)}, {"attributes", graph::attributes(node.op)},
+                               {"inputs", names(node.inputs)}, {"output", name_of(node.output)}});
+    if (node.activation != Activation::none) {
+      Json ends = Json::array();
+      ends.push(bound(node.activation.lo));
+      ends.push(bound(node.activation.hi));
+      entry.set("activation", std::move(ends));
+    }
+    nodes.push(std::move(entry));
+  }
+  for (const IntegerValue& value : model.values) {
+    Json shape = Json::array();
+    for (const std::int64_t d : value.shape.dims()) shape.push(d);
+    values.push(Json::object({{"name", value.name}, {"shape", std::move(shape)}, {"lowest", value.codes.grid.lo}, {"highest", value.codes.grid.hi}}));
+  }
+  for (const std::string& name : arrays) files.push(name);
+  return Json::object({{"format", "stet integers 1"}, {"target", std::string(model.target.name)}, {"inputs", names(model.inputs())},
+                       {"outputs", names(model.outputs)}, {"values", std::move(values)}, {"nodes", std::move(nodes)},
+                       {"arrays", std::move(files)}});
+}
+
+}  // namespace detail
+
 /// Writes the same as one .npy file each: "<prefix><node>.weight.npy", "<prefix><value>.scale.npy" and so on. Weight codes
-/// are int8 whatever their width; the target is not written, nor which values are inputs and outputs. "<prefix>input_fingerprint.json"
-/// holds the fingerprints of the calibration images, or null.
+/// are int8 whatever their width. "<prefix>model.json", which is written last, says what arrays do not: the target, the names of inputs
+/// and outputs, of each value its shape (without the batch), lowest and highest code, the nodes in execution order with operator,
+/// attributes, inputs, output and the bounds of their activation (null is none), and the names of all arrays, so that files of another
+/// model beside them are known. "<prefix>input_fingerprint.json" holds the fingerprints of the calibration images, or null.
 /// Errors:    Errc::io if a file cannot be written; those of check_structure, and Errc::range if the fingerprint cannot be,
 ///            before any is
 inline void save_integers_npy(const std::string& prefix, const IntegerModel& model) {
   detail::require_whole("save_integers_npy", model);
   const std::string fingerprint = detail::fingerprint_text_of("save_integers_npy", model);
-  const auto save = [&](const std::string& name, const auto& tensor) { save_npy(prefix + name + ".npy", tensor); };
+  std::vector<std::string> arrays;
+  const auto name = [&](const std::string& array, const auto&) { arrays.push_back(array); };
+  const auto save = [&](const std::string& array, const auto& tensor) { save_npy(prefix + array + ".npy", tensor); };
+  for (const IntegerNode& node : model.nodes) detail::visit_constants(node, name);
+  detail::visit_values(model, name);
+  const std::string description = detail::description_of(model, arrays).str(2);
   for (const IntegerNode& node : model.nodes) detail::visit_constants(node, save);
   detail::visit_values(model, save);
   // Also where there is none: else that of the model before would stay beside the new numbers.
   const std::string text = fingerprint.empty() ? "null" : fingerprint;
   write_file_atomically(prefix + "input_fingerprint.json", std::string_view(text + "\n"));
+  write_file_atomically(prefix + "model.json", std::string_view(description));
 }
 
 }  // namespace stet

@@ -42,12 +42,14 @@ inline void add_format_findings(const Graph& graph, const IntegerModel& model, F
   for (std::size_t f = 0; f < faults.size(); ++f) {
     for (const IntegerFault& fault : faults[f]) {
       const int id = place(fault);
-      std::string others;
+      std::vector<std::string> holding;
       for (std::size_t other = 0; other < faults.size(); ++other) {
         bool holds = other != f;
         for (const IntegerFault& its : faults[other]) holds = holds && place(its) != id;
-        if (holds) others += (others.empty() ? "" : " and ") + std::string(name(integer_formats[other]));
+        if (holds) holding.emplace_back(name(integer_formats[other]));
       }
+      std::string others;
+      for (std::size_t i = 0; i < holding.size(); ++i) others += (i == 0 ? "" : i + 1 == holding.size() ? " and " : ", ") + holding[i];
       CheckEntry entry{.what = formatted("cannot be written as {}: {}{}", name(integer_formats[f]), fault.what,
                                            others.empty() ? "" : "; " + others + " can"),
                        .refused = integer_formats[f]};

@@ -1,5 +1,6 @@
 #pragma once
-// Every operator that integers know as tables of C: write(op, WeightsWriter). Tables of codes have one in common.
+// Every operator that integers know in C: as tables, write(op, WeightsWriter), and in a program, program(op, ProgramWriter). Tables of
+// codes have one of each in common.
 
 #include <stet/operators/activation/c.hpp>
 #include <stet/operators/clip/c.hpp>

@@ -21,6 +21,21 @@ inline bool is_identifier(std::string_view text) {
   return !text.empty();
 }
 
+/// Whether a name in C has a meaning of its own, in C99 or in C++.
+inline bool is_keyword(std::string_view name) {
+  constexpr std::string_view words[] = {
+      "auto",     "break",  "case",     "char",   "const",   "continue", "default", "do",     "double",  "else",     "enum",
+      "extern",   "float",  "for",      "goto",   "if",      "inline",   "int",     "long",   "register", "restrict", "return",
+      "short",    "signed", "sizeof",   "static", "struct",  "switch",   "typedef", "union",  "unsigned", "void",     "volatile",
+      "while",    "main",   "memcpy",   "memset", "bool",    "catch",    "class",   "delete", "explicit", "false",    "friend",
+      "mutable",  "new",    "operator", "private", "public", "template", "this",    "throw",  "true",     "try",      "using",
+      "namespace", "typename", "virtual", "protected", "export", "asm", "concept", "requires", "nullptr", "wchar_t", "typeid"};
+  for (const std::string_view word : words) {
+    if (name == word) return true;
+  }
+  return false;
+}
+
 /// A name in C made from a text: other characters become _.
 inline std::string identifier(std::string_view text) {
   std::string name;
@@ -50,6 +65,13 @@ inline std::string literal(std::string_view text) {
   return out + "\"";
 }
 
+/// A text as it may stand in a comment.
+inline std::string comment_text(std::string_view text) {
+  std::string out;
+  for (const char ch : text) out += ch == '*' || ch == '/' || ch == '\\' || static_cast<unsigned char>(ch) < 32 ? '_' : ch;
+  return out;
+}
+
 /// An int32 as C has it: the smallest one has no literal.
 template <class T>
 std::string number(T v) {
@@ -64,7 +86,7 @@ template <class Range>
 void append_numbers(std::string& text, const Range& numbers) {
   std::size_t width = 1;
   text += ' ';
-  for (const auto v : numbers) {
+  for (const auto& v : numbers) {
     const std::string one = number(v);
     if (width + one.size() + 2 > 120) {
       text += "\n ";

@@ -43,9 +43,11 @@ typedef struct {
   cmsis_nn_tile stride, padding;
   cmsis_nn_activation activation;
 } cmsis_nn_pool_params;
-typedef struct { int32_t *multiplier, *shift; } cmsis_nn_per_channel_quant_params;
 #endif
 
+/* One multiplier and shift per output. cmsis_nn_per_channel_quant_params has the same two, without the const that keeps them in
+   flash: (int32_t *)(uintptr_t)multiplier. */
+typedef struct { const int32_t *multiplier, *shift; } stet_quant_params;
 /* What CMSIS-NN takes as single arguments, in their order. */
 typedef struct {
   int32_t input_1_offset, input_1_mult, input_1_shift, input_2_offset, input_2_mult, input_2_shift;
@@ -114,7 +116,7 @@ typedef struct {
   cmsis_nn_dims filter;
   const int8_t *weights;
   const int32_t *bias;
-  cmsis_nn_per_channel_quant_params quant; /* one entry per output */
+  stet_quant_params quant;
 } stet_node;
 
 typedef struct {

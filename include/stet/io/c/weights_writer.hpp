@@ -86,8 +86,8 @@ class WeightsWriter {
     row.filter = k.rank() == 4 ? dims(k[0], k[1], k[2], k[3]) : dims(k[1], 1, 1, k[0]);
     row.weights = array("int8_t", "weights", node_->constants.weights.span());
     row.bias = array("int32_t", "bias", node_->constants.bias.span());
-    row.multiplier = "(int32_t *)" + array("int32_t", "multiplier", channels(r.multiplier));
-    row.shift = "(int32_t *)" + array("int32_t", "shift", channels(r.shift));
+    row.multiplier = array("int32_t", "multiplier", channels(r.multiplier));
+    row.shift = array("int32_t", "shift", channels(r.shift));
     return r.bounds;
   }
  private:

@@ -1,6 +1,7 @@
 #pragma once
 // The transposed convolution as tables of C.
 
+#include <stet/io/c/program_layer.hpp>
 #include <stet/io/c/weights_writer.hpp>
 
 namespace stet::c {
@@ -13,6 +14,17 @@ inline void write(const graph::op::ConvTranspose& o, WeightsWriter& w) {
   w.params("cmsis_nn_transpose_conv_params",
            w.offsets() + ", " + pair(v.w.stride, v.h.stride) + ", " + pair(v.w.before, v.h.before) + ", " + pair(more(v.w), more(v.h)) +
                ", " + pair(1, 1) + ", " + bounds(b));
+}
+
+inline void program(const graph::op::ConvTranspose& o, ProgramWriter& w) {
+  std::string l;
+  const std::string kernel = layer(o, w, "transposed", l);
+  // The window is that of the convolution which it turns back: its `in` is the size of this one's result.
+  Window v = window(o, w.site().in().shape);
+  std::swap(v.h.in, v.h.out);
+  std::swap(v.w.in, v.w.out);
+  const std::string p = window_of(w, v, w.site().in().shape[2], w.site().out().shape[2]);
+  w.statement(formatted("stet_{}({}, {}, {}, {});", kernel, p, l, w.in(), w.out()));
 }
 
 }  // namespace stet::c

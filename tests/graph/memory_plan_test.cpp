@@ -1,6 +1,6 @@
 // The law of the memory plan: two values that are alive at the same time never share a byte.
 
-#include <stet/engine/memory_plan.hpp>
+#include <stet/graph/memory_plan.hpp>
 #include <stet/model/quantize.hpp>
 
 #include "support/catch.hpp"
