@@ -28,6 +28,8 @@ want_library catch2 "the tests' framework"
 want_library nlohmann-json3-dev "reads the golden arrays' descriptions"
 want_optional libpng-dev "the pictures that tests read (.png)"
 want_optional libjpeg-dev "the same (.jpg)"
+want_optional doxygen "the reference of the site (docs/site/build.sh)"
+want_optional python3-markdown-it "its other pages"
 [ $extent = fast ] || want_library python3-venv "the environment of the runtimes that judge exported models"
 CLANG=
 for compiler in clang++-16 clang++-17 clang++-18 clang++-19; do

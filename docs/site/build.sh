@@ -24,6 +24,7 @@ if ! command -v doxygen > /dev/null || ! "$python" -c 'import markdown_it' 2> /d
   exit 77
 fi
 
+export PYTHONDONTWRITEBYTECODE=1
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 if [ -n "$(ls -A "$out")" ] && [ ! -e "$out/.stet-site" ]; then

@@ -47,7 +47,8 @@ def block(indent, lines):
             out += [f"@par {name}", *quoted("\n".join(text)).split("\n")]
         elif text:
             out += ([""] if out else []) + quoted("\n".join(text)).split("\n")
-    return [f"{indent}/// {line}".rstrip() for line in out]
+    # Not with slashes before each line: Doxygen would show them in formulas.
+    return [f"{indent}/** " + "\n".join(out).replace("*/", "* /"), f"{indent}*/"]
 
 
 def convert(source):

@@ -156,9 +156,8 @@ def list_of_headers(site):
     rooms = {}
     for header, link in sorted(site.names.headers):
         room = header.split("/")[1] if header.count("/") > 1 else "stet"
-        first = re.search(r"^#pragma once\n// (.*)", (site.root / "include" / header).read_text())
-        # Up to where the sentence or the line ends.
-        words = re.split(r"(?<=[.:;])\s", first[1])[-1 if ": " in first[1] else 0] if first else ""
+        comment = re.search(r"^#pragma once\n((?://[^\n]*\n)*)", (site.root / "include" / header).read_text())
+        words = re.split(r"(?<=[.:])\n|(?<=\.) ", comment[1].replace("// ", "").replace("\n", " ") if comment else "")[0]
         rooms.setdefault(room, []).append(f'<li><a href="{link}"><code>{html.escape(header)}</code></a><br><small>{html.escape(words)}</small></li>')
     body = "<h1>Headers</h1><p>By room, as <a href=\"docs/design.html\">the design</a> has them.</p>"
     site.write(site.out / "headers.html", "", "Headers", body + "".join(f"<h2>{room}</h2><ul>{''.join(rows)}</ul>" for room, rows in rooms.items()))
