@@ -2,6 +2,7 @@
 # Installs what is missing, builds an example and runs it. Arguments pass through to the program:
 #   sh examples/run.sh --help | --quick | --network separable | ...   the main job: examples/fashion_mnist
 #   sh examples/run.sh fine_tune MODEL.onnx --data FOLDER ...         another example, by its name
+#   sh examples/run.sh tutorial/line                                  a program of the tutorial (docs/tutorial)
 # After the main job and fine_tune the files that they wrote run in LiteRT and ONNX Runtime, where Python can have them.
 # STET_BUILD_DIR says where to build (default: build/).
 set -eu
@@ -9,7 +10,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 build=${STET_BUILD_DIR:-$root/build}
 program=fashion_mnist
 if [ $# -gt 0 ] && [ -e "$root/examples/$1/main.cpp" ]; then
-  program=$1
+  program=$(echo "$1" | tr / _)
   shift
 fi
 
