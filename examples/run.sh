@@ -3,6 +3,7 @@
 #   sh examples/run.sh --help | --quick | --network separable | ...   the main job: examples/fashion_mnist
 #   sh examples/run.sh fine_tune MODEL.onnx --data FOLDER ...         another example, by its name
 #   sh examples/run.sh mpi_training --processes N ...                 in N processes of MPI (default: one per core)
+#   sh examples/run.sh tutorial/line                                  a program of the tutorial (docs/tutorial)
 # After the main job and fine_tune the files that they wrote run in LiteRT and ONNX Runtime, where Python can have them.
 # STET_BUILD_DIR says where to build (default: build/).
 set -eu
@@ -10,7 +11,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 build=${STET_BUILD_DIR:-$root/build}
 program=fashion_mnist
 if [ $# -gt 0 ] && [ -e "$root/examples/$1/main.cpp" ]; then
-  program=$1
+  program=$(echo "$1" | tr / _)
   shift
 fi
 

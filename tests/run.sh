@@ -37,6 +37,8 @@ if [ $extent = full ]; then
   want_optional libnewlib-arm-none-eabi "their C library"
   want_optional qemu-system-arm "runs what was compiled for them"
 fi
+want_optional doxygen "the reference of the site (docs/site/build.sh)"
+want_optional python3-markdown-it "its other pages"
 [ $extent = fast ] || want_library python3-venv "the environment of the runtimes that judge exported models"
 CLANG=
 for compiler in clang++-16 clang++-17 clang++-18 clang++-19; do

@@ -1,11 +1,12 @@
 #!/bin/sh
 # usage: excerpts.sh ROOT
-# Every block of code in docs/*.md behind a line "<!-- from FILE -->" must be lines of that file, in that order without
+# Every block of code in docs/*.md and docs/tutorial/*.md behind a line "<!-- from FILE -->" must be lines of that file, in that order without
 # gaps but for lines that are "..." alone; blanks at the ends of lines and the indentation of the block do not count.
 set -eu
 root=$1
 status=0
-for page in "$root"/docs/*.md; do
+for page in "$root"/docs/*.md "$root"/docs/tutorial/*.md; do
+  [ -e "$page" ] || continue
   awk -v root="$root" -v page="$page" '
     function trimmed(line) { sub(/^[ \t]+/, "", line); sub(/[ \t]+$/, "", line); return line }
     /^<!-- from .* -->$/ { file = $3; next }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: names.sh SOURCE_DIR     Every name and every file that README.md and docs/*.md put in code stands in the sources.
+# usage: names.sh SOURCE_DIR     Every name and every file that README.md, CONTRIBUTING.md, SECURITY.md and docs/ put in code stands in the sources.
 # A name is a word of code with an underscore or a capital and a small letter, or one that is called; a file is PATH.hpp,
 # .cpp, .sh, .py or .md. Comments of the headers do not count. Formulas (math.md) are searched for headers only, since they
 # cite files of other projects. Names of others: std::, My... for the reader's own, and the list below.
@@ -44,7 +44,7 @@ awk '
       if (word ~ /[\001*]/ || word ~ /^([0-9]|My[A-Z])/) continue
       if (called || word ~ /._/ || word ~ /^[A-Z]+[a-z]/) print FILENAME ":" FNR ": name " word
     }
-  }' README.md docs/*.md > "$work/uses"
+  }' $(ls README.md CONTRIBUTING.md SECURITY.md docs/*.md docs/tutorial/*.md 2> /dev/null) > "$work/uses"
 
 awk -v words="$work/words" -v files="$work/files" -v foreign="$foreign" '
   BEGIN {
