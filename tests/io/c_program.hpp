@@ -83,7 +83,7 @@ class CProgram {
     status_ = std::system((program_ + " " + kind + " < " + from + " > " + to).c_str());
     const std::string bytes = read_text(to);
     std::vector<T> out(bytes.size() / sizeof(T));
-    std::memcpy(out.data(), bytes.data(), out.size() * sizeof(T));
+    if (!out.empty()) std::memcpy(out.data(), bytes.data(), out.size() * sizeof(T));
     return out;
   }
   /// What the last run returned.
