@@ -57,7 +57,7 @@ class Plot {
   }
   void legend(const std::string& name, const char* colour) {
     if (name.empty()) return;
-    text(52, 52 + 18 * names_, "start", name, colour);
+    text(432, 236 + 18 * names_, "end", name, colour);
     ++names_;
   }
 

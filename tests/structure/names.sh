@@ -7,6 +7,7 @@ set -eu
 export LC_ALL=C
 cd "$1"
 foreign="EXPECT_TRUE CHECK_MESSAGE"                      # GoogleTest, doctest
+foreign="$foreign quantize_"                                # torchao
 foreign="$foreign stet_test_qat stet_test_train stet_load_model"         # targets that CMake puts together
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
