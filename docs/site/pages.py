@@ -12,7 +12,7 @@ import markdown_it
 
 # Where a page stands in the list; every page stands in one of these.
 SECTIONS = (
-    ("How to", "training integrate custom_scheme extending export low_bits rounding pitfalls"),
+    ("How to", "training scaling integrate custom_scheme extending export microcontroller low_bits rounding pitfalls"),
     ("Why and how it works", "why design math performance"),
     ("Tables", "schemes observers estimators errors models results compare"),
 )
