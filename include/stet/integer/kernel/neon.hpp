@@ -20,7 +20,7 @@ STET_TARGET_BEGIN(STET_TARGET_I8MM)
 
 namespace stet::kernel::implementation::i8mm {
 
-inline int32x4_t dot(int32x4_t sum, uint8x16_t x, int8x16_t w) { return vusdotq_s32(sum, x, w); }
+inline int32x4_t add_products(int32x4_t sum, uint8x16_t x, int8x16_t w) { return vusdotq_s32(sum, x, w); }
 #include <stet/integer/kernel/neon_tile_body.hpp>
 
 /// Accumulators of all rows with all panels; see portable::product.
@@ -36,7 +36,7 @@ STET_TARGET_BEGIN(STET_TARGET_DOTPROD)
 
 namespace stet::kernel::implementation::dotprod {
 
-inline int32x4_t dot(int32x4_t sum, uint8x16_t x, int8x16_t w) {
+inline int32x4_t add_products(int32x4_t sum, uint8x16_t x, int8x16_t w) {
   return vdotq_s32(sum, vreinterpretq_s8_u8(veorq_u8(x, vdupq_n_u8(128))), w);
 }
 #include <stet/integer/kernel/neon_tile_body.hpp>
