@@ -14,14 +14,13 @@
 #include <cstring>
 #include <vector>
 
-#define STET_NEON_TILE  // for the two inclusions of the body below
-
 STET_TARGET_BEGIN(STET_TARGET_I8MM)
 
 namespace stet::kernel::implementation::i8mm {
 
-inline int32x4_t add_products(int32x4_t sum, uint8x16_t x, int8x16_t w) { return vusdotq_s32(sum, x, w); }
+#define STET_NEON_DOT(sum, x, w) vusdotq_s32(sum, x, w)
 #include <stet/integer/kernel/neon_tile_body.hpp>
+#undef STET_NEON_DOT
 
 /// Accumulators of all rows with all panels; see portable::product.
 inline void product(const Operands& a, const PackedWeights& w, const std::int32_t* start, std::int32_t* acc, std::int64_t stride) {
@@ -36,10 +35,9 @@ STET_TARGET_BEGIN(STET_TARGET_DOTPROD)
 
 namespace stet::kernel::implementation::dotprod {
 
-inline int32x4_t add_products(int32x4_t sum, uint8x16_t x, int8x16_t w) {
-  return vdotq_s32(sum, vreinterpretq_s8_u8(veorq_u8(x, vdupq_n_u8(128))), w);
-}
+#define STET_NEON_DOT(sum, x, w) vdotq_s32(sum, vreinterpretq_s8_u8(veorq_u8(x, vdupq_n_u8(128))), w)
 #include <stet/integer/kernel/neon_tile_body.hpp>
+#undef STET_NEON_DOT
 
 /// Accumulators of all rows with all panels; see portable::product.
 inline void product(const Operands& a, const PackedWeights& w, const std::int32_t* start, std::int32_t* acc, std::int64_t stride) {
@@ -53,7 +51,5 @@ inline void product(const Operands& a, const PackedWeights& w, const std::int32_
 }  // namespace stet::kernel::implementation::dotprod
 
 STET_TARGET_END
-
-#undef STET_NEON_TILE
 
 #endif

@@ -3,9 +3,9 @@
 
 #include <stet/core/requirements.hpp>
 
-#if defined(STET_NEON_TILE)
+#if defined(STET_NEON_DOT)
 
-// Rows [row, row+R) with a panel of 16 outputs; add_products(sum, operands, weights) adds four products to each of four sums.
+// Rows [row, row+R) with a panel of 16 outputs; STET_NEON_DOT(sum, operands, weights) adds four products to each of four sums.
 template <int R>
 inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, const std::int32_t* start, std::int32_t* acc, std::int64_t stride,
                  std::int64_t columns) {
@@ -29,7 +29,7 @@ inline void tile(const Operands& a, std::int64_t row, const std::int8_t* w, cons
         std::memcpy(&four, x[r] + g * group_taps, 4);
         const uint8x16_t operand = vreinterpretq_u8_u32(vdupq_n_u32(four));
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) sum[r][v] = add_products(sum[r][v], operand, weights[v]);
+        for (int v = 0; v < 4; ++v) sum[r][v] = STET_NEON_DOT(sum[r][v], operand, weights[v]);
       }
     }
   }
