@@ -6,21 +6,25 @@
 #include <stet/io/save_c_program.hpp>
 #include <stet/stet.hpp>
 
+#include <cmath>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 
 using namespace stet;
 
 namespace {
 
-// What stands for the device here: samples from the standard input, codes to the standard output.
-constexpr const char* host = R"(#include "figures/figures.h"
+// Stands for the firmware here: codes of images from the standard input, codes of scores to the standard output.
+constexpr std::string_view firmware = R"(
+#include "figures.h"
 #include <stdio.h>
 
 int main(void) {
-  static float in[FIGURES_INPUTS], out[FIGURES_OUTPUTS];
-  while (fread(in, sizeof in, 1, stdin) == 1) {
-    if (figures(in, out) != 0) return 1;
-    fwrite(out, sizeof out, 1, stdout);
+  static int8_t pixels[FIGURES_INPUTS], scores[FIGURES_OUTPUTS];
+  while (fread(pixels, sizeof pixels, 1, stdin) == 1) {
+    if (figures_codes(pixels, scores) != 0) return 1;
+    if (fwrite(scores, sizeof scores, 1, stdout) != 1) return 2;
   }
   return 0;
 }
@@ -52,5 +56,30 @@ int main() {
              100 * evaluate(qat, data.test).accuracy);
 
   const ProgramMemory memory = save_c_program("figures", integers);
-  fmt::print("{}", memory.str());
+  fmt::print("\n{}\n", memory.str());
+
+  const Engine engine(integers);
+  const Affine pixel = engine.values()[static_cast<std::size_t>(engine.inputs()[0])].codes;
+  fmt::print("the code q of a pixel means {:.6f} * (q - {})\n", pixel.scale, pixel.zero_point);
+  const Tensor<float> images = data.test.batch(0, 1000).x;
+  std::string bytes;
+  for (const float value : images.span()) bytes += static_cast<char>(std::lround(255 * value) - 128);
+  write_file_atomically("figures/images", std::string_view(bytes));
+  write_file_atomically("figures/firmware.c", firmware);
+
+  if (std::system("command -v ${CC:-cc} > /dev/null") != 0) {
+    fmt::print("there is no C compiler here: compile figures/*.c where there is one\n");
+    return 0;
+  }
+  if (std::system("cd figures && ${CC:-cc} -std=c99 -Wall -Wextra -O2 firmware.c figures.c -o firmware") != 0) return 1;
+  if (std::system("cd figures && ./firmware < images > scores") != 0) return 1;
+  const std::vector<std::uint8_t> scores = read_file("figures/scores");
+  const QTensor computed = engine.run(images);
+  const auto count = static_cast<std::size_t>(computed.codes.size());
+  require(scores.size() == count, Errc::io, "the C program wrote {} codes instead of {}", scores.size(), count);
+  int different = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    different += static_cast<std::int8_t>(scores[i]) != computed.codes.span()[i] ? 1 : 0;
+  }
+  fmt::print("{} of {} codes of the C program differ from the engine's\n", different, count);
 }
