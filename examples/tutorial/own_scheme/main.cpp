@@ -1,4 +1,7 @@
-// Tutorial 5: a quantization scheme of one's own: the laws find its mistake, a recipe trains and deploys it.   tutorial_own_scheme
+// Tutorial 5: a quantization scheme of one's own: the laws find its mistake, a recipe trains and deploys it.
+// tutorial_own_scheme [FOLDER]
+
+#include "../plot.hpp"
 
 #include <stet/data/shapes.hpp>
 #include <stet/engine/engine.hpp>
@@ -57,9 +60,33 @@ void train(const Model& model, const AnyScheme& scheme, const DatasetSplit& data
              100 * untrained, 100 * evaluate(qat, data.test).accuracy, different, trained.size());
 }
 
+// The weights of a channel in order of size, every eighth, and what the two schemes make of them.
+void draw(const Tensor<float>& w, const std::string& path) {
+  std::vector<float> sorted(w.span().begin(), w.span().end());
+  std::sort(sorted.begin(), sorted.end());
+  const Shape shape{1, std::ssize(sorted)};
+  const double end = std::ceil(10 * static_cast<double>(std::max(-sorted.front(), sorted.back()))) / 10;
+  const auto coded = [&](const QParams& p) {
+    const Tensor<float> y = fake_quantize(Tensor<float>(shape, sorted), p);
+    tutorial::Points points;
+    for (std::int64_t i = 7; i < y.size(); i += 8) points.emplace_back(i, y[i]);
+    return points;
+  };
+  tutorial::Points real;
+  for (std::size_t i = 7; i < sorted.size(); i += 8) real.emplace_back(i, sorted[i]);
+  tutorial::Plot plot(0, static_cast<double>(sorted.size()), -end, end,
+                      "The weights of one channel, and 3 bits of them");
+  plot.dots(real, "#bbb", "weights");
+  plot.line(coded(weight_qparams(min_max(sorted, shape, Granularity::per_channel(0)), Granularity::per_channel(0),
+                                 Grid::narrow(3))),
+            "#c0392b", "largest value");
+  plot.line(coded(LeastSquares<true>{}.qparams(sorted, shape)), "#0b5cad", "least squares");
+  plot.save(path);
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   fmt::print("the first attempt: {}", testing::check_scheme_laws(LeastSquares<false>{}).str());
   fmt::print("mended: {}", testing::check_scheme_laws(LeastSquares<true>{}).str());
 
@@ -76,4 +103,7 @@ int main() {
   train(model, LeastSquares<false>{}, data, "the first attempt");
   train(model, LeastSquares<true>{}, data, "mended           ");
   train(model, symmetric(3, true), data, "largest value    ");
+
+  const Tensor<float> channel(Shape{784}, model.parameter("linear_1.weight").value.span().first(784));  // of [10,784]
+  draw(channel, (argc > 1 ? std::string(argv[1]) : ".") + "/own_scheme.svg");
 }
