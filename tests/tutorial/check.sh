@@ -1,14 +1,16 @@
 #!/bin/sh
-# usage: check.sh PROGRAM PAGE IMAGES WORK     A page of the tutorial shows what its program prints and draws.
+# usage: check.sh PROGRAM PAGE IMAGES WORK [FILE]    A page of the tutorial shows what its program prints and draws.
 # The block of the page behind "<!-- printed by PROGRAM -->" is the program's standard output; every picture that it writes is the
-# one in IMAGES.
+# one in IMAGES. The program runs in WORK, where other files that it writes stay; its arguments are FILE, if given, and a folder.
 set -eu
-program=$1 page=$2 images=$3 work=$4
+whole() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
+program=$(whole "$1") page=$2 images=$3 work=$4
+file=${5:+$(whole "$5")}
 name=$(basename "$program")
 rm -rf "$work"
 mkdir -p "$work/pictures"
 # The roundings of one instruction set, so that training in float is the same on every machine.
-STET_ISA=baseline "$program" "$work/pictures" > "$work/printed"
+(cd "$work" && STET_ISA=baseline "$program" ${file:+"$file"} pictures) > "$work/printed"
 awk -v mark="<!-- printed by $name -->" '
   $0 == mark { here = 1; next }
   here && /^```/ { if (inside) exit; inside = 1; next }
