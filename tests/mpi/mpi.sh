@@ -9,7 +9,7 @@ OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 # More processes than cores, and root in a container: Open MPI must be told; others know neither option.
 flags=
-if "$mpiexec" --version 2>&1 | grep -q "Open MPI"; then flags="--oversubscribe --allow-run-as-root"; fi
+if "$mpiexec" --version 2>&1 | grep -qE "Open MPI|OpenRTE|open-mpi"; then flags="--oversubscribe --allow-run-as-root"; fi
 
 fail() {
   cat "$work/log" "$work/errors" 2> /dev/null || true
