@@ -1,6 +1,8 @@
 #pragma once
 // CodesTail: requantization by a float factor, for kernels that make codes of their sums before these leave the registers.
 
+#include <stet/core/requirements.hpp>
+
 #include <cstdint>
 
 namespace stet::kernel {
