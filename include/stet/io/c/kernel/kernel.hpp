@@ -1,6 +1,8 @@
 #pragma once
 // Kernel: a function of a C program in source, with those that it calls.
 
+#include <stet/core/requirements.hpp>
+
 #include <string_view>
 
 namespace stet::c {
