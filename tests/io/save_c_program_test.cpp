@@ -185,12 +185,13 @@ TEST_CASE("what a C program cannot hold is one error that lists all nodes, befor
                        ContainsSubstring("padded: "));
 
   model = every_operator(1);
-  for (const std::string name : {"a-net", "1st", "int", "main", "stet_add", "_x"}) {
+  for (const std::string name : {"a-net", "1st", "int", "main", "stet_add", "_x", "NULL", "malloc", "alignas", "y0", "INT8_MAX", "int_least8_t"}) {
     INFO(name);
     CHECK_THAT(error_of(dir.path(name), model), ContainsSubstring("'" + name + "' is none in C"));
   }
   CHECK(dir.files() == 0);
-  CHECK_THAT(error_of(dir.path("no/net"), model), ContainsSubstring("cannot make the folder"));
+  CHECK_THAT(error_of(dir.path("no/net"), model), ContainsSubstring("cannot make the folder") && ContainsSubstring("No such file"));
+  CHECK_THAT(error_of("/dev/null/net", model), ContainsSubstring("Not a directory"));
   dir.write("file", "");
   CHECK_THAT(error_of(dir.path("file"), model), ContainsSubstring("file"));
 }

@@ -240,6 +240,44 @@ TEST_CASE("Training together refuses what cannot be the same, and ends everywher
   for (const std::string& error : errors_of([](int rank, Model& model, FitOptions&) { model = rank == 2 ? Model(network().graph(), Rng(9)) : model; })) {
     REQUIRE_THAT(error, ContainsSubstring("2 differs"));
   }
+  // A callback of one process alone: where it asks all, the others would not answer; where it changes the model, models part.
+  for (const std::string& error : errors_of([](int rank, Model&, FitOptions& o) {
+         if (rank == 0) o.stop_when = [](const EpochReport&) { return false; };
+       })) {
+    REQUIRE_THAT(error, ContainsSubstring("1, 2 differ"));
+  }
+  for (const std::string& error : errors_of([](int rank, Model&, FitOptions& o) {
+         if (rank == 1) o.stop_in_epoch = [](const StepReport&) { return false; };
+       })) {
+    REQUIRE_THAT(error, ContainsSubstring("1 differs"));
+  }
+  for (const std::string& error : errors_of([](int rank, Model& model, FitOptions& o) {
+         o.on_step = [rank, &model](const StepReport&) {
+           if (rank == 2) model.parameters()[0].parameter.value.edit()[0] += 1.0f;
+         };
+       })) {
+    REQUIRE_THAT(error, ContainsSubstring("models that are trained together must do the same, and 2 differs"));
+  }
+  const auto asked = [&](auto change) {
+    return on_ranks(2, [&](Communicator& comm) {
+      Model model = network();
+      EvaluateOptions o{.batch = 15, .comm = &comm};
+      Dataset own = data;
+      change(comm.rank(), model, own, o);
+      (void)evaluate(model, own, o);
+    });
+  };
+  for (const std::string& error : asked([](int rank, Model& model, Dataset&, EvaluateOptions&) {
+         if (rank == 1) model.parameters()[0].parameter.value.edit()[0] += 1.0f;
+       })) {
+    REQUIRE_THAT(error, ContainsSubstring("evaluate: processes that answer together must do the same, and 1 differs"));
+  }
+  for (const std::string& error : asked([](int rank, Model&, Dataset& own, EvaluateOptions&) { own = rank == 1 ? own.slice(0, 44) : own; })) {
+    REQUIRE_THAT(error, ContainsSubstring("process 0 has '45 samples'") || ContainsSubstring("1 differs"));
+  }
+  for (const std::string& error : asked([](int rank, Model&, Dataset&, EvaluateOptions& o) { o.batch = rank == 1 ? 45 : 15; })) {
+    REQUIRE_THAT(error, ContainsSubstring("1 differs"));
+  }
   for (const std::string& error : errors_of([](int, Model&, FitOptions& o) { o.part = 0; })) REQUIRE_THAT(error, ContainsSubstring("part is 0 samples"));
   const auto thrown = errors_of([](int rank, Model&, FitOptions& o) {
     o.on_step = [rank](const StepReport&) {

@@ -70,8 +70,8 @@ STET_ENTRY ProgramMemory save_c_program(const std::string& path, const IntegerMo
   c::ProgramWriter writer = detail::written_program("save_c_program", name, model);
   const c::ProgramSource program(writer);
   const std::string header = program.header(), source = program.source();
-  require(::mkdir(folder.c_str(), 0777) == 0 || errno == EEXIST, Errc::io, "save_c_program: cannot make the folder {}: {}", folder,
-          std::strerror(errno));
+  const int error = ::mkdir(folder.c_str(), 0777) == 0 ? 0 : errno;  // before it is an argument beside others
+  require(error == 0 || error == EEXIST, Errc::io, "save_c_program: cannot make the folder {}: {}", folder, std::strerror(error));
   write_file_atomically(folder + "/" + name + ".c", std::string_view(source));
   write_file_atomically(folder + "/" + name + ".h", std::string_view(header));
   return writer.memory();

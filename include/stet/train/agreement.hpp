@@ -6,10 +6,12 @@
 #include <stet/core/hash.hpp>
 #include <stet/core/isa.hpp>
 #include <stet/core/text.hpp>
+#include <stet/model/state_fields.hpp>
 #include <stet/train/identity.hpp>
 #include <stet/version.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -56,7 +58,7 @@ inline std::string text_of_first(Communicator& comm, const std::string& own) {
 }
 
 // Errors:    Errc::state in all processes unless all bring the same lines; it names those in which one differs from the first
-inline void require_same(Communicator& comm, const std::string& lines) {
+inline void require_same(Communicator& comm, const std::string& lines, const char* who = "fit: processes that train together") {
   if (comm.size() == 1) return;
   const std::vector<std::uint64_t> hashes = gather(comm, Hash64().text(lines).value());
   std::string others;
@@ -72,8 +74,26 @@ inline void require_same(Communicator& comm, const std::string& lines) {
     if (x != y)
       which += formatted("{}process 0 has '{}', process {} '{}'", which.empty() ? ": " : "; ", x, comm.rank(), y);
   }
-  fail(Errc::state, "fit: processes that train together must do the same, and {} differ{} from process 0{}", others,
+  fail(Errc::state, "{} must do the same, and {} differ{} from process 0{}", who, others,
        others.find(',') == std::string::npos ? "s" : "", which);
+}
+
+// A function of fields that does nothing, to ask whether a model has some.
+struct NoField {
+  template <class T>
+  void operator()(std::string_view, T&&) const {}
+};
+// The numbers of a model, of one that says them.
+template <class M>
+std::string describe_numbers(const M& model) {
+  if constexpr (std::copy_constructible<M> && requires(M& m) { m.fields(NoField()); }) {
+    M copy = model;  // shares all tensors; fields() is for changing them too
+    Hash64 numbers;
+    checkpoint_fields(copy, [&](std::string_view name, const FieldRef& field) { numbers.text(name).text(field.shape().str()).bytes(field.bytes()); });
+    return formatted("model {:016x}\n", numbers.value());
+  } else {
+    return {};
+  }
 }
 
 }  // namespace stet::detail

@@ -4,6 +4,7 @@
 #include <stet/core/parallel.hpp>
 #include <stet/data/dataset.hpp>
 #include <stet/model/inference_plan.hpp>
+#include <stet/train/agreement.hpp>
 #include <stet/train/confusion.hpp>
 #include <stet/train/infer_together.hpp>
 
@@ -146,6 +147,15 @@ std::vector<Tensor<float>> outputs_of(const M& model, const Batch& batch) {
   }
 }
 
+// Processes that answer together must have been asked the same.
+// Errors:    Errc::state in all of them otherwise, naming what differs
+template <class M>
+void require_same_question(const M& model, const Dataset& data, const EvaluateOptions& o) {
+  if (o.comm == nullptr || o.comm->size() == 1) return;
+  require_same(*o.comm, formatted("{} samples\nbatch {}\noutput {}\n", data.size(), o.batch, o.output) + describe_numbers(model),
+               "evaluate: processes that answer together");
+}
+
 // The same of processes that share the samples.
 template <Classifier M>
 std::vector<Tensor<float>> outputs_together(Communicator* comm, const M& model, const Batch& batch) {
@@ -172,6 +182,7 @@ STET_ENTRY Tensor<float> chosen_output(const char* op, const std::vector<Tensor<
 /// Errors:    as evaluate_logits and infer; Errc::range if the model has several outputs and none is named
 template <Classifier M>
 Evaluation evaluate(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
+  detail::require_same_question(model, data, options);
   const auto& asked = detail::ready_to_infer(model);
   return detail::evaluate_batches(
       [&](const Batch& batch) -> Tensor<float> {

@@ -211,7 +211,7 @@ FitReport fit_model(M& model, const Dataset& data, const FitOptions& options) {
   }
   if (options.comm != nullptr) {
     const std::string where = formatted("epoch {}\nmodel {}", entered.state().epoch, describe_start(model));
-    require_same(*options.comm, describe_program() + formatted("stop_after {}\n", options.stop_after) + description + start + where);
+    require_same(*options.comm, describe_program() + formatted("stop_after {}\nstop_when {}\nstop_in_epoch {}\n", options.stop_after, static_cast<bool>(options.stop_when), static_cast<bool>(options.stop_in_epoch)) + description + start + where);
   }
   run = std::move(entered);
   // Copies share all numbers with the model until one of them writes.
@@ -240,7 +240,11 @@ FitReport fit_model(M& model, const Dataset& data, const FitOptions& options) {
     save_run(options, description + start, model, run.optimizer(), run.state(), best_of(run));
   };
   const auto statistics_fault = [&] { return find_statistics_fault(model); };
-  const auto fault = [&] { return find_fault(model); };
+  // Of everything, after every epoch; callbacks may have changed one of several models.
+  const auto fault = [&] {
+    if (options.comm != nullptr) require_same(*options.comm, describe_numbers(model), "fit: models that are trained together");
+    return find_fault(model);
+  };
   const auto keep_best = [&] {
     if (keeps_best) best_of(run)->model = model;
   };
@@ -288,6 +292,9 @@ FitReport fit(M& model, const Dataset& data, const FitOptions& options = {}) {
     return detail::fit_model(model, data, options);
   } catch (const std::exception& e) {
     options.comm->report_failure(e.what());  // else the others would wait
+    throw;
+  } catch (...) {
+    options.comm->report_failure("something that is no std::exception was thrown");
     throw;
   }
 }

@@ -87,6 +87,7 @@ inline Tensor<float> predict_outputs(FunctionRef<Tensor<float>(const Tensor<floa
 /// Errors:    as predict_outputs; Errc::range if the model has several outputs and none is named
 template <Classifier M>
 Tensor<float> predict(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
+  detail::require_same_question(model, data, options);
   return detail::predict_batches(
       [&](const Batch& batch) {
         return std::vector<Tensor<float>>{detail::chosen_output("predict", detail::outputs_together(options.comm, model, batch), options.output)};
@@ -97,6 +98,7 @@ Tensor<float> predict(const M& model, const Dataset& data, const EvaluateOptions
 /// Errors:    as predict_outputs
 template <Classifier M>
 std::vector<Tensor<float>> predict_all(const M& model, const Dataset& data, const EvaluateOptions& options = {}) {
+  detail::require_same_question(model, data, options);
   return detail::predict_batches([&](const Batch& batch) { return detail::outputs_together(options.comm, model, batch); }, data, options);
 }
 

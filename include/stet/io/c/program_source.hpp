@@ -42,7 +42,7 @@ class ProgramSource {
         "/* {0}: a quantized network as a C99 program, by stet. No heap, no files, no other library.\n"
         "   Arithmetic: {1}.\n{2}"
         "   RAM: {3} bytes of values. Flash: {4} bytes of constants, and the code.\n\n{5}*/\n",
-        name_, model_.target.runtime, ends(), w_.memory().arena, w_.memory().flash(), table());
+        name_, comment_text(model_.target.runtime), ends(), w_.memory().arena, w_.memory().flash(), table());
     text += fingerprint_comment(stet::detail::fingerprint_text_of("save_c_program", model_));
     text += formatted(
         "#ifndef {0}_H\n#define {0}_H\n\n#include <stdint.h>\n\n"
@@ -66,7 +66,8 @@ class ProgramSource {
                "   STET_ARENA_ATTRIBUTES to say where the values lie, as in __attribute__((section(\".dtcm\"))). */\n"
                "#include \"{0}.h\"\n\n#include <float.h>\n#include <string.h>\n\n"
                "#if {1}_PROGRAM != {2}\n#error \"{0}.h and {0}.c are of two programs: write both again\"\n#endif\n"
-               "#ifdef __FAST_MATH__\n#error \"compile without -ffast-math: it changes codes\"\n#endif\n"
+               "#if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__ASSOCIATIVE_MATH__) || \\\n"
+               "    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ == 1)\n#error \"compile without -ffast-math and its parts: they change codes\"\n#endif\n"
                "#ifndef STET_ARENA_ATTRIBUTES\n#define STET_ARENA_ATTRIBUTES\n#endif\n",
                name_, upper_, key_) +
            body_;

@@ -37,7 +37,7 @@ class ProgramWriter {
     id_ = formatted("{}_{}_{}", symbol_, i, identifier(node_->name));
     site_.emplace(model_, *node_);
     memory_.rows.push_back({node_->name, std::string(graph::kind(node_->op)), 0, live(static_cast<int>(i))});
-    const std::string comment = formatted("  /* {}: {} -> {} */\n", comment_text(node_->name), graph::kind(node_->op), site_->out().shape);
+    const std::string comment = formatted("  /* {}: {} -> {} */\n", comment_text(node_->name), comment_text(graph::kind(node_->op)), site_->out().shape);
     if (!graph::is<graph::op::Input>(node_->op)) calls_ += comment;
     write(*node_);
   }

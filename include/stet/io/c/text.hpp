@@ -29,11 +29,20 @@ inline bool is_keyword(std::string_view name) {
       "short",    "signed", "sizeof",   "static", "struct",  "switch",   "typedef", "union",  "unsigned", "void",     "volatile",
       "while",    "main",   "memcpy",   "memset", "bool",    "catch",    "class",   "delete", "explicit", "false",    "friend",
       "mutable",  "new",    "operator", "private", "public", "template", "this",    "throw",  "true",     "try",      "using",
-      "namespace", "typename", "virtual", "protected", "export", "asm", "concept", "requires", "nullptr", "wchar_t", "typeid"};
+      "namespace", "typename", "virtual", "protected", "export", "asm", "concept", "requires", "nullptr", "wchar_t", "typeid",
+      "alignas", "alignof", "constexpr", "consteval", "constinit", "decltype", "noexcept", "static_cast", "const_cast", "dynamic_cast",
+      "reinterpret_cast", "and", "and_eq", "bitand", "bitor", "compl", "not", "not_eq", "or", "or_eq", "xor", "xor_eq", "char8_t", "char16_t",
+      "char32_t", "thread_local", "static_assert", "co_await", "co_return", "co_yield", "linux", "unix",
+      // What headers that a program reads, or its caller does, may define; compilers know many of these by themselves.
+      "NULL", "int8_t", "int16_t", "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "size_t", "ptrdiff_t", "intptr_t",
+      "uintptr_t", "intmax_t", "uintmax_t", "printf", "scanf", "puts", "putchar", "abs", "labs", "exp", "log", "sin", "cos", "tan", "pow", "sqrt",
+      "ceil", "floor", "round", "trunc", "fabs", "fmod", "exit", "abort", "malloc", "calloc", "realloc", "free", "memmove", "memcmp", "memchr",
+      "strlen", "strcpy", "strcat", "strcmp", "strchr", "j0", "j1", "jn", "y0", "y1", "yn", "isnan", "isinf", "index"};
   for (const std::string_view word : words) {
     if (name == word) return true;
   }
-  return false;
+  // Limits and types by their form: INT8_MAX, FLT_MIN, int_least8_t, uint_fast16_t.
+  return name.ends_with("_MAX") || name.ends_with("_MIN") || name.starts_with("int_") || name.starts_with("uint_");
 }
 
 /// A name in C made from a text: other characters become _.
