@@ -45,10 +45,8 @@ struct Codes {
     return {t};
   }
   void store(std::int64_t row, std::int64_t output, __mmask16 mask, __m512i sum) const {
-    __m512 v = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(all_lanes, sum), _mm512_loadu_ps(tail.scale + output));
-    v = _mm512_maskz_min_ps(all_lanes, _mm512_maskz_max_ps(all_lanes, v, _mm512_set1_ps(tail.below)), _mm512_set1_ps(tail.above));
-    const __m512i q = _mm512_add_epi32(nearest_even(v), _mm512_set1_epi32(tail.zero_point));
-    _mm_mask_storeu_epi8(tail.out + row * tail.stride + output, mask, _mm512_maskz_cvtepi32_epi8(all_lanes, q));
+    const __m512i q = half_even(sum, tail.scale + output, _mm512_set1_ps(tail.below), _mm512_set1_ps(tail.above));
+    _mm_mask_storeu_epi8(tail.out + row * tail.stride + output, mask, codes_of(q, _mm512_set1_epi32(tail.zero_point)));
   }
 };
 

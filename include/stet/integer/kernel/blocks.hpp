@@ -129,6 +129,15 @@ inline __m512i nearest_even(__m512 v) {
   return _mm512_maskz_cvt_roundps_epi32(all_lanes, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 #pragma GCC diagnostic pop
+/// float(sum) * scale, cut to [low, high], to the nearest integer, half to even.
+inline __m512i half_even(__m512i sum, const float* scale, __m512 low, __m512 high) {
+  const __m512 v = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(all_lanes, sum), _mm512_loadu_ps(scale));
+  return nearest_even(_mm512_maskz_min_ps(all_lanes, _mm512_maskz_max_ps(all_lanes, v, low), high));
+}
+/// Codes of what half_even gives: + zero point, which must fit.
+inline __m128i codes_of(__m512i rounded, __m512i zero_point) {
+  return _mm512_maskz_cvtepi32_epi8(all_lanes, _mm512_add_epi32(rounded, zero_point));
+}
 
 /// The same.
 inline void biased(Avx512, const std::int32_t* acc, const std::int32_t* bias, Block32& sum) {
@@ -141,10 +150,7 @@ inline void biased(Avx512, const std::int32_t* acc, const std::int32_t* bias, Bl
 inline void float_half_even(Avx512, const Block32& x, const float* scale, float below, float above, Block32& y) {
   const __m512 low = _mm512_set1_ps(below), high = _mm512_set1_ps(above);
   for (int j = 0; j < block_elements; j += 16) {
-    __m512 v = _mm512_maskz_cvtepi32_ps(all_lanes, _mm512_load_si512(x.value + j));
-    v = _mm512_mul_ps(v, _mm512_loadu_ps(scale + j));
-    v = _mm512_maskz_min_ps(all_lanes, _mm512_maskz_max_ps(all_lanes, v, low), high);
-    _mm512_store_si512(y.value + j, nearest_even(v));
+    _mm512_store_si512(y.value + j, half_even(_mm512_load_si512(x.value + j), scale + j, low, high));
   }
 }
 
@@ -153,8 +159,8 @@ inline void store_codes(Avx512, const Block32& v, std::int32_t lo, std::int32_t 
   const __m512i low = _mm512_set1_epi32(lo), high = _mm512_set1_epi32(hi), zero_point = _mm512_set1_epi32(z);
   for (int j = 0; j < block_elements; j += 16) {
     __m512i q = _mm512_maskz_max_epi32(all_lanes, _mm512_load_si512(v.value + j), low);
-    q = _mm512_add_epi32(_mm512_maskz_min_epi32(all_lanes, q, high), zero_point);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), _mm512_maskz_cvtepi32_epi8(all_lanes, q));
+    q = _mm512_maskz_min_epi32(all_lanes, q, high);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), codes_of(q, zero_point));
   }
 }
 
@@ -165,10 +171,7 @@ inline void codes_half_even(Avx512, const std::int32_t* acc, const std::int32_t*
   const __m512i zero_point = _mm512_set1_epi32(z);
   for (int j = 0; j < block_elements; j += 16) {
     const __m512i sum = _mm512_add_epi32(_mm512_loadu_si512(acc + j), _mm512_loadu_si512(bias + j));
-    __m512 v = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(all_lanes, sum), _mm512_loadu_ps(scale + j));
-    v = _mm512_maskz_min_ps(all_lanes, _mm512_maskz_max_ps(all_lanes, v, low), high);
-    const __m512i q = _mm512_add_epi32(nearest_even(v), zero_point);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), _mm512_maskz_cvtepi32_epi8(all_lanes, q));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), codes_of(half_even(sum, scale + j, low, high), zero_point));
   }
 }
 
