@@ -1,6 +1,7 @@
 #pragma once
 // BatchLoader: prepares the next batches in the background while the current one is trained on.
 
+#include <stet/core/lock.hpp>
 #include <stet/data/batches.hpp>
 #include <stet/data/dataset.hpp>
 
@@ -50,7 +51,7 @@ class BatchLoader {
   ~BatchLoader() {
     if (::getpid() != owner_) return;  // a forked copy: the thread that may hold the lock does not exist here
     {
-      const Lock lock(mutex_);
+      const detail::Lock lock(mutex_);
       abandoned_ = true;
       pthread_cond_broadcast(&changed_);
     }
@@ -67,7 +68,7 @@ class BatchLoader {
   std::optional<Batch> next() {
     require(::getpid() == owner_, Errc::state,
             "BatchLoader: made before this process was forked, its thread is not here; make the loader after the fork");
-    const Lock lock(mutex_);
+    const detail::Lock lock(mutex_);
     while (taken_ == made_ && taken_ < count_ && !failure_) pthread_cond_wait(&changed_, &mutex_);
     if (taken_ < made_) {
       Batch batch = std::move(ring_[slot(taken_)]);
@@ -83,17 +84,6 @@ class BatchLoader {
   }
 
  private:
-  class Lock {
-   public:
-    explicit Lock(pthread_mutex_t& mutex) : mutex_(mutex) { pthread_mutex_lock(&mutex_); }
-    Lock(const Lock&) = delete;
-    Lock& operator=(const Lock&) = delete;
-    ~Lock() { pthread_mutex_unlock(&mutex_); }
-
-   private:
-    pthread_mutex_t& mutex_;
-  };
-
   [[nodiscard]] std::size_t slot(std::int64_t i) const { return static_cast<std::size_t>(i) % ring_.size(); }
 
   void destroy() {
@@ -105,7 +95,7 @@ class BatchLoader {
     const std::int64_t count = count_;
     for (std::int64_t i = 0; i < count; ++i) {
       {
-        const Lock lock(mutex_);
+        const detail::Lock lock(mutex_);
         while (i - taken_ == static_cast<std::int64_t>(ring_.size()) && !abandoned_) {
           pthread_cond_wait(&changed_, &mutex_);
         }
@@ -118,7 +108,7 @@ class BatchLoader {
       } catch (...) {
         failure = std::current_exception();
       }
-      const Lock lock(mutex_);
+      const detail::Lock lock(mutex_);
       if (failure) {
         failure_ = failure;
       } else {

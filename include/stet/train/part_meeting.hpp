@@ -5,6 +5,7 @@
 #include <stet/autograd/batch_parts.hpp>
 #include <stet/core/communicator.hpp>
 #include <stet/core/error.hpp>
+#include <stet/core/lock.hpp>
 #include <stet/core/parallel.hpp>
 #include <stet/train/gradient_buckets.hpp>
 #include <stet/train/part_tree.hpp>
@@ -133,17 +134,6 @@ class PartMeeting {
     PartMeeting* meeting = nullptr;
     std::span<double> sums{}, largest{};
   };
-  class Lock {
-   public:
-    explicit Lock(pthread_mutex_t& mutex) : mutex_(mutex) { pthread_mutex_lock(&mutex_); }
-    Lock(const Lock&) = delete;
-    Lock& operator=(const Lock&) = delete;
-    ~Lock() { pthread_mutex_unlock(&mutex_); }
-
-   private:
-    pthread_mutex_t& mutex_;
-  };
-
   void enter() {
     const Lock lock(mutex_);
     acquire();
