@@ -5,9 +5,11 @@
 #include <stet/data/dataset.hpp>
 #include <stet/graph/model.hpp>
 #include <stet/graph/print.hpp>
+#include <stet/model/state_fields.hpp>
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,6 +32,17 @@ Identity identity(const M& model) {
   if constexpr (requires { model.recipe().describe(); }) parts.emplace_back("recipe", model.recipe().describe());
   return parts;
 }
+
+namespace detail {
+// Adds name, shape and value of every field of a model to the hash that hash_of(name) gives.
+template <class M, class HashOf>
+void hash_fields(const M& model, const HashOf& hash_of) {
+  M copy = model;  // shares all tensors; fields() is for changing them too
+  checkpoint_fields(copy, [&](std::string_view name, const FieldRef& field) {
+    hash_of(name).text(name).text(field.shape().str()).bytes(field.bytes());
+  });
+}
+}  // namespace detail
 
 /// Hash of the names, shapes and values of all parameters and buffers, for the weights with which a run starts.
 STET_ENTRY std::uint64_t content_hash(const Model& model);

@@ -116,14 +116,8 @@ inline std::string frozen_text(const Model& model) {
 // What a model has besides its own parameters and buffers is that of its quantizers.
 template <class M>
 std::string describe_start(const M& model) {
-  M copy = model;  // shares all tensors; fields() is for changing them too
   Hash64 weights, quantizers;
-  checkpoint_fields(copy, [&](std::string_view name, const FieldRef& field) {
-    (name.starts_with(quantizer_prefix) ? quantizers : weights)
-        .text(name)
-        .text(field.shape().str())
-        .bytes(field.bytes());
-  });
+  hash_fields(model, [&](std::string_view name) -> Hash64& { return name.starts_with(quantizer_prefix) ? quantizers : weights; });
   std::string ranges = formatted("hash {:016x}", quantizers.value());
   if constexpr (requires { model.calibrated(); }) {
     if (!model.calibrated()) ranges = "not calibrated";
