@@ -36,6 +36,12 @@ inline void add_target(CLI::App& app, std::string& target) {
       ->capture_default_str();
 }
 
+inline void add_data(CLI::App& app, std::string& data) {
+  app.add_option("--data", data, "fashion-mnist, or shapes: images that this program draws itself")
+      ->check(CLI::IsMember({"fashion-mnist", "shapes"}))
+      ->capture_default_str();
+}
+
 inline void add_data_directory(CLI::App& app, std::string& directory) {
   app.add_option("--data-dir", directory, "folder of the four Fashion-MNIST files")->capture_default_str();
 }
@@ -60,7 +66,7 @@ inline void add_folder(CLI::App& app, std::string& out, Begin& begin) {
 /// Names and values of all options that the results depend on, after parsing; defaults included.
 inline RunOptions option_values(const CLI::App& app) {
   constexpr std::string_view changes_nothing[] = {"--help",      "--out",     "--resume",
-                                                  "--overwrite", "--threads", "--data-dir"};
+                                                  "--overwrite", "--threads", "--data-dir", "--timeout"};
   RunOptions values;
   for (CLI::Option* const option : const_cast<CLI::App&>(app).get_options()) {
     const std::string name = option->get_name();

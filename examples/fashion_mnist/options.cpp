@@ -29,9 +29,7 @@ Options read_options(int argc, char** argv) {
   bool per_channel = false;
   auto* tensor = app.add_flag("--per-tensor", o.per_tensor, "one weight scale per convolution");
   app.add_flag("--per-channel", per_channel, "one weight scale per output channel (default)")->excludes(tensor);
-  app.add_option("--data", o.data, "fashion-mnist, or shapes: images that this program draws itself")
-      ->check(CLI::IsMember({"fashion-mnist", "shapes"}))
-      ->capture_default_str();
+  add_data(app, o.data);
   add_data_directory(app, o.data_directory);
   app.add_flag("--quick", o.quick, "every stage on a tenth of the images and few epochs, within a minute of training");
   add_images(app, o.images);

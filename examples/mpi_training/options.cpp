@@ -5,8 +5,6 @@
 
 #include <stet/data/idx.hpp>
 
-#include <algorithm>
-
 namespace example {
 
 Options read_options(int argc, char** argv) {
@@ -35,16 +33,13 @@ Options read_options(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_target(app, o.target);
-  app.add_option("--data", o.data, "fashion-mnist, or shapes: images that this program draws itself")
-      ->check(CLI::IsMember({"fashion-mnist", "shapes"}))
-      ->capture_default_str();
+  add_data(app, o.data);
   add_data_directory(app, o.data_directory);
   app.add_flag("--quick", o.quick, "a tenth of the images and few epochs");
   add_images(app, o.images);
   add_folder(app, o.out, o.begin);
   parse_or_exit(app, argc, argv);
   o.values = option_values(app);
-  std::erase_if(o.values, [](const auto& value) { return value.first == "--timeout"; });  // changes nothing
   return o;
 }
 
