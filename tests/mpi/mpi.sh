@@ -73,8 +73,9 @@ while [ $round -lt "$kills" ]; do
     kill -9 "$victim" 2> /dev/null && killed=$((killed + 1))
   fi
   begin=$(date +%s)
-  # It had come to its end where there was none to kill.
-  if wait $pid; then [ -z "$victims" ] || fail "one process was killed, and the run ended as if nothing had happened"; fi
+  # A run that ends well had come to its end before the signal (between finding a process and killing it, or in its last words):
+  # it has the whole result, which no run can have without all of its processes.
+  if wait $pid; then [ "$(cat "$work/log")" = "$whole" ] || fail "one process was killed, and the run ended as if nothing had happened"; fi
   [ $(($(date +%s) - begin)) -lt 60 ] || fail "the run went on without a process"
   # Of the epoch before, or none yet.
   resumed=$(train $((round % 4 + 1)) killed resume 1) || fail "a checkpoint does not load after a kill"
