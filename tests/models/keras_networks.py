@@ -1,6 +1,6 @@
 """The families of Keras as .tflite, with random weights: how far each comes.
 
-usage: python keras_networks.py PROGRAM DIRECTORY [--only NAME,NAME] [--int8] [--keep] [--table FILE.md]
+usage: python keras_networks.py PROGRAM DIRECTORY [--only NAME,NAME] [--int8] [--keep] [--table FILE.md] [--results FILE]
 PROGRAM is tests/models/load_model.cpp, compiled. Needs tensorflow and ai-edge-litert (2.21.0 and 2.3.0 were used). Running
 statistics are random, images small. Without --int8 the float files are compared with LiteRT to 1e-5 and taken through
 training to the engine, with softmax at their ends as people have it; with it the int8 files of TensorFlow's converter (calibrated on random images) run in the engine,
@@ -85,7 +85,7 @@ def main():
         x, y = outputs(path, images)
         save_arrays(os.path.splitext(path)[0], [x], [y])
 
-    judge(options, NETWORKS, lambda name: name + ("_int8.tflite" if options.int8 else ".tflite"), export, *(["--integers"] if options.int8 else []))
+    judge(options, "keras_int8" if options.int8 else "keras", NETWORKS, lambda name: name + ("_int8.tflite" if options.int8 else ".tflite"), export, *(["--integers"] if options.int8 else []))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The node tests of the onnx package: which of them stet loads, and whether it computes what they say.
 
-usage: python node_tests.py PROGRAM DIRECTORY [--table FILE.md]
+usage: python node_tests.py PROGRAM DIRECTORY [--table FILE.md] [--results FILE]
 PROGRAM is tests/models/load_model.cpp, compiled. Needs onnx (1.23.2 was used) and numpy. Of the tests with float32 inputs and
 one float32 output all inputs but the first become constants, because that is what weights are; the first dimension is the
 number of samples, so what computes over it is refused. A test that is refused so is put another way: all of its input is one sample, with a
@@ -21,6 +21,8 @@ import onnx
 import onnx.reference
 from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
+
+from stages import record
 
 # Kinds of operators that docs/export.md claims for .onnx.
 CLAIMED = set(
@@ -156,6 +158,7 @@ def main():
     p.add_argument("program")
     p.add_argument("directory")
     p.add_argument("--table")
+    p.add_argument("--results", default="")
     o = p.parse_args()
     os.makedirs(o.directory, exist_ok=True)
     found = collections.defaultdict(lambda: collections.defaultdict(list))
@@ -182,6 +185,7 @@ def main():
     if o.table:
         open(o.table, "w").write("\n".join(lines) + "\n")
     print("\n".join(lines))
+    record(o.results, "nodes", sum(total.values()), wrong=total["wrong"], float=total["pass"] + total["one sample"])
     return 1 if total["wrong"] else 0
 
 

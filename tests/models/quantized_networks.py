@@ -1,6 +1,6 @@
 """Networks of PyTorch, quantized by onnxruntime.quantization.quantize_static, in the engine: code for code as in ONNX Runtime.
 
-usage: python quantized_networks.py PROGRAM DIRECTORY [--only NAME,NAME] [--keep] [--fixtures DIRECTORY]
+usage: python quantized_networks.py PROGRAM DIRECTORY [--only NAME,NAME] [--keep] [--results FILE] [--fixtures DIRECTORY]
 PROGRAM is tests/models/load_model.cpp, compiled. Needs torch, onnx, onnxruntime (2.13.0, 1.23.2 and 1.32.0 were used), and
 torchvision for its families. Each network is written as QDQ with uint8 activations, with int8 ones about any zero point and about zero, with
 weights per tensor, and as operators of codes. With int8 activations ONNX Runtime on x86-64 leaves layers behind a branch in float, which gives other codes now and
@@ -126,7 +126,8 @@ def main():
     os.makedirs(args.directory, exist_ok=True)
     families = of_torchvision()
     networks = {**OWN, **{n: (families[n][0], (3, 64, 64)) for n in FAMILIES if n in families}}
-    table = Table("files")
+    table = Table("files")  # of uint8 activations, and of int8 ones
+    others = Table("files of int8 activations")
     for name, (make, shape) in networks.items():
         if args.only and name not in args.only.split(","):
             continue
@@ -141,7 +142,7 @@ def main():
             except Exception as e:  # whatever it raises: it cannot run what it wrote
                 print(f"{name}.{variant}: ONNX Runtime: {str(e)[:120]}")
                 continue
-            table.add(f"{name}.{variant}", run(args.program, path, "--integers", "--target", "onnxruntime"))
+            (table if options["activation_type"] is QuantType.QUInt8 else others).add(f"{name}.{variant}", run(args.program, path, "--integers", "--target", "onnxruntime"))
             if args.fixtures and f"{name}.{variant}" in FIXTURES:
                 for part in (".onnx", ".x.0.npy", ".y.0.npy"):
                     shutil.copy(path[:-5] + part, os.path.join(args.fixtures, f"{name}_{variant}{part}"))
@@ -149,6 +150,8 @@ def main():
                 remove_files(path)
         os.remove(start)
     print(table.summary())
+    print(others.summary())
+    table.record(args.results, "quantized")
     if args.table:
         table.write(args.table)
 

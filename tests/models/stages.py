@@ -1,6 +1,7 @@
 """The stages that load_model takes a network through, as the scripts of this folder run them, and the table of their rows."""
 
 import argparse
+import json
 import os
 import subprocess
 
@@ -52,18 +53,24 @@ class Table:
     """A row per network: the last stage that it passes, and the first three kinds of what stands in the way of the next."""
 
     def __init__(self, what="networks"):
-        self.what, self.rows, self.passed = what, [], {}
+        self.what, self.rows, self.passed, self.wrong = what, [], {}, 0
 
     def add(self, name, result):
         good = [s for s in result if s in [*STAGES, "write"] and not result[s].startswith("refused")]
         for s in good:
             self.passed[s] = self.passed.get(s, 0) + 1
         trouble = next((v for v in result.values() if v.startswith("refused")), result.get("crash", result.get("export", "")))
+        # Refusing is right while a model is loaded and prepared; what was accepted must come to the end.
+        self.wrong += "crash" in result or any(result.get(s, "").startswith("refused") for s in ("float", "train", "convert", "engine"))
         lines = [t.strip() for t in trouble.split("|")]
         kinds = lines[1:] or lines
         text = "; ".join(k if len(k) < 200 else k[:200] + "…" for k in kinds[:3])
         self.rows.append((name, good[-1] if good else "-", text + (f"; and {len(kinds) - 3} more" if len(kinds) > 3 else "")))
         print(f"{name:40} {self.rows[-1][1]:8} {self.rows[-1][2][:300]}", flush=True)
+
+    def record(self, path, name):
+        """The line of table.py."""
+        record(path, name, len(self.rows), wrong=self.wrong, **{s: self.passed.get(s, 0) for s in STAGES})
 
     def summary(self):
         return f"{len(self.rows)} {self.what}: " + ", ".join(f"{s} {n}" for s, n in self.passed.items() if s in STAGES)
@@ -76,6 +83,13 @@ class Table:
             f.write(f"\n{self.summary()}\n")
 
 
+def record(path, name, of, wrong=0, **counts):
+    """Appends the line of a set to the file that table.py reads; nothing without a path."""
+    if path:
+        with open(path, "a") as f:
+            f.write(json.dumps({"set": name, "of": of, "wrong": wrong, **counts}) + "\n")
+
+
 def arguments(doc):
     """The command line that scripts of exported networks share."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -84,11 +98,12 @@ def arguments(doc):
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", action="store_true", help="keep exported files and use those that are there")
     parser.add_argument("--table", default="")
+    parser.add_argument("--results", default="", help="the file that table.py reads")
     return parser
 
 
-def judge(options, names, path_of, export, *more):
-    """Takes networks through all stages: export(name, path) writes one and its arrays; `more` goes to load_model."""
+def judge(options, kind, names, path_of, export, *more):
+    """Takes networks of a kind through all stages: export(name, path) writes one and its arrays; `more` goes to load_model."""
     os.makedirs(options.directory, exist_ok=True)
     table = Table()
     for name in [n for n in options.only.split(",") if n] or names:
@@ -103,5 +118,6 @@ def judge(options, names, path_of, export, *more):
         if not options.keep:
             remove_files(path)
     print(table.summary())
+    table.record(options.results, kind)
     if options.table:
         table.write(options.table)

@@ -1,6 +1,6 @@
 """Networks as people have them in PyTorch: exported, loaded, trained on integers, and how far each comes.
 
-usage: python torch_networks.py PROGRAM DIRECTORY [--legacy] [--only NAME,NAME] [--keep] [--table FILE.md]
+usage: python torch_networks.py PROGRAM DIRECTORY [--legacy] [--only NAME,NAME] [--keep] [--table FILE.md] [--results FILE]
 PROGRAM is tests/models/load_model.cpp, compiled. Needs torch, onnx and onnxscript (2.13.0, 1.23.2 and 0.7.2 were used); the
 families of torchvision are there if it is installed, also without its C++ operators. Weights are random, running statistics
 too, images small. Exporters: torch.onnx.export(model, x, file) without options, or the one by tracing (--legacy).
@@ -346,7 +346,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     networks = {**of_torchvision(), **own()}
-    judge(options, list(networks), lambda name: name + ".onnx", lambda name, path: export(name, *networks[name], path, options.legacy))
+    judge(options, "torch_legacy" if options.legacy else "torch", list(networks), lambda name: name + ".onnx", lambda name, path: export(name, *networks[name], path, options.legacy))
 
 
 if __name__ == "__main__":

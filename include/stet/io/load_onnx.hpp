@@ -10,6 +10,7 @@
 #include <stet/io/onnx/model_of_codes.hpp>
 
 #include <string>
+#include <utility>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/io/onnx/graph_reader.hpp>
@@ -19,10 +20,11 @@
 
 namespace stet {
 
-/// Makes a model of what a .onnx file says; `name` is what errors call it. See load_onnx.
-STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const ImportOptions& options = {});
+/// Makes a model of what a .onnx file says; `name` is what errors call it. See load_onnx. A description that is moved in gives
+/// its constants back while the model is made.
+STET_ENTRY Model import_onnx(onnx::ModelInfo model, const std::string& name, const ImportOptions& options = {});
 #if STET_DEFINE_ENTRIES
-STET_ENTRY Model import_onnx(const onnx::ModelInfo& model, const std::string& name, const ImportOptions& options) {
+STET_ENTRY Model import_onnx(onnx::ModelInfo model, const std::string& name, const ImportOptions& options) {
   return onnx::GraphReader(model, name, options, onnx::reader_of, onnx::folder_of).run();
 }
 #endif
@@ -31,11 +33,11 @@ namespace onnx {
 
 /// The same of a file of integers: its model of floats, and what values and constants are as codes. load_onnx_integer
 /// (model/load_onnx_integer.hpp) makes an IntegerModel of it.
-STET_ENTRY ModelOfCodes read_codes(const ModelInfo& model, const std::string& name, const ImportOptions& options = {});
+STET_ENTRY ModelOfCodes read_codes(ModelInfo model, const std::string& name, const ImportOptions& options = {});
 #if STET_DEFINE_ENTRIES
-STET_ENTRY ModelOfCodes read_codes(const ModelInfo& model, const std::string& name, const ImportOptions& options) {
-  const auto read = [&](const ModelInfo& m) { return GraphReader(m, name, options, reader_of, folder_of, read_resized_codes).run_codes(); };
-  return has_operators_of_codes(model) ? read(with_codes_told(model, "load_onnx: " + name)) : read(model);
+STET_ENTRY ModelOfCodes read_codes(ModelInfo model, const std::string& name, const ImportOptions& options) {
+  const auto read = [&](ModelInfo m) { return GraphReader(m, name, options, reader_of, folder_of, read_resized_codes).run_codes(); };
+  return has_operators_of_codes(model) ? read(with_codes_told(model, "load_onnx: " + name)) : read(std::move(model));
 }
 #endif
 
@@ -54,7 +56,7 @@ STET_ENTRY ModelOfCodes read_codes(const ModelInfo& model, const std::string& na
 inline Model load_onnx(const std::string& path, const ImportOptions& options = {}) {
   onnx::ModelInfo model = onnx::decode(read_file(path), path);
   onnx::read_external_data(model, path);
-  return import_onnx(model, path, options);
+  return import_onnx(std::move(model), path, options);
 }
 
 }  // namespace stet

@@ -7,6 +7,7 @@
 #include <stet/io/load_onnx.hpp>
 
 #include <string>
+#include <utility>
 
 #if STET_DEFINE_ENTRIES
 #include <stet/model/units_of_codes.hpp>
@@ -15,10 +16,10 @@
 namespace stet {
 
 /// Makes an IntegerModel of what a .onnx file says; `name` is what errors call it. See load_onnx_integer.
-STET_ENTRY IntegerModel import_onnx_integer(const onnx::ModelInfo& model, const Target& target, const std::string& name, const ImportOptions& options = {});
+STET_ENTRY IntegerModel import_onnx_integer(onnx::ModelInfo model, const Target& target, const std::string& name, const ImportOptions& options = {});
 #if STET_DEFINE_ENTRIES
-STET_ENTRY IntegerModel import_onnx_integer(const onnx::ModelInfo& model, const Target& target, const std::string& name, const ImportOptions& options) {
-  return detail::UnitsOfCodes(onnx::read_codes(model, name, options), target, "load_onnx: " + name).run();
+STET_ENTRY IntegerModel import_onnx_integer(onnx::ModelInfo model, const Target& target, const std::string& name, const ImportOptions& options) {
+  return detail::UnitsOfCodes(onnx::read_codes(std::move(model), name, options), target, "load_onnx: " + name).run();
 }
 #endif
 
@@ -35,7 +36,7 @@ STET_ENTRY IntegerModel import_onnx_integer(const onnx::ModelInfo& model, const 
 inline IntegerModel load_onnx_integer(const std::string& path, const Target& target = targets::onnxruntime, const ImportOptions& options = {}) {
   onnx::ModelInfo model = onnx::decode(read_file(path), path);
   onnx::read_external_data(model, path);
-  return import_onnx_integer(model, target, path, options);
+  return import_onnx_integer(std::move(model), target, path, options);
 }
 
 }  // namespace stet

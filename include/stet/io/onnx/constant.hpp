@@ -117,20 +117,41 @@ inline std::vector<std::size_t> places(std::size_t count, const Ints& dims, cons
   return result;
 }
 
+namespace detail {
+
+// Elements in another order, of which each run along the last dimension is `step` apart.
+template <class T>
+std::vector<T> transposed(const std::vector<T>& from, const Ints& dims, const std::vector<std::size_t>& step) {
+  if (from.empty() || dims.empty()) return from;
+  std::vector<T> to(from.size());
+  const std::size_t last = dims.size() - 1, run = at(dims[last]);
+  std::vector<std::size_t> at_row(last, 0);
+  std::size_t start = 0;
+  for (std::size_t i = 0; i < to.size(); i += run) {
+    for (std::size_t j = 0; j < run; ++j) to[i + j] = from[start + j * step[last]];
+    for (std::size_t d = last; d-- > 0;) {
+      start += step[d];
+      if (++at_row[d] < at(dims[d])) break;
+      start -= at_row[d] * step[d];
+      at_row[d] = 0;
+    }
+  }
+  return to;
+}
+
+}  // namespace detail
+
 /// The same numbers with dimensions in another order.
 inline Constant transposed(const Constant& c, const Ints& perm) {
-  Constant result = c;
+  Constant result{.name = c.name, .dims = {}, .real = c.real, .known = c.known};
   const std::vector<std::size_t> stride = strides(c.dims);
   std::vector<std::size_t> step;
-  for (std::size_t i = 0; i < perm.size(); ++i) {
-    result.dims[i] = c.dims[at(perm[i])];
-    step.push_back(stride[at(perm[i])]);
+  for (const std::int64_t d : perm) {
+    result.dims.push_back(c.dims[at(d)]);
+    step.push_back(stride[at(d)]);
   }
-  const std::vector<std::size_t> from = places(c.size(), result.dims, step);
-  for (std::size_t i = 0; i < from.size(); ++i) {
-    if (c.real) result.reals[i] = c.reals[from[i]];
-    if (!c.real) result.integers[i] = c.integers[from[i]];
-  }
+  result.reals = detail::transposed(c.reals, result.dims, step);
+  result.integers = detail::transposed(c.integers, result.dims, step);
   return result;
 }
 

@@ -33,7 +33,7 @@ namespace stet::onnx {
 class GraphReader {
  public:
   /// Errors:    Errc::unsupported if there are too many nodes or ends, or no output of a name that is asked for
-  GraphReader(const ModelInfo& model, const std::string& name, const ImportOptions& options,
+  GraphReader(ModelInfo& model, const std::string& name, const ImportOptions& options,
               const OperatorReader* (*reader_of)(std::string_view),
               const OperatorReader* (*folder_of)(std::string_view), void (*read_numbers)(Importer&) = nullptr)
       : model_(model),
@@ -92,6 +92,7 @@ class GraphReader {
       for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
         const bool wanted = needed[i] && (model_.nodes[i].op_type == "Constant") == constants;
         if (wanted && !importer_.done.contains(&model_.nodes[i])) read_node(model_.nodes[i]);
+        if (!constants) importer_.forget_read(model_.nodes[i]);
       }
     }
     for (const std::string& v : outputs_) {

@@ -45,8 +45,9 @@ struct Bias {
 /// The graph under construction and the values that exist.
 class Importer {
  public:
-  /// `outputs` are the values that the model ends at; `of_codes` is whether the file is one of integers.
-  Importer(const ModelInfo& model, const std::string& name, const std::vector<std::string>& outputs, bool of_codes = false)
+  /// `outputs` are the values that the model ends at; `of_codes` is whether the file is one of integers. Initializers of
+  /// others lose their data on the way to constants: a large model is in memory once.
+  Importer(ModelInfo& model, const std::string& name, const std::vector<std::string>& outputs, bool of_codes = false)
       : budget(name, content(model), of_codes ? 12 : 4, std::size_t{4} << 20), outputs_(outputs.begin(), outputs.end()) {
     if (of_codes) codes.emplace().note(model);
     for (const OpsetInfo& o : model.opsets) {
@@ -55,8 +56,11 @@ class Importer {
     for (const NodeInfo& n : model.nodes) {
       for (const std::string& in : n.inputs) readers_[in].push_back(&n);
     }
-    for (const TensorInfo& t : model.initializers) constants[t.name] = make_constant(t);
-    for (const TensorInfo& t : model.initializers) note_type(t.type);
+    for (TensorInfo& t : model.initializers) {
+      constants[t.name] = make_constant(t);
+      note_type(t.type);
+      if (!of_codes) std::vector<std::uint8_t>().swap(t.data);  // an assignment would keep the memory
+    }
   }
 
   /// Bytes of a file's constants.
@@ -89,6 +93,15 @@ class Importer {
   std::int64_t batch = -1;  ///< number of samples that the file insists on; -1 if it is open
   Arranger arranger{graph};
 
+  /// Gives back the numbers of constants that no node behind this one reads. Layers have theirs.
+  void forget_read(const NodeInfo& last) {
+    if (codes) return;
+    for (const std::string& in : last.inputs) {
+      const auto found = constants.find(in);
+      if (found == constants.end() || readers_[in].back() != &last || is_output(in)) continue;
+      found->second = {.name = found->second.name, .dims = found->second.dims, .real = found->second.real, .known = false};
+    }
+  }
   /// Takes note of a type that numbers have in the file.
   void note_type(DataType type) {
     if (is_real(type) && type != DataType::float32) converted.insert(type);
