@@ -32,7 +32,7 @@ warnings.filterwarnings("ignore")
 FUNCTIONS = {
     "relu": F.relu, "relu6": F.relu6, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "silu": F.silu, "hardswish": F.hardswish,
     "hardsigmoid": F.hardsigmoid, "elu": F.elu, "selu": F.selu, "celu": F.celu, "gelu": F.gelu, "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "mish": F.mish, "softplus": F.softplus, "leaky": lambda x: F.leaky_relu(x, 0.1), "clamp": lambda x: torch.clamp(x, -0.7, 1.3),
+    "mish": F.mish, "softplus": F.softplus, "softplus_2": lambda x: F.softplus(x, 2.0), "leaky": lambda x: F.leaky_relu(x, 0.1), "clamp": lambda x: torch.clamp(x, -0.7, 1.3),
     "clamp_min": lambda x: torch.clamp(x, min=-0.5), "abs": torch.abs, "neg": lambda x: -x, "square": lambda x: x * x,
     "exp": lambda x: torch.exp(torch.clamp(x, max=2.0)), "log": lambda x: torch.log(x * x + 1.0), "sqrt": lambda x: torch.sqrt(F.relu(x) + 0.1),
     "rsqrt": lambda x: torch.rsqrt(x * x + 0.5), "reciprocal": lambda x: 1.0 / (x * x + 1.0), "pow": lambda x: torch.pow(x * x + 0.2, 0.7),

@@ -4,6 +4,7 @@
 #include <stet/core/warning.hpp>
 #include <stet/graph/input_fingerprint.hpp>
 #include <stet/graph/unit_layers.hpp>
+#include <stet/io/onnx/adaptive_pool.hpp>
 #include <stet/io/onnx/among_codes.hpp>
 #include <stet/io/onnx/constant_operand.hpp>
 #include <stet/io/onnx/external_data.hpp>
@@ -273,7 +274,7 @@ class GraphReader {
   void read_one(const NodeInfo& node) {
     const std::string& label = node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
     const bool standard = node.domain.empty() || node.domain == "ai.onnx";
-    if (standard && read_written_out(importer_, node)) return;
+    if (standard && (read_written_out(importer_, node) || read_adaptive_pool(importer_, node))) return;
     bool fixed = !node.inputs.empty(), failed = false;
     for (const std::string& in : node.inputs) {
       fixed = fixed && (in.empty() || importer_.constants.contains(in));

@@ -93,12 +93,12 @@ class Importer {
   std::int64_t batch = -1;  ///< number of samples that the file insists on; -1 if it is open
   Arranger arranger{graph};
 
-  /// Gives back the numbers of constants that no node behind this one reads. Layers have theirs.
+  /// Gives back the numbers of large constants that no node behind this one reads. Layers have theirs.
   void forget_read(const NodeInfo& last) {
     if (codes) return;
     for (const std::string& in : last.inputs) {
       const auto found = constants.find(in);
-      if (found == constants.end() || readers_[in].back() != &last || is_output(in)) continue;
+      if (found == constants.end() || found->second.size() < 1024 || readers_[in].back() != &last || is_output(in)) continue;
       found->second = {.name = found->second.name, .dims = found->second.dims, .real = found->second.real, .known = false};
     }
   }

@@ -71,6 +71,42 @@ inline std::vector<const NodeInfo*> follow(const Importer& g, const NodeInfo& fi
   return nodes;
 }
 
+// A node of this kind that reads a value, with its constant; null if there is none.
+inline const NodeInfo* reader_with_number(const Importer& g, const std::string& value, std::string_view op_type, double number) {
+  for (const NodeInfo* n : g.readers(value)) {
+    if (n->op_type == op_type && n->inputs.size() == 2 && n->outputs.size() == 1 && n->inputs[0] == value && near(one_number(g, n->inputs[1]), number)) return n;
+  }
+  return nullptr;
+}
+
+// PyTorch's softplus is its argument behind a threshold: Where(u > t, x, Softplus(u)/beta) with u = beta x. From 17 on both are the same float32.
+inline bool read_softplus_choice(Importer& g, const NodeInfo& greater) {
+  if (greater.op_type != "Greater" || greater.inputs.size() != 2 || greater.outputs.size() != 1 || !g.read_once(greater.outputs[0])) return false;
+  const std::string& u = greater.inputs[0];
+  const std::optional<double> threshold = one_number(g, greater.inputs[1]);
+  const NodeInfo& where = *g.readers(greater.outputs[0])[0];
+  if (!threshold || *threshold < 17.0 || where.op_type != "Where" || where.inputs.size() != 3 || where.inputs[0] != greater.outputs[0]) return false;
+  const std::string &x = where.inputs[1], &y = where.inputs[2];
+  bool same = false;
+  for (const NodeInfo* softplus : g.readers(u)) {
+    if (softplus->op_type != "Softplus" || softplus->outputs.size() != 1) continue;
+    const std::string& made = softplus->outputs[0];
+    same = same || (made == y && x == u);
+    for (const NodeInfo* scaled : g.readers(x)) {  // by beta, and back
+      if (scaled->op_type != "Mul" || scaled->inputs.size() != 2 || scaled->inputs[0] != x || scaled->outputs[0] != u) continue;
+      const std::optional<double> beta = one_number(g, scaled->inputs[1]);
+      const NodeInfo* back = beta && *beta > 0.0 ? reader_with_number(g, made, "Div", *beta) : nullptr;
+      same = same || (back != nullptr && back->outputs[0] == y);
+    }
+  }
+  const auto found = g.values.find(y);
+  if (!same || found == g.values.end() || g.values.contains(where.outputs[0])) return false;
+  g.done.insert(&where);
+  g.node = &where;
+  g.give(Arrangement(found->second));
+  return true;
+}
+
 }  // namespace detail
 
 /// Reads a function that begins with this node, if it is one that is known; the other nodes are done then.
@@ -85,6 +121,7 @@ inline bool read_written_out(Importer& g, const NodeInfo& first) {
       {Part::times, root}, {Part::erf}, {Part::add, 1.0}, {Part::argument}, {Part::times, 0.5}};
   static constexpr detail::Step gelu_2[] = {
       {Part::times, root}, {Part::erf}, {Part::add, 1.0}, {Part::times, 0.5}, {Part::argument}};
+  if (detail::read_softplus_choice(g, first)) return true;
   if (first.op_type != "Add" && first.op_type != "Mul" && first.op_type != "Div") return false;
   const struct {
     std::span<const detail::Step> steps;

@@ -40,25 +40,44 @@ void write(const graph::op::ConvTranspose& o, auto& w) {
                1);
 }
 
-/// Padding from pads and output_padding; what padding same cuts off becomes that.
-inline Padding read_cut(Attributes& a, const Shape& image, Pair kernel, Pair stride, bool line) {
-  const Ints pads = a.pads();
-  Ints added = a.integers("output_padding", line ? Ints{0} : Ints{0, 0});
+/// What is cut off the whole output above, left, below and right: pads less output_padding, which makes it negative where rows
+/// or columns are added that no tap reaches.
+inline Ints read_cut(Attributes& a, bool line) {
+  Ints pads = a.pads(), added = a.integers("output_padding", line ? Ints{0} : Ints{0, 0});
   if (line && added.size() == 1) added.insert(added.begin(), 0);
   const auto in_range = [](const Ints& all) {
     return std::all_of(all.begin(), all.end(), [](std::int64_t n) { return n >= 0 && n <= 65535; });
   };
   require(pads.size() == 4 && added.size() == 2 && in_range(pads) && in_range(added), Errc::unsupported,
           "attributes pads and output_padding must be four and two numbers that are not negative");
-  const auto cut = [&](std::size_t i) { return static_cast<int>(i < 2 ? pads[i] : pads[i] - added[i - 2]); };
+  pads[2] -= added[0];
+  pads[3] -= added[1];
+  return pads;
+}
+/// The same as padding; what padding same cuts off becomes that.
+inline Padding padding_of_cut(const Ints& pads, const Shape& image, Pair kernel, Pair stride) {
+  const auto cut = [&](std::size_t i) { return static_cast<int>(pads[i]); };
   const Window same = make_transposed_window("load_onnx", image[0], image[1], kernel, stride, Padding::same());
   const auto as_same = [&](const WindowAxis& w, std::size_t i) {
     return cut(i) == w.before && (w.out - 1) * w.stride + w.kernel - cut(i) - cut(i + 2) == w.in;
   };
   if (as_same(same.h, 0) && as_same(same.w, 1)) return Padding::same();
-  require(cut(2) >= 0 && cut(3) >= 0, Errc::unsupported, "attribute output_padding adds more than pads cut off behind");
   const Padding p = Padding::of(cut(0), cut(2), cut(1), cut(3));
   return p == Padding::of(0) ? Padding::valid() : p;
+}
+/// Zeros behind the image, each of which adds a stride to the output, until nothing has to be added to that.
+inline int grown(Importer& g, int from, Ints& cut, Pair kernel, Pair stride) {
+  const Shape image = g.graph.node(from).shape;
+  const Window same = make_transposed_window("load_onnx", image[0], image[1], kernel, stride, Padding::same());
+  const auto is_same = [&](const WindowAxis& w, std::size_t i) { return (w.out - 1) * w.stride + w.kernel - cut[i] - cut[i + 2] == w.in; };
+  if (is_same(same.h, 0) && is_same(same.w, 1)) return from;  // padding same says this without growing
+  const auto rows = [](std::int64_t& behind, int step) {
+    const std::int64_t n = behind < 0 ? (step - 1 - behind) / step : 0;
+    behind += n * step;
+    return static_cast<int>(n);
+  };
+  const int down = rows(cut[2], stride.height), right = rows(cut[3], stride.width);
+  return down + right == 0 ? from : g.graph.add(graph::op::Pad{0, down, 0, right}, {from}, g.arranger.free_name(g.label() + "_pad")).id();
 }
 
 inline void read_conv_transpose(Importer& g, Attributes& a) {
@@ -68,7 +87,7 @@ inline void read_conv_transpose(Importer& g, Attributes& a) {
   if (line) w.dims.insert(w.dims.begin() + 2, 1);
   require(w.dims.size() == 4 && w.size() > 0 && w.dims[2] <= 65535 && w.dims[3] <= 65535 && w.dims[1] <= 1 << 30,
           Errc::unsupported, "weight has {} dimensions; only those of images, [I,O,kh,kw], and of lines, [I,O,k], are understood", w.dims.size());
-  const int from = g.image(g.value());
+  int from = g.image(g.value());
   const Shape image = g.graph.node(from).shape;
   const Pair kernel(static_cast<int>(w.dims[2]), static_cast<int>(w.dims[3])), stride = a.pair("strides");
   require(a.pair("kernel_shape", kernel) == kernel, Errc::unsupported, "attribute kernel_shape is not that of the weight");
@@ -87,7 +106,9 @@ inline void read_conv_transpose(Importer& g, Attributes& a) {
     bias = g.bias_behind(filters, line ? 1 : 2, output);
   }
   const bool biased = !bias.values.empty();
-  const int id = g.add(graph::op::ConvTranspose{static_cast<int>(filters), kernel, stride, read_cut(a, image, kernel, stride, line), biased},
+  Ints cut = read_cut(a, line);
+  from = grown(g, from, cut, kernel, stride);
+  const int id = g.add(graph::op::ConvTranspose{static_cast<int>(filters), kernel, stride, padding_of_cut(cut, g.graph.node(from).shape, kernel, stride), biased},
                        {from}, w.name);
   g.assign(id, graph::Role::weight, transposed(w, Ints{1, 2, 3, 0}).reals, w.name);
   if (biased) g.assign(id, graph::Role::bias, std::move(bias.values), bias.source);

@@ -102,13 +102,74 @@ inline void read_dilated_max_pool(Importer& g, Attributes& a, Pair size, Pair st
   g.give_image(dilated_largest(g, rows, 1, size.width, stride.width, dilation.width, pads[1], pads[3]), line);
 }
 
+/// Pools an image with zeros around it: pads are those above, left, below and right. Zeros that count are a part of the image; those that
+/// ceil_mode (`up`) adds do not count. Integers know only such means.
+template <class Op>
+int add_pool(Importer& g, int from, Pair size, Pair stride, const Ints& pads, bool up, bool counts) {
+  Shape image = g.graph.node(from).shape;
+  const auto n = [&](std::size_t i) { return static_cast<int>(pads[i]); };
+  int top = n(0), left = n(1);
+  int bottom = padding_behind(image[0], top, n(2), size.height, stride.height, up);
+  int right = padding_behind(image[1], left, n(3), size.width, stride.width, up);
+  if (counts && pads != Ints{0, 0, 0, 0}) {
+    from = g.graph.add(graph::op::Pad{top, n(2), left, n(3)}, {from}, g.arranger.free_name(g.label() + "_pad")).id();
+    image = g.graph.node(from).shape;
+    top = left = 0;
+    bottom -= n(2);
+    right -= n(3);
+  }
+  return g.add(Op{size, stride, simplest(Padding::of(top, bottom, left, right), image, size, stride, 1)}, {from});
+}
+
+/// A value [C,D,H,W] pooled over one dimension, or over two that lie behind each other; a maximum over all three as well.
+template <class Op>
+void read_volume_pool(Importer& g, Attributes& a, bool up, bool counts) {
+  const Ints ones(3, 1), zeros(6, 0);
+  Ints kernel = a.integers("kernel_shape"), strides = a.integers("strides"), pads = a.integers("pads"), dilations = a.integers("dilations");
+  if (strides.empty()) strides = ones;
+  if (pads.empty()) pads = zeros;
+  const std::string fit = a.text("auto_pad", "NOTSET");
+  bool fits = kernel.size() == 3 && strides.size() == 3 && pads.size() == 6 && (dilations.empty() || dilations == ones) &&
+              (fit == "NOTSET" || (fit == "VALID" && pads == zeros));
+  for (const Ints* list : {&kernel, &strides, &pads}) {
+    for (const std::int64_t v : *list) fits = fits && v >= 0 && v <= 65535;
+  }
+  for (std::size_t d = 0; fits && d < 3; ++d) fits = kernel[d] > 0 && strides[d] > 0 && pads[d] < kernel[d] && pads[d + 3] < kernel[d];
+  require(fits, Errc::unsupported, "windows of three dimensions are understood with padding by numbers and without gaps");
+  const auto idle = [&](std::size_t d) { return kernel[d] == 1 && strides[d] == 1; };
+  const bool along = !idle(0), across = !idle(1) || !idle(2);
+  require(!along || !across || std::is_same_v<Op, graph::op::MaxPool>, Errc::unsupported, "means over three dimensions are not understood");
+  const auto pair = [](const Ints& list, std::size_t i, std::size_t j) { return Pair(static_cast<int>(list[i]), static_cast<int>(list[j])); };
+  Ints dims = g.value().dims;
+  int id = g.arranger.arrange(g.value(), natural_order(4));
+  if (along || !across) {
+    id = g.graph.add(graph::op::Reshape{Shape{dims[0], dims[1], dims[2] * dims[3]}}, {id}, {}).id();
+    id = add_pool<Op>(g, id, {1, static_cast<int>(kernel[0])}, {1, static_cast<int>(strides[0])}, {0, pads[0], 0, pads[3]}, up, counts);
+    dims[1] = g.graph.node(id).shape[1];
+  }
+  if (across) {
+    id = g.graph.add(graph::op::Reshape{Shape{dims[0] * dims[1], dims[2], dims[3]}}, {id}, {}).id();
+    id = g.graph.add(graph::op::Transpose{{1, 2, 0}}, {id}, {}).id();
+    id = add_pool<Op>(g, id, pair(kernel, 1, 2), pair(strides, 1, 2), {pads[1], pads[2], pads[4], pads[5]}, up, counts);
+    dims[2] = g.graph.node(id).shape[0];
+    dims[3] = g.graph.node(id).shape[1];
+    id = g.graph.add(graph::op::Transpose{{2, 0, 1}}, {id}, {}).id();
+  }
+  id = g.graph.add(graph::op::Reshape{Shape(dims)}, {id}, {}).id();
+  g.give(id, dims, natural_order(4));
+}
+
 template <class Op>
 void read_pool(Importer& g, Attributes& a) {
+  require(a.has("kernel_shape"), Errc::unsupported, "attribute kernel_shape is missing");
+  const bool up = a.integer("ceil_mode", 0) != 0;
+  bool counts = false;
+  if constexpr (requires(Op o) { o.count_padding; }) counts = a.integer("count_include_pad", 0) != 0;
+  if (g.value().dims.size() == 4) return read_volume_pool<Op>(g, a, up, counts);
   const bool line = g.value().dims.size() == 2;
   if (line) a.expect_line();
-  int from = g.image(g.value());
-  Shape image = g.graph.node(from).shape;
-  require(a.has("kernel_shape"), Errc::unsupported, "attribute kernel_shape is missing");
+  const int from = g.image(g.value());
+  const Shape image = g.graph.node(from).shape;
   const Pair size = a.pair("kernel_shape"), stride = a.pair("strides");
   if (const Pair dilation = a.pair("dilations"); dilation != Pair(1)) {
     const bool largest = std::is_same_v<Op, graph::op::MaxPool>;
@@ -116,24 +177,8 @@ void read_pool(Importer& g, Attributes& a) {
     return read_dilated_max_pool(g, a, size, stride, dilation, line);
   }
   const Padding read = read_padding(a, image, size, stride, 1);
-  const bool up = a.integer("ceil_mode", 0) != 0;
-  bool counts = false;
-  if constexpr (requires(Op o) { o.count_padding; }) counts = a.integer("count_include_pad", 0) != 0;
   const Ints pads = pads_of(make_window("load_onnx", image[0], image[1], size, stride, 1, read), read);
-  const auto n = [&](std::size_t i) { return static_cast<int>(pads[i]); };
-  int top = n(0), left = n(1);
-  int bottom = padding_behind(image[0], top, n(2), size.height, stride.height, up);
-  int right = padding_behind(image[1], left, n(3), size.width, stride.width, up);
-  if (counts && pads != Ints{0, 0, 0, 0}) {
-    // Zeros that count are a part of the image; those that ceil_mode adds do not count. Integers know only such means.
-    from = g.graph.add(graph::op::Pad{top, n(2), left, n(3)}, {from}, g.arranger.free_name(g.label() + "_pad")).id();
-    image = g.graph.node(from).shape;
-    top = left = 0;
-    bottom -= n(2);
-    right -= n(3);
-  }
-  g.give_image(g.add(Op{size, stride, simplest(Padding::of(top, bottom, left, right), image, size, stride, 1)}, {from}),
-               line);
+  g.give_image(add_pool<Op>(g, from, size, stride, pads, up, counts), line);
 }
 inline void read_max_pool(Importer& g, Attributes& a) {
   require(g.node->outputs.size() == 1 || g.node->outputs[1].empty(), Errc::unsupported,

@@ -316,6 +316,30 @@ inline bool pad_in_place(Importer& g, const Ints& pads) {
   return true;
 }
 
+/// Zeros along one dimension of a value that is no image: the middle one of three, with all before and all behind it joined.
+inline void pad_one_dimension(Importer& g, const Ints& pads) {
+  Ints dims = g.value().dims;
+  const std::size_t rank = dims.size();
+  std::size_t axis = rank, padded = 0;
+  bool fits = pads.size() == 2 * (rank + 1) && pads[0] == 0 && pads[rank + 1] == 0;
+  for (std::size_t d = 0; fits && d < rank; ++d) {
+    const std::int64_t before = pads[d + 1], behind = pads[d + rank + 2];
+    fits = before >= 0 && behind >= 0 && before <= 65535 && behind <= 65535;
+    if (before == 0 && behind == 0) continue;
+    axis = d;
+    ++padded;
+  }
+  require(fits && padded == 1, Errc::unsupported, "input has {} dimensions besides the batch; only images [N,C,H,W], lines [N,C,L] and one dimension of others are padded", rank);
+  const auto part = [&](std::size_t from, std::size_t to) { return product(Ints(dims.begin() + static_cast<std::ptrdiff_t>(from), dims.begin() + static_cast<std::ptrdiff_t>(to))); };
+  const std::int64_t before = pads[axis + 1], behind = pads[axis + rank + 2];
+  int id = g.arranger.arrange(g.value(), natural_order(rank));
+  id = g.graph.add(graph::op::Reshape{Shape{part(0, axis), dims[axis], part(axis + 1, rank)}}, {id}, {}).id();
+  id = g.add(graph::op::Pad{0, 0, static_cast<int>(before), static_cast<int>(behind)}, {id});
+  dims[axis] += before + behind;
+  id = g.graph.add(graph::op::Reshape{Shape(dims)}, {id}, {}).id();
+  g.give(id, dims, natural_order(rank));
+}
+
 inline void read_pad(Importer& g, Attributes& a) {
   const std::string mode = a.text("mode", "constant");
   Ints pads = a.integers("pads");
@@ -334,6 +358,7 @@ inline void read_pad(Importer& g, Attributes& a) {
     return g.give(g.add(op, {g.arranger.arrange(x, {0})}), {x.dims[0] + pads[1] + pads[3]}, {0});
   }
   if (g.value().dims.size() == 3 && pads.size() == 8 && pad_in_place(g, pads)) return;
+  if (g.value().dims.size() > 3) return pad_one_dimension(g, pads);
   const int from = g.image(g.value());
   if (line && pads.size() == 6) pads = {pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]};
   bool fits = pads.size() == 8;
