@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+namespace onnx_torch_forms_test {
+
 using namespace stet;
 using namespace stet_test;
 using onnx::attribute;
@@ -211,3 +213,5 @@ TEST_CASE("softplus with the threshold of PyTorch", "[io][onnx]") {
   const std::string y = low.node("Softplus", {"x"}), greater = low.node("Greater", {"x", low.constant<float>("t", {}, {5.0f})});
   CHECK_THAT(low.refusal(low.node("Where", {greater, "x", y})), Catch::Matchers::ContainsSubstring("Greater"));
 }
+
+}  // namespace onnx_torch_forms_test
