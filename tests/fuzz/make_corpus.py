@@ -81,6 +81,30 @@ def norms(path):
     n.save(path, n.node("LogSoftmax", n.node("Flatten", y), axis=1))
 
 
+def pools(path):
+    """Adaptive windows, local response norm and softplus as PyTorch's exporter writes them; rows that no tap of a transposed convolution reaches."""
+    rows, columns = ([0, 2], [3, 3]), ([0, 1, 3], [2, 3, 2])  # starts and sizes of windows on 5x5
+    n = Network(18, x=[2, 5, 5])
+    index = [[[[[r + a, min(c + b, 4)] for b in range(3)] for c in columns[0]] for a in range(3)] for r in rows[0]]
+    windows = n.node("GatherND", n.node("Transpose", "x", perm=[2, 3, 0, 1]), n.constant(index, np.int64))
+    windows = n.node("Transpose", windows, perm=[4, 5, 0, 1, 2, 3])
+    windows = n.node("Where", n.constant([[b >= size for b in range(3)] for size in columns[1]], np.bool_), n.constant(0), windows)
+    total = None
+    for a in range(3):
+        row = n.node("Gather", windows, n.constant(a, np.int64), axis=3)
+        for b in range(3):
+            tap = n.node("Gather", row, n.constant(b, np.int64), axis=4)
+            total = tap if total is None else n.node("Add", total, tap)
+    y = n.node("Div", total, n.constant([6, 9, 6]))
+    squares = n.node("Reshape", n.node("Mul", y, y), n.ints(0, 1, 2, 2, -1))
+    mean = n.node("AveragePool", n.node("Pad", squares, n.ints(0, 0, 1, 0, 0, 0, 0, 1, 0, 0)), kernel_shape=[3, 1, 1], count_include_pad=1)
+    y = n.node("Div", y, n.node("Pow", n.node("Add", n.node("Squeeze", mean, n.ints(1)), n.constant(1)), n.constant(0.75)))
+    softplus = n.node("Softplus", y)
+    y = n.node("Where", n.node("Greater", y, n.constant(20)), y, softplus)
+    y = n.node("ConvTranspose", y, n.weights(2, 2, 2, 2), strides=[2, 2], output_padding=[1, 1])
+    n.save(path, n.node("MaxPool", n.node("Unsqueeze", y, n.ints(2)), kernel_shape=[1, 2, 2]))
+
+
 def groups(path):
     n = Network(21, x=[4, 6])
     y = n.node("GroupNormalization", "x", n.weights(4), n.weights(4), num_groups=2)
@@ -183,7 +207,7 @@ def main():
     kind, folder = sys.argv[1:]
     if kind == "tflite":
         return tflite(folder)
-    for make in (recurrent, functions, norms, groups, ends, shapes, endings):
+    for make in (recurrent, functions, norms, pools, groups, ends, shapes, endings):
         make(os.path.join(folder, make.__name__ + ".onnx"))
 
 
