@@ -37,6 +37,16 @@ TEST_CASE("a channel shuffle with an open batch is reshape, transpose, reshape",
   CHECK(m.graph().nodes().back().shape == Shape{3, 5, 4});
 }
 
+TEST_CASE("an image resized to the size of another one, with an open batch, as tracing exports it", "[io][onnx]") {
+  Source s({4, 3, 5});
+  const auto pooled = s.node("MaxPool", {"x"}, {attribute("kernel_shape", Ints{2, 2})});
+  const auto sizes = s.node("Concat", {dimension(s, pooled, 0), dimension(s, pooled, 1), dimension(s, "x", 2), dimension(s, "x", 3)}, {attribute("axis", std::int64_t{0})});
+  const auto resized = s.node("Resize", {pooled, "", "", sizes}, {attribute("mode", "linear")});
+  CHECK(s.load(resized).graph().nodes().back().shape == Shape{3, 5, 4});
+  const auto other = s.node("Concat", {number(s, "two", 2), dimension(s, pooled, 1), dimension(s, "x", 2), dimension(s, "x", 3)}, {attribute("axis", std::int64_t{0})});
+  CHECK_THAT(s.refusal(s.node("Resize", {pooled, "", "", other}, {attribute("mode", "linear")})), ContainsSubstring("number of samples would change"));
+}
+
 TEST_CASE("functions of constants are computed while a file is loaded", "[io][onnx]") {
   // Each gives the length of the first of two dimensions.
   const auto length = [](auto&& make) {

@@ -101,7 +101,8 @@ inline Pair resized_to(Importer& g, Attributes& a) {
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const std::size_t axis = axis_of(axes[i], rank);
     if (axis == 0) {
-      require(by_size ? given[i] == 1.0 || static_cast<std::int64_t>(given[i]) == g.batch : given[i] == 1.0, Errc::unsupported,
+      const auto samples = static_cast<std::int64_t>(given[i]);
+      require(given[i] == 1.0 || (by_size && (samples == g.batch || samples == batch_symbol)), Errc::unsupported,
               "the number of samples would change");
       continue;
     }
