@@ -329,6 +329,7 @@ def export(name, make, shape, path, legacy):
         out, sys.stdout = sys.stdout, quiet
         try:
             if legacy:
+                torch.backends.mha.set_fastpath_enabled(False)  # an operator of its own, which tracing does not export
                 names = ["x"] + [f"x{i}" for i in range(1, len(x))]
                 torch.onnx.export(model, x, path, dynamo=False, opset_version=17, dynamic_axes={n: {0: "N"} for n in names}, input_names=names)
             else:

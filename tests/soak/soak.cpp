@@ -1,13 +1,17 @@
-// Two parts of tests/soak.sh that need a program of their own.
+// Parts of tests/soak.sh that need a program of their own.
 //   stet_soak DIR flips N        flips one random bit at a time in a checkpoint of a quantized model: loading must refuse each
 //   stet_soak DIR steps SECONDS  trains a quantized model: its memory must not grow
-// The last line is what was counted; the status is 1 if a flip went unnoticed or memory grew.
+//   stet_soak DIR kills N        kills a training with SIGKILL at random moments, N times, and resumes it: the same bits as a whole run
+//   stet_soak DIR train PREFIX   that training, resumed where PREFIX.checkpoint is there; ends with PREFIX.safetensors
+// The last line is what was counted; the status is 1 if a flip went unnoticed, memory grew or a training was lost.
 #include <stet/data/shapes.hpp>
 #include <stet/stet.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -15,18 +19,22 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace stet;
 
 namespace {
 
-QatModel trained(const Dataset& data) {
+Graph small(const Dataset& data) {
   Graph g;
   auto x = relu(batch_norm(conv2d(g.input(data.batch(0, 1).x.shape().unbatched()), {.filters = 8, .kernel = 3, .bias = false})));
   x = relu(batch_norm(conv2d(max_pool(x), {.filters = 12, .kernel = 3, .bias = false})));
   g.output(linear(global_average_pool(x), {.units = data.classes()}));
-  QatModel qat = prepare(Model(std::move(g), Rng(1)), recipes::w4a4_lsq());
+  return g;
+}
+QatModel trained(const Dataset& data) {
+  QatModel qat = prepare(Model(small(data), Rng(1)), recipes::w4a4_lsq());
   calibrate(qat, data);
   (void)fit(qat, data, {.epochs = 1, .progress = ProgressMode::quiet});
   return qat;
@@ -90,15 +98,84 @@ int steps(double seconds) {
   return flat ? 0 : 1;
 }
 
+int train(const std::string& prefix) {
+  const DatasetSplit data = make_shapes(1, 192, 64);
+  QatModel qat = prepare(Model(small(data.train), Rng(1)), recipes::int8());
+  calibrate(qat, data.train);
+  FitOptions o{.epochs = 12, .batch = 32, .schedule = Cosine{}};
+  o.progress = ProgressMode::quiet;
+  o.validation = &data.test;
+  o.checkpoint = prefix + ".checkpoint";
+  o.resume = std::filesystem::exists(o.checkpoint);
+  (void)fit(qat, data.train, o);
+  save_checkpoint(prefix + ".safetensors", qat);
+  return 0;
+}
+
+// This program again, in a process of its own.
+pid_t start_training(const char* self, const std::string& folder, const std::string& prefix) {
+  const pid_t pid = fork();
+  require(pid >= 0, Errc::state, "no process can be started");
+  if (pid == 0) {
+    execl(self, self, folder.c_str(), "train", prefix.c_str(), nullptr);
+    _exit(127);
+  }
+  return pid;
+}
+std::string content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+int kills(const char* self, const std::string& folder, std::int64_t count) {
+  const std::string whole = folder + "/never_killed", other = folder + "/killed";
+  const auto clear = [](const std::string& prefix) {
+    for (const char* end : {".checkpoint", ".safetensors"}) std::filesystem::remove(prefix + end);
+  };
+  int status = 0;
+  clear(whole);
+  const auto begin = std::chrono::steady_clock::now();
+  waitpid(start_training(self, folder, whole), &status, 0);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const std::string wanted = content(whole + ".safetensors");
+  require(status == 0 && !wanted.empty(), Errc::state, "the training that nobody kills ends with status {}", status);
+  Rng rng(static_cast<std::uint64_t>(getpid()));
+  std::int64_t killed = 0, rounds = 0, lost = 0;
+  while (killed < count) {
+    clear(other);
+    ++rounds;
+    for (bool ended = false; !ended;) {
+      const pid_t pid = start_training(self, folder, other);
+      usleep(static_cast<useconds_t>(1e6 * seconds * 1.2 * static_cast<double>(rng.below(1000)) / 1000.0));
+      const bool alive = waitpid(pid, &status, WNOHANG) == 0;
+      if (alive) {
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+        killed += WIFSIGNALED(status) ? 1 : 0;
+      }
+      ended = !WIFSIGNALED(status);
+    }
+    if (status == 0 && content(other + ".safetensors") == wanted) continue;
+    ++lost;
+    fmt::print("round {}: {}\n", rounds, status == 0 ? "resumed to other bits" : "does not resume");
+  }
+  fmt::print("{} kills in {} trainings, {} lost\n", killed, rounds, lost);
+  return lost == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 4) {
-    fmt::print(stderr, "stet_soak DIR flips N | steps SECONDS\n");
+    fmt::print(stderr, "stet_soak DIR flips N | steps SECONDS | kills N | train PREFIX\n");
     return 2;
   }
+  const std::string_view part = argv[2];
+  set_warning_handler([](const std::string&) {});  // a few images are no data to warn about
   try {
-    return std::string_view(argv[2]) == "flips" ? flips(argv[1], std::atoll(argv[3])) : steps(std::atof(argv[3]));
+    if (part == "train") return train(argv[3]);
+    if (part == "kills") return kills(argv[0], argv[1], std::atoll(argv[3]));
+    return part == "flips" ? flips(argv[1], std::atoll(argv[3])) : steps(std::atof(argv[3]));
   } catch (const Error& e) {
     fmt::print(stderr, "{}\n", e.what());
     return 1;
