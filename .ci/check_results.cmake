@@ -67,7 +67,7 @@ if(judged LESS 6)
   message(FATAL_ERROR "two int8 models in three runtimes make six comparisons")
 endif()
 
-foreach(file IN ITEMS fp32.safetensors qat.safetensors int8.safetensors int8_outputs.npy
+foreach(file IN ITEMS fp32.safetensors qat.safetensors int8.safetensors int8_outputs.npy int8_program/int8_program.c
     int8_outputs.tflite_reference.npy int8_outputs.litert_default.npy int8_outputs.onnxruntime.npy
     fp32.tflite fp16.tflite dynamic.tflite int16x8.tflite ptq_int8.tflite qat_int8.tflite fp32.onnx qat_int8.onnx
     qat_int8_model.c qat_int8_weights.c)

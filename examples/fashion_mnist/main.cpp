@@ -14,6 +14,7 @@
 #include <stet/diagnose/html.hpp>
 #include <stet/engine/engine.hpp>
 #include <stet/io/integers.hpp>
+#include <stet/io/save_c_program.hpp>
 #include <stet/stet.hpp>
 
 #include <algorithm>
@@ -40,9 +41,19 @@ DatasetSplit load_data(const Options& o) {
 
 // What the program writes, besides what export_models does.
 std::vector<std::string> own_files() {
-  std::vector<std::string> names{
-      "fp32.checkpoint", "fp32_continued.checkpoint", "qat.checkpoint",   "results.json",     "why.html", "fp32.safetensors",
-      "qat.safetensors", "ptq_int8.safetensors",      "int8.safetensors", "int8_outputs.npy", "int8/"};
+  std::vector<std::string> names{"fp32.checkpoint",
+                                 "fp32_continued.checkpoint",
+                                 "qat.checkpoint",
+                                 "results.json",
+                                 "why.html",
+                                 "fp32.safetensors",
+                                 "qat.safetensors",
+                                 "ptq_int8.safetensors",
+                                 "int8.safetensors",
+                                 "int8_outputs.npy",
+                                 "int8/",
+                                 "int8_program/int8_program.c",
+                                 "int8_program/int8_program.h"};
   const std::vector<std::string> exported = exported_files();
   names.insert(names.end(), exported.begin(), exported.end());
   return names;
@@ -80,7 +91,7 @@ int run(const Options& given) {
       data.train.name() + (o.quick || o.images > 0 ? fmt::format(" (first {})", data.train.size()) : "");
   const RunFolder folder(o.out, "fashion_mnist", o.values, own_files(), o.begin);
   say("{} on {}: {} training and {} test images\n", o.network, data_name, data.train.size(), data.test.size());
-  Report report{o.network, data_name, o.seed, threads(), {}, {}, {}, {}};
+  Report report{o.network, data_name, o.seed, threads(), {}, {}, {}, {}, {}};
 
   Model fp32(make_network(o.network), Rng(o.seed));
   const FitReport trained =
@@ -111,6 +122,9 @@ int run(const Options& given) {
   const IntegerModel deployed = convert(qat);
   save_integers(folder.file("int8.safetensors"), deployed);
   save_integers_npy(folder.file("int8/"), deployed);
+  const std::string program = folder.file("int8_program/int8_program.c");
+  const ProgramMemory memory = save_c_program(program.substr(0, program.rfind('/')), deployed);
+  report.program = {"int8_program/", memory.flash(), memory.ram()};
   const std::int64_t integer_bytes = file_size(folder.file("int8.safetensors"));
   report.rows.push_back(
       row("qat_int8_forward", evaluate(qat, data.test), file_size(folder.file("qat.safetensors")), tuned.seconds));
@@ -120,16 +134,19 @@ int run(const Options& given) {
   report.bit_exact = compare(qat, deployed, data.test, outputs);
   save_npy(folder.file("int8_outputs.npy"), outputs);
   const ActivationRanges ranges = observe_ranges(fp32, data.train);
-  Question why{.fp32 = fp32, .recipe = recipe, .qat = &qat, .control = &continued, .train = data.train, .validation = data.test};
+  Question why{
+      .fp32 = fp32, .recipe = recipe, .qat = &qat, .control = &continued, .train = data.train, .validation = data.test};
   why.calibration = data.train;
   why.history = &tuned;
   why.images = 0;
   const Diagnosis diagnosis = diagnose(why);
-  report.why = {std::string(name(diagnosis.verdict)), diagnosis.sentence, diagnosis.cause() == nullptr ? "" : diagnosis.cause()->title};
+  report.why = {std::string(name(diagnosis.verdict)), diagnosis.sentence,
+                diagnosis.cause() == nullptr ? "" : diagnosis.cause()->title};
   save_html(folder.file("why.html"), diagnosis);
   std::vector<std::string> left_out;
   report.runtimes = export_models(folder, {fp32, ranges, ptq, deployed}, data.test, left_out);
-  require(left_out.empty(), Errc::unsupported, "not all files could be written: {}", left_out.empty() ? "" : left_out[0].c_str());
+  require(left_out.empty(), Errc::unsupported, "not all files could be written: {}",
+          left_out.empty() ? "" : left_out[0].c_str());
   save(report, folder.file("results.json"));
   folder.finish();
   print(report);

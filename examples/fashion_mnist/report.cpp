@@ -29,6 +29,8 @@ void print(const Report& report) {
   const BitExact& b = report.bit_exact;
   say("\nTraining forward against integer engine ({}): {} of {} codes differ, over {} images and all tensors.\n",
              b.target, b.different_codes, b.compared_codes, b.images);
+  say("As a C program ({}): {} of flash for constants, {} of RAM for values.\n", report.program.folder, size_text(report.program.flash),
+             size_text(report.program.ram));
   print_rows(report.runtimes);
 }
 
@@ -52,6 +54,7 @@ void save(const Report& report, const std::string& path) {
                        {"images", b.images},
                        {"compared_codes", b.compared_codes},
                        {"different_codes", b.different_codes}};
+  json["program"] = {{"folder", report.program.folder}, {"flash_bytes", report.program.flash}, {"ram_bytes", report.program.ram}};
   json["runtimes"] = rows_json(report.runtimes);
   json["why"] = {{"verdict", report.why.verdict}, {"sentence", report.why.sentence}, {"cause", report.why.cause}};
   stet::write_file_atomically(path, json.dump(2) + "\n");

@@ -29,12 +29,19 @@ struct Why {
   std::string verdict, sentence, cause;
 };
 
+/// The network as a C program: its folder, and what it needs of a microcontroller's memories, in bytes.
+struct Program {
+  std::string folder;
+  std::int64_t flash = 0, ram = 0;
+};
+
 struct Report {
   std::string network, data;
   std::uint64_t seed = 1;
   int threads = 1;
   std::vector<Row> rows;
   BitExact bit_exact;
+  Program program;
   std::vector<RuntimeRow> runtimes;
   Why why;
 };
