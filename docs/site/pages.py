@@ -16,6 +16,18 @@ SECTIONS = (
     ("Why and how it works", "why design math performance"),
     ("Tables", "schemes observers estimators errors models results compare"),
 )
+# Questions that a section of a page answers: the words, the page, the anchor of its heading.
+QUESTIONS = (
+    ("How do I keep my own training loop?", "integrate", "a-loop-of-your-own-on-the-graph-examplesown_loop"),
+    ("How do I use it inside other code: plain loops, Eigen, libtorch, mlpack?", "integrate", "what-is-called-on-spans"),
+    ("How do I add an operator of my own?", "extending", "a-function-of-one-number"),
+    ("How do I train on my own data?", "training", "data"),
+    ("How do I take numbers from my own arrays?", "training", "arrays-of-ones-own"),
+    ("How do I start from a trained network (transfer learning)?", "training", "transfer-learning"),
+    ("How do I give each layer its own bits (mixed precision)?", "low_bits", "bits-for-each-layer"),
+    ("How do I train in several processes?", "scaling", "the-same-bits"),
+    ("How do I write a scheme of my own, and know that it is right?", "custom_scheme", "what-to-write"),
+)
 OTHERS = ("CHANGELOG", "CONTRIBUTING", "SECURITY")
 
 
@@ -140,6 +152,8 @@ def list_of_pages(site):
     if steps:
         lines = "".join(f'<li><a href="tutorial/{p.stem}.html">{html.escape(site.page(p))}</a></li>' for p in steps)
         body += f"<h2>Tutorial</h2><ol>{lines}</ol>\n"
+    asked = "".join(f'<li><a href="{page}.html#{heading}">{html.escape(words)}</a></li>' for words, page, heading in QUESTIONS)
+    body += f"<h2>Questions</h2><ul>{asked}</ul>\n"
     for section, pages in SECTIONS:
         here = [p for p in pages.split() if p in titles]
         listed.update(here)
