@@ -150,7 +150,8 @@ def list_of_pages(site):
     body, listed = "<h1>Pages</h1>\n", set()
     steps = sorted((site.root / "docs/tutorial").glob("*.md"))
     if steps:
-        lines = "".join(f'<li><a href="tutorial/{p.stem}.html">{html.escape(site.page(p))}</a></li>' for p in steps)
+        # The titles of the steps hold their numbers, which the list gives.
+        lines = "".join(f'<li><a href="tutorial/{p.stem}.html">{html.escape(site.page(p).split(". ", 1)[-1])}</a></li>' for p in steps)
         body += f"<h2>Tutorial</h2><ol>{lines}</ol>\n"
     asked = "".join(f'<li><a href="{page}.html#{heading}">{html.escape(words)}</a></li>' for words, page, heading in QUESTIONS)
     body += f"<h2>Questions</h2><ul>{asked}</ul>\n"
