@@ -2,5 +2,5 @@
 #pragma once
 
 #define STET_VERSION_MAJOR 0
-#define STET_VERSION_MINOR 1
+#define STET_VERSION_MINOR 2
 #define STET_VERSION_PATCH 0
