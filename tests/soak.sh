@@ -3,7 +3,7 @@
 # Fuzzing of all readers with limits of memory and time, random models in LiteRT and ONNX Runtime, random models as C programs, runs
 # killed with SIGKILL and resumed (alone, and in several processes where MPI is), bit flips in checkpoints, one engine shared by
 # threads under the thread sanitizer, and training steps with flat memory share MINUTES (default 60) among them; building comes on
-# top. A line per part and its counts; the status is 1 if anything was found. What stands in docs/reliability.md is its output.
+# top. A line per part and its counts; the status is 1 if anything was found. docs/reliability.md says what each part does.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 minutes=60 build=$root/build

@@ -13,7 +13,7 @@ import markdown_it
 # Where a page stands in the list; every page stands in one of these.
 SECTIONS = (
     ("How to", "training scaling integrate custom_scheme extending export microcontroller low_bits rounding pitfalls"),
-    ("Why and how it works", "why design math performance"),
+    ("Why and how it works", "why design math performance reliability"),
     ("Tables", "schemes observers estimators errors models results compare"),
 )
 # Questions that a section of a page answers: the words, the page, the anchor of its heading.
