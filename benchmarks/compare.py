@@ -120,6 +120,9 @@ class Bench:
             self.row("own FP32 / PyTorch FP32", name, threads, t["fp32"][0] / t["torch fp32"][0], 0.95, True, note)
             note = f"{t['live'][0]:.2f} / {t['torch qat'][0]:.2f} ms"
             self.row("own QAT / PyTorch QAT", name, threads, t["live"][0] / t["torch qat"][0], 0.5, True, note)
+            if threads == 1:
+                self.row("peak memory of own FP32 / PyTorch FP32", name, threads, t["fp32"][1] / t["torch fp32"][1], 1.0, True,
+                         f"{t['fp32'][1] / 2**20:.0f} / {t['torch fp32'][1] / 2**20:.0f} MiB")
 
     def inference(self, network, batch, threads, steps):
         commands = {"engine": self.own(network, "engine", batch, threads)}
@@ -136,6 +139,26 @@ class Bench:
         self.row("engine / ONNX Runtime, images per second", name, threads, t["onnxruntime"][0] / t["engine"][0], 1.1, False)
         if batch == 1:
             self.row("FP32 infer / LiteRT float, images per second", name, threads, t["float"][0] / t["infer"][0], 0.9, False)
+
+    def spans(self, steps):
+        """Functions on spans beside memcpy of as many floats, and beside PyTorch's."""
+        names = ("fake_quantize", "fake_quantize_channels", "fake_quantize_backward", "quantize")
+        for size, elements in (("64KB", 1 << 14), ("1MB", 1 << 18), ("64MB", 1 << 24)):
+            commands = {n: [self.options.spans, n, elements] for n in ("memcpy",) + names}
+            peers = [n for n in names if n != "fake_quantize_backward"] if self.options.peers and size == "1MB" else []
+            commands |= {f"torch {n}": [self.options.peers, HERE / "peers/pytorch_spans.py", n, elements] for n in peers}
+            t = self.measure(commands, steps, 1)
+            for n in names:
+                note = f"{4e-6 * (1 << 24) / t[n][0]:.1f} GB/s of floats"
+                self.row(f"{n} / memcpy, speed", size, 1, t["memcpy"][0] / t[n][0], 0.9 if size == "64MB" else 0.7, False, note)
+            for n in peers:
+                self.row(f"own {n} / PyTorch's, time", size, 1, t[n][0] / t[f"torch {n}"][0], 1.0, True)
+
+    def loading(self, steps):
+        """60,000 images of 28x28 from files, and their batches made beside the training."""
+        t = self.measure({n: [self.options.spans, n, 60000] for n in ("load", "busy", "batches")}, steps, 0)
+        self.row("60,000 images from IDX files, seconds", "28x28", 1, t["load"][0] / 1e3, 0.22, True)
+        self.row("an epoch with batches / without, time", "28x28", 2, t["batches"][0] / t["busy"][0], 1.05, True, "a millisecond per step")
 
     def flags(self, network, steps):
         """What compile flags and instruction sets cost."""
@@ -155,13 +178,28 @@ class Bench:
 
     def batches(self, network, steps):
         """Milliseconds per image of a step, by batch."""
-        points = []
-        for batch in (2, 4, 8, 16, 32, 64, 128, 256, 512):
-            t = self.measure({m: self.own(network, m, batch, 1) for m in ("fp32", "live", "frozen")}, steps, 1)
-            points.append({"batch": batch, **{m: v[0] / batch for m, v in t.items()}})
-        self.sweeps.append({"network": network, "points": points})
-        print(f"  {network}, microseconds per image at batch " + ", ".join(
-            f"{p['batch']}: {1e3 * p['fp32']:.0f} / {1e3 * p['live']:.0f} / {1e3 * p['frozen']:.0f}" for p in points), flush=True)
+        self.sweep("batch", network, (2, 4, 8, 16, 32, 64, 128, 256, 512), lambda m, b: (self.own(network, m, b, 1), b, 1), steps)
+
+    def channels(self, network, steps):
+        """The same by how many times as many channels all layers have."""
+        batch = 32
+        self.sweep("channels, times", network, (1, 2, 3, 4),
+                   lambda m, k: (self.own(network if k == 1 else f"{network}_x{k}", m, batch, 1), batch, 1), steps)
+
+    def threads(self, network, steps):
+        """The same by threads, wall clock."""
+        self.sweep("threads", network, tuple(range(1, (os.cpu_count() or 1) + 1)), lambda m, n: (self.own(network, m, 128, n), 128, n), steps)
+
+    def sweep(self, what, network, values, command, steps):
+        """Milliseconds per image; command(mode, value) gives what is run, its batch and its threads."""
+        points, modes = [], ("fp32", "live", "frozen")
+        for v in values:
+            runs = {m: command(m, v) for m in modes}
+            t = self.measure({m: r[0] for m, r in runs.items()}, steps, 0 if what == "threads" else 1)
+            points.append({what: v, **{m: t[m][0] / runs[m][1] for m in runs}})
+        self.sweeps.append({"what": what, "network": network, "points": points})
+        print(f"  {network}, microseconds per image of FP32 / live / frozen by {what}: " + ", ".join(
+            f"{p[what]}: " + " / ".join(f"{1e3 * p[m]:.0f}" for m in modes) for p in points), flush=True)
 
 
 def markdown(result):
@@ -188,9 +226,9 @@ def escape(text):
 
 
 def plot(sweep):
-    """Microseconds per image against the batch, both axes logarithmic."""
+    """Microseconds per image against what is swept, evenly spaced; the other axis is logarithmic."""
     import math
-    points, modes = sweep["points"], ("fp32", "live", "frozen")
+    points, modes, what = sweep["points"], ("fp32", "live", "frozen"), sweep["what"]
     colours = {"fp32": "#6b7280", "live": "#2563eb", "frozen": "#059669"}
     values = [p[m] for p in points for m in modes]
     low, high = math.log(min(values)), math.log(max(values) * 1.05)
@@ -201,14 +239,14 @@ def plot(sweep):
         y = 15 + (high - math.log(v)) / (high - low or 1) * (height - bottom - 15)
         return f"{x:.1f},{y:.1f}"
 
-    svg = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="time per image by batch">']
+    svg = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="time per image by {escape(what)}">']
     for i, p in enumerate(points):
         x = at(i, values[0]).split(",")[0]
-        svg.append(f'<text x="{x}" y="{height - 18}" text-anchor="middle">{p["batch"]}</text>')
+        svg.append(f'<text x="{x}" y="{height - 18}" text-anchor="middle">{p[what]}</text>')
     for v in (min(values), max(values)):
         y = at(0, v).split(",")[1]
         svg.append(f'<text x="{left - 6}" y="{y}" text-anchor="end" dy="4">{1e3 * v:.0f} µs</text>')
-    svg.append(f'<text x="{width / 2}" y="{height - 2}" text-anchor="middle">batch</text>')
+    svg.append(f'<text x="{width / 2}" y="{height - 2}" text-anchor="middle">{escape(what)}</text>')
     for k, m in enumerate(modes):
         line = " ".join(at(i, p[m]) for i, p in enumerate(points))
         svg.append(f'<polyline points="{line}" fill="none" stroke="{colours[m]}" stroke-width="2"/>')
@@ -248,13 +286,14 @@ def page(result):
         for goal in dict.fromkeys(r["goal"] for r in rows):
             parts.append(f"<h2>{escape(name)}, goal {escape(goal)}</h2>{bars([r for r in rows if r['goal'] == goal])}")
     for s in result["sweeps"]:
-        parts.append(f"<h2>Time per image by batch, {escape(s['network'])}, one thread</h2>{plot(s)}")
+        parts.append(f"<h2>Time per image by {escape(s['what'])}, {escape(s['network'])}</h2>{plot(s)}")
     return "".join(parts) + "</html>\n"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worker", required=True, help="bench_worker")
+    parser.add_argument("--spans", required=True, help="bench_span_worker")
     parser.add_argument("--portable", required=True, help="the same at -O2 without flags")
     parser.add_argument("--peers", help="a Python that has PyTorch, LiteRT and ONNX Runtime")
     parser.add_argument("--quick", action="store_true", help="four networks, few steps, one thread")
@@ -265,7 +304,8 @@ def main():
     networks = options.networks.split(",") if options.networks else QUICK if options.quick else NETWORKS
     steps = 5 if options.quick else 11
     threads = [1] if options.quick else sorted({1, os.cpu_count() or 1})
-    cases = [(n, BATCH.get(n, 128)) for n in networks] + ([("mlp", 16)] if "mlp" in networks else [])
+    cases = [(n, BATCH.get(n, 128)) for n in networks] + ([("mlp", 16)] if "mlp" in networks else []) + \
+        ([("resnet18", 2)] if "resnet18" in networks else [])
     for count in threads:
         print(f"== training, {count} thread(s)", flush=True)
         for network, batch in cases:
@@ -279,10 +319,17 @@ def main():
     print("== flags and instruction sets", flush=True)
     for network in networks:
         bench.flags(network, steps)
-    print("== batches", flush=True)
+    print("== spans and data", flush=True)
+    bench.spans(steps)
+    bench.loading(steps)
+    print("== batches, channels and threads", flush=True)
     for network in networks if not options.quick else networks[:1]:
         if network in ("plain", "mlp", "separable"):
             bench.batches(network, 5)
+    if not options.quick:
+        bench.channels("conv", 5)
+        bench.threads("plain", 5)
+        bench.threads("mlp", 5)
     model = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "?")
     result = {"machine": f"{model}, {os.cpu_count()} cores", "rows": bench.rows, "sweeps": bench.sweeps}
     options.out.mkdir(parents=True, exist_ok=True)

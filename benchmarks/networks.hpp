@@ -26,11 +26,13 @@ inline stet::Graph mlp() {
   return g;
 }
 
-inline stet::Graph convolutions() {
+// With so many times as many filters.
+template <int times = 1>
+stet::Graph convolutions() {
   stet::Graph g;
-  Value x = max_pool(relu(conv(g.input({28, 28, 1}), 32, 3)), {.size = 2});
-  x = max_pool(relu(conv(x, 64, 3)), {.size = 2});
-  x = relu(conv(relu(conv(x, 128, 3)), 128, 3));
+  Value x = max_pool(relu(conv(g.input({28, 28, 1}), times * 32, 3)), {.size = 2});
+  x = max_pool(relu(conv(x, times * 64, 3)), {.size = 2});
+  x = relu(conv(relu(conv(x, times * 128, 3)), times * 128, 3));
   g.output(linear(global_average_pool(x), {.units = 10}));
   return g;
 }
@@ -93,7 +95,10 @@ inline stet::Graph mobilenetv2() {
 inline std::vector<example::NamedNetwork> networks() {
   std::vector<example::NamedNetwork> all = example::networks();
   all.insert(all.end(), {{"mlp", detail::mlp},
-                         {"conv", detail::convolutions},
+                         {"conv", detail::convolutions<>},
+                         {"conv_x2", detail::convolutions<2>},
+                         {"conv_x3", detail::convolutions<3>},
+                         {"conv_x4", detail::convolutions<4>},
                          {"depthwise", detail::depthwise},
                          {"resnet20", detail::resnet20},
                          {"mobilenetv2", detail::mobilenetv2},

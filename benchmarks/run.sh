@@ -42,7 +42,7 @@ case "${1:---quick}" in
       set -- "$@" --peers "$python"
     fi
     exec python3 "$root/benchmarks/compare.py" --worker "$build/release/benchmarks/bench_worker" \
-      --portable "$build/release/benchmarks/bench_worker_without_flags" "$@"
+      --spans "$build/release/benchmarks/bench_span_worker" --portable "$build/release/benchmarks/bench_worker_without_flags" "$@"
     ;;
   all) ;;
   *)
@@ -53,7 +53,7 @@ case "${1:---quick}" in
 esac
 for source in "$root"/benchmarks/*.cpp; do
   name=$(basename "$source" .cpp)
-  [ "$name" != worker ] || continue  # of compare.py
+  case $name in worker | span_worker) continue ;; esac  # of compare.py
   [ -x "$build/release/benchmarks/bench_$name" ] || continue  # left out, see benchmarks/CMakeLists.txt
   printf '\n== %s\n' "$name"
   "$build/release/benchmarks/bench_$name"

@@ -2,10 +2,10 @@
 // it as each line of its input says, so that competitors can take turns while they stay warm.
 //   bench_worker NETWORK MODE [--batch N] [--threads N] [--save PREFIX]
 // MODE: fp32, live, frozen (a training step with Adam), infer (the float network), engine (the integers).
-// After each line it prints the milliseconds of wall clock and processor time of each step; at the end of its input its
-// largest memory in bytes. With --save, PREFIX.tflite, PREFIX.onnx and PREFIX.float.tflite are written for other runtimes.
+// benchmarks/serve.hpp says what it answers. With --save, PREFIX.tflite, PREFIX.onnx and PREFIX.float.tflite are written for other runtimes.
 
 #include "benchmarks/networks.hpp"
+#include "benchmarks/serve.hpp"
 
 #include <stet/data/dataset.hpp>
 #include <stet/engine/engine.hpp>
@@ -13,18 +13,13 @@
 #include <stet/io/save_tflite.hpp>
 #include <stet/stet.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <sys/resource.h>
 
 #include <fmt/format.h>
 
@@ -109,6 +104,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "bench_worker NETWORK MODE [--batch N] [--threads N] [--save PREFIX]\n");
     return 2;
   }
+  const std::int64_t before = bench::peak_memory();
   std::int64_t batch_size = 128;
   std::string save;
   for (int i = 3; i + 1 < argc; i += 2) {
@@ -122,22 +118,7 @@ int main(int argc, char** argv) {
     const Dataset data = noise(fp32.graph().node(fp32.graph().inputs().front()).shape, std::max<std::int64_t>(batch_size, 64));
     if (!save.empty()) save_files(save, fp32, data);
     const std::function<void()> step = work(argv[2], fp32, data, data.batch(0, batch_size));
-    fmt::print("ready\n");
-    std::fflush(stdout);
-    for (int count = 0; std::cin >> count;) {
-      for (int i = 0; i < count; ++i) {
-        const auto start = std::chrono::steady_clock::now();
-        const std::clock_t cpu = std::clock();
-        step();
-        fmt::print("{:.4f} {:.4f} ", std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count(),
-                   1e3 * static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC);
-      }
-      fmt::print("\n");
-      std::fflush(stdout);
-    }
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    fmt::print("{}\n", usage.ru_maxrss * 1024);
+    bench::serve(step, before);
     return 0;
   } catch (const Error& e) {
     fmt::print(stderr, "{}\n", e.what());

@@ -71,7 +71,7 @@ while left "$(share 10)"; do
   rounds=$((rounds + 1))
 done
 found=$((found + losses))
-report "runs killed and resumed" "$rounds rounds of tests/resume.sh (three kills each), $losses losses"
+report "runs killed and resumed" "$rounds rounds of tests/resume.sh (five kills each), $losses losses"
 OMP_NUM_THREADS=1 "$build/dev/tests/stet_soak" "$work" kills $((minutes * 10)) > "$work/kills.log" 2>&1 || found=$((found + 1))
 report "trainings killed" "$(tail -n 1 "$work/kills.log")"
 if [ -x "$build/dev/tests/stet_train_together" ] || cmake --build "$build/dev" --target stet_train_together >> "$work/build.log" 2>&1; then

@@ -1,4 +1,4 @@
-"""PyTorch as a competitor of benchmarks/compare.py; see worker.cpp for what goes in and out.
+"""PyTorch as a competitor of benchmarks/compare.py; see ../serve.hpp for what goes in and out.
     pytorch_worker.py NETWORK MODE BATCH THREADS     MODE: fp32 or qat
 FP32 is eager and channels_last. QAT is what prepare_qat_fx makes with the default mapping of x86: fused observers and
 fake quantization, convolution and batch norm fused for training.
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from networks import NETWORKS, image
-from serve import serve
+from serve import peak_memory, serve
 
 
 def main():
@@ -18,6 +18,7 @@ def main():
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
     torch.manual_seed(1)
+    before = peak_memory()  # of the interpreter and its libraries
     x = torch.randn(batch, *image(network)).to(memory_format=torch.channels_last)
     y = torch.randint(0, 10, (batch,))
     model = NETWORKS[network]().to(memory_format=torch.channels_last).train()
@@ -33,7 +34,7 @@ def main():
         loss(model(x), y).backward()
         optimizer.step()
 
-    serve(step)
+    serve(step, before)
 
 
 main()

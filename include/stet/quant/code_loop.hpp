@@ -8,7 +8,9 @@
 #include <stet/quant/clip_mask.hpp>
 #include <stet/quant/qparams.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -48,6 +50,15 @@ template <class T>
   return v < r.hi ? v : r.hi;
 }
 
+/// Both in one: the ends are whole numbers, so clamping before rounding changes nothing. NaN counts as below; no result is -0.
+template <class T>
+[[gnu::always_inline]] inline T steps_inside(T x, const CodeRule<T>& r) {
+  T t = x * r.inverse;
+  t = t > r.lo ? t : r.lo;  // false for NaN
+  t = t < r.hi ? t : r.hi;
+  return round_clamped(t);
+}
+
 /// Whether the gradient passes at x with rounded steps v.
 template <ClipMask mask, class T>
 [[gnu::always_inline]] inline bool passes(T x, T v, const CodeRule<T>& r) {
@@ -73,39 +84,51 @@ void with_mask(ClipMask mask, F&& f) {
   }
 }
 
-/// Rules of consecutive elements whose scales differ from one to the next.
+/// Rules of consecutive elements whose scales differ from one to the next, in arrays.
 template <class T>
 class RuleTable {
  public:
-  RuleTable(const QParams& p, const ScaleMap& map) {
-    const auto n = static_cast<std::size_t>(map.inner * map.count);
-    for (auto* v : {&inverse_, &scale_, &lo_, &hi_}) v->reserve(n);
-    zero_point_.reserve(n);
-    for (std::size_t k = 0; k < static_cast<std::size_t>(map.count); ++k) {
-      const CodeRule<T> r = code_rule<T>(p, k);
-      for (std::int64_t j = 0; j < map.inner; ++j) {
-        inverse_.push_back(r.inverse);
-        scale_.push_back(r.scale);
-        lo_.push_back(r.lo);
-        hi_.push_back(r.hi);
-        zero_point_.push_back(r.zero_point);
+  /// Of `length` elements, a multiple of the period in which scales come again.
+  RuleTable(const QParams& p, const ScaleMap& map, std::int64_t length)
+      : length_(length), values_(static_cast<std::size_t>(4 * length)), zero_point_(static_cast<std::size_t>(length)) {
+    T* const v = values_.data();
+    std::int64_t j = 0;
+    for (std::int64_t k = 0; k < map.count; ++k) {
+      const CodeRule<T> r = code_rule<T>(p, static_cast<std::size_t>(k));
+      for (const std::int64_t end = j + map.inner; j < end; ++j) {
+        v[j] = r.inverse;
+        v[j + length] = r.scale;
+        v[j + 2 * length] = r.lo;
+        v[j + 3 * length] = r.hi;
+        zero_point_[static_cast<std::size_t>(j)] = r.zero_point;
       }
+    }
+    for (const std::int64_t period = j; j < length; j += period) {
+      for (int array = 0; array < 4; ++array) std::copy_n(v + array * length, period, v + array * length + j);
+      std::copy_n(zero_point_.begin(), period, zero_point_.begin() + j);
     }
   }
   [[nodiscard]] auto rules() const {
-    return [inverse = inverse_.data(), scale = scale_.data(), lo = lo_.data(), hi = hi_.data(),
-            zero = zero_point_.data()](std::int64_t i) {
-      return CodeRule<T>{inverse[i], scale[i], lo[i], hi[i], zero[i]};
+    return [inverse = values_.data(), n = length_, zero = zero_point_.data()](std::int64_t i) {
+      const T* const v = inverse + i;
+      return CodeRule<T>{v[0], v[n], v[2 * n], v[3 * n], zero[i]};
     };
   }
 
  private:
-  std::vector<T> inverse_, scale_, lo_, hi_;
+  std::int64_t length_;
+  std::vector<T> values_;
   std::vector<std::int32_t> zero_point_;
 };
 
 /// Longest period of scales that is expanded into a RuleTable.
 inline constexpr std::int64_t longest_table = 16384;
+/// Elements of a table for scales that come again after `period`: whole blocks of lanes, and not few of them, where that is not long.
+inline std::int64_t table_length(std::int64_t period) {
+  const std::int64_t blocks = period * (lane_count / std::gcd(period, std::int64_t{lane_count}));
+  const std::int64_t length = blocks * ((8 * lane_count + blocks - 1) / blocks);
+  return length <= longest_table ? length : period;
+}
 
 /// Calls kernel(first, count, rules) so that every element of the tensor lies in one run; rules(i) is the CodeRule of
 /// element first + i. Runs start at multiples of 32 elements if there is one scale. In parallel.
@@ -122,10 +145,11 @@ void code_loop(const Shape& shape, const QParams& p, Kernel kernel) {
       vectorized([&] { kernel(first, last - first, [r = code_rule<T>(p, 0)](std::int64_t) { return r; }); });
     });
   } else if (map.inner < lane_count && period <= longest_table) {
-    const RuleTable<T> table(p, map);
-    parallel_chunks(n / period, period, [&](Chunk c) {
+    const std::int64_t length = std::min(table_length(period), n);  // n is a multiple of the period
+    const RuleTable<T> table(p, map, length);
+    parallel_chunks((n + length - 1) / length, length, [&](Chunk c) {
       vectorized([&] {
-        for (std::int64_t k = c.first; k < c.last; ++k) kernel(k * period, period, table.rules());
+        for (std::int64_t k = c.first; k < c.last; ++k) kernel(k * length, std::min(length, n - k * length), table.rules());
       });
     });
   } else {

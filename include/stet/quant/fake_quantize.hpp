@@ -22,8 +22,7 @@ void through_grid(std::span<const T> x, const Shape& shape, const QParams& p, st
     T* out = to + first;
     lanes(count, [=](std::int64_t i) {
       const CodeRule<T> r = rules(i);
-      // Through the integer, as dequantize does: so that -0 steps become +0.
-      out[i] = static_cast<T>(static_cast<std::int32_t>(clamped_steps(rounded_steps(in[i], r), r))) * r.scale;
+      out[i] = steps_inside(in[i], r) * r.scale;
     });
   });
 }

@@ -42,7 +42,7 @@ void make_codes(std::span<const T> x, const Shape& shape, const QParams& p, std:
     Code* __restrict out = to + first;
     lanes(count, [=](std::int64_t i) {
       const CodeRule<T> r = rules(i);
-      out[i] = static_cast<Code>(static_cast<std::int32_t>(clamped_steps(rounded_steps(in[i], r), r)) + r.zero_point);
+      out[i] = static_cast<Code>(static_cast<std::int32_t>(steps_inside(in[i], r)) + r.zero_point);
     });
   });
 }

@@ -102,7 +102,7 @@ void sum_by_rows(const T* x, const T* dy, std::int64_t n, const QParams& p, cons
   const std::int64_t chunks = chunk_count(rows, period);
   const auto width = static_cast<std::size_t>(period);
   std::vector<double> partial(static_cast<std::size_t>(chunks) * 2 * width);
-  const RuleTable<T> table(p, map);
+  const RuleTable<T> table(p, map, map.inner * map.count);
   parallel(chunks, [&](std::int64_t k) {
     const Chunk c = chunk_of(rows, chunks, k);
     double* s = partial.data() + static_cast<std::size_t>(k) * 2 * width;
