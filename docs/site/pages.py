@@ -7,6 +7,7 @@ import sys
 import urllib.parse
 import xml.etree.ElementTree
 
+import formulas
 import frame
 import markdown_it
 
@@ -132,6 +133,12 @@ class Site:
             link = self.names.link(token.content)
             if link:
                 token.type, token.content = "html_inline", f'<a href="{to_root}{link}"><code>{html.escape(token.content)}</code></a>'
+            elif source == self.root / "docs/math.md" and formulas.is_formula(token.content):
+                try:
+                    token.content = formulas.render(token.content)
+                except ValueError as error:
+                    sys.exit(f"docs/math.md: a formula that docs/site/formulas.py does not read: {token.content}: {error}")
+                token.type = "html_inline"
 
     def write(self, target, to_root, title, body):
         target.parent.mkdir(parents=True, exist_ok=True)
