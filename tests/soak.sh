@@ -1,7 +1,7 @@
 #!/bin/sh
 # The long run: what may go wrong once in a million times is given the time to.   sh tests/soak.sh [MINUTES] [--build DIR]
 # Fuzzing of all readers with limits of memory and time, random models in LiteRT and ONNX Runtime, random models as C programs, runs
-# killed with SIGKILL and resumed (alone, and in several processes where MPI is), bit flips in checkpoints, one engine shared by
+# killed with SIGKILL and resumed (alone, and in several processes where MPI is), full disks, bit flips in checkpoints, one engine shared by
 # threads under the thread sanitizer, and training steps with flat memory share MINUTES (default 60) among them; building comes on
 # top. A line per part and its counts; the status is 1 if anything was found. docs/reliability.md says what each part does.
 set -eu
@@ -74,6 +74,8 @@ found=$((found + losses))
 report "runs killed and resumed" "$rounds rounds of tests/resume.sh (five kills each), $losses losses"
 OMP_NUM_THREADS=1 "$build/dev/tests/stet_soak" "$work" kills $((minutes * 10)) > "$work/kills.log" 2>&1 || found=$((found + 1))
 report "trainings killed" "$(tail -n 1 "$work/kills.log")"
+OMP_NUM_THREADS=1 "$build/dev/tests/stet_soak" "$work" full 100 > "$work/full.log" 2>&1 || found=$((found + 1))
+report "full disk" "$(tail -n 1 "$work/full.log")"
 if [ -x "$build/dev/tests/stet_train_together" ] || cmake --build "$build/dev" --target stet_train_together >> "$work/build.log" 2>&1; then
   if sh "$root/tests/mpi/mpi.sh" mpirun "$build/dev/tests/stet_train_together" "$work/mpi" $((minutes / 5 + 2)) > "$work/mpi.log" 2>&1; then
     report "several processes killed" "$(tail -n 1 "$work/mpi.log")"

@@ -22,6 +22,8 @@ def name(word):
     base, _, index = word.partition("_")
     if index and "_" not in index and (len(base) == 1 or base in INDEXED):
         return f"<msub>{name(base)}{name(index) if index[0].isalpha() else f'<mn>{index}</mn>'}</msub>"
+    if word == "log2":
+        return "<msub><mi>log</mi><mn>2</mn></msub>"
     return f"<mi>{html.escape(GREEK.get(word, word))}</mi>"
 
 
@@ -121,7 +123,7 @@ class Parser:
             kind, text = self.peek()
             if text in ("'", "′"):
                 self.take()
-                base = f"<msup>{base}<mo>′</mo></msup>"
+                base = f'<mrow>{base}<mo lspace="0" rspace="0">′</mo></mrow>'
             elif kind == "lowered":
                 self.take()
                 base = f"<msub>{base}<mn>{text.translate(LOWERED)}</mn></msub>"

@@ -2,8 +2,9 @@
 //   stet_soak DIR flips N        flips one random bit at a time in a checkpoint of a quantized model: loading must refuse each
 //   stet_soak DIR steps SECONDS  trains a quantized model: its memory must not grow
 //   stet_soak DIR kills N        kills a training with SIGKILL at random moments, N times, and resumes it: the same bits as a whole run
+//   stet_soak DIR full N         trains N times where files may not grow beyond a random size, as on a full disk, and resumes where they may
 //   stet_soak DIR train PREFIX   that training, resumed where PREFIX.checkpoint is there; ends with PREFIX.safetensors
-// The last line is what was counted; the status is 1 if a flip went unnoticed, memory grew or a training was lost.
+// The last line is what was counted; the status is 1 if a flip went unnoticed, memory grew, or a training was lost.
 #include <stet/data/shapes.hpp>
 #include <stet/stet.hpp>
 
@@ -18,7 +19,9 @@
 #include <string_view>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +31,8 @@ namespace {
 
 Graph small(const Dataset& data) {
   Graph g;
-  auto x = relu(batch_norm(conv2d(g.input(data.batch(0, 1).x.shape().unbatched()), {.filters = 8, .kernel = 3, .bias = false})));
+  auto x = relu(
+      batch_norm(conv2d(g.input(data.batch(0, 1).x.shape().unbatched()), {.filters = 8, .kernel = 3, .bias = false})));
   x = relu(batch_norm(conv2d(max_pool(x), {.filters = 12, .kernel = 3, .bias = false})));
   g.output(linear(global_average_pool(x), {.units = data.classes()}));
   return g;
@@ -112,11 +116,17 @@ int train(const std::string& prefix) {
   return 0;
 }
 
-// This program again, in a process of its own.
-pid_t start_training(const char* self, const std::string& folder, const std::string& prefix) {
+// This program again, in a process of its own; a file that would become longer than largest cannot be written.
+pid_t start_training(const char* self, const std::string& folder, const std::string& prefix,
+                     rlim_t largest = RLIM_INFINITY) {
   const pid_t pid = fork();
   require(pid >= 0, Errc::state, "no process can be started");
   if (pid == 0) {
+    const rlimit limit{largest, largest};
+    (void)std::signal(SIGXFSZ, SIG_IGN);  // an error of write, as a full disk is
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(126);
+    if (largest != RLIM_INFINITY)
+      dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);  // its error is expected, and may not fit there
     execl(self, self, folder.c_str(), "train", prefix.c_str(), nullptr);
     _exit(127);
   }
@@ -127,18 +137,58 @@ std::string content(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-int kills(const char* self, const std::string& folder, std::int64_t count) {
-  const std::string whole = folder + "/never_killed", other = folder + "/killed";
-  const auto clear = [](const std::string& prefix) {
-    for (const char* end : {".checkpoint", ".safetensors"}) std::filesystem::remove(prefix + end);
-  };
+void clear(const std::string& prefix) {
+  for (const char* end : {".checkpoint", ".safetensors"}) std::filesystem::remove(prefix + end);
+}
+// What the training ends with that nothing happens to.
+std::string undisturbed(const char* self, const std::string& folder) {
+  const std::string prefix = folder + "/undisturbed";
   int status = 0;
-  clear(whole);
+  clear(prefix);
+  waitpid(start_training(self, folder, prefix), &status, 0);
+  require(status == 0, Errc::state, "the training that nothing happens to ends with status {}", status);
+  return content(prefix + ".safetensors");
+}
+
+int full(const char* self, const std::string& folder, std::int64_t count) {
+  const std::string wanted = undisturbed(self, folder), other = folder + "/full";
+  const std::string early = folder + "/early.checkpoint";
+  int status = 0;
+  clear(folder + "/early");
+  const pid_t pid = start_training(self, folder, folder + "/early");
+  for (int i = 0; i < 30000 && !std::filesystem::exists(early); ++i) usleep(1000);
+  kill(pid, SIGKILL);
+  waitpid(pid, &status, 0);
+  const std::uint64_t size = std::filesystem::file_size(early);  // later ones are not shorter
+  Rng rng(3);
+  std::int64_t refused = 0, lost = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    // Full from the first checkpoint on, or (every second time) behind one of a training that was killed.
+    clear(other);
+    if (i % 2 == 1) std::filesystem::copy_file(early, other + ".checkpoint");
+    const std::string before = content(other + ".checkpoint");
+    waitpid(start_training(self, folder, other, rng.below(size)), &status, 0);
+    const bool said = WIFEXITED(status) && WEXITSTATUS(status) == 1;
+    refused += said ? 1 : 0;
+    const bool kept = content(other + ".checkpoint") == before;
+    waitpid(start_training(self, folder, other), &status, 0);
+    if (said && kept && status == 0 && content(other + ".safetensors") == wanted) continue;
+    ++lost;
+    fmt::print("training {}: {}\n", i,
+               !said   ? "a full disk was not an error"
+               : !kept ? "the checkpoint before is gone"
+                       : "resumed to other bits");
+  }
+  fmt::print("{} trainings on a full disk, {} refused, {} lost\n", count, refused, lost);
+  return lost == 0 ? 0 : 1;
+}
+
+int kills(const char* self, const std::string& folder, std::int64_t count) {
+  const std::string other = folder + "/killed";
   const auto begin = std::chrono::steady_clock::now();
-  waitpid(start_training(self, folder, whole), &status, 0);
+  const std::string wanted = undisturbed(self, folder);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const std::string wanted = content(whole + ".safetensors");
-  require(status == 0 && !wanted.empty(), Errc::state, "the training that nobody kills ends with status {}", status);
+  int status = 0;
   Rng rng(static_cast<std::uint64_t>(getpid()));
   std::int64_t killed = 0, rounds = 0, lost = 0;
   while (killed < count) {
@@ -167,7 +217,7 @@ int kills(const char* self, const std::string& folder, std::int64_t count) {
 
 int main(int argc, char** argv) {
   if (argc != 4) {
-    fmt::print(stderr, "stet_soak DIR flips N | steps SECONDS | kills N | train PREFIX\n");
+    fmt::print(stderr, "stet_soak DIR flips N | steps SECONDS | kills N | full N | train PREFIX\n");
     return 2;
   }
   const std::string_view part = argv[2];
@@ -175,6 +225,7 @@ int main(int argc, char** argv) {
   try {
     if (part == "train") return train(argv[3]);
     if (part == "kills") return kills(argv[0], argv[1], std::atoll(argv[3]));
+    if (part == "full") return full(argv[0], argv[1], std::atoll(argv[3]));
     return part == "flips" ? flips(argv[1], std::atoll(argv[3])) : steps(std::atof(argv[3]));
   } catch (const Error& e) {
     fmt::print(stderr, "{}\n", e.what());
