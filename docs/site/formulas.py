@@ -110,7 +110,9 @@ class Parser:
             kind, text = self.take()
             inner = self.until(")") if text == "(" else name(text) if kind == "name" else f"<mn>{text}</mn>"
             made = f"<msqrt>{inner}</msqrt>"
-        elif text in "|‖,;Σ±…":
+        elif text in "|‖":
+            return [f'<mo stretchy="false" lspace="0" rspace="0">{text}</mo>']
+        elif text in ",;Σ±…":
             return [fixed(text)]
         else:
             raise ValueError(f"'{text}' stands alone")
