@@ -124,13 +124,13 @@ int add_pool(Importer& g, int from, Pair size, Pair stride, const Ints& pads, bo
 /// A value [C,D,H,W] pooled over one dimension, or over two that lie behind each other; a maximum over all three as well.
 template <class Op>
 void read_volume_pool(Importer& g, Attributes& a, bool up, bool counts) {
-  const Ints ones(3, 1), zeros(6, 0);
+  const Ints ones(3, 1), unpadded(6, 0);
   Ints kernel = a.integers("kernel_shape"), strides = a.integers("strides"), pads = a.integers("pads"), dilations = a.integers("dilations");
   if (strides.empty()) strides = ones;
-  if (pads.empty()) pads = zeros;
+  if (pads.empty()) pads = unpadded;
   const std::string fit = a.text("auto_pad", "NOTSET");
   bool fits = kernel.size() == 3 && strides.size() == 3 && pads.size() == 6 && (dilations.empty() || dilations == ones) &&
-              (fit == "NOTSET" || (fit == "VALID" && pads == zeros));
+              (fit == "NOTSET" || (fit == "VALID" && pads == unpadded));
   for (const Ints* list : {&kernel, &strides, &pads}) {
     for (const std::int64_t v : *list) fits = fits && v >= 0 && v <= 65535;
   }
