@@ -125,6 +125,24 @@ TEST_CASE("what is no adaptive average pool stays not understood", "[io][onnx]")
   CHECK_THROWS_AS(import_onnx(s.model, "made.onnx"), Error);
 }
 
+TEST_CASE("operators of others are no part of an adaptive average pool", "[io][onnx]") {
+  OnnxSource whole({2, 11, 8});
+  const std::size_t nodes = (Adaptive{11, 8, 3, 3}.write(whole), whole.model.nodes.size());
+  for (std::size_t i = 0; i < nodes; ++i) {
+    INFO("node " << i);
+    OnnxSource s({2, 11, 8});
+    const std::string y = Adaptive{11, 8, 3, 3}.write(s);
+    s.model.nodes[i].domain = "someone.else";
+    CHECK_THROWS_AS(s.load(y), Error);
+  }
+}
+TEST_CASE("adaptive windows of nothing are refused at once, however many", "[io][onnx]") {
+  OnnxSource s({2, 11, 8});  // counting the windows one by one would take an hour
+  const std::string pixels = s.node("Transpose", {"x"}, {attribute("perm", Ints{2, 3, 0, 1})});
+  const std::string gathered = s.node("GatherND", {pixels, s.constant<std::int64_t>("index", {std::int64_t{1} << 40, 1, 1, 0, 2}, {})});
+  CHECK_THROWS_AS(s.load(s.node("Transpose", {gathered}, {attribute("perm", Ints{4, 5, 0, 1, 2, 3})})), Error);
+}
+
 TEST_CASE("local response norm as a pool over channels in three dimensions", "[io][onnx]") {
   OnnxSource s({8, 3, 2});
   const std::string squares = s.node("Mul", {"x", "x"});
@@ -176,7 +194,7 @@ TEST_CASE("zeros along one dimension of many", "[io][onnx]") {
 }
 
 TEST_CASE("transposed convolutions with rows that no tap reaches", "[io][onnx]") {
-  for (const auto& [kernel, stride, pad, added] : {std::array<std::int64_t, 4>{2, 2, 0, 1}, {3, 2, 0, 1}, {1, 3, 0, 2}, {3, 2, 1, 1}, {2, 3, 0, 2}}) {
+  for (const auto& [kernel, stride, pad, added] : {std::array<std::int64_t, 4>{2, 2, 0, 1}, {3, 2, 0, 1}, {1, 3, 0, 2}, {3, 2, 1, 1}, {2, 3, 0, 2}, {3, 3, 1, 2}}) {
     INFO("kernel " << kernel << ", stride " << stride << ", pad " << pad << ", added " << added);
     OnnxSource s({1, 3, 1});
     const Model model = s.load(s.node("ConvTranspose", {"x", s.ramp("w", {1, 1, kernel, 1}), s.constant<float>("b", {1}, {0.5f})},

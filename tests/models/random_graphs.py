@@ -37,6 +37,7 @@ FUNCTIONS = {
     "exp": lambda x: torch.exp(torch.clamp(x, max=2.0)), "log": lambda x: torch.log(x * x + 1.0), "sqrt": lambda x: torch.sqrt(F.relu(x) + 0.1),
     "rsqrt": lambda x: torch.rsqrt(x * x + 0.5), "reciprocal": lambda x: 1.0 / (x * x + 1.0), "pow": lambda x: torch.pow(x * x + 0.2, 0.7),
     "halved": lambda x: x * 0.5, "shifted": lambda x: x + 0.25, "from_one": lambda x: 1.0 - x, "by_three": lambda x: x / 3.0,
+    "softsign": F.softsign, "logsigmoid": F.logsigmoid, "tanhshrink": F.tanhshrink, "hardtanh": lambda x: F.hardtanh(x, -0.5, 0.7),
 }
 
 

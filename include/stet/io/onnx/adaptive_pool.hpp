@@ -23,10 +23,10 @@ struct AdaptiveWindows {
   std::int64_t n = 0, out = 0;
   [[nodiscard]] std::int64_t start(std::int64_t i) const { return i * n / out; }
   [[nodiscard]] std::int64_t size(std::int64_t i) const { return ((i + 1) * n + out - 1) / out - start(i); }
+  /// Of the largest window: the sizes repeat with the remainders of n/out, and two pixels beyond n/out are the most.
   [[nodiscard]] std::int64_t largest() const {
-    std::int64_t most = 0;
-    for (std::int64_t i = 0; i < out; ++i) most = std::max(most, size(i));
-    return most;
+    const std::int64_t whole = n / out, rest = n % out;
+    return rest == 0 ? whole : out % rest == 0 ? whole + 1 : whole + 2;
   }
 };
 
@@ -36,7 +36,7 @@ inline const AttributeInfo* attribute_of(const NodeInfo& n, std::string_view nam
 }
 inline bool turns(const NodeInfo& n, const Ints& perm) {
   const AttributeInfo* a = attribute_of(n, "perm");
-  return n.op_type == "Transpose" && n.inputs.size() == 1 && n.outputs.size() == 1 && a != nullptr && a->integers == perm;
+  return is_standard(n) && n.op_type == "Transpose" && n.inputs.size() == 1 && n.outputs.size() == 1 && a != nullptr && a->integers == perm;
 }
 inline const Constant* constant_of(const Importer& g, const std::string& name) {
   const auto found = g.constants.find(name);
@@ -58,7 +58,7 @@ class MeanOfWindows {
       if (g_.is_output(value)) return nullptr;
       for (const NodeInfo* n : g_.readers(value)) {
         if (nodes.contains(n) || n == last_) continue;
-        if (n->outputs.size() != 1 || nodes.size() > 4096) return nullptr;
+        if (!is_standard(*n) || n->outputs.size() != 1 || nodes.size() > 4096) return nullptr;
         if (waits(*n)) continue;  // until its other summand is known
         if (!reads(*n, value)) return nullptr;
         if (n == last_) continue;
@@ -242,7 +242,7 @@ inline bool read_adaptive_pool(Importer& g, const NodeInfo& first) {
   if (value == g.values.end() || value->second.node < 0 || value->second.dims.size() != 3) return false;
   const NodeInfo& gather = *g.readers(first.outputs[0])[0];
   const AttributeInfo* batch = detail::attribute_of(gather, "batch_dims");
-  if (gather.op_type != "GatherND" || gather.inputs.size() != 2 || gather.outputs.size() != 1 || (batch != nullptr && batch->integer != 0) ||
+  if (!is_standard(gather) || gather.op_type != "GatherND" || gather.inputs.size() != 2 || gather.outputs.size() != 1 || (batch != nullptr && batch->integer != 0) ||
       !g.read_once(gather.outputs[0])) {
     return false;
   }

@@ -42,6 +42,9 @@ struct Bias {
   std::string source{};
 };
 
+/// Whether a node is one of ONNX itself: operators of others may have the same names.
+inline bool is_standard(const NodeInfo& n) { return n.domain.empty() || n.domain == "ai.onnx"; }
+
 /// The graph under construction and the values that exist.
 class Importer {
  public:

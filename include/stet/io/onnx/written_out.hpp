@@ -38,7 +38,7 @@ inline bool near(std::optional<double> a, double b) { return a && std::abs(*a - 
 
 // Whether a node that reads v does this step of a function of x.
 inline bool does(const Importer& g, const NodeInfo& n, const std::string& v, const std::string& x, const Step& s) {
-  if (!(n.domain.empty() || n.domain == "ai.onnx") || n.inputs.empty() || n.outputs.empty()) return false;
+  if (!is_standard(n) || n.inputs.empty() || n.outputs.empty()) return false;
   const bool two = n.inputs.size() == 2, first = n.inputs[0] == v;
   const std::string& other = two ? n.inputs[first ? 1 : 0] : n.inputs[0];
   switch (s.part) {
@@ -74,7 +74,7 @@ inline std::vector<const NodeInfo*> follow(const Importer& g, const NodeInfo& fi
 // A node of this kind that reads a value, with its constant; null if there is none.
 inline const NodeInfo* reader_with_number(const Importer& g, const std::string& value, std::string_view op_type, double number) {
   for (const NodeInfo* n : g.readers(value)) {
-    if (n->op_type == op_type && n->inputs.size() == 2 && n->outputs.size() == 1 && n->inputs[0] == value && near(one_number(g, n->inputs[1]), number)) return n;
+    if (is_standard(*n) && n->op_type == op_type && n->inputs.size() == 2 && n->outputs.size() == 1 && n->inputs[0] == value && near(one_number(g, n->inputs[1]), number)) return n;
   }
   return nullptr;
 }
@@ -85,15 +85,15 @@ inline bool read_softplus_choice(Importer& g, const NodeInfo& greater) {
   const std::string& u = greater.inputs[0];
   const std::optional<double> threshold = one_number(g, greater.inputs[1]);
   const NodeInfo& where = *g.readers(greater.outputs[0])[0];
-  if (!threshold || *threshold < 17.0 || where.op_type != "Where" || where.inputs.size() != 3 || where.inputs[0] != greater.outputs[0]) return false;
+  if (!threshold || *threshold < 17.0 || !is_standard(where) || where.op_type != "Where" || where.inputs.size() != 3 || where.inputs[0] != greater.outputs[0]) return false;
   const std::string &x = where.inputs[1], &y = where.inputs[2];
   bool same = false;
   for (const NodeInfo* softplus : g.readers(u)) {
-    if (softplus->op_type != "Softplus" || softplus->outputs.size() != 1) continue;
+    if (!is_standard(*softplus) || softplus->op_type != "Softplus" || softplus->outputs.size() != 1) continue;
     const std::string& made = softplus->outputs[0];
     same = same || (made == y && x == u);
     for (const NodeInfo* scaled : g.readers(x)) {  // by beta, and back
-      if (scaled->op_type != "Mul" || scaled->inputs.size() != 2 || scaled->inputs[0] != x || scaled->outputs[0] != u) continue;
+      if (!is_standard(*scaled) || scaled->op_type != "Mul" || scaled->inputs.size() != 2 || scaled->inputs[0] != x || scaled->outputs[0] != u) continue;
       const std::optional<double> beta = one_number(g, scaled->inputs[1]);
       const NodeInfo* back = beta && *beta > 0.0 ? reader_with_number(g, made, "Div", *beta) : nullptr;
       same = same || (back != nullptr && back->outputs[0] == y);

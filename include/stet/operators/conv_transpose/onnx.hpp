@@ -69,7 +69,7 @@ inline Padding padding_of_cut(const Ints& pads, const Shape& image, Pair kernel,
 inline int grown(Importer& g, int from, Ints& cut, Pair kernel, Pair stride) {
   const Shape image = g.graph.node(from).shape;
   const Window same = make_transposed_window("load_onnx", image[0], image[1], kernel, stride, Padding::same());
-  const auto is_same = [&](const WindowAxis& w, std::size_t i) { return (w.out - 1) * w.stride + w.kernel - cut[i] - cut[i + 2] == w.in; };
+  const auto is_same = [&](const WindowAxis& w, std::size_t i) { return cut[i] == w.before && (w.out - 1) * w.stride + w.kernel - cut[i] - cut[i + 2] == w.in; };
   if (is_same(same.h, 0) && is_same(same.w, 1)) return from;  // padding same says this without growing
   const auto rows = [](std::int64_t& behind, int step) {
     const std::int64_t n = behind < 0 ? (step - 1 - behind) / step : 0;
