@@ -44,7 +44,7 @@ inline const OperatorReader* reader_of(std::string_view op_type) {
         std::span<const OperatorReader>(hard_sigmoid_readers),   std::span<const OperatorReader>(layer_norm_readers),
         std::span<const OperatorReader>(linear_readers),         std::span<const OperatorReader>(normalization_readers),
         std::span<const OperatorReader>(recurrent_readers),
-        std::span<const OperatorReader>(pooling_readers),        std::span<const OperatorReader>(reduction_readers),
+        std::span<const OperatorReader>(pad_readers),            std::span<const OperatorReader>(pooling_readers),        std::span<const OperatorReader>(reduction_readers),
         std::span<const OperatorReader>(shape_readers),          std::span<const OperatorReader>(slice_readers),
         std::span<const OperatorReader>(softplus_readers),       std::span<const OperatorReader>(upsample_readers)}) {
     for (const OperatorReader& r : family) {

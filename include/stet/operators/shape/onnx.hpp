@@ -4,7 +4,6 @@
 #include <stet/io/onnx/constant_operand.hpp>
 #include <stet/io/onnx/importer.hpp>
 #include <stet/operators/linear/onnx.hpp>
-#include <stet/operators/shape/onnx_pad.hpp>
 #include <stet/operators/slice/onnx.hpp>
 
 #include <algorithm>
@@ -329,7 +328,6 @@ inline constexpr OperatorReader shape_readers[] = {
     {"SpaceToDepth", read_space_to_depth},
     {"Concat", read_concat},
     {"Flatten", read_flatten},
-    {"Pad", read_pad},
     {"Reshape", read_reshape},
     {"Squeeze", read_squeeze},
     {"Transpose", read_transpose},
