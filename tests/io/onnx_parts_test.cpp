@@ -2,6 +2,7 @@
 // channel, quotients, powers, extrema and resizes. Values against what ONNX says.
 #include <stet/io/load_onnx.hpp>
 #include <stet/model/forward.hpp>
+#include <stet/operators/resize_bilinear/onnx.hpp>
 
 #include "io/onnx_source.hpp"
 
@@ -227,6 +228,18 @@ TEST_CASE("Resize by factors and sizes, of images and lines", "[io][onnx]") {
   Source t({1, 2});
   CHECK(run(t.load(t.node("Resize", {"x", "", t.constant("f", {3}, Floats{1, 1, 2})}, {attribute("mode", "linear")})), 0, 4) ==
         Floats{0, 1, 3, 4});
+}
+
+TEST_CASE("the factor of a resize makes its size in float and in double", "[io][onnx]") {
+  std::int64_t wrong = 0;
+  for (std::int64_t in = 1; in <= 300; ++in) {
+    for (std::int64_t out = 1; out <= 300; ++out) {
+      const float factor = onnx::resize_factor(in, out);
+      const volatile float product = factor * static_cast<float>(in);
+      wrong += static_cast<std::int64_t>(product) != out || static_cast<std::int64_t>(static_cast<double>(factor) * static_cast<double>(in)) != out ? 1 : 0;
+    }
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("Resize to the nearest element, to any size", "[io][onnx]") {

@@ -14,10 +14,11 @@
 
 namespace stet::onnx {
 
-/// The factor of a dimension for which float arithmetic, rounded down, makes just this size.
+/// The factor of a dimension for which arithmetic in float and in double, rounded down, makes just this size: runtimes use the one where they
+/// infer shapes and the other where they resize.
 inline float resize_factor(std::int64_t in, std::int64_t out) {
   float factor = static_cast<float>(out) / static_cast<float>(in);
-  while (static_cast<std::int64_t>(rounded_product(factor, static_cast<float>(in))) < out) factor = std::nextafter(factor, 65536.0f);
+  while (static_cast<double>(factor) * static_cast<double>(in) < static_cast<double>(out)) factor = std::nextafter(factor, 65536.0f);
   return factor;
 }
 inline std::string add_linear_resize(const graph::op::ResizeBilinear& o, const std::string& name, const std::string& from, GraphWriter& w) {
