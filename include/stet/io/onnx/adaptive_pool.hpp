@@ -5,7 +5,6 @@
 
 #include <stet/io/onnx/importer.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -30,10 +29,6 @@ struct AdaptiveWindows {
   }
 };
 
-inline const AttributeInfo* attribute_of(const NodeInfo& n, std::string_view name) {
-  const auto found = std::ranges::find(n.attributes, name, &AttributeInfo::name);
-  return found == n.attributes.end() ? nullptr : &*found;
-}
 inline bool turns(const NodeInfo& n, const Ints& perm) {
   const AttributeInfo* a = attribute_of(n, "perm");
   return is_standard(n) && n.op_type == "Transpose" && n.inputs.size() == 1 && n.outputs.size() == 1 && a != nullptr && a->integers == perm;
@@ -241,7 +236,7 @@ inline bool read_adaptive_pool(Importer& g, const NodeInfo& first) {
   const auto value = g.values.find(first.inputs[0]);
   if (value == g.values.end() || value->second.node < 0 || value->second.dims.size() != 3) return false;
   const NodeInfo& gather = *g.readers(first.outputs[0])[0];
-  const AttributeInfo* batch = detail::attribute_of(gather, "batch_dims");
+  const AttributeInfo* batch = attribute_of(gather, "batch_dims");
   if (!is_standard(gather) || gather.op_type != "GatherND" || gather.inputs.size() != 2 || gather.outputs.size() != 1 || (batch != nullptr && batch->integer != 0) ||
       !g.read_once(gather.outputs[0])) {
     return false;

@@ -61,10 +61,6 @@ class CodesTold {
 
  private:
   static std::string input(const NodeInfo& n, std::size_t i) { return i < n.inputs.size() ? n.inputs[i] : std::string(); }
-  static const AttributeInfo* attribute_of(const NodeInfo& n, std::string_view name) {
-    const auto found = std::ranges::find(n.attributes, name, &AttributeInfo::name);
-    return found == n.attributes.end() ? nullptr : &*found;
-  }
 
   void add(const NodeInfo& n, const OperatorOfCodes& o) {
     if (n.outputs.size() != 1) fail(Errc::unsupported, "{}: {} ({}) has {} outputs", where_, n.name, n.op_type, n.outputs.size());

@@ -4,6 +4,7 @@
 
 #include <stet/core/requirements.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
@@ -156,6 +157,12 @@ struct NodeInfo {
   std::vector<AttributeInfo> attributes{};
   friend bool operator==(const NodeInfo&, const NodeInfo&) = default;
 };
+
+/// The first attribute of this name; null if there is none.
+inline const AttributeInfo* attribute_of(const NodeInfo& n, std::string_view name) {
+  const auto found = std::ranges::find(n.attributes, name, &AttributeInfo::name);
+  return found == n.attributes.end() ? nullptr : &*found;
+}
 
 /// A dimension: a number, a name for any number, or neither.
 struct DimensionInfo {
