@@ -33,7 +33,7 @@ class EwgsEstimator {
       float t = x / r.scale;
       t = t > r.lo - 1 ? t : r.lo - 1;
       t = t < r.hi + 1 ? t : r.hi + 1;
-      const float error = t - detail::clamped_steps(detail::rounded_steps(x, r), r);
+      const float error = t - detail::steps_inside(x, r);
       const float sign = 1.0f - 2.0f * flag(g < 0.0f);
       return (1.0f + delta * sign * error) * flag(detail::in_range(x, r));
     });

@@ -54,23 +54,24 @@ inline Ints read_cut(Attributes& a, bool line) {
   pads[3] -= added[1];
   return pads;
 }
-/// The same as padding; what padding same cuts off becomes that.
-inline Padding padding_of_cut(const Ints& pads, const Shape& image, Pair kernel, Pair stride) {
-  const auto cut = [&](std::size_t i) { return static_cast<int>(pads[i]); };
+/// Whether padding same cuts off just this.
+inline bool cut_as_same(const Ints& cut, const Shape& image, Pair kernel, Pair stride) {
   const Window same = make_transposed_window("load_onnx", image[0], image[1], kernel, stride, Padding::same());
   const auto as_same = [&](const WindowAxis& w, std::size_t i) {
-    return cut(i) == w.before && (w.out - 1) * w.stride + w.kernel - cut(i) - cut(i + 2) == w.in;
+    return cut[i] == w.before && (w.out - 1) * w.stride + w.kernel - cut[i] - cut[i + 2] == w.in;
   };
-  if (as_same(same.h, 0) && as_same(same.w, 1)) return Padding::same();
+  return as_same(same.h, 0) && as_same(same.w, 1);
+}
+/// The same as padding; what padding same cuts off becomes that.
+inline Padding padding_of_cut(const Ints& pads, const Shape& image, Pair kernel, Pair stride) {
+  if (cut_as_same(pads, image, kernel, stride)) return Padding::same();
+  const auto cut = [&](std::size_t i) { return static_cast<int>(pads[i]); };
   const Padding p = Padding::of(cut(0), cut(2), cut(1), cut(3));
   return p == Padding::of(0) ? Padding::valid() : p;
 }
 /// Zeros behind the image, each of which adds a stride to the output, until nothing has to be added to that.
 inline int grown(Importer& g, int from, Ints& cut, Pair kernel, Pair stride) {
-  const Shape image = g.graph.node(from).shape;
-  const Window same = make_transposed_window("load_onnx", image[0], image[1], kernel, stride, Padding::same());
-  const auto is_same = [&](const WindowAxis& w, std::size_t i) { return cut[i] == w.before && (w.out - 1) * w.stride + w.kernel - cut[i] - cut[i + 2] == w.in; };
-  if (is_same(same.h, 0) && is_same(same.w, 1)) return from;  // padding same says this without growing
+  if (cut_as_same(cut, g.graph.node(from).shape, kernel, stride)) return from;  // padding same says this without growing
   const auto rows = [](std::int64_t& behind, int step) {
     const std::int64_t n = behind < 0 ? (step - 1 - behind) / step : 0;
     behind += n * step;
