@@ -178,20 +178,20 @@ class Bench:
 
     def batches(self, network, steps):
         """Milliseconds per image of a step, by batch."""
-        self.sweep("batch", network, (2, 4, 8, 16, 32, 64, 128, 256, 512), lambda m, b: (self.own(network, m, b, 1), b, 1), steps)
+        self.sweep("batch", network, (2, 4, 8, 16, 32, 64, 128, 256, 512), lambda m, b: (self.own(network, m, b, 1), b), steps)
 
     def channels(self, network, steps):
         """The same by how many times as many channels all layers have."""
         batch = 32
         self.sweep("channels, times", network, (1, 2, 3, 4),
-                   lambda m, k: (self.own(network if k == 1 else f"{network}_x{k}", m, batch, 1), batch, 1), steps)
+                   lambda m, k: (self.own(network if k == 1 else f"{network}_x{k}", m, batch, 1), batch), steps)
 
     def threads(self, network, steps):
         """The same by threads, wall clock."""
-        self.sweep("threads", network, tuple(range(1, (os.cpu_count() or 1) + 1)), lambda m, n: (self.own(network, m, 128, n), 128, n), steps)
+        self.sweep("threads", network, tuple(range(1, (os.cpu_count() or 1) + 1)), lambda m, n: (self.own(network, m, 128, n), 128), steps)
 
     def sweep(self, what, network, values, command, steps):
-        """Milliseconds per image; command(mode, value) gives what is run, its batch and its threads."""
+        """Milliseconds per image; command(mode, value) gives what is run and its batch."""
         points, modes = [], ("fp32", "live", "frozen")
         for v in values:
             runs = {m: command(m, v) for m in modes}

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from judge_codes import codes_of, numbered
 from stages import record, remove_files, run, save_arrays
+from torch_networks import spread
 
 warnings.filterwarnings("ignore")
 
@@ -212,23 +213,13 @@ class Drawn(nn.Module):
         return outputs if len(outputs) > 1 else outputs[0]
 
 
-def spread(model, seed):
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for m in model.modules():
-            if isinstance(m, nn.modules.batchnorm._BatchNorm):
-                m.running_mean.copy_(torch.randn(m.running_mean.shape, generator=generator) * 0.2)
-                m.running_var.copy_(torch.rand(m.running_var.shape, generator=generator) + 0.5)
-                m.weight.copy_(torch.rand(m.weight.shape, generator=generator) + 0.5)
-
-
 def export(seed, path, legacy):
     """Writes graph and arrays; False if there is nothing in it, or it has no finite result."""
     torch.manual_seed(seed)
     model = Drawn(seed).eval()
     if not model.steps:
         return False
-    spread(model, seed)
+    spread(model, seed, 0.2)
     x = torch.randn(4, *model.input)
     with torch.no_grad():
         y = model(x)

@@ -303,13 +303,13 @@ class Only(nn.Module):
         return self.model(x)["out"]
 
 
-def spread(model):
+def spread(model, seed=5, deviation=0.1):
     """Running statistics, gammas and heads that are not those of a fresh network."""
-    generator = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for m in model.modules():
             if isinstance(m, nn.modules.batchnorm._BatchNorm):
-                m.running_mean.copy_(torch.randn(m.running_mean.shape, generator=generator) * 0.1)
+                m.running_mean.copy_(torch.randn(m.running_mean.shape, generator=generator) * deviation)
                 m.running_var.copy_(torch.rand(m.running_var.shape, generator=generator) + 0.5)
                 m.weight.copy_(torch.rand(m.weight.shape, generator=generator) + 0.5)
             if isinstance(m, nn.Linear) and not m.weight.any():  # the head of a vision transformer begins with zeros, which prove nothing

@@ -44,12 +44,16 @@ QatModel trained(const Dataset& data) {
   return qat;
 }
 
+std::string content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 int flips(const std::string& folder, std::int64_t count) {
   const QatModel qat = trained(make_shapes(1, 256, 16).train);
   const std::string whole = folder + "/whole.safetensors", damaged = folder + "/damaged.safetensors";
   save_checkpoint(whole, qat);
-  std::ifstream file(whole, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const std::string bytes = content(whole);
   Rng rng(2);
   std::int64_t noticed = 0;
   for (std::int64_t i = 0; i < count; ++i) {
@@ -132,11 +136,6 @@ pid_t start_training(const char* self, const std::string& folder, const std::str
   }
   return pid;
 }
-std::string content(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
 void clear(const std::string& prefix) {
   for (const char* end : {".checkpoint", ".safetensors"}) std::filesystem::remove(prefix + end);
 }
